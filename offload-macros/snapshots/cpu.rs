@@ -1,0 +1,31 @@
+// #[offload(cpu, name = "thumb", crate = my::runtime)]
+// pub fn thumb(Path(id): Path<u64>, mut store: Store, _guard: Guard, _: Permit) -> Png {
+// store.draw(id)
+// }
+
+pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) -> Png {
+    use my::runtime::__private as __offload;
+    let id: <Path<u64> as __offload::Argument>::Held = id;
+    let store: <Store as __offload::Argument>::Held = store;
+    let _guard: <Guard as __offload::Argument>::Held = _guard;
+    let _arg3: <Permit as __offload::Argument>::Held = _arg3;
+    <Png as __offload::Returned>::call(
+            {
+                static __FUNCTION: __offload::Function = __offload::Function::cpu(
+                    "thumb",
+                    &__offload::CPU,
+                );
+                &__FUNCTION
+            },
+            move || -> Png {
+                let id = id;
+                let Path(id) = id;
+                let mut store = store;
+                #[allow(clippy::no_effect_underscore_binding)]
+                let _guard = _guard;
+                let _arg3 = _arg3;
+                { store.draw(id) }
+            },
+        )
+        .await
+}

@@ -1,0 +1,38 @@
+// #[offload(cpu)]
+// fn find(#[to_owned] &self, name: String) -> Option<u32> {
+// self.index.get(&name).copied().or_else(|| lookup!(self, name))
+// }
+
+impl Tree {
+    #[allow(async_fn_in_trait)]
+    async fn find(&self, name: String) -> Option<u32> {
+        use ::offload_runtime::__private as __offload;
+        let __this: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
+            self,
+        );
+        let name: <String as __offload::Argument>::Held = name;
+        <Option<
+            u32,
+        > as __offload::Returned>::call(
+                {
+                    static __FUNCTION: __offload::Function = __offload::Function::cpu(
+                        __offload::concat!(__offload::module_path!(), "::find"),
+                        &__offload::CPU,
+                    );
+                    &__FUNCTION
+                },
+                move || -> Option<u32> {
+                    let __this: &Self = &__this;
+                    let name = name;
+                    {
+                        __this
+                            .index
+                            .get(&name)
+                            .copied()
+                            .or_else(|| lookup!(__this, name))
+                    }
+                },
+            )
+            .await
+    }
+}

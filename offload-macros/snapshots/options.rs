@@ -1,0 +1,34 @@
+// #[offload(cpu, limit = 4, queue = 100, timeout = "1m30s", queue_timeout = PATIENCE, pool = REPORTS, detach)]
+// fn render(page: Page) -> Result<Png, Error> { page.render() }
+
+async fn render(page: Page) -> Result<Png, Error> {
+    use ::offload_runtime::__private as __offload;
+    let page: <Page as __offload::Argument>::Held = page;
+    <Result<
+        Png,
+        Error,
+    > as __offload::Fallible>::call(
+            {
+                static __LIMITER: __offload::OwnLimiter = __offload::OwnLimiter::new();
+                static __FUNCTION: __offload::Function = __offload::Function::cpu(
+                        __offload::concat!(__offload::module_path!(), "::render"),
+                        &REPORTS,
+                    )
+                    .limit(|| -> &'static __offload::Limiter {
+                        __offload::limiter(&4usize, &__LIMITER)
+                    })
+                    .queue(100)
+                    .timeout(|| -> __offload::Duration {
+                        __offload::Duration::new(90u64, 0u32)
+                    })
+                    .queue_timeout(|| -> __offload::Duration { PATIENCE })
+                    .detach();
+                &__FUNCTION
+            },
+            move || -> Result<Png, Error> {
+                let page = page;
+                { page.render() }
+            },
+        )
+        .await
+}

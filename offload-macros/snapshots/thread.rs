@@ -1,0 +1,25 @@
+// #[offload(thread)]
+// /// Reads a report.
+// pub fn read_report(path: PathBuf) -> io::Result<String> { fs::read_to_string(path) }
+
+/// Reads a report.
+pub async fn read_report(path: PathBuf) -> io::Result<String> {
+    use ::offload_runtime::__private as __offload;
+    let path: <PathBuf as __offload::Argument>::Held = path;
+    <io::Result<
+        String,
+    > as __offload::Returned>::call(
+            {
+                static __FUNCTION: __offload::Function = __offload::Function::thread(
+                    __offload::concat!(__offload::module_path!(), "::read_report"),
+                    &__offload::THREAD,
+                );
+                &__FUNCTION
+            },
+            move || -> io::Result<String> {
+                let path = path;
+                { fs::read_to_string(path) }
+            },
+        )
+        .await
+}

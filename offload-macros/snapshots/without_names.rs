@@ -1,0 +1,29 @@
+// #[offload(cpu)]
+// fn map(values: impl Iterator<Item = u32> + Send + 'static) -> Result<impl Fn() -> u32, Empty> {
+// let first = values.next().ok_or(Empty)?;
+// Ok(move || first)
+// }
+
+async fn map(
+    values: impl Iterator<Item = u32> + Send + 'static,
+) -> Result<impl Fn() -> u32, Empty> {
+    use ::offload_runtime::__private as __offload;
+    let values = <_ as __offload::Argument>::held(values);
+    <_ as __offload::Returned>::call(
+            {
+                static __FUNCTION: __offload::Function = __offload::Function::cpu(
+                    __offload::concat!(__offload::module_path!(), "::map"),
+                    &__offload::CPU,
+                );
+                &__FUNCTION
+            },
+            move || -> Result<_, Empty> {
+                let values = values;
+                {
+                    let first = values.next().ok_or(Empty)?;
+                    Ok(move || first)
+                }
+            },
+        )
+        .await
+}

@@ -1,0 +1,99 @@
+//! Looks into the types of a signature, for `check` and `expand`: what in them
+//! borrows, and what is an `impl Trait` that has no name.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Lifetime, ParenthesizedGenericArguments, TraitBound, Type, TypeFnPtr, TypeReference,
+    parse_quote,
+};
+
+/// The part of a type that borrows from somebody.
+pub(crate) enum Borrow {
+    /// `&T`, `&mut T`, with another lifetime than `'static`.
+    Reference(TypeReference),
+    /// `'a` or `'_` in `Cow<'a, str>`, `dyn Trait + '_`.
+    Lifetime(Lifetime),
+}
+
+impl ToTokens for Borrow {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Borrow::Reference(reference) => reference.to_tokens(tokens),
+            Borrow::Lifetime(lifetime) => lifetime.to_tokens(tokens),
+        }
+    }
+}
+
+/// The first part of `ty` that borrows. `fn(&str) -> &str` does not, nor does
+/// `Box<dyn Fn(&str)>`: there a caller will lend something, some time.
+pub(crate) fn find(ty: &Type) -> Option<Borrow> {
+    let mut finder = Finder(None);
+    finder.visit_type_mut(&mut ty.clone());
+    finder.0
+}
+
+struct Finder(Option<Borrow>);
+
+impl VisitMut for Finder {
+    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+        if reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident != "static") {
+            self.0.get_or_insert_with(|| Borrow::Reference(reference.clone()));
+        } else {
+            visit_mut::visit_type_mut(self, &mut reference.elem);
+        }
+    }
+
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        if lifetime.ident != "static" {
+            self.0.get_or_insert_with(|| Borrow::Lifetime(lifetime.clone()));
+        }
+    }
+
+    fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+    fn visit_parenthesized_generic_arguments_mut(&mut self, _: &mut ParenthesizedGenericArguments) {
+    }
+
+    fn visit_trait_bound_mut(&mut self, bound: &mut TraitBound) {
+        // `for<'a> Tr<'a>` brings its own lifetimes.
+        if bound.lifetimes.is_none() {
+            visit_mut::visit_trait_bound_mut(self, bound);
+        }
+    }
+}
+
+/// The type with `_` in place of each `impl Trait`, and whether there was one.
+pub(crate) fn infer_impl_trait(ty: &Type) -> (Type, bool) {
+    let mut replacer = Replacer(false);
+    let mut ty = ty.clone();
+    replacer.visit_type_mut(&mut ty);
+    (ty, replacer.0)
+}
+
+struct Replacer(bool);
+
+impl VisitMut for Replacer {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if let Type::ImplTrait(_) = ty {
+            *ty = parse_quote!(_);
+            self.0 = true;
+        } else {
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+}
+
+/// Whether the lifetime occurs in the type.
+pub(crate) fn mentions_lifetime(ty: &Type, lifetime: &Lifetime) -> bool {
+    struct Mentions<'a>(&'a Lifetime, bool);
+    impl VisitMut for Mentions<'_> {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            self.1 |= lifetime == self.0;
+        }
+    }
+    let mut mentions = Mentions(lifetime, false);
+    mentions.visit_type_mut(&mut ty.clone());
+    mentions.1
+}

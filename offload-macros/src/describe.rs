@@ -1,0 +1,110 @@
+//! Options → the `static` that tells the runtime what it knows of a function
+//! before any call, as the builder of `Function` takes it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Expr, ExprLit, Lit, LitInt, Token};
+
+use crate::duration;
+use crate::expand::ends;
+use crate::options::{Given, Kind, Options};
+
+/// Input: `cpu, limit = 4, timeout = "2s"`
+///
+/// Output:
+///
+/// ```text
+/// static __LIMITER: __offload::OwnLimiter = __offload::OwnLimiter::new();
+/// static __FUNCTION: __offload::Function = __offload::Function::cpu(
+///     __offload::concat!(__offload::module_path!(), "::thumb"),
+///     &__offload::CPU,
+/// )
+/// .limit(|| -> &'static __offload::Limiter { __offload::limiter(&4usize, &__LIMITER) })
+/// .timeout(|| -> __offload::Duration { __offload::Duration::new(2u64, 0u32) });
+/// &__FUNCTION
+/// ```
+pub(crate) fn function(options: &Options, ident: &Ident) -> TokenStream {
+    let own_limiter = options.limit.as_ref().map(|_| {
+        quote!(
+            static __LIMITER: __offload::OwnLimiter = __offload::OwnLimiter::new();
+        )
+    });
+    let (kind, pool) = kind_and_pool(options);
+    let name = name(options, ident);
+    let limit = options.limit.as_ref().map(|given| limit(&given.value));
+    let queue = options.queue.as_ref().map(|given| {
+        let calls = &given.value;
+        quote!(.queue(#calls))
+    });
+    let timeout = options.timeout.as_ref().map(|given| {
+        let duration = duration(&given.value);
+        quote!(.timeout(|| -> __offload::Duration { #duration }))
+    });
+    let queue_timeout = options.queue_timeout.as_ref().map(|given| {
+        let duration = duration(&given.value);
+        quote!(.queue_timeout(|| -> __offload::Duration { #duration }))
+    });
+    let detach = options.detach.as_ref().map(|_| quote!(.detach()));
+    quote! {
+        #own_limiter
+        static __FUNCTION: __offload::Function =
+            __offload::Function::#kind(#name, #pool) #limit #queue #timeout #queue_timeout #detach;
+        &__FUNCTION
+    }
+}
+
+/// The constructor of the kind, and a pool that only it takes.
+fn kind_and_pool(options: &Options) -> (Ident, TokenStream) {
+    let (kind, default) = match options.kind.as_ref().map(|kind| kind.value) {
+        Some(Kind::Cpu) => ("cpu", "CPU"),
+        Some(Kind::Thread) | None => ("thread", "THREAD"),
+    };
+    let default = format_ident!("{default}");
+    let pool = options.pool.as_ref().map_or_else(
+        || quote!(&__offload::#default),
+        |Given { value: path, .. }| {
+            let and = Token![&](ends(path).0);
+            quote!(#and #path)
+        },
+    );
+    (format_ident!("{kind}"), pool)
+}
+
+fn name(options: &Options, ident: &Ident) -> TokenStream {
+    options.name.as_ref().map_or_else(
+        || {
+            let name = format!("::{}", ident.unraw());
+            quote!(__offload::concat!(__offload::module_path!(), #name))
+        },
+        |given| given.value.to_token_stream(),
+    )
+}
+
+fn limit(value: &Expr) -> TokenStream {
+    let and = Token![&](ends(value).0);
+    let value = match value {
+        // Behind a trait a number has no type, and would become an `i32`.
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
+            let number = LitInt::new(&format!("{number}usize"), number.span());
+            number.to_token_stream()
+        }
+        Expr::Lit(_) | Expr::Path(_) => value.to_token_stream(),
+        value => quote!((#value)),
+    };
+    quote! {
+        .limit(|| -> &'static __offload::Limiter { __offload::limiter(#and #value, &__LIMITER) })
+    }
+}
+
+/// A string was checked and is written out, an expression stays.
+fn duration(value: &Expr) -> TokenStream {
+    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value
+        && let Some(duration) = duration::parse(&text.value())
+    {
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+        quote!(__offload::Duration::new(#seconds, #nanos))
+    } else {
+        value.to_token_stream()
+    }
+}

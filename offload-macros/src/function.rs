@@ -1,0 +1,260 @@
+//! Item tokens → [`Function`]: the parts of a function that the expansion
+//! treats each in its own way. The body stays the tokens it was.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::format_ident;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{
+    AttrStyle, Attribute, Error, FnArg, Pat, PatType, ReceiverKind, Result, Signature, Token, Type,
+    Visibility, parse_quote_spanned,
+};
+
+/// The function below the attribute.
+pub(crate) struct Function {
+    /// Those below `#[offload]`, and those inside the body (`#![allow(…)]`).
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    /// As it was written, except that `#[to_owned]` is taken off its arguments.
+    pub(crate) signature: Signature,
+    pub(crate) receiver: Option<Receiver>,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) body: Body,
+}
+
+/// What follows the signature.
+pub(crate) enum Body {
+    /// `{ … }`
+    Block(Group),
+    /// `;`, as in a trait.
+    Missing(Token![;]),
+}
+
+/// `self`, in any of its forms.
+pub(crate) struct Receiver {
+    pub(crate) to_owned: Option<Attribute>,
+    pub(crate) syntax: syn::Receiver,
+}
+
+/// An argument other than `self`.
+pub(crate) struct Argument {
+    pub(crate) to_owned: Option<Attribute>,
+    /// Those that decide whether the argument is there at all.
+    pub(crate) cfg: Vec<Attribute>,
+    /// The others; they belong where the body sees the argument.
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) pattern: Pat,
+    pub(crate) ty: Type,
+    /// What the wrapper calls it.
+    pub(crate) name: Ident,
+    /// The wrapper's own local for it, which nobody else sees.
+    pub(crate) held: Ident,
+}
+
+impl Receiver {
+    /// What `#[to_owned]` copies: `Self`, or `Arc<Self>` of `self: &Arc<Self>`.
+    pub(crate) fn borrowed(&self) -> Type {
+        match &self.syntax.kind {
+            ReceiverKind::Typed(_, ty) => match &**ty {
+                Type::Reference(reference) => (*reference.elem).clone(),
+                other => other.clone(),
+            },
+            _ => parse_quote_spanned!(self.syntax.self_token.span=> Self),
+        }
+    }
+
+    /// The `&` of `&self` and `&mut self`, and whether there is a `mut`.
+    pub(crate) fn reference(&self) -> Option<(&Token![&], bool)> {
+        match &self.syntax.kind {
+            ReceiverKind::Reference(and, _, mutability) => Some((and, mutability.is_some())),
+            ReceiverKind::Typed(_, ty) => match &**ty {
+                Type::Reference(reference) => {
+                    Some((&reference.and_token, reference.mutability.is_some()))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Argument {
+    /// The type behind the `&` of `#[to_owned] name: &str`.
+    pub(crate) fn borrowed(&self) -> Option<&Type> {
+        match (&self.to_owned, &self.ty) {
+            (Some(_), Type::Reference(reference)) => Some(&reference.elem),
+            _ => None,
+        }
+    }
+
+    /// Whether the pattern is no more than a name: `x` or `mut x`.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(&self.pattern, Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none())
+    }
+
+    /// Whether its name says that it is not used.
+    pub(crate) fn is_underscored(&self) -> bool {
+        self.name.to_string().starts_with('_')
+    }
+}
+
+/// Reads a function; the error says what stands there instead.
+pub(crate) fn parse(tokens: TokenStream) -> Result<Function> {
+    let parser = |input: ParseStream| {
+        let mut attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        if let Some(error) = something_else(input) {
+            return Err(error);
+        }
+        let mut signature: Signature = input.parse()?;
+        let body = if input.peek(Token![;]) {
+            Body::Missing(input.parse()?)
+        } else {
+            let (inner, block) = block(&input.parse()?)?;
+            attributes.extend(inner);
+            Body::Block(block)
+        };
+        let (receiver, arguments) = split_inputs(&mut signature);
+        Ok(Function { attributes, visibility, signature, receiver, arguments, body })
+    };
+    parser.parse2(tokens)
+}
+
+/// Not a function? Then what is it, at the word that says so.
+fn something_else(input: ParseStream) -> Option<Error> {
+    let ahead = input.fork();
+    if is_closure(&ahead) {
+        let message =
+            "`#[offload]` belongs on a function: give the closure to `to_thread(…)` or `to_cpu(…)`";
+        return Some(Error::new(input.span(), message));
+    }
+    let words: Vec<Ident> =
+        std::iter::from_fn(|| ahead.call(Ident::parse_any).ok()).take(3).collect();
+    let first = words.first()?;
+    let second = words.get(1).map(Ident::to_string);
+    let (what, hint) = match (first.to_string().as_str(), second.as_deref()) {
+        // The string of `extern "C" fn` ends the run of words.
+        ("fn", _) | ("extern", None) => return None,
+        ("const" | "async" | "unsafe" | "extern", Some("fn" | "async" | "unsafe" | "extern")) => {
+            return None;
+        }
+        ("impl", _) | ("unsafe", Some("impl")) => {
+            ("an `impl` block", ": put it on the methods inside")
+        }
+        ("trait", _) | ("unsafe" | "auto", Some("trait")) => (
+            "a trait",
+            ": put it on the methods of its `impl` blocks, and declare them `async fn` here",
+        ),
+        ("mod", _) => ("a module", ": put it on the functions inside"),
+        ("struct", _) => ("a struct", ""),
+        ("enum", _) => ("an enum", ""),
+        ("union", _) => ("a union", ""),
+        ("type", _) => ("a type alias", ""),
+        ("use", _) => ("a `use`", ""),
+        ("const", _) => ("a constant", ""),
+        ("static", _) => ("a static", ""),
+        ("macro_rules", _) => ("a macro", ""),
+        ("let", _) => ("a statement", ": for a closure there are `to_thread(…)` and `to_cpu(…)`"),
+        _ => ("something else", ""),
+    };
+    let message = format!("`#[offload]` belongs on a function, this is {what}{hint}");
+    Some(Error::new(first.span(), message))
+}
+
+/// Whether an expression begins here that can only be a closure.
+pub(crate) fn is_closure(input: ParseStream) -> bool {
+    input.peek(Token![|]) || input.peek(Token![||]) || input.peek(Token![move])
+}
+
+/// The block of a body without the attributes inside, and these, written as
+/// if they had stood outside.
+fn block(group: &Group) -> Result<(Vec<Attribute>, Group)> {
+    let parser = |input: ParseStream| {
+        let mut inner = input.call(Attribute::parse_inner)?;
+        for attribute in &mut inner {
+            attribute.style = AttrStyle::Outer;
+        }
+        Ok((inner, input.parse::<TokenStream>()?))
+    };
+    let (inner, statements) = parser.parse2(group.stream())?;
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(group.span());
+    Ok((inner, block))
+}
+
+fn split_inputs(signature: &mut Signature) -> (Option<Receiver>, Vec<Argument>) {
+    let mut receiver = None;
+    let mut arguments = Vec::new();
+    for (index, input) in signature.inputs.iter_mut().enumerate() {
+        match input {
+            FnArg::Receiver(syntax) => {
+                let to_owned = take_to_owned(&mut syntax.attrs);
+                receiver = Some(Receiver { to_owned, syntax: syntax.clone() });
+            }
+            FnArg::Typed(typed) => {
+                let to_owned = take_to_owned(&mut typed.attrs);
+                let mut argument = argument(index, to_owned, typed.clone());
+                // Names that only hygiene tells apart: `$name` and `name` in a macro by example.
+                while arguments.iter().any(|other: &Argument| other.held == argument.held) {
+                    argument.held = format_ident!("{}_", argument.held);
+                }
+                arguments.push(argument);
+            }
+        }
+    }
+    (receiver, arguments)
+}
+
+fn argument(index: usize, to_owned: Option<Attribute>, typed: PatType) -> Argument {
+    let (cfg, attributes) =
+        typed.attrs.into_iter().partition(|attribute| attribute.path().is_ident("cfg"));
+    let pattern = *typed.pat;
+    let name = match (&pattern, only_binding(&pattern)) {
+        // Only the expansion uses it, and no lint shall say so.
+        (_, Some(name)) if name.to_string().starts_with('_') => ours_at(&name),
+        (_, Some(name)) => name,
+        (Pat::Wild(_), None) => format_ident!("_arg{index}", span = Span::mixed_site()),
+        (_, None) => format_ident!("arg{index}", span = Span::mixed_site()),
+    };
+    let held = ours_at(&name);
+    Argument { to_owned, cfg, attributes, pattern, ty: *typed.ty, name, held }
+}
+
+/// The same name in the same place, seen by the expansion alone.
+fn ours_at(name: &Ident) -> Ident {
+    let mut name = name.clone();
+    name.set_span(Span::mixed_site().located_at(name.span()));
+    name
+}
+
+/// The one name that a pattern binds, so that `Path(id): Path<u64>` is `id` in
+/// the docs of the wrapper.
+fn only_binding(pattern: &Pat) -> Option<Ident> {
+    let inner: Vec<&Pat> = match pattern {
+        Pat::Ident(ident) if ident.subpat.is_none() => return Some(ident.ident.clone()),
+        Pat::Paren(paren) => vec![&paren.pat],
+        Pat::Reference(reference) => vec![&reference.pat],
+        Pat::Tuple(tuple) => tuple.elems.iter().collect(),
+        Pat::TupleStruct(tuple) => tuple.elems.iter().collect(),
+        Pat::Struct(fields) => fields.fields.iter().map(|field| &*field.pat).collect(),
+        _ => return None,
+    };
+    match *inner {
+        [only] => only_binding(only),
+        _ => None,
+    }
+}
+
+fn take_to_owned(attributes: &mut Vec<Attribute>) -> Option<Attribute> {
+    let position = attributes.iter().position(|attribute| attribute.path().is_ident("to_owned"))?;
+    Some(attributes.remove(position))
+}
+
+/// Whether `word` occurs in `tokens`, at any depth.
+pub(crate) fn mentions(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => mentions(group.stream(), word),
+        _ => false,
+    })
+}

@@ -1,0 +1,237 @@
+//! The `#[offload]` attribute of `offload-runtime`. Depend on that crate: it
+//! re-exports the attribute, and the expansion names its items.
+//!
+//! The way of an attribute through this crate, which is the beginning of the
+//! way of a call:
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `options` | attribute tokens → `Options`, each key with its span |
+//! | `duration` | `"1m30s"` → nanoseconds |
+//! | `function` | item tokens → `Function`: arguments, receiver, result, body |
+//! | `check` | every rule, one small function each |
+//! | `expand` | checked function → async wrapper |
+//! | `describe` | options → the `static` that describes the function |
+//! | `borrows` | which part of a type borrows, and which is `impl Trait` |
+//! | `receiver` | `self` in a body → the job's own copy |
+//! | `fallback` | on error: the errors, and a stub with the promised signature |
+//! | `errors` | collects independent errors, so that one compilation shows them all |
+
+#![forbid(unsafe_code)]
+
+mod borrows;
+mod check;
+mod describe;
+mod duration;
+mod errors;
+mod expand;
+mod fallback;
+mod function;
+mod options;
+mod receiver;
+#[cfg(test)]
+mod snapshots;
+
+use proc_macro2::TokenStream;
+
+/// Turns a synchronous function into an async one, whose body runs on a pool of
+/// its own and not on the event loop.
+///
+/// ```
+/// use offload_runtime::offload;
+///
+/// #[offload(thread)] // it waits: files, locks, drivers without async
+/// fn read_report(path: std::path::PathBuf) -> std::io::Result<String> {
+///     std::fs::read_to_string(path)
+/// }
+///
+/// #[offload(cpu)] // it computes
+/// fn checksum(data: Vec<u8>) -> u32 {
+///     data.iter().fold(0, |sum, byte| sum.rotate_left(5) ^ u32::from(*byte))
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let sum = checksum(vec![1, 2, 3]).await;
+/// let report = read_report("/no/such/file".into()).await;
+/// # assert_ne!(sum, 0);
+/// # assert!(report.is_err());
+/// # });
+/// ```
+///
+/// The first word is the kind: where the body runs.
+///
+/// | kind | for bodies that | the pool |
+/// | --- | --- | --- |
+/// | `thread` | wait: files, locks, drivers without async | grows with the calls that wait in it |
+/// | `cpu` | compute | as many threads as cores, at a lower priority than the event loop's |
+///
+/// What is called afterwards is an `async fn` with the name, the visibility, the
+/// docs, the generics and the arguments of the function below the attribute. It
+/// is lazy, as every `async fn`: nothing happens before its first poll. Its
+/// future is `Send + 'static` when its arguments are, and works on any executor.
+/// A function with extractors as arguments is an axum handler.
+///
+/// # Options
+///
+/// They follow the kind, in any order: `#[offload(cpu, limit = 4, name = "thumb")]`.
+///
+/// | option | value | meaning |
+/// | --- | --- | --- |
+/// | `limit = 4` | a `usize`, or a `static` of type `Limiter` | at most so many run at once; a further call waits, in order. A `Limiter` is shared by all functions that name it |
+/// | `queue = 100` | a `usize` | at most so many of its calls wait, for the limit or for the pool; one more is refused at once, with an `Error` of kind `Overloaded` |
+/// | `timeout = "2s"` | a string, or a `Duration` | from the first poll to the answer, else `TimedOut` |
+/// | `queue_timeout = "100ms"` | a string, or a `Duration` | from the first poll to the start of the body, else `TimedOut` |
+/// | `pool = REPORTS` | a `static` of type `ThreadPool` or `CpuPool`, as the kind is | runs there and not on the default pool |
+/// | `name = "thumb"` | a string | its label in spans, metrics and stats, in place of its path |
+/// | `sync = thumb_sync` | a name | keeps the synchronous function too, under this name |
+/// | `detach` | | the work goes on when the caller goes away |
+/// | `crate = path` | a path | where `offload_runtime` is, if it has another name |
+///
+/// A string for a time is made of numbers and units, the larger unit first: `"2s"`,
+/// `"100ms"`, `"1.5s"`, `"1m30s"`, `"1h"`, `"250us"`. A value that is an expression is
+/// evaluated where the function stands, not inside it: constants and statics can
+/// be named there, arguments and `Self` cannot.
+///
+/// With `timeout`, `queue` or `queue_timeout` a call can fail without its body. The
+/// function then returns `Result<T, E>` with `E: From<offload_runtime::Error>`:
+/// that `Error` itself, `std::io::Error`, `anyhow::Error`,
+/// `Box<dyn std::error::Error + Send + Sync>`, or an error type of your own.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use offload_runtime::{Error, Limiter, offload};
+///
+/// static DATABASE: Limiter = Limiter::new(8);
+/// const PATIENCE: Duration = Duration::from_secs(5);
+///
+/// #[offload(thread, limit = DATABASE, queue = 100, timeout = PATIENCE)]
+/// fn count_rows(table: String) -> Result<u64, Error> {
+///     Ok(table.len() as u64)
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(count_rows("users".to_owned()).await?, 5);
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// With `sync` the body exists once, and the async function calls it. It is also
+/// the way for a function that calls itself.
+///
+/// ```
+/// # use offload_runtime::offload;
+/// #[offload(cpu, sync = fibonacci_sync)]
+/// fn fibonacci(n: u64) -> u64 {
+///     if n < 2 { n } else { fibonacci_sync(n - 1) + fibonacci_sync(n - 2) }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(fibonacci(20).await, fibonacci_sync(20));
+/// # });
+/// ```
+///
+/// In an `impl` block, where neither `self` nor `Self` shows that the function stands
+/// in one, write `sync = Self::name`.
+///
+/// # Arguments and `self`
+///
+/// The job may outlive its caller, so everything it needs moves into it: every
+/// argument is `Send + 'static`, moves whether the body uses it or not, and is
+/// dropped when the body has ended, in the order of a function. A guard lives as
+/// long as the work it guards, not as long as the caller waits.
+///
+/// What is borrowed is copied by request. `#[to_owned]` takes the argument as a
+/// reference, gives the job its own copy ([`ToOwned`]), and lends that to the body.
+///
+/// ```
+/// # use offload_runtime::offload;
+/// #[offload(thread)]
+/// fn exists(#[to_owned] path: &std::path::Path) -> bool {
+///     path.exists()
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert!(exists("/".as_ref()).await);
+/// # });
+/// ```
+///
+/// Methods take `self`, `self: Arc<Self>`, `self: Box<Self>`, or `#[to_owned] &self`, which
+/// clones `self` for the job. They may stand in the `impl` of a trait that declares
+/// them as `async fn` or with `-> impl Future`.
+///
+/// ```
+/// # use offload_runtime::offload;
+/// #[derive(Clone)]
+/// struct Catalogue {
+///     words: std::sync::Arc<[String]>,
+/// }
+///
+/// impl Catalogue {
+///     #[offload(cpu)]
+///     fn longest(#[to_owned] &self) -> Option<String> {
+///         self.words.iter().max_by_key(|word| word.len()).cloned()
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let catalogue = Catalogue { words: ["a".to_owned(), "abc".to_owned()].into() };
+/// assert_eq!(catalogue.longest().await.as_deref(), Some("abc"));
+/// # });
+/// ```
+///
+/// For `#[to_owned] &self` the word `self` is replaced in the body, in macros too. A
+/// string that captures it, as in `format!("{self}")`, is refused: write
+/// `format!("{}", self)`.
+///
+/// # Results
+///
+/// Awaiting gives exactly what the body returns. The result is `Send + 'static`;
+/// `impl Trait` is possible, and so is `!`.
+///
+/// # Panics
+///
+/// A panic of the body resumes in the task that awaits it, with its own payload,
+/// and the pool's thread lives on. `#[track_caller]` has no effect on an async
+/// function; with `sync` the synchronous one keeps it.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, a call never runs its body. Dropped while the body
+/// runs, the body goes on, its result is dropped, and `is_cancelled()` turns
+/// true for it. `detach` turns both off.
+///
+/// # Other attributes
+///
+/// Attributes below `#[offload]` belong to the async function, and attribute macros
+/// among them see it: `#[axum::debug_handler]` goes below. Attribute macros above it
+/// see the synchronous function. With `sync`, docs, lint levels, `cfg`, `must_use` and
+/// the like are on both functions.
+///
+/// # What is refused
+///
+/// `async`, `const`, `unsafe`, `extern` and variadic functions; lifetime parameters;
+/// arguments, a `self` or a result that borrow (`'static` excepted); options that do
+/// not exist, are given twice or make no sense. Each is an error at the word that
+/// causes it, with the fix in it.
+#[proc_macro_attribute]
+pub fn offload(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    expand_attribute(options.into(), item.into()).into()
+}
+
+/// The pipeline, on tokens that also a unit test can make.
+fn expand_attribute(options: TokenStream, item: TokenStream) -> TokenStream {
+    let function = match function::parse(item.clone()) {
+        Ok(function) => function,
+        Err(error) => return fallback::unchanged(&error, item),
+    };
+    let (options, mut errors) = options::parse(options);
+    check::check(&options, &function, &mut errors);
+    match errors.into_result() {
+        Ok(()) => expand::expand(&options, &function),
+        Err(error) => fallback::stub(&error, &options, &function),
+    }
+}

@@ -1,0 +1,265 @@
+//! Attribute tokens → [`Options`]. First step of an expansion; what an option
+//! means for the function below is not known here.
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::token::Paren;
+use syn::{Error, Expr, Ident, LitStr, Path, Result, Token};
+
+use crate::errors::Errors;
+
+/// The kinds: where a body may run.
+const KINDS: [&str; 2] = ["thread", "cpu"];
+
+/// The options, each as one writes it.
+const OPTIONS: [(&str, &str); 9] = [
+    ("limit", "limit = 4"),
+    ("queue", "queue = 100"),
+    ("timeout", "timeout = \"2s\""),
+    ("queue_timeout", "queue_timeout = \"100ms\""),
+    ("pool", "pool = REPORTS"),
+    ("name", "name = \"thumb\""),
+    ("sync", "sync = thumb_sync"),
+    ("detach", "detach"),
+    ("crate", "crate = path::to::offload_runtime"),
+];
+
+/// Where the body runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Thread,
+    Cpu,
+}
+
+/// The value of an option, and the key it was given under.
+pub(crate) struct Given<T> {
+    pub(crate) key: Ident,
+    pub(crate) value: T,
+}
+
+/// `thumb_sync`, or `Self::thumb_sync`.
+pub(crate) struct Sync {
+    pub(crate) qualifier: Option<(Token![Self], Token![::])>,
+    pub(crate) ident: Ident,
+}
+
+/// What stands between the parentheses of `#[offload(…)]`.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) kind: Option<Given<Kind>>,
+    pub(crate) limit: Option<Given<Expr>>,
+    pub(crate) queue: Option<Given<Expr>>,
+    pub(crate) timeout: Option<Given<Expr>>,
+    pub(crate) queue_timeout: Option<Given<Expr>>,
+    pub(crate) pool: Option<Given<Path>>,
+    pub(crate) name: Option<Given<LitStr>>,
+    pub(crate) sync: Option<Given<Sync>>,
+    pub(crate) detach: Option<Given<()>>,
+    pub(crate) runtime: Option<Given<Path>>,
+}
+
+impl Options {
+    /// The options by which the offload itself can fail, in the order of the docs.
+    pub(crate) fn fallible(&self) -> impl Iterator<Item = &Ident> {
+        [&self.queue, &self.timeout, &self.queue_timeout]
+            .into_iter()
+            .flatten()
+            .map(|given| &given.key)
+    }
+}
+
+/// Reads every option that can be read: those of a faulty attribute are wanted
+/// too, for the stub.
+pub(crate) fn parse(tokens: TokenStream) -> (Options, Errors) {
+    let mut options = Options::default();
+    let mut errors = Errors::default();
+    let read = |input: ParseStream| {
+        while !input.is_empty() {
+            if let Err(error) = parse_one(input, &mut options) {
+                errors.push(error);
+                skip_to_comma(input);
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    };
+    // The closure leaves no token behind and fails only where a comma is missing.
+    if let Err(error) = read.parse2(tokens) {
+        errors.push(error);
+    }
+    if options.kind.is_none() && errors.is_empty() {
+        errors.at_attribute(
+            "say where the body runs: `#[offload(thread)]` if it waits (files, locks, drivers), \
+             `#[offload(cpu)]` if it computes",
+        );
+    }
+    (options, errors)
+}
+
+fn skip_to_comma(input: ParseStream) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        let _: Result<TokenTree> = input.parse();
+    }
+}
+
+fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
+    if !input.peek(Ident::peek_any) {
+        let what = "expected a kind (`thread`, `cpu`) or an option, such as `name = \"thumb\"`";
+        return Err(input.error(what));
+    }
+    let key = input.call(Ident::parse_any)?;
+    match key.to_string().as_str() {
+        "thread" => kind(input, key, Kind::Thread, &mut options.kind),
+        "cpu" => kind(input, key, Kind::Cpu, &mut options.kind),
+        "process" => Err(Error::new(
+            key.span(),
+            "this version of offload-runtime has the kinds `thread` and `cpu`, not `process`",
+        )),
+        "limit" => set(input, key, &mut options.limit),
+        "queue" => set(input, key, &mut options.queue),
+        "timeout" => set(input, key, &mut options.timeout),
+        "queue_timeout" => set(input, key, &mut options.queue_timeout),
+        "pool" => set_path(input, key, &mut options.pool),
+        "name" => set(input, key, &mut options.name),
+        "sync" => set(input, key, &mut options.sync),
+        "detach" => flag(input, key, &mut options.detach),
+        "crate" => set_path(input, key, &mut options.runtime),
+        _ => Err(unknown(&key)),
+    }
+}
+
+fn kind(input: ParseStream, key: Ident, kind: Kind, slot: &mut Option<Given<Kind>>) -> Result<()> {
+    no_value(input, &key)?;
+    match slot {
+        Some(first) if first.value == kind => Err(repeated(&key)),
+        Some(first) => {
+            let message = format!(
+                "a function has one kind, and this one is `{}` already: keep `thread` if it waits, \
+                 `cpu` if it computes",
+                first.key
+            );
+            Err(Error::new(key.span(), message))
+        }
+        None => {
+            *slot = Some(Given { key, value: kind });
+            Ok(())
+        }
+    }
+}
+
+fn flag(input: ParseStream, key: Ident, slot: &mut Option<Given<()>>) -> Result<()> {
+    no_value(input, &key)?;
+    store(key, (), slot)
+}
+
+fn set<T: Parse>(input: ParseStream, key: Ident, slot: &mut Option<Given<T>>) -> Result<()> {
+    set_with(input, key, slot, T::parse)
+}
+
+fn set_path(input: ParseStream, key: Ident, slot: &mut Option<Given<Path>>) -> Result<()> {
+    set_with(input, key, slot, Path::parse_mod_style)
+}
+
+fn set_with<T>(
+    input: ParseStream,
+    key: Ident,
+    slot: &mut Option<Given<T>>,
+    parse: fn(ParseStream) -> Result<T>,
+) -> Result<()> {
+    if !input.peek(Token![=]) {
+        let message = format!("`{key}` takes a value: `{}`", example(&key));
+        return Err(Error::new(key.span(), message));
+    }
+    input.parse::<Token![=]>()?;
+    let start = input.span();
+    let value = parse(input);
+    // What follows a value that was read to its end is a comma; otherwise the
+    // value was something else that only begins like one (`crate = "a"`).
+    match value {
+        Ok(value) if input.is_empty() || input.peek(Token![,]) => store(key, value, slot),
+        _ => {
+            let start = if input.is_empty() { key.span() } else { start };
+            let message = format!("`{key}` is written like this: `{}`", example(&key));
+            Err(Error::new(start, message))
+        }
+    }
+}
+
+fn store<T>(key: Ident, value: T, slot: &mut Option<Given<T>>) -> Result<()> {
+    if slot.is_some() {
+        return Err(repeated(&key));
+    }
+    *slot = Some(Given { key, value });
+    Ok(())
+}
+
+impl Parse for Sync {
+    fn parse(input: ParseStream) -> Result<Sync> {
+        let qualifier =
+            if input.peek(Token![Self]) { Some((input.parse()?, input.parse()?)) } else { None };
+        Ok(Sync { qualifier, ident: input.parse()? })
+    }
+}
+
+fn no_value(input: ParseStream, key: &Ident) -> Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    if input.peek(Token![=]) || input.peek(Paren) {
+        let message = format!("`{key}` takes no value: write only `{key}`");
+        return Err(Error::new(key.span(), message));
+    }
+    Err(input.error(format_args!("expected a comma between `{key}` and this")))
+}
+
+fn repeated(key: &Ident) -> Error {
+    Error::new(key.span(), format!("`{key}` is given twice: keep one of them"))
+}
+
+fn example(key: &Ident) -> &'static str {
+    let key = key.to_string();
+    OPTIONS.iter().find(|(name, _)| *name == key).map_or("", |(_, example)| example)
+}
+
+fn unknown(key: &Ident) -> Error {
+    let names = || KINDS.into_iter().chain(OPTIONS.into_iter().map(|(name, _)| name));
+    let word = key.to_string();
+    let nearest = names()
+        .map(|name| (distance(&word, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len() / 3)
+        .map_or(String::new(), |(_, name)| format!(", did you mean `{name}`?"));
+    let list = |names: &[&str]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "unknown option `{word}`{nearest}\nthe kinds are {}\nthe options are {}",
+        list(&KINDS),
+        list(&OPTIONS.map(|(name, _)| name)),
+    );
+    Error::new(key.span(), message)
+}
+
+/// How many letters one has to add, leave out, replace or swap with the next.
+fn distance(from: &str, to: &str) -> usize {
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    let mut rows = vec![vec![0; to.len() + 1]; from.len() + 1];
+    for i in 0..=from.len() {
+        for j in 0..=to.len() {
+            rows[i][j] = match (i, j) {
+                (0, n) | (n, 0) => n,
+                _ => {
+                    let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+                    let swapped =
+                        i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1];
+                    let swapped = if swapped { rows[i - 2][j - 2] + 1 } else { usize::MAX };
+                    replaced.min(swapped).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1)
+                }
+            };
+        }
+    }
+    rows[from.len()][to.len()]
+}

@@ -1,0 +1,101 @@
+//! The expansion as a reader would see it, one file a case in `snapshots/`.
+//!
+//! `SNAPSHOTS=overwrite cargo test -p offload-macros` writes them anew.
+
+use std::fs;
+use std::path::Path;
+
+use crate::expand_attribute;
+
+/// Expands `#[offload(options)] function`, put into `frame` at the `@`, and
+/// compares it with the file of that name.
+fn check(name: &str, options: &str, function: &str, frame: &str) {
+    let output = expand_attribute(options.parse().unwrap(), function.parse().unwrap());
+    let output = syn::parse_str(&frame.replace('@', &output.to_string())).unwrap();
+    let input = function
+        .lines()
+        .fold(format!("#[offload({options})]\n"), |text, line| text + line.trim() + "\n");
+    let commented: String = input.lines().map(|line| format!("// {line}\n")).collect();
+    let snapshot = format!("{commented}\n{}", prettyplease::unparse(&output));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(name).with_extension("rs");
+    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+        fs::write(path, snapshot).unwrap();
+    } else {
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert!(expected == snapshot, "{} differs from the expansion:\n{snapshot}", path.display());
+    }
+}
+
+#[test]
+fn thread() {
+    let function = "/// Reads a report.
+        pub fn read_report(path: PathBuf) -> io::Result<String> { fs::read_to_string(path) }";
+    check("thread", "thread", function, "@");
+}
+
+#[test]
+fn cpu() {
+    let function =
+        "pub fn thumb(Path(id): Path<u64>, mut store: Store, _guard: Guard, _: Permit) -> Png {
+            store.draw(id)
+        }";
+    check("cpu", "cpu, name = \"thumb\", crate = my::runtime", function, "@");
+}
+
+#[test]
+fn options() {
+    let function = "fn render(page: Page) -> Result<Png, Error> { page.render() }";
+    let options = "cpu, limit = 4, queue = 100, timeout = \"1m30s\", queue_timeout = PATIENCE, pool = REPORTS, detach";
+    check("options", options, function, "@");
+}
+
+#[test]
+fn to_owned() {
+    let function = "fn count(#[to_owned] text: &str, #[to_owned] [first, ..]: &[u8; 2]) -> usize {
+            text.len() + usize::from(*first)
+        }";
+    check("to_owned", "thread", function, "@");
+}
+
+#[test]
+fn sync() {
+    let function = "/// Fills.
+        #[must_use]
+        #[expect(clippy::needless_pass_by_value)]
+        #[instrument]
+        pub fn fill<T: Clone + Send + 'static, const N: usize>(mut value: T, #[to_owned] name: &str) -> [T; N] {
+            todo!()
+        }";
+    check("sync", "cpu, sync = fill_sync", function, "@");
+}
+
+#[test]
+fn method() {
+    let function = "fn grow(mut self, by: u32) -> Self { self.size += by; self }";
+    check("method", "cpu", function, "impl Tree { @ }");
+}
+
+#[test]
+fn method_of_a_clone() {
+    let function = "fn find(#[to_owned] &self, name: String) -> Option<u32> {
+            self.index.get(&name).copied().or_else(|| lookup!(self, name))
+        }";
+    check("method_of_a_clone", "cpu", function, "impl Tree { @ }");
+}
+
+#[test]
+fn without_names() {
+    let function = "fn map(values: impl Iterator<Item = u32> + Send + 'static) -> Result<impl Fn() -> u32, Empty> {
+            let first = values.next().ok_or(Empty)?;
+            Ok(move || first)
+        }";
+    check("without_names", "cpu", function, "@");
+}
+
+#[test]
+fn refused() {
+    let function =
+        "pub fn read_report(path: &Path) -> String { fs::read_to_string(path).unwrap() }";
+    check("refused", "thread, tiemout = \"1s\"", function, "@");
+}

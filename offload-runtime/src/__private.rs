@@ -1,0 +1,13 @@
+//! The only names that expanded code may use.
+//!
+//! Also what the standard library provides comes from here: a crate may call
+//! its own types `Duration` or its own module `core`.
+
+pub use core::{concat, module_path};
+pub use std::borrow::Borrow;
+pub use std::time::Duration;
+
+pub use crate::bounds::{Answer, Argument, Fallible, Lent, Returned};
+pub use crate::function::{Function, Limit, OwnLimiter, limiter};
+pub use crate::limiter::Limiter;
+pub use crate::pool::{CPU, THREAD};

@@ -1,0 +1,128 @@
+//! What the compiler is asked about the types of an offloaded function, on the
+//! way between the attribute and the call.
+//!
+//! Expanded code writes its types through these traits
+//! (`let x: <T as Argument>::Held = x`). A bound that is not met leaves no type
+//! there, only an error, at the user's own type; and whatever follows from a
+//! type with an error is not reported again. Bounds on functions would be: at
+//! the closure, at the call, at the `.await`.
+//!
+//! The blanket impls are recommended by the compiler on purpose: it then names
+//! the field that is not `Send`, and the bound that a type parameter lacks.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::call::Call;
+use crate::error::Error;
+use crate::function::Function;
+
+/// An argument that may move to another thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent between threads safely",
+    note = "the arguments of an offloaded function move to another thread"
+)]
+pub trait Argument: Sized {
+    /// The type itself.
+    type Held;
+
+    /// Asks for the bound, and nothing else: for `self`.
+    fn moves() {}
+
+    /// Asks for the bound of an argument whose type has no name.
+    fn held(self) -> Self {
+        self
+    }
+}
+
+impl<T: Send> Argument for T {
+    type Held = T;
+}
+
+/// A result that may come back from another thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent between threads safely",
+    note = "the result of an offloaded function comes back from another thread"
+)]
+pub trait Returned: Sized {
+    /// The call of a function with this result.
+    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
+    where
+        F: FnOnce() -> Self + Send + 'static;
+}
+
+impl<T: Send + 'static> Returned for T {
+    fn call<F>(function: &'static Function, body: F) -> Answer<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        Answer { call: Call::new(function, body), poll: Call::poll }
+    }
+}
+
+/// A result that can carry an [`Error`], of a function whose call can fail.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry an `offload_runtime::Error`",
+    label = "with `timeout`, `queue` or `queue_timeout` a call can fail, and its result has to say so",
+    note = "return `Result<_, offload_runtime::Error>`, or a `Result` whose error type implements \
+            `From<offload_runtime::Error>`, as `anyhow::Error`, `std::io::Error` and \
+            `Box<dyn Error + Send + Sync>` do"
+)]
+pub trait Fallible: Sized {
+    /// The call of a function with this result.
+    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
+    where
+        Self: Send + 'static,
+        F: FnOnce() -> Self + Send + 'static;
+}
+
+// That an error type is not `From<Error>` is half of what there is to say.
+#[diagnostic::do_not_recommend]
+impl<T, E: From<Error>> Fallible for Result<T, E> {
+    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
+    where
+        Self: Send + 'static,
+        F: FnOnce() -> Self + Send + 'static,
+    {
+        let call = Call::fallible(function, body, |error| Err(E::from(error)));
+        Answer { call, poll: Call::poll }
+    }
+}
+
+/// What `#[to_owned]` copies: behind a reference, its copy may move to another thread.
+pub trait Lent {
+    /// The type of the copy.
+    type Held;
+
+    /// The job's own copy.
+    fn copy(&self) -> Self::Held;
+}
+
+impl<T: ToOwned<Owned: Send> + ?Sized> Lent for T {
+    type Held = T::Owned;
+
+    fn copy(&self) -> T::Owned {
+        self.to_owned()
+    }
+}
+
+/// The future of a call whose bounds were asked for where it was made: its own
+/// `Future` needs none.
+#[derive(Debug)]
+#[must_use = "a call does nothing unless it is awaited"]
+pub struct Answer<F, T> {
+    call: Call<F, T>,
+    poll: PollFn<F, T>,
+}
+
+/// `Call::poll`, taken where its bounds are known to be met.
+type PollFn<F, T> = fn(Pin<&mut Call<F, T>>, &mut Context<'_>) -> Poll<T>;
+
+impl<F, T> Future for Answer<F, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        (self.poll)(Pin::new(&mut self.call), cx)
+    }
+}

@@ -1,0 +1,141 @@
+//! What a body gets from the task that called it. In, never back: it is
+//! entered around the body and left after it.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::LocalKey;
+
+use crate::function::Function;
+
+/// The caller's surroundings, taken at the first poll of the call.
+pub(crate) struct Captured {
+    runtime: Option<Handle>,
+    values: Option<Box<[Box<dyn Value>]>>,
+    #[cfg(feature = "tracing")]
+    spans: Option<Box<crate::spans::Spans>>,
+}
+
+impl Captured {
+    /// The surroundings of this thread.
+    pub(crate) fn here() -> Captured {
+        Captured {
+            runtime: Handle::try_current().ok(),
+            values: values(),
+            #[cfg(feature = "tracing")]
+            spans: crate::spans::Spans::here(),
+        }
+    }
+
+    /// Calls `body` in these surroundings.
+    pub(crate) fn enter<T>(
+        &mut self,
+        function: &'static Function,
+        waited: Duration,
+        body: impl FnOnce() -> T,
+    ) -> T {
+        let _runtime = self.runtime.as_ref().map(Handle::enter);
+        let mut body = Some(body);
+        let mut result = None;
+        let mut call = || result = Some(body.take().expect("called once")());
+        let values = self.values.take().unwrap_or_default();
+        #[cfg(feature = "tracing")]
+        match self.spans.take() {
+            Some(spans) => {
+                spans.enter(function, waited, || enter_values(&mut values.into_iter(), &mut call))
+            }
+            None => enter_values(&mut values.into_iter(), &mut call),
+        }
+        #[cfg(not(feature = "tracing"))]
+        {
+            let _ = (function, waited);
+            enter_values(&mut values.into_iter(), &mut call);
+        }
+        result.expect("every value calls on")
+    }
+}
+
+/// Keys that are carried, in the order of [`propagate`].
+static KEYS: RwLock<Vec<Box<dyn Key>>> = RwLock::new(Vec::new());
+
+/// From now on every offloaded body sees its caller's value of this
+/// `tokio::task_local!`.
+///
+/// Call it once for each key, when the process starts. The value is cloned at
+/// the first poll of a call, if the caller has one; nothing that a body does
+/// to its copy gets back to the caller, or into the next body. Carried values
+/// cost each call an allocation.
+///
+/// ```
+/// use offload_runtime::{offload, propagate};
+///
+/// tokio::task_local! {
+///     static TENANT: String;
+/// }
+///
+/// #[offload(thread)]
+/// fn bucket() -> String {
+///     TENANT.with(|tenant| format!("photos-{tenant}"))
+/// }
+///
+/// propagate(&TENANT);
+/// let bucket = TENANT.scope("acme".to_owned(), bucket());
+/// # assert_eq!(futures::executor::block_on(bucket), "photos-acme");
+/// ```
+pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
+    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    if !keys.iter().any(|known| known.is(std::ptr::from_ref(key).cast())) {
+        keys.push(Box::new(Carried(key)));
+    }
+}
+
+/// The values that the caller has of all keys.
+fn values() -> Option<Box<[Box<dyn Value>]>> {
+    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    if keys.is_empty() {
+        return None;
+    }
+    Some(keys.iter().filter_map(|key| key.value()).collect())
+}
+
+/// Calls inside all values, each in the scope of those before it.
+fn enter_values(values: &mut dyn Iterator<Item = Box<dyn Value>>, call: &mut dyn FnMut()) {
+    match values.next() {
+        Some(value) => value.scope(&mut || enter_values(values, call)),
+        None => call(),
+    }
+}
+
+trait Key: Send + Sync {
+    fn is(&self, key: *const ()) -> bool;
+    fn value(&self) -> Option<Box<dyn Value>>;
+}
+
+trait Value: Send {
+    fn scope(self: Box<Self>, call: &mut dyn FnMut());
+}
+
+struct Carried<T: 'static>(&'static LocalKey<T>);
+
+impl<T: Clone + Send + 'static> Key for Carried<T> {
+    fn is(&self, key: *const ()) -> bool {
+        std::ptr::eq(std::ptr::from_ref(self.0).cast(), key)
+    }
+
+    fn value(&self) -> Option<Box<dyn Value>> {
+        let value = self.0.try_with(T::clone).ok()?;
+        Some(Box::new(Held { key: self.0, value }))
+    }
+}
+
+struct Held<T: 'static> {
+    key: &'static LocalKey<T>,
+    value: T,
+}
+
+impl<T: Send + 'static> Value for Held<T> {
+    fn scope(self: Box<Self>, call: &mut dyn FnMut()) {
+        self.key.sync_scope(self.value, call);
+    }
+}

@@ -1,0 +1,185 @@
+//! What can go wrong with the offload itself, as opposed to the body.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A call that got no result from its body, and why.
+///
+/// Functions that can fail so have a `Result<T, E>` with
+/// `E: From<offload_runtime::Error>`: your own enum, `anyhow::Error`,
+/// `Box<dyn std::error::Error + Send + Sync>`, or [`std::io::Error`].
+///
+/// ```
+/// use offload_runtime::{Error, ErrorKind, Ran};
+///
+/// fn worth_another_try(error: &Error) -> bool {
+///     error.kind() == ErrorKind::Overloaded || error.ran() == Ran::No
+/// }
+/// # let _ = worth_another_try;
+/// ```
+#[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Error {
+    // One pointer, so that a `Result` with it stays small.
+    inner: Box<Inner>,
+}
+
+#[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Inner {
+    kind: ErrorKind,
+    ran: Ran,
+    function: String,
+    /// The rest of the sentence that the function's name begins.
+    what: String,
+}
+
+/// The kinds of [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// As many calls waited already as `queue` allows. Not started.
+    Overloaded,
+    /// The `timeout` or `queue_timeout` passed first.
+    TimedOut,
+    /// The body was told to stop, and did: see
+    /// [`check_cancelled`](crate::check_cancelled).
+    Cancelled,
+    /// The call was made from within a body that holds what it waits for.
+    Deadlock,
+    /// The body panicked, in another process.
+    Panicked,
+    /// The process that ran the body died.
+    WorkerDied,
+    /// An argument or a result could not be sent to another process.
+    Serialization,
+    /// The system refused a thread or a process that the call needs.
+    Unavailable,
+    /// [`shutdown`](crate::shutdown) was called.
+    ShuttingDown,
+    /// The binary is not set up to be a worker process.
+    NotInitialized,
+    /// A setting makes no sense; the message names it.
+    Config,
+}
+
+/// Whether the body of a failed call was started: all that a retry asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Ran {
+    /// It was not, and will not be.
+    No,
+    /// Nobody can tell.
+    Maybe,
+    /// It was; it may run still.
+    Yes,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, ran: Ran, function: &str, what: impl Into<String>) -> Error {
+        let function = function.to_owned();
+        Error { inner: Box::new(Inner { kind, ran, function, what: what.into() }) }
+    }
+
+    pub(crate) fn overloaded(function: &str, waiting: usize) -> Error {
+        let what = format!("was refused, since {waiting} calls wait already");
+        Error::new(ErrorKind::Overloaded, Ran::No, function, what)
+    }
+
+    pub(crate) fn expired_in_queue(function: &str, waited: Duration, ran: Ran) -> Error {
+        let what = format!("timed out after {waited:.1?} while it was still queued");
+        Error::new(ErrorKind::TimedOut, ran, function, what)
+    }
+
+    pub(crate) fn expired_running(function: &str, after: Duration) -> Error {
+        let what = format!("timed out after {after:.1?} while it was running");
+        Error::new(ErrorKind::TimedOut, Ran::Yes, function, what)
+    }
+
+    pub(crate) fn expired_detached(function: &str, after: Duration) -> Error {
+        let what = format!("timed out after {after:.1?}; it is detached and goes on");
+        Error::new(ErrorKind::TimedOut, Ran::Maybe, function, what)
+    }
+
+    pub(crate) fn shutting_down(function: &str) -> Error {
+        let what = "was not started, since the process is shutting down";
+        Error::new(ErrorKind::ShuttingDown, Ran::No, function, what)
+    }
+
+    pub(crate) fn deadlock(function: &str) -> Error {
+        let what = "would wait for ever: it was called from within a body that holds a permit of \
+                    the same limit, and there is no other";
+        Error::new(ErrorKind::Deadlock, Ran::No, function, what)
+    }
+
+    pub(crate) fn no_timer(function: &str, refusal: &std::io::Error) -> Error {
+        let what = format!("has a deadline, and the system refused the timer's thread: {refusal}");
+        Error::new(ErrorKind::Unavailable, Ran::No, function, what)
+    }
+
+    pub(crate) fn config(what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Config, Ran::No, "", what)
+    }
+
+    /// The same error, of this function.
+    pub(crate) fn of(mut self, function: &str) -> Error {
+        function.clone_into(&mut self.inner.function);
+        self
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The label of the function: its option `name`, or its path. Empty where
+    /// the error is not of one call.
+    pub fn function(&self) -> &str {
+        &self.inner.function
+    }
+
+    /// Whether the body was started.
+    pub fn ran(&self) -> Ran {
+        self.inner.ran
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.function() {
+            "" => f.write_str(&self.inner.what),
+            function => write!(f, "`{function}` {}", self.inner.what),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind())
+            .field("ran", &self.ran())
+            .field("function", &self.function())
+            .field("what", &self.inner.what)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `TimedOut` becomes [`TimedOut`](std::io::ErrorKind::TimedOut), `Overloaded`
+/// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy), `Cancelled`
+/// [`Interrupted`](std::io::ErrorKind::Interrupted), the rest
+/// [`Other`](std::io::ErrorKind::Other). The `Error` is kept inside.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            ErrorKind::TimedOut => Io::TimedOut,
+            ErrorKind::Overloaded => Io::ResourceBusy,
+            ErrorKind::Cancelled => Io::Interrupted,
+            _ => Io::Other,
+        };
+        std::io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,221 @@
+//! What is known of an offloaded function: its options, fixed at compile time,
+//! and what it has done so far. One `static` each.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+use crate::limiter::Limiter;
+use crate::pool::{CpuPool, Pool, ThreadPool};
+
+/// One offloaded function.
+pub struct Function {
+    name: &'static str,
+    pool: &'static Pool,
+    limit: Option<fn() -> &'static Limiter>,
+    /// So many of its calls may wait.
+    queue: Option<usize>,
+    timeout: Option<fn() -> Duration>,
+    queue_timeout: Option<fn() -> Duration>,
+    detach: bool,
+    /// Calls that wait, if there is a bound on them.
+    waiting: AtomicUsize,
+    pub(crate) counts: Counts,
+    known: AtomicBool,
+}
+
+/// What a function's calls came to.
+pub(crate) struct Counts {
+    pub(crate) started: AtomicU64,
+    pub(crate) finished: AtomicU64,
+    pub(crate) panicked: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) timed_out: AtomicU64,
+    pub(crate) wait: Histogram,
+    pub(crate) run: Histogram,
+}
+
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Every function that was called.
+static KNOWN: Mutex<Vec<&'static Function>> = Mutex::new(Vec::new());
+
+impl Function {
+    /// A function of the kind `thread`.
+    pub const fn thread(name: &'static str, pool: &'static ThreadPool) -> Function {
+        Function::new(name, pool.pool())
+    }
+
+    /// A function of the kind `cpu`.
+    pub const fn cpu(name: &'static str, pool: &'static CpuPool) -> Function {
+        Function::new(name, pool.pool())
+    }
+
+    const fn new(name: &'static str, pool: &'static Pool) -> Function {
+        Function {
+            name,
+            pool,
+            limit: None,
+            queue: None,
+            timeout: None,
+            queue_timeout: None,
+            detach: false,
+            waiting: AtomicUsize::new(0),
+            counts: Counts {
+                started: AtomicU64::new(0),
+                finished: AtomicU64::new(0),
+                panicked: AtomicU64::new(0),
+                cancelled: AtomicU64::new(0),
+                abandoned: AtomicU64::new(0),
+                refused: AtomicU64::new(0),
+                timed_out: AtomicU64::new(0),
+                wait: Histogram::new(),
+                run: Histogram::new(),
+            },
+            known: AtomicBool::new(false),
+        }
+    }
+
+    /// The option `limit`.
+    pub const fn limit(mut self, limit: fn() -> &'static Limiter) -> Function {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// The option `queue`.
+    pub const fn queue(mut self, calls: usize) -> Function {
+        self.queue = Some(calls);
+        self
+    }
+
+    /// The option `timeout`.
+    pub const fn timeout(mut self, timeout: fn() -> Duration) -> Function {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The option `queue_timeout`.
+    pub const fn queue_timeout(mut self, timeout: fn() -> Duration) -> Function {
+        self.queue_timeout = Some(timeout);
+        self
+    }
+
+    /// The option `detach`.
+    pub const fn detach(mut self) -> Function {
+        self.detach = true;
+        self
+    }
+
+    /// Its label: the option `name`, or its path.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn pool(&self) -> &'static Pool {
+        self.pool
+    }
+
+    pub(crate) fn limiter(&self) -> Option<&'static Limiter> {
+        self.limit.map(|limit| limit())
+    }
+
+    pub(crate) fn queue_bound(&self) -> Option<usize> {
+        self.queue
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        Deadlines {
+            answer: self.timeout.map(|timeout| timeout()),
+            start: self.queue_timeout.map(|timeout| timeout()),
+        }
+    }
+
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detach
+    }
+
+    /// Counts one more call that waits, unless as many do as may.
+    pub(crate) fn enter_queue(&self) -> bool {
+        let bound = self.queue.unwrap_or(usize::MAX);
+        let more = |waiting| (waiting < bound).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// A call that was counted waits no more.
+    pub(crate) fn leave_queue(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// From now on it is seen in [`stats`](crate::stats).
+    pub(crate) fn make_known(&'static self) {
+        if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
+            KNOWN.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+        }
+    }
+
+    /// Every function that was called so far.
+    pub(crate) fn known() -> Vec<&'static Function> {
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How long a call may take, from its first poll.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// To the answer.
+    pub(crate) answer: Option<Duration>,
+    /// To the start of the body.
+    pub(crate) start: Option<Duration>,
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function").field("name", &self.name).field("pool", &self.pool).finish()
+    }
+}
+
+/// The limiter of a function whose `limit` is a number.
+#[derive(Debug)]
+pub struct OwnLimiter(OnceLock<Limiter>);
+
+impl OwnLimiter {
+    /// Not made yet.
+    #[expect(clippy::new_without_default, reason = "made by expanded code only")]
+    pub const fn new() -> OwnLimiter {
+        OwnLimiter(OnceLock::new())
+    }
+}
+
+/// What `limit` takes: a number, or a `static` [`Limiter`] for several functions.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no limit",
+    label = "expected a number (`usize`), or a `static` of type `Limiter`"
+)]
+pub trait Limit {
+    /// The limiter to use.
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter;
+}
+
+impl Limit for Limiter {
+    fn limiter(&'static self, _: &'static OwnLimiter) -> &'static Limiter {
+        self
+    }
+}
+
+impl Limit for usize {
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
+        own.0.get_or_init(|| Limiter::new(*self))
+    }
+}
+
+/// The limiter that an option `limit` means.
+pub fn limiter<L: Limit>(limit: &'static L, own: &'static OwnLimiter) -> &'static Limiter {
+    limit.limiter(own)
+}

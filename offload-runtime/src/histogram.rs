@@ -1,0 +1,113 @@
+//! Durations, counted by size, for percentiles: lock-free and of fixed size,
+//! so that keeping one costs a body two additions.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Steps in each power of two: a percentile is at most an eighth too high.
+const STEPS: usize = 8;
+
+/// Up to 2^40 ns, which is 18 minutes; what is longer counts as that.
+const POWERS: usize = 38;
+
+/// See the [module](self).
+pub(crate) struct Histogram {
+    counts: [AtomicU64; POWERS * STEPS],
+    max: AtomicU64,
+}
+
+impl Histogram {
+    pub(crate) const fn new() -> Histogram {
+        Histogram { counts: [const { AtomicU64::new(0) }; POWERS * STEPS], max: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn record(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.counts[bucket(nanos)].fetch_add(1, Ordering::Relaxed);
+        if nanos > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// The times that these shares of all did not exceed, in the order of
+    /// `shares`, which has to be ascending; and the longest.
+    pub(crate) fn percentiles<const N: usize>(
+        &self,
+        shares: [f64; N],
+    ) -> ([Duration; N], Duration) {
+        let counts: Vec<u64> =
+            self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let max = self.max.load(Ordering::Relaxed);
+        let all: u64 = counts.iter().sum();
+        let at = shares.map(|share| {
+            let rank = ((all as f64 * share).ceil() as u64).max(1);
+            let mut below = 0;
+            let bucket = counts.iter().position(|count| {
+                below += count;
+                below >= rank
+            });
+            Duration::from_nanos(bucket.map_or(0, |bucket| upper(bucket).min(max)))
+        });
+        (at, Duration::from_nanos(max))
+    }
+}
+
+/// Of equal width below `STEPS`, then `STEPS` to each power of two.
+fn bucket(nanos: u64) -> usize {
+    let steps = STEPS as u64;
+    if nanos < steps {
+        return nanos as usize;
+    }
+    let power = (nanos.ilog2() - steps.ilog2()) as usize;
+    let step = (nanos >> power) as usize - STEPS;
+    ((power + 1) * STEPS + step).min(POWERS * STEPS - 1)
+}
+
+/// The largest value of a bucket.
+fn upper(bucket: usize) -> u64 {
+    if bucket < STEPS {
+        return bucket as u64;
+    }
+    let power = bucket / STEPS - 1;
+    let step = bucket % STEPS;
+    (((STEPS + step + 1) as u64) << power) - 1
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_is_in_a_bucket_that_ends_at_most_an_eighth_above_it() {
+        let mut value = 1_u64;
+        while value < 1 << 40 {
+            for near in [value - 1, value, value + 1, value + value / 3] {
+                let upper = upper(bucket(near));
+                assert!(upper >= near, "{near} is above its bucket's end {upper}");
+                assert!(upper <= near + near / 8, "{near} in a bucket up to {upper}");
+            }
+            value *= 2;
+        }
+        assert_eq!(bucket(u64::MAX), POWERS * STEPS - 1);
+    }
+
+    #[test]
+    fn percentiles_of_a_known_set() {
+        let histogram = Histogram::new();
+        for micros in 1..=1000 {
+            histogram.record(Duration::from_micros(micros));
+        }
+        let ([half, most, nearly_all], max) = histogram.percentiles([0.5, 0.9, 0.99]);
+        for (measured, exact) in [(half, 500), (most, 900), (nearly_all, 990)] {
+            let exact = Duration::from_micros(exact);
+            assert!(measured >= exact && measured <= exact * 9 / 8, "{measured:?} for {exact:?}");
+        }
+        assert_eq!(max, Duration::from_millis(1));
+    }
+
+    #[test]
+    fn nothing_recorded_is_zero() {
+        let ([half], max) = Histogram::new().percentiles([0.5]);
+        assert_eq!((half, max), (Duration::ZERO, Duration::ZERO));
+    }
+}

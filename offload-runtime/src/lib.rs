@@ -1,0 +1,75 @@
+//! Await a synchronous function.
+//!
+//! A synchronous call inside async code stops the event loop: nothing else is
+//! served until it returns. One attribute moves the body to a pool of its own
+//! and turns the function into an async one:
+//!
+//! ```
+//! use offload_runtime::offload;
+//!
+//! #[offload(thread)] // it waits: files, locks, drivers without async
+//! fn read_report(path: std::path::PathBuf) -> std::io::Result<String> {
+//!     std::fs::read_to_string(path)
+//! }
+//!
+//! #[offload(cpu)] // it computes
+//! fn checksum(data: Vec<u8>) -> u32 {
+//!     data.iter().fold(0, |sum, byte| sum.rotate_left(5) ^ u32::from(*byte))
+//! }
+//!
+//! # futures::executor::block_on(async {
+//! # let path = std::env::temp_dir().join(format!("offload-doc-{}", std::process::id()));
+//! # std::fs::write(&path, "report").unwrap();
+//! let report = read_report(path.clone()).await?;
+//! let sum = checksum(report.into_bytes()).await;
+//! # assert_ne!(sum, 0);
+//! # std::fs::remove_file(path)
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! * `axum` (default): [`Error`] is a response.
+//! * `tracing` (default): bodies run in their caller's span.
+//! * `serde` (default): [`Error`] and [`Stats`] are serde types.
+//! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
+
+mod admission;
+#[cfg(feature = "axum")]
+mod axum;
+mod bounds;
+mod call;
+mod context;
+mod current;
+mod error;
+mod function;
+mod histogram;
+mod job;
+mod limiter;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod pool;
+mod settings;
+mod shutdown;
+#[cfg(feature = "tracing")]
+mod spans;
+mod stats;
+mod sync;
+mod timer;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use call::{Call, to_cpu, to_thread};
+pub use context::propagate;
+pub use current::{check_cancelled, is_cancelled};
+pub use error::{Error, ErrorKind, Ran};
+pub use limiter::Limiter;
+#[cfg(feature = "metrics")]
+pub use metrics::publish_metrics;
+pub use offload_macros::offload;
+pub use pool::{CpuPool, ThreadPool};
+pub use settings::Builder;
+pub use shutdown::{Report, shutdown};
+pub use stats::{FunctionStats, Percentiles, PoolStats, Stats, stats};

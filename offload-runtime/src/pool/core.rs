@@ -1,0 +1,409 @@
+//! The hand-off: how a call gets to a thread, and no call is forgotten.
+//!
+//! # The protocol
+//!
+//! Everything is decided under one lock, in a few dozen instructions without
+//! foreign code; everything slow (a wake-up, the start of a thread) is
+//! returned as a [`Next`], and done by the caller after the lock is released.
+//!
+//! A thread of the pool is in one of three states:
+//!
+//! * **at work**: it runs a body, or is about to ask for the next one;
+//! * **idle**: its seat is on the `idle` stack; it parks, or is about to;
+//! * **on its way**: it was taken off the stack, or is being started, to look
+//!   at the queue, and has not done so yet. `coming` counts these.
+//!
+//! *No wake-up is lost.* Whoever takes a seat off the stack counts it as
+//! coming, under the lock, and then sets its flag and unparks it; the thread
+//! looks at the flag before each park. So a thread on its way arrives at
+//! [`Core::next`] even if it had not parked yet.
+//!
+//! *No call is forgotten.* Whenever the lock is released while calls wait, at
+//! least one of these holds: a thread is coming; every thread is at work (and
+//! asks for the next call when it is done), and no more may be started now; or
+//! the growth watch is set, and will look again. Each place that changes the
+//! queue or the threads ends with [`State::summon`], which restores this.
+//!
+//! *No more wake-ups than needed.* While one thread is coming, nobody calls
+//! another: the one that arrives takes the first call and, if more wait, calls
+//! the next thread. So a burst of calls costs its sender one wake-up, and the
+//! threads share out the rest.
+//!
+//! The most recently idle thread is called first (its caches are warm), so the
+//! least recently used one is the first to be idle for `keep_alive`, and ends.
+//!
+//! *Growth.* Up to `base` threads are started as soon as there is a call for
+//! them. Beyond, a thread is added when the pool is stuck: no thread took or
+//! ended a call for [`STUCK`]. If the pool moves but is behind by [`BEHIND`],
+//! one thread is added at each look of the watch. So calls that block get a
+//! thread each after a millisecond, and a burst of short ones gets none.
+
+use std::time::{Duration, Instant};
+
+use super::calls::{Calls, Found, Ticket};
+use super::seat::Seat;
+use crate::sync::{Arc, Mutex, lock};
+
+/// After this long without a call taken or ended, a pool counts as stuck.
+pub(crate) const STUCK: Duration = Duration::from_millis(1);
+
+/// A call that waited so long in a pool that moves shows that it is too small.
+pub(crate) const BEHIND: Duration = Duration::from_millis(10);
+
+/// What a pool may do, fixed when it starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// The most threads.
+    pub(crate) max: usize,
+    /// So many are started without waiting for the pool to be stuck.
+    pub(crate) base: usize,
+    /// An idle thread ends after this; `None`: never.
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+/// What is left to do after the lock is released.
+#[must_use = "a wake-up that is dropped is lost"]
+pub(crate) enum Next {
+    Nothing,
+    /// Call this thread.
+    Call(Arc<Seat>),
+    /// Start a thread; if that fails, report it by [`Core::start_failed`].
+    Start,
+    /// Look again by [`Core::look`] in a while.
+    Watch,
+}
+
+/// What a thread of the pool is to do.
+pub(crate) enum Task<J> {
+    /// Run this, after doing what is next.
+    Run(Ticket, J, Next),
+    /// Wait to be called.
+    Idle,
+    /// End.
+    Exit,
+}
+
+/// What the pool was doing at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) threads: usize,
+    pub(crate) idle: usize,
+    pub(crate) running: usize,
+    pub(crate) queued: usize,
+}
+
+/// A job that remembers where it waits and since when.
+pub(crate) trait Queued: Sized {
+    /// A thread is ready for it. `None`: it went to wait elsewhere. Called
+    /// under the lock, so that calls are admitted in their order.
+    fn admit(self) -> Option<Self>;
+    /// It is in the queue now, under this ticket.
+    fn place(&self, ticket: Ticket);
+    /// Since when it waits.
+    fn since(&self) -> Instant;
+    /// Its caller has gone.
+    fn is_gone(&self) -> bool;
+    /// A body waits for it, and has to be let finish.
+    fn is_inner(&self) -> bool;
+}
+
+/// Why a call is not queued.
+pub(crate) enum Refused<J> {
+    /// The pool takes no more calls.
+    Closed(J),
+    /// As many wait as may.
+    Full(J),
+    /// Its caller has gone.
+    Gone(J),
+}
+
+/// See the [module](self).
+pub(crate) struct Core<J> {
+    rules: Rules,
+    state: Mutex<State<J>>,
+}
+
+struct State<J> {
+    calls: Calls<J>,
+    /// Every thread that has arrived once, by its number.
+    seats: Vec<Option<Arc<Seat>>>,
+    /// The idle ones, the most recent last.
+    idle: Vec<usize>,
+    /// Threads on their way to the queue.
+    coming: usize,
+    /// All threads, those being started included.
+    threads: usize,
+    /// When a thread that is not new last took or ended a call.
+    moved: Instant,
+    /// The growth watch is set.
+    watched: bool,
+    closed: bool,
+}
+
+impl<J: Queued> Core<J> {
+    pub(crate) fn new(rules: Rules) -> Core<J> {
+        Core {
+            rules,
+            state: Mutex::new(State {
+                calls: Calls::new(),
+                seats: Vec::new(),
+                idle: Vec::new(),
+                coming: 0,
+                threads: 0,
+                moved: Instant::now(),
+                watched: false,
+                closed: false,
+            }),
+        }
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Queues a call, if no more than `room` then wait for a thread.
+    pub(crate) fn submit(&self, job: J, room: usize) -> Result<Next, Refused<J>> {
+        let mut state = lock(&self.state);
+        if state.closed && !job.is_inner() {
+            return Err(Refused::Closed(job));
+        }
+        if room != usize::MAX && state.waiting(&self.rules).is_some_and(|waiting| waiting >= room) {
+            return Err(Refused::Full(job));
+        }
+        let now = job.since();
+        state.calls.push(|ticket| {
+            job.place(ticket);
+            job
+        });
+        Ok(state.summon(&self.rules, now, false))
+    }
+
+    /// Queues a call that was here before, ahead of the others. Also when the
+    /// pool is closed: it was accepted.
+    pub(crate) fn resume(&self, job: J, now: Instant) -> Result<Next, Refused<J>> {
+        let mut state = lock(&self.state);
+        // Read under the lock that a cancel takes: either that finds the call
+        // in the queue, or it is seen here.
+        if job.is_gone() {
+            return Err(Refused::Gone(job));
+        }
+        state.calls.push_front(|ticket| {
+            job.place(ticket);
+            job
+        });
+        Ok(state.summon(&self.rules, now, false))
+    }
+
+    /// How many calls wait for a thread; `None`: a thread is free for one more.
+    pub(crate) fn waiting(&self) -> Option<usize> {
+        lock(&self.state).waiting(&self.rules)
+    }
+
+    /// A new thread takes its seat, and counts as on its way.
+    pub(crate) fn sit(&self, seat: Arc<Seat>) -> usize {
+        let mut state = lock(&self.state);
+        match state.seats.iter().position(Option::is_none) {
+            Some(number) => {
+                state.seats[number] = Some(seat);
+                number
+            }
+            None => {
+                state.seats.push(Some(seat));
+                state.seats.len() - 1
+            }
+        }
+    }
+
+    /// A thread asks what to do.
+    pub(crate) fn next(&self, number: usize, from: From, now: Instant) -> Task<J> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        match from {
+            From::Start => state.coming -= 1,
+            From::Wait => {
+                state.coming -= 1;
+                state.moved = now;
+            }
+            From::Body(ticket) => {
+                state.calls.end(ticket);
+                state.moved = now;
+            }
+        }
+        while let Some((ticket, job)) = state.calls.start(number) {
+            let Some(job) = job.admit() else {
+                state.calls.end(ticket);
+                continue;
+            };
+            state.seats[number].as_ref().expect("seated").set_cancelled(false);
+            return Task::Run(ticket, job, state.summon(&self.rules, now, false));
+        }
+        if state.closed {
+            state.leave(number);
+            return Task::Exit;
+        }
+        state.idle.push(number);
+        Task::Idle
+    }
+
+    /// An idle thread that nobody called wants to end. False: it was called
+    /// just now, so it has to wait for that and come.
+    pub(crate) fn retire(&self, number: usize) -> bool {
+        let mut state = lock(&self.state);
+        let Some(at) = state.idle.iter().position(|idle| *idle == number) else {
+            return false;
+        };
+        state.idle.remove(at);
+        state.leave(number);
+        true
+    }
+
+    /// The system refused to start the thread that a [`Next::Start`] asked
+    /// for. The calls keep waiting, for the other threads and for another try.
+    pub(crate) fn start_failed(&self) -> Next {
+        let mut state = lock(&self.state);
+        state.coming -= 1;
+        state.threads -= 1;
+        // A thread may have gone idle while this one was coming.
+        if let next @ Next::Call(_) = state.call_idle() {
+            return next;
+        }
+        if state.calls.queued() == 0 || state.watched {
+            return Next::Nothing;
+        }
+        state.watched = true;
+        Next::Watch
+    }
+
+    /// The growth watch looks.
+    pub(crate) fn look(&self, now: Instant) -> Next {
+        let mut state = lock(&self.state);
+        state.watched = false;
+        state.summon(&self.rules, now, true)
+    }
+
+    /// The watch could not be set: the next call that is queued tries again.
+    pub(crate) fn watch_failed(&self) {
+        lock(&self.state).watched = false;
+    }
+
+    /// Takes a call out of the queue.
+    pub(crate) fn withdraw(&self, ticket: Ticket) -> Option<J> {
+        lock(&self.state).calls.withdraw(ticket)
+    }
+
+    /// Takes a call out of the queue, or tells its body that nobody waits.
+    pub(crate) fn cancel(&self, ticket: Ticket) -> Option<J> {
+        let mut state = lock(&self.state);
+        match state.calls.cancel(ticket) {
+            Found::Queued(job) => Some(job),
+            Found::Running(number) => {
+                state.seats[number].as_ref().expect("seated").set_cancelled(true);
+                None
+            }
+            Found::Gone => None,
+        }
+    }
+
+    /// Takes no more calls; those that wait still run. The idle threads are to
+    /// be called: they end.
+    pub(crate) fn close(&self) -> Vec<Arc<Seat>> {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.closed = true;
+        let idle = std::mem::take(&mut state.idle);
+        state.coming += idle.len();
+        idle.iter().filter_map(|number| state.seats[*number].clone()).collect()
+    }
+
+    /// Takes out all calls that wait, and tells all bodies to stop.
+    pub(crate) fn abandon(&self) -> Vec<J> {
+        let mut state = lock(&self.state);
+        for seat in state.seats.iter().flatten() {
+            seat.set_cancelled(true);
+        }
+        std::iter::from_fn(|| state.calls.take()).collect()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = lock(&self.state);
+        Snapshot {
+            threads: state.threads,
+            idle: state.idle.len(),
+            running: state.calls.running(),
+            queued: state.calls.queued(),
+        }
+    }
+}
+
+/// Where a thread that asks for work comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum From {
+    /// It was just started.
+    Start,
+    /// It was idle, and called.
+    Wait,
+    /// It ran this call.
+    Body(Ticket),
+}
+
+impl<J: Queued> State<J> {
+    /// How many calls wait for a thread; `None`: a thread is free for one more.
+    ///
+    /// A thread that is idle, on its way, or may be started is as good as
+    /// there, so calls are not counted that one of these will take.
+    fn waiting(&self, rules: &Rules) -> Option<usize> {
+        let spare = self.idle.len() + self.coming + (rules.max - self.threads);
+        self.calls.queued().checked_sub(spare)
+    }
+
+    /// Sees to it that a waiting call is not forgotten.
+    fn summon(&mut self, rules: &Rules, now: Instant, watch_looks: bool) -> Next {
+        if self.coming > 0 {
+            return Next::Nothing;
+        }
+        let Some(since) = self.calls.oldest().map(Queued::since) else {
+            return Next::Nothing;
+        };
+        if let next @ Next::Call(_) = self.call_idle() {
+            return next;
+        }
+        if self.threads >= rules.max {
+            return Next::Nothing;
+        }
+        let stuck = now.saturating_duration_since(self.moved) >= STUCK;
+        let behind = now.saturating_duration_since(since) >= BEHIND;
+        if self.threads < rules.base || stuck || watch_looks && behind {
+            self.threads += 1;
+            self.coming += 1;
+            return Next::Start;
+        }
+        if self.watched {
+            return Next::Nothing;
+        }
+        self.watched = true;
+        Next::Watch
+    }
+
+    /// Calls the thread that became idle last, if calls wait.
+    fn call_idle(&mut self) -> Next {
+        if self.calls.queued() == 0 {
+            return Next::Nothing;
+        }
+        match self.idle.pop() {
+            Some(number) => {
+                self.coming += 1;
+                Next::Call(self.seats[number].clone().expect("seated"))
+            }
+            None => Next::Nothing,
+        }
+    }
+
+    fn leave(&mut self, number: usize) {
+        self.seats[number] = None;
+        self.threads -= 1;
+    }
+}
+
+#[cfg(all(test, offload_loom))]
+#[path = "core_models.rs"]
+mod models;

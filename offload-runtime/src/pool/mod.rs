@@ -1,0 +1,488 @@
+//! The pools: what a call is handed to.
+//!
+//! [`core`] decides, [`calls`] and [`seat`] are its parts, and this module does
+//! what it decided: it starts threads, wakes them, and lets them run jobs.
+
+pub(crate) mod calls;
+pub(crate) mod core;
+pub(crate) mod seat;
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
+
+use self::calls::Ticket;
+use self::core::{Core, From, Next, Refused, Rules, STUCK, Snapshot, Task};
+use self::seat::Seat;
+use crate::current;
+use crate::error::Error;
+use crate::job::{self, Job};
+use crate::settings::{self, Settings};
+use crate::sync::Arc;
+use crate::timer;
+
+/// How many threads a thread pool may have.
+const THREADS: usize = 512;
+
+/// How long a thread of a thread pool stays idle before it ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// After the system refused a thread, the pool asks again this much later.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A pool for bodies that wait: it grows while calls are stuck behind others.
+///
+/// Functions with `#[offload(thread)]` share one; with `pool`, they get another,
+/// so that a burst of one sort of work does not delay the rest. It is made in
+/// a `static`, and started at its first call.
+///
+/// ```
+/// use offload_runtime::{ThreadPool, offload};
+///
+/// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(4);
+///
+/// #[offload(thread, pool = REPORTS)]
+/// fn report(year: u16) -> String {
+///     format!("all of {year}")
+/// }
+/// # assert_eq!(futures::executor::block_on(report(1999)), "all of 1999");
+/// ```
+///
+/// Up to the number of cores, threads are started as soon as there is a call
+/// for them. Beyond, one is added when for a millisecond no thread took or
+/// ended a call, or, while they do, when a call has waited for ten. So calls
+/// that block get a thread each, and a burst of short ones starts few. The
+/// thread that was used last is used first, so that those that are not needed
+/// stay idle, and end.
+pub struct ThreadPool {
+    pool: Pool,
+}
+
+/// A pool for bodies that compute: as many threads as this process has cores.
+///
+/// Functions with `#[offload(cpu)]` share one; with `pool`, they get another.
+/// It is made in a `static`, and started at its first call.
+///
+/// ```
+/// use offload_runtime::{CpuPool, offload};
+///
+/// static THUMBNAILS: CpuPool = CpuPool::new("thumbnails").threads(1);
+///
+/// #[offload(cpu, pool = THUMBNAILS)]
+/// fn brighten(pixels: Vec<u8>) -> Vec<u8> {
+///     pixels.into_iter().map(|pixel| pixel.saturating_add(16)).collect()
+/// }
+/// # assert_eq!(futures::executor::block_on(brighten(vec![250])), [255]);
+/// ```
+pub struct CpuPool {
+    pool: Pool,
+}
+
+impl ThreadPool {
+    /// A pool with the default settings. `name` is its label in all that it
+    /// shows, and the prefix of its threads' names.
+    pub const fn new(name: &'static str) -> ThreadPool {
+        ThreadPool { pool: Pool::new(name, Kind::Thread) }
+    }
+
+    /// At most so many threads; 512 unless set.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0; in a `static`, that is a compile error.
+    pub const fn threads(mut self, threads: usize) -> ThreadPool {
+        assert!(threads > 0, "a pool needs at least 1 thread");
+        self.pool.settings.threads = Some(threads);
+        self
+    }
+
+    /// At most so many calls wait for a thread, not counting those that a free
+    /// thread is about to take. One more is refused, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
+    /// result can carry an [`Error`] should use such a pool: others panic then.
+    pub const fn queue(mut self, calls: usize) -> ThreadPool {
+        self.pool.settings.queue = Some(calls);
+        self
+    }
+
+    /// How long a thread stays idle before it ends; 10 s unless set.
+    pub const fn keep_alive(mut self, time: Duration) -> ThreadPool {
+        self.pool.settings.keep_alive = Some(time);
+        self
+    }
+
+    pub(crate) const fn pool(&'static self) -> &'static Pool {
+        &self.pool
+    }
+}
+
+impl CpuPool {
+    /// A pool with the default settings. `name` is its label in all that it
+    /// shows, and the prefix of its threads' names.
+    pub const fn new(name: &'static str) -> CpuPool {
+        CpuPool { pool: Pool::new(name, Kind::Cpu) }
+    }
+
+    /// So many threads; as many as the cores that this process may use, unless
+    /// set.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0; in a `static`, that is a compile error.
+    pub const fn threads(mut self, threads: usize) -> CpuPool {
+        assert!(threads > 0, "a pool needs at least 1 thread");
+        self.pool.settings.threads = Some(threads);
+        self
+    }
+
+    /// At most so many calls wait for a thread, not counting those that a free
+    /// thread is about to take. One more is refused, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
+    /// result can carry an [`Error`] should use such a pool: others panic then.
+    pub const fn queue(mut self, calls: usize) -> CpuPool {
+        self.pool.settings.queue = Some(calls);
+        self
+    }
+
+    pub(crate) const fn pool(&'static self) -> &'static Pool {
+        &self.pool
+    }
+}
+
+/// What `#[offload(thread)]` uses.
+pub static THREAD: ThreadPool = ThreadPool { pool: Pool::new("thread", Kind::Thread).default() };
+
+/// What `#[offload(cpu)]` uses.
+pub static CPU: CpuPool = CpuPool { pool: Pool::new("cpu", Kind::Cpu).default() };
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Thread,
+    Cpu,
+}
+
+/// A pool of either kind. It costs nothing until its first call.
+pub(crate) struct Pool {
+    name: &'static str,
+    kind: Kind,
+    settings: Settings,
+    /// Settings come from [`settings`] too.
+    is_default: bool,
+    core: OnceLock<Result<Started, Error>>,
+    /// Threads started so far, for their names.
+    started: AtomicUsize,
+}
+
+/// What there is from the first call on.
+struct Started {
+    core: Core<Job>,
+    queue: Option<usize>,
+}
+
+/// Every pool that was started.
+static STARTED: Mutex<Vec<&'static Pool>> = Mutex::new(Vec::new());
+
+/// No pool takes calls any more.
+static CLOSED: Mutex<bool> = Mutex::new(false);
+
+impl Pool {
+    const fn new(name: &'static str, kind: Kind) -> Pool {
+        Pool {
+            name,
+            kind,
+            settings: Settings::NONE,
+            is_default: false,
+            core: OnceLock::new(),
+            started: AtomicUsize::new(0),
+        }
+    }
+
+    const fn default(mut self) -> Pool {
+        self.is_default = true;
+        self
+    }
+
+    /// Its label.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// `thread` or `cpu`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Thread => "thread",
+            Kind::Cpu => "cpu",
+        }
+    }
+
+    /// Every pool that was started.
+    pub(crate) fn all() -> Vec<&'static Pool> {
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there was a first call.
+    pub(crate) fn is_started(&self) -> bool {
+        self.core.get().is_some()
+    }
+
+    /// Starts the pool, unless its settings make no sense.
+    pub(crate) fn check(&'static self) -> Result<(), Error> {
+        self.start().as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    fn start(&'static self) -> &'static Result<Started, Error> {
+        if let Some(started) = self.core.get() {
+            return started;
+        }
+        let started = self.core.get_or_init(|| self.make());
+        let mut pools = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if started.is_ok() && !pools.iter().any(|pool| std::ptr::eq(*pool, self)) {
+            pools.push(self);
+            if *CLOSED.lock().unwrap_or_else(PoisonError::into_inner) {
+                self.close();
+            }
+        }
+        started
+    }
+
+    fn make(&self) -> Result<Started, Error> {
+        let settings = match (self.is_default, self.kind) {
+            (false, _) => self.settings,
+            (true, Kind::Thread) => settings::of_default("THREAD")?,
+            (true, Kind::Cpu) => settings::of_default("CPU")?,
+        };
+        // What affinity and the cgroup's quota leave to this process.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let rules = match self.kind {
+            Kind::Thread => {
+                let max = settings.threads.unwrap_or(THREADS);
+                let keep_alive = settings.keep_alive.unwrap_or(KEEP_ALIVE);
+                Rules { max, base: max.min(cores), keep_alive: Some(keep_alive) }
+            }
+            Kind::Cpu => {
+                let max = settings.threads.unwrap_or(cores);
+                Rules { max, base: max, keep_alive: None }
+            }
+        };
+        Ok(Started { core: Core::new(rules), queue: settings.queue })
+    }
+
+    fn started(&'static self) -> &'static Started {
+        // Whoever gets here has asked `check`.
+        self.start().as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn core(&'static self) -> &'static Core<Job> {
+        &self.started().core
+    }
+
+    /// So many calls may wait for a thread.
+    pub(crate) fn queue_bound(&'static self) -> Option<usize> {
+        self.started().queue
+    }
+
+    /// The most threads.
+    pub(crate) fn limit(&'static self) -> usize {
+        self.core().rules().max
+    }
+
+    /// How many calls wait for a thread; `None`: a thread is free for one more.
+    pub(crate) fn waiting(&'static self) -> Option<usize> {
+        self.core().waiting()
+    }
+
+    /// Queues a job, and sees to it that a thread comes for it, if no more
+    /// than `room` then wait.
+    pub(crate) fn submit(&'static self, job: Job, room: usize) -> Result<(), Refused<Job>> {
+        self.core().submit(job, room).map(|next| self.perform(next))
+    }
+
+    /// Queues a job that was here before, ahead of the others.
+    pub(crate) fn resume(&'static self, job: Job) {
+        match self.core().resume(job, Instant::now()) {
+            Ok(next) => self.perform(next),
+            Err(Refused::Gone(job) | Refused::Closed(job) | Refused::Full(job)) => {
+                job::discard(job);
+            }
+        }
+    }
+
+    /// Takes a call out of the queue.
+    pub(crate) fn withdraw(&'static self, ticket: Ticket) -> Option<Job> {
+        self.core().withdraw(ticket)
+    }
+
+    /// Takes a call out of the queue, or tells its body that nobody waits.
+    pub(crate) fn cancel(&'static self, ticket: Ticket) -> Option<Job> {
+        self.core().cancel(ticket)
+    }
+
+    /// Drops a value on a thread of the pool.
+    pub(crate) fn drop_there<T: Send + 'static>(&'static self, value: T) {
+        let (job, handle) = job::cleaner(value);
+        handle.detach();
+        if let Err(Refused::Closed(job) | Refused::Full(job) | Refused::Gone(job)) =
+            self.submit(job, usize::MAX)
+        {
+            // No thread is left that could.
+            job::run(self, job, Instant::now());
+        }
+    }
+
+    /// What the growth watch does.
+    pub(crate) fn look(&'static self, now: Instant) {
+        let next = self.core().look(now);
+        self.perform(next);
+    }
+
+    /// If there is neither a thread nor a timer that would ask for one again,
+    /// asks, and tells so.
+    pub(crate) fn revive(&'static self) -> bool {
+        let Snapshot { threads, queued, .. } = self.snapshot();
+        let starved = threads == 0 && queued > 0;
+        if starved {
+            self.look(Instant::now());
+        }
+        starved
+    }
+
+    pub(crate) fn snapshot(&'static self) -> Snapshot {
+        self.core().snapshot()
+    }
+
+    /// Takes no more calls.
+    fn close(&'static self) {
+        if let Some(Ok(started)) = self.core.get() {
+            for seat in started.core.close() {
+                seat.call();
+            }
+        }
+    }
+
+    /// No pool takes calls any more, also none that is started later.
+    pub(crate) fn close_all() {
+        let pools = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        *CLOSED.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        for pool in pools.iter() {
+            pool.close();
+        }
+    }
+
+    /// Takes out the calls that wait, and tells the bodies to stop.
+    pub(crate) fn abandon(&'static self) -> Vec<Job> {
+        self.core().abandon()
+    }
+
+    fn perform(&'static self, mut next: Next) {
+        let mut pause = STUCK;
+        loop {
+            match next {
+                Next::Nothing => return,
+                Next::Call(seat) => return seat.call(),
+                Next::Start => match self.start_thread() {
+                    Ok(()) => return,
+                    Err(_) => {
+                        next = self.core().start_failed();
+                        pause = RETRY;
+                    }
+                },
+                Next::Watch => {
+                    if timer::look_at(self, Instant::now() + pause).is_err() {
+                        self.core().watch_failed();
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn thread_name(&self) -> String {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        match self.is_default {
+            true => format!("offload-{}-{number}", self.name),
+            // The system would refuse a name with a NUL, by a panic.
+            false => format!("{}-{number}", self.name.replace('\0', "")),
+        }
+    }
+
+    fn start_thread(&'static self) -> io::Result<()> {
+        thread::Builder::new().name(self.thread_name()).spawn(move || self.work()).map(drop)
+    }
+
+    /// Runs a job that blocks a body of this pool, on a thread of its own: one
+    /// more thread, but no more bodies that go on. The job has its permit, if
+    /// it needs one. Should the system refuse the thread, the job runs here, in
+    /// the body that waits for it.
+    pub(crate) fn run_aside(&'static self, job: Job) {
+        let shared = std::sync::Arc::new(Mutex::new(Some(job)));
+        let take = |shared: &Mutex<Option<Job>>| {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let theirs = std::sync::Arc::clone(&shared);
+        let started = thread::Builder::new().name(self.thread_name()).spawn(move || {
+            let seat = Arc::new(Seat::new());
+            current::sit(Arc::clone(&seat));
+            if let Some(job) = take(&theirs) {
+                job::run_aside(self, job, Some(seat));
+            }
+        });
+        if started.is_err()
+            && let Some(job) = take(&shared)
+        {
+            job::run_aside(self, job, None);
+        }
+    }
+
+    /// What a thread of the pool does.
+    fn work(&'static self) {
+        let core = self.core();
+        let seat = Arc::new(Seat::new());
+        current::sit(Arc::clone(&seat));
+        let number = core.sit(Arc::clone(&seat));
+        let mut from = From::Start;
+        let mut now = Instant::now();
+        loop {
+            match core.next(number, from, now) {
+                Task::Run(ticket, job, next) => {
+                    self.perform(next);
+                    now = job::run(self, job, now);
+                    from = From::Body(ticket);
+                }
+                Task::Idle => {
+                    if !seat.wait(core.rules().keep_alive) {
+                        if core.retire(number) {
+                            return;
+                        }
+                        seat.wait(None);
+                    }
+                    from = From::Wait;
+                    now = Instant::now();
+                }
+                Task::Exit => return,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("name", &self.name).field("kind", &self.kind).finish()
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool").field("name", &self.pool.name).finish()
+    }
+}
+
+impl fmt::Debug for CpuPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CpuPool").field("name", &self.pool.name).finish()
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

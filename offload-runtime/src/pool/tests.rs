@@ -1,0 +1,163 @@
+//! The pools with real threads. What needs every order of steps is in the
+//! models of [`super::core`]; what a user sees, in the `tests` crate.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Waker};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use futures::future::join_all;
+
+use super::core::Snapshot;
+use super::{CpuPool, Pool, ThreadPool};
+use crate::Call;
+use crate::function::Function;
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the pool is as it should be. Nothing reports that a thread has
+/// parked or ended, so this looks again and again.
+fn settle(pool: &'static Pool, wanted: impl Fn(Snapshot) -> bool) -> Snapshot {
+    let start = Instant::now();
+    loop {
+        let snapshot = pool.snapshot();
+        if wanted(snapshot) {
+            return snapshot;
+        }
+        assert!(start.elapsed() < PATIENCE, "the pool stayed at {snapshot:?}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn bodies_that_block_get_a_thread_each() {
+    static POOL: ThreadPool = ThreadPool::new("block");
+    static FUNCTION: Function = Function::thread("block", &POOL);
+    // Each body waits for all the others: with one thread less, none returns.
+    let together = Arc::new(Barrier::new(100));
+    let calls = (0..100).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait().is_leader())
+    });
+    let leaders = block_on(join_all(calls)).into_iter().filter(|leader| *leader).count();
+    assert_eq!(leaders, 1);
+    assert!(POOL.pool().snapshot().threads >= 100);
+}
+
+#[test]
+fn a_burst_of_short_calls_does_not_start_hundreds_of_threads() {
+    static POOL: ThreadPool = ThreadPool::new("short");
+    static FUNCTION: Function = Function::thread("short", &POOL);
+    let calls = (0..20_000).map(|n| Call::new(&FUNCTION, move || n));
+    assert_eq!(block_on(join_all(calls)).into_iter().sum::<i32>(), 199_990_000);
+    // A few more than cores, where this machine stalled for a millisecond.
+    assert!(POOL.pool().snapshot().threads < 60, "{:?}", POOL.pool().snapshot());
+}
+
+#[test]
+fn the_limit_of_threads_holds_and_the_rest_waits_in_order() {
+    static POOL: ThreadPool = ThreadPool::new("limit").threads(1);
+    static FUNCTION: Function = Function::thread("limit", &POOL);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let calls = (0..1000).map(|n| {
+        let order = Arc::clone(&order);
+        Call::new(&FUNCTION, move || order.lock().unwrap().push(n))
+    });
+    block_on(join_all(calls));
+    assert_eq!(POOL.pool().snapshot().threads, 1);
+    assert!(order.lock().unwrap().is_sorted());
+}
+
+#[test]
+fn the_thread_that_was_used_last_is_used_again() {
+    static POOL: ThreadPool = ThreadPool::new("last");
+    static FUNCTION: Function = Function::thread("last", &POOL);
+    let together = Arc::new(Barrier::new(50));
+    let calls = (0..50).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait())
+    });
+    block_on(join_all(calls));
+    let mut used: HashSet<ThreadId> = HashSet::new();
+    for _ in 0..500 {
+        settle(POOL.pool(), |pool| pool.idle == pool.threads);
+        used.insert(block_on(Call::new(&FUNCTION, || thread::current().id())));
+    }
+    assert_eq!(used.len(), 1);
+}
+
+#[test]
+fn threads_that_nobody_needs_end_and_the_busy_one_stays() {
+    static POOL: ThreadPool = ThreadPool::new("shrink").keep_alive(Duration::from_millis(50));
+    static FUNCTION: Function = Function::thread("shrink", &POOL);
+    let (release, held) = mpsc::channel::<()>();
+    let stays = thread::spawn(move || {
+        block_on(Call::new(&FUNCTION, move || {
+            held.recv().unwrap();
+            thread::current().id()
+        }))
+    });
+    let together = Arc::new(Barrier::new(40));
+    let calls = (0..40).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait())
+    });
+    block_on(join_all(calls));
+    assert!(POOL.pool().snapshot().threads >= 41);
+    let left = settle(POOL.pool(), |pool| pool.threads == 1);
+    assert_eq!((left.running, left.idle), (1, 0));
+    release.send(()).unwrap();
+    stays.join().unwrap();
+    settle(POOL.pool(), |pool| pool.threads == 0);
+    // An empty pool starts again.
+    assert_eq!(block_on(Call::new(&FUNCTION, || 7)), 7);
+}
+
+#[test]
+fn the_cpu_pool_has_a_thread_for_each_core_and_no_more() {
+    static POOL: CpuPool = CpuPool::new("cores");
+    static FUNCTION: Function = Function::cpu("cores", &POOL);
+    let cores = thread::available_parallelism().unwrap().get();
+    let together = Arc::new(Barrier::new(cores));
+    let calls = (0..cores * 20).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || drop(together.wait()))
+    });
+    block_on(join_all(calls));
+    assert_eq!(POOL.pool().snapshot().threads, cores);
+}
+
+#[test]
+fn dropped_calls_leave_the_queue_and_never_run() {
+    static POOL: ThreadPool = ThreadPool::new("drop").threads(1);
+    static FUNCTION: Function = Function::thread("drop", &POOL);
+    let (release, held) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
+    let blocker = thread::spawn(move || {
+        block_on(Call::new(&FUNCTION, move || {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+    });
+    start.recv().unwrap();
+    let argument = Arc::new(());
+    let mut calls = Vec::new();
+    for _ in 0..1000 {
+        let argument = Arc::clone(&argument);
+        let mut call = Box::pin(Call::new(&FUNCTION, move || -> () { panic!("{argument:?} ran") }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        calls.push(call);
+    }
+    assert_eq!(POOL.pool().snapshot().queued, 1000);
+    drop(calls);
+    // At once, although the only thread is busy.
+    assert_eq!(POOL.pool().snapshot().queued, 0);
+    assert_eq!(Arc::strong_count(&argument), 1);
+    release.send(()).unwrap();
+    blocker.join().unwrap();
+}

@@ -1,0 +1,169 @@
+//! The settings of the default pools, from [`Builder`] and the environment.
+
+use std::env;
+use std::num::NonZero;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::pool::{CPU, THREAD};
+
+/// Settings of the default pools, for before their first use.
+///
+/// Each also has an environment variable, which is used where the program sets
+/// nothing:
+///
+/// | setting | environment variable | default |
+/// | --- | --- | --- |
+/// | [`threads`](Self::threads) | `OFFLOAD_THREADS` | 512 |
+/// | [`thread_queue`](Self::thread_queue) | `OFFLOAD_THREAD_QUEUE` | no bound |
+/// | [`keep_alive`](Self::keep_alive) | `OFFLOAD_KEEP_ALIVE_MS` | 10 000 |
+/// | [`cpu_threads`](Self::cpu_threads) | `OFFLOAD_CPU_THREADS` | the cores this process may use |
+/// | [`cpu_queue`](Self::cpu_queue) | `OFFLOAD_CPU_QUEUE` | no bound |
+///
+/// A variable that makes no sense is an error of the kind
+/// [`Config`](crate::ErrorKind::Config) at the first call of a function whose
+/// result can carry one, and a panic of others: never a silent default.
+///
+/// ```
+/// fn main() -> Result<(), offload_runtime::Error> {
+///     offload_runtime::Builder::new().threads(64).cpu_queue(1000).install()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "settings do nothing before `install`"]
+pub struct Builder {
+    thread: Settings,
+    cpu: Settings,
+}
+
+/// What can be set of a pool; `None`: its default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) threads: Option<usize>,
+    pub(crate) queue: Option<usize>,
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+impl Settings {
+    /// Nothing set.
+    pub(crate) const NONE: Settings = Settings { threads: None, queue: None, keep_alive: None };
+}
+
+/// What [`Builder::install`] set.
+static INSTALLED: Mutex<Option<Builder>> = Mutex::new(None);
+
+impl Builder {
+    /// Nothing set yet.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// The most threads that the thread pool may have.
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.thread.threads = Some(threads);
+        self
+    }
+
+    /// How many calls may wait for a thread of the thread pool. One more is
+    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    pub fn thread_queue(mut self, calls: usize) -> Builder {
+        self.thread.queue = Some(calls);
+        self
+    }
+
+    /// How long a thread of the thread pool stays idle before it ends.
+    pub fn keep_alive(mut self, time: Duration) -> Builder {
+        self.thread.keep_alive = Some(time);
+        self
+    }
+
+    /// The threads of the CPU pool.
+    pub fn cpu_threads(mut self, threads: usize) -> Builder {
+        self.cpu.threads = Some(threads);
+        self
+    }
+
+    /// How many calls may wait for a thread of the CPU pool. One more is
+    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    pub fn cpu_queue(mut self, calls: usize) -> Builder {
+        self.cpu.queue = Some(calls);
+        self
+    }
+
+    /// Makes these the settings of the default pools.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config), if a setting or an environment
+    /// variable makes no sense, if a default pool has had its first call, or
+    /// if settings were installed before.
+    pub fn install(self) -> Result<(), Error> {
+        self.thread.validate("threads")?;
+        self.cpu.validate("cpu_threads")?;
+        from_environment("THREAD")?;
+        from_environment("CPU")?;
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if installed.is_some() {
+            return Err(Error::config("settings were installed before; `install` them once"));
+        }
+        if THREAD.pool().is_started() || CPU.pool().is_started() {
+            return Err(Error::config(
+                "a default pool has had its first call; `install` settings first in `main`",
+            ));
+        }
+        *installed = Some(self);
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn validate(&self, setting: &str) -> Result<(), Error> {
+        if self.threads == Some(0) {
+            return Err(Error::config(format!("`{setting}` is 0; a pool needs at least 1 thread")));
+        }
+        Ok(())
+    }
+
+    /// These, and for what is not set, those.
+    fn or(self, other: Settings) -> Settings {
+        Settings {
+            threads: self.threads.or(other.threads),
+            queue: self.queue.or(other.queue),
+            keep_alive: self.keep_alive.or(other.keep_alive),
+        }
+    }
+}
+
+/// The settings of a default pool: `THREAD` or `CPU`.
+pub(crate) fn of_default(pool: &str) -> Result<Settings, Error> {
+    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = installed.unwrap_or_default();
+    let installed = if pool == "CPU" { installed.cpu } else { installed.thread };
+    Ok(installed.or(from_environment(pool)?))
+}
+
+fn from_environment(pool: &str) -> Result<Settings, Error> {
+    let threads = if pool == "CPU" { "OFFLOAD_CPU_THREADS" } else { "OFFLOAD_THREADS" };
+    let keep_alive = match pool {
+        "CPU" => None,
+        _ => variable::<u64>("OFFLOAD_KEEP_ALIVE_MS")?.map(Duration::from_millis),
+    };
+    Ok(Settings {
+        threads: variable::<NonZero<usize>>(threads)?.map(NonZero::get),
+        queue: variable(&format!("OFFLOAD_{pool}_QUEUE"))?,
+        keep_alive,
+    })
+}
+
+fn variable<T: FromStr>(name: &str) -> Result<Option<T>, Error> {
+    let Some(value) = env::var_os(name) else {
+        return Ok(None);
+    };
+    let number = value.to_str().and_then(|value| value.trim().parse().ok());
+    number.map(Some).ok_or_else(|| {
+        let example = "a number, such as 8";
+        Error::config(format!("the environment variable {name} is {value:?}, not {example}"))
+    })
+}

@@ -1,0 +1,61 @@
+//! The caller's tracing span in the body, and one of the call's own below it.
+
+use std::time::{Duration, Instant};
+
+use tracing::{Dispatch, Level, Span, dispatcher, field};
+
+use crate::function::Function;
+
+/// The caller's subscriber and span.
+pub(crate) struct Spans {
+    dispatch: Dispatch,
+    span: Span,
+}
+
+impl Spans {
+    /// Those of this thread; none, and no cost, if nobody subscribes.
+    pub(crate) fn here() -> Option<Box<Spans>> {
+        let dispatch = dispatcher::get_default(|dispatch| {
+            (!dispatch.is::<tracing::subscriber::NoSubscriber>()).then(|| dispatch.clone())
+        })?;
+        Some(Box::new(Spans { dispatch, span: Span::current() }))
+    }
+
+    /// Calls `body` in a span `offload` below the caller's. Times are in
+    /// microseconds.
+    pub(crate) fn enter(self, function: &'static Function, waited: Duration, body: impl FnOnce()) {
+        dispatcher::with_default(&self.dispatch, || {
+            let caller = self.span.entered();
+            let span = tracing::span!(
+                target: "offload",
+                Level::INFO,
+                "offload",
+                kind = function.pool().kind(),
+                name = function.name(),
+                queue_us = micros(waited),
+                run_us = field::Empty,
+            );
+            let started = Instant::now();
+            // Recorded also if the body panics.
+            let timed = Timed { span: &span, started };
+            span.in_scope(body);
+            drop(timed);
+            drop(caller);
+        });
+    }
+}
+
+struct Timed<'a> {
+    span: &'a Span,
+    started: Instant,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        self.span.record("run_us", micros(self.started.elapsed()));
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

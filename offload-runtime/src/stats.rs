@@ -1,0 +1,164 @@
+//! What the pools and functions do and have done, in numbers.
+
+use std::time::Duration;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::function::Function;
+use crate::histogram::Histogram;
+use crate::pool::Pool;
+
+/// All pools and functions that had a call, as they are now.
+///
+/// Counting is always on. Each number is read by itself, so while calls are
+/// under way sums may be off by a few.
+///
+/// ```
+/// # use offload_runtime::offload;
+/// #[offload(cpu, name = "square")]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # futures::executor::block_on(async {
+/// square(7).await;
+/// let stats = offload_runtime::stats();
+/// let square = stats.functions.iter().find(|function| function.name == "square").unwrap();
+/// assert_eq!((square.started, square.finished), (1, 1));
+/// # });
+/// ```
+pub fn stats() -> Stats {
+    Stats {
+        pools: Pool::all().into_iter().map(PoolStats::of).collect(),
+        functions: Function::known().into_iter().map(FunctionStats::of).collect(),
+    }
+}
+
+/// What [`stats`] returns.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Stats {
+    /// In the order of their first calls.
+    pub pools: Vec<PoolStats>,
+    /// In the order of their first calls.
+    pub functions: Vec<FunctionStats>,
+}
+
+/// One pool.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// `thread` and `cpu` are the default pools.
+    pub name: &'static str,
+    /// `thread` or `cpu`.
+    pub kind: &'static str,
+    /// Threads that there are.
+    pub threads: usize,
+    /// Threads that wait for a call.
+    pub idle: usize,
+    /// Calls whose bodies run.
+    pub running: usize,
+    /// Calls that wait for a thread.
+    pub queued: usize,
+    /// The most threads that there may be.
+    pub limit: usize,
+    /// The most calls that may wait for a thread.
+    pub queue_limit: Option<usize>,
+}
+
+/// One function, since its first call.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FunctionStats {
+    /// Its option `name`, or its path.
+    pub name: &'static str,
+    /// `thread` or `cpu`.
+    pub kind: &'static str,
+    /// The name of its pool.
+    pub pool: &'static str,
+    /// Bodies that started. Each ends as `finished` or `panicked`.
+    pub started: u64,
+    /// Bodies that returned.
+    pub finished: u64,
+    /// Bodies that panicked.
+    pub panicked: u64,
+    /// Calls that never started, since their caller went away or their
+    /// deadline passed.
+    pub cancelled: u64,
+    /// Bodies that ended when their caller had gone, or its deadline passed;
+    /// they are also `finished` or `panicked`.
+    pub abandoned: u64,
+    /// Calls that were refused, since too many waited or the process shuts
+    /// down.
+    pub refused: u64,
+    /// Calls that were answered by a deadline; they are also `cancelled` or,
+    /// when their body has ended, `abandoned`.
+    pub timed_out: u64,
+    /// From the first poll to the start of the body.
+    pub wait: Percentiles,
+    /// From the start of the body to its end.
+    pub run: Percentiles,
+}
+
+/// How long something took. At most an eighth too long, but for `max`, which
+/// is exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Percentiles {
+    /// Half of all took no longer.
+    pub p50: Duration,
+    /// Nine tenths took no longer.
+    pub p90: Duration,
+    /// 99 of 100 took no longer.
+    pub p99: Duration,
+    /// None took longer.
+    pub max: Duration,
+}
+
+impl PoolStats {
+    fn of(pool: &'static Pool) -> PoolStats {
+        let now = pool.snapshot();
+        PoolStats {
+            name: pool.name(),
+            kind: pool.kind(),
+            threads: now.threads,
+            idle: now.idle,
+            running: now.running,
+            queued: now.queued,
+            limit: pool.limit(),
+            queue_limit: pool.queue_bound(),
+        }
+    }
+}
+
+impl FunctionStats {
+    fn of(function: &'static Function) -> FunctionStats {
+        let counts = &function.counts;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        FunctionStats {
+            name: function.name(),
+            kind: function.pool().kind(),
+            pool: function.pool().name(),
+            started: read(&counts.started),
+            finished: read(&counts.finished),
+            panicked: read(&counts.panicked),
+            cancelled: read(&counts.cancelled),
+            abandoned: read(&counts.abandoned),
+            refused: read(&counts.refused),
+            timed_out: read(&counts.timed_out),
+            wait: Percentiles::of(&counts.wait),
+            run: Percentiles::of(&counts.run),
+        }
+    }
+}
+
+impl Percentiles {
+    fn of(histogram: &Histogram) -> Percentiles {
+        let ([p50, p90, p99], max) = histogram.percentiles([0.5, 0.9, 0.99]);
+        Percentiles { p50, p90, p99, max }
+    }
+}

@@ -1,0 +1,134 @@
+//! One thread that does things later, for all calls and pools, with or without
+//! a tokio runtime. It is started at its first use, and sleeps while nothing is
+//! due.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
+use std::time::Instant;
+
+use crate::pool::Pool;
+
+static TIMER: Timer = Timer {
+    entries: Mutex::new(Entries { due: BTreeMap::new(), number: 0, running: false }),
+    sooner: Condvar::new(),
+};
+
+/// The system refused to start the timer's thread when it was last tried.
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+struct Timer {
+    entries: Mutex<Entries>,
+    /// An entry was added that is due before all others.
+    sooner: Condvar,
+}
+
+struct Entries {
+    due: BTreeMap<Key, Due>,
+    number: u64,
+    running: bool,
+}
+
+/// When, and, where times are equal, which first.
+type Key = (Instant, u64);
+
+enum Due {
+    Look(&'static Pool),
+    Wake(Waker),
+}
+
+/// Lets `pool` look at its queue at `at`. It fails if the system refuses the
+/// timer its thread.
+pub(crate) fn look_at(pool: &'static Pool, at: Instant) -> io::Result<()> {
+    add(at, Due::Look(pool)).map(drop)
+}
+
+/// Wakes a task, unless it is dropped first.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    key: Key,
+}
+
+impl Alarm {
+    /// Wakes at `at`. It fails if the system refuses the timer its thread.
+    pub(crate) fn new(at: Instant, waker: &Waker) -> io::Result<Alarm> {
+        add(at, Due::Wake(waker.clone())).map(|key| Alarm { key })
+    }
+
+    pub(crate) fn at(&self) -> Instant {
+        self.key.0
+    }
+
+    /// Wakes this one instead.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        if let Some(Due::Wake(old)) = lock().due.get_mut(&self.key) {
+            old.clone_from(waker);
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let entry = lock().due.remove(&self.key);
+        // A waker is foreign code: dropped after the lock is.
+        drop(entry);
+    }
+}
+
+/// Whether nothing happens later at present.
+pub(crate) fn is_refused() -> bool {
+    REFUSED.load(Ordering::Relaxed)
+}
+
+fn add(at: Instant, due: Due) -> io::Result<Key> {
+    let mut entries = lock();
+    if !entries.running {
+        let started = thread::Builder::new().name("offload-timer".into()).spawn(run);
+        REFUSED.store(started.is_err(), Ordering::Relaxed);
+        started?;
+        entries.running = true;
+    }
+    entries.number += 1;
+    let key = (at, entries.number);
+    entries.due.insert(key, due);
+    let sooner = entries.due.first_key_value().is_some_and(|(first, _)| *first == key);
+    drop(entries);
+    if sooner {
+        TIMER.sooner.notify_one();
+    }
+    Ok(key)
+}
+
+fn run() {
+    let mut entries = lock();
+    loop {
+        let now = Instant::now();
+        match entries.due.first_entry() {
+            None => {
+                entries = TIMER.sooner.wait(entries).unwrap_or_else(PoisonError::into_inner);
+            }
+            Some(first) if first.key().0 > now => {
+                let left = first.key().0 - now;
+                let woken = TIMER.sooner.wait_timeout(entries, left);
+                entries = woken.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Some(first) => {
+                let due = first.remove();
+                drop(entries);
+                match due {
+                    Due::Look(pool) => pool.look(now),
+                    // A waker that panics must not stop the timer.
+                    Due::Wake(waker) => crate::job::quietly(|| waker.wake()),
+                }
+                entries = lock();
+            }
+        }
+    }
+}
+
+fn lock() -> MutexGuard<'static, Entries> {
+    TIMER.entries.lock().unwrap_or_else(PoisonError::into_inner)
+}
