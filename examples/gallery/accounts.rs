@@ -1,0 +1,180 @@
+//! Accounts: names, passwords, and who is logged in.
+
+use std::sync::LazyLock;
+
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
+};
+use axum_extra::extract::{
+    CookieJar,
+    cookie::{Cookie, SameSite},
+};
+use blake2::{Blake2s256, Digest};
+use offload_runtime::offload;
+use rand::{Rng, TryRngCore, rngs::OsRng};
+use rusqlite::{OptionalExtension, named_params};
+use serde::{Deserialize, Serialize};
+
+use crate::{Db, Problem};
+
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 40;
+/// The shortest password, in characters.
+pub const MIN_PASSWORD: usize = 8;
+/// The longest password, in characters.
+pub const MAX_PASSWORD: usize = 200;
+
+const SESSION: &str = "session";
+const SESSION_SECONDS: i64 = 30 * 24 * 60 * 60;
+
+#[derive(Deserialize)]
+pub(crate) struct Credentials {
+    name: String,
+    password: String,
+}
+
+/// Whoever sent the request. A handler that takes one is only for those who are logged in.
+#[derive(Clone, Serialize)]
+pub(crate) struct User {
+    #[serde(skip)]
+    pub(crate) id: i64,
+    name: String,
+}
+
+pub(crate) async fn sign_up(
+    State(db): State<Db>,
+    jar: CookieJar,
+    Json(Credentials { name, password }): Json<Credentials>,
+) -> Result<(StatusCode, CookieJar, Json<User>), Problem> {
+    let name = name.trim().to_owned();
+    Problem::unless_length("A name", 1..=MAX_NAME, &name)?;
+    Problem::unless_length("A password", MIN_PASSWORD..=MAX_PASSWORD, &password)?;
+    let hash = hash_password(password).await?;
+    let user = insert_user(db.clone(), name, hash).await?;
+    let token = start_session(db, user.id).await?;
+    Ok((StatusCode::CREATED, jar.add(cookie(token)), Json(user)))
+}
+
+pub(crate) async fn log_in(
+    State(db): State<Db>,
+    jar: CookieJar,
+    Json(Credentials { name, password }): Json<Credentials>,
+) -> Result<(CookieJar, Json<User>), Problem> {
+    let (user, hash) = find_user(db.clone(), name).await?.unzip();
+    check_password(password, hash).await?;
+    let user = user.ok_or(Problem::WrongPassword)?;
+    let token = start_session(db, user.id).await?;
+    Ok((jar.add(cookie(token)), Json(user)))
+}
+
+#[offload(thread)]
+pub(crate) fn log_out(
+    State(db): State<Db>,
+    jar: CookieJar,
+) -> Result<(StatusCode, CookieJar), Problem> {
+    if let Some(session) = jar.get(SESSION) {
+        db.connection()
+            .prepare_cached("DELETE FROM sessions WHERE token = ?1")?
+            .execute([digest(session.value())])?;
+    }
+    Ok((StatusCode::NO_CONTENT, jar.remove(cookie(String::new()))))
+}
+
+pub(crate) async fn who_am_i(user: User) -> Json<User> {
+    Json(user)
+}
+
+impl FromRequestParts<Db> for User {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, db: &Db) -> Result<User, Problem> {
+        let jar = CookieJar::from_headers(&parts.headers);
+        let session = jar.get(SESSION).ok_or(Problem::NotLoggedIn)?;
+        find_session(db.clone(), session.value().to_owned()).await
+    }
+}
+
+#[offload(cpu)]
+fn hash_password(password: String) -> Result<String, Problem> {
+    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+}
+
+/// Takes as long for a name that nobody has, so that the answer's time tells nothing about names.
+#[offload(cpu)]
+fn check_password(password: String, hash: Option<String>) -> Result<(), Problem> {
+    static NOBODYS: LazyLock<String> = LazyLock::new(|| {
+        let hash = Argon2::default().hash_password(b"nobody's password");
+        hash.expect("this password can be hashed").to_string()
+    });
+    let hash = hash.as_ref().unwrap_or(&NOBODYS);
+    match Argon2::default().verify_password(password.as_bytes(), hash.as_str()) {
+        Err(argon2::password_hash::Error::PasswordInvalid) => Err(Problem::WrongPassword),
+        other => Ok(other?),
+    }
+}
+
+#[offload(thread)]
+fn insert_user(db: Db, name: String, password: String) -> Result<User, Problem> {
+    db.connection()
+        .prepare_cached(
+            "INSERT INTO users (name, password) VALUES (:name, :password)
+             ON CONFLICT DO NOTHING RETURNING id",
+        )?
+        .query_row(named_params! {":name": name, ":password": password}, |row| row.get(0))
+        .optional()?
+        .map(|id| User { id, name: name.clone() })
+        .ok_or(Problem::NameTaken(name))
+}
+
+#[offload(thread)]
+fn find_user(db: Db, name: String) -> Result<Option<(User, String)>, Problem> {
+    Ok(db
+        .connection()
+        .prepare_cached("SELECT id, name, password FROM users WHERE name = ?1")?
+        .query_row([name.trim()], |row| {
+            let (id, name) = (row.get(0)?, row.get(1)?);
+            Ok((User { id, name }, row.get(2)?))
+        })
+        .optional()?)
+}
+
+/// Remembers a new session, and returns its token: 256 bits that nobody can guess.
+#[offload(thread)]
+fn start_session(db: Db, user: i64) -> Result<String, Problem> {
+    let mut random = OsRng.unwrap_err();
+    let token = format!("{:032x}{:032x}", random.random::<u128>(), random.random::<u128>());
+    let connection = db.connection();
+    connection
+        .prepare_cached("DELETE FROM sessions WHERE started < unixepoch() - ?1")?
+        .execute([SESSION_SECONDS])?;
+    connection
+        .prepare_cached("INSERT INTO sessions (token, user) VALUES (?1, ?2)")?
+        .execute((digest(&token), user))?;
+    Ok(token)
+}
+
+#[offload(thread)]
+fn find_session(db: Db, token: String) -> Result<User, Problem> {
+    db.connection()
+        .prepare_cached(
+            "SELECT users.id, users.name FROM sessions JOIN users ON users.id = sessions.user
+             WHERE token = ?1 AND started >= unixepoch() - ?2",
+        )?
+        .query_row((digest(&token), SESSION_SECONDS), |row| {
+            Ok(User { id: row.get(0)?, name: row.get(1)? })
+        })
+        .optional()?
+        .ok_or(Problem::NotLoggedIn)
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Blake2s256::digest(token).into()
+}
+
+/// Behind HTTPS, add `.secure(true)`.
+fn cookie(token: String) -> Cookie<'static> {
+    Cookie::build((SESSION, token)).path("/").http_only(true).same_site(SameSite::Lax).build()
+}

@@ -1,0 +1,57 @@
+//! The photo gallery as a program: `cargo run --bin gallery`.
+//!
+//! `GALLERY_ADDR` is where it listens (127.0.0.1:3000), `GALLERY_DATA` is the folder that it keeps
+//! everything in (`gallery-data`). Ctrl-C stops it.
+
+use std::{env, io, time::Duration};
+
+use anyhow::Context;
+use gallery::Db;
+use tokio::{net::TcpListener, time::sleep};
+
+/// How long requests may still take after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let address = env::var("GALLERY_ADDR").unwrap_or("127.0.0.1:3000".to_owned());
+    let folder = env::var_os("GALLERY_DATA").unwrap_or("gallery-data".into());
+
+    let db = Db::open(folder.clone().into()).await?;
+    let listener = TcpListener::bind(&address)
+        .await
+        .with_context(|| format!("cannot listen at GALLERY_ADDR={address}"))?;
+    let (stop, give_up) = (asked_to_stop()?, asked_to_stop()?);
+    println!(
+        "The gallery is open at http://{}, its data is in {}. Ctrl-C stops it.",
+        listener.local_addr()?,
+        folder.display(),
+    );
+
+    let serve = axum::serve(listener, gallery::app(db)).with_graceful_shutdown(stop);
+    tokio::select! {
+        served = serve => served?,
+        () = async { give_up.await; sleep(GRACE).await } => eprintln!("Some requests were cut off."),
+    }
+    Ok(())
+}
+
+/// Ready when Ctrl-C is pressed or, on Unix, the process is told to terminate.
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        })
+    }
+    #[cfg(windows)]
+    {
+        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            ctrl_c.recv().await;
+        })
+    }
+}

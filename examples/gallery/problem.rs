@@ -1,0 +1,115 @@
+//! Problems: everything that can go wrong, and what the client is told about it.
+
+use std::{fmt::Debug, io, ops::RangeInclusive, path::PathBuf};
+
+use axum::{
+    Json,
+    body::to_bytes,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{MAX_BODY, thumbnails::MAX_PIXELS};
+
+/// Why a request is not answered as hoped. As a response it is `application/problem+json`.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
+pub enum Problem {
+    #[error("Log in first.")]
+    NotLoggedIn,
+    #[error("The name or the password is wrong.")]
+    WrongPassword,
+    #[error("There is no such photo among yours.")]
+    NoSuchPhoto,
+    #[error("The name {0:?} is taken. Choose another one.")]
+    NameTaken(String),
+    #[error("This is not an image that the gallery can read. It takes PNG and JPEG.")]
+    NotAnImage,
+    #[error("The image is too large. It may have up to {} megapixels.", MAX_PIXELS / 1_000_000)]
+    TooManyPixels,
+    #[error("The image is damaged: {0}.")]
+    BrokenImage(#[source] image::ImageError),
+    #[error("{what} must have {} to {} characters.", range.start(), range.end())]
+    WrongLength { what: &'static str, range: RangeInclusive<usize> },
+
+    #[error("the data folder {0:?} cannot be made")]
+    Folder(PathBuf, #[source] io::Error),
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    #[error(transparent)]
+    PasswordHash(#[from] argon2::password_hash::Error),
+}
+
+impl Problem {
+    /// Checks how many characters a text has.
+    pub(crate) fn unless_length(
+        what: &'static str,
+        range: RangeInclusive<usize>,
+        text: &str,
+    ) -> Result<(), Problem> {
+        match range.contains(&text.chars().count()) {
+            true => Ok(()),
+            false => Err(Problem::WrongLength { what, range }),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Problem::NotLoggedIn | Problem::WrongPassword => StatusCode::UNAUTHORIZED,
+            Problem::NoSuchPhoto => StatusCode::NOT_FOUND,
+            Problem::NameTaken(_) => StatusCode::CONFLICT,
+            Problem::NotAnImage => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Problem::TooManyPixels | Problem::BrokenImage(_) | Problem::WrongLength { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Problem::Folder(..) | Problem::Database(_) | Problem::PasswordHash(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            // The details are for the log, not for the client.
+            eprintln!("{self}");
+            return respond(status, "Something went wrong on our side. Try again later.");
+        }
+        respond(status, &self.to_string())
+    }
+}
+
+/// Brings what axum itself refuses (malformed JSON, a body over the limit) into the same form.
+pub(crate) async fn unify(response: Response) -> Response {
+    let status = response.status();
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    let plain = media_type.is_none_or(|text| text.as_bytes().starts_with(b"text/plain"));
+    if !plain || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    match status {
+        StatusCode::NOT_FOUND => respond(status, "There is nothing at this address."),
+        StatusCode::METHOD_NOT_ALLOWED => respond(status, "This address takes other methods."),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let limit = MAX_BODY / 1024 / 1024;
+            respond(status, &format!("A photo may have up to {limit} MiB."))
+        }
+        _ => {
+            let text = to_bytes(response.into_body(), MAX_BODY).await;
+            respond(status, &String::from_utf8_lossy(&text.unwrap_or_default()))
+        }
+    }
+}
+
+fn respond(status: StatusCode, detail: &str) -> Response {
+    let problem = Json(json!({
+        "title": status.canonical_reason(),
+        "detail": detail,
+        "status": status.as_u16(),
+    }));
+    let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, media_type, problem).into_response()
+}

@@ -1,0 +1,29 @@
+PRAGMA journal_mode = WAL;   -- readers and one writer do not wait for each other
+PRAGMA synchronous = NORMAL;
+PRAGMA busy_timeout = 5000;  -- milliseconds that a second writer waits for the first
+PRAGMA foreign_keys = ON;
+
+CREATE TABLE IF NOT EXISTS users (
+    id       INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    password TEXT NOT NULL -- argon2, with its salt and parameters
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS sessions (
+    token   BLOB PRIMARY KEY, -- a hash: whoever reads this table cannot log in with it
+    user    INTEGER NOT NULL REFERENCES users (id),
+    started INTEGER NOT NULL DEFAULT (unixepoch())
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS photos (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner      INTEGER NOT NULL REFERENCES users (id),
+    name       TEXT NOT NULL,
+    width      INTEGER NOT NULL,
+    height     INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    thumbnail  BLOB NOT NULL,
+    photo      BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS photos_by_owner ON photos (owner);
