@@ -1,0 +1,162 @@
+//! A call costs one allocation: for its job, its result and its waker.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::thread;
+
+use dhat::{Alloc, HeapStats, Profiler};
+use futures::executor::block_on;
+use offload_runtime::{offload, to_cpu, to_thread};
+use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOC: Alloc = Alloc;
+
+/// Counts the allocations of the whole process, so of one test at a time.
+struct Counter {
+    _profiler: Profiler,
+    _alone: MutexGuard<'static, ()>,
+}
+
+fn count() -> Counter {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Counter { _profiler: Profiler::builder().testing().build(), _alone: alone }
+}
+
+const CALLS: u64 = 100;
+
+/// How many allocations this costs, whichever thread makes them, once
+/// everything has been started that is started once.
+///
+/// The fewest of several rounds: what costs every call costs it in each of
+/// them. What comes on top comes from elsewhere: the test's harness, or the
+/// growth watch, when this machine has kept a thread from going idle.
+fn cost(work: impl Fn()) -> u64 {
+    let rounds = (0..10).map(|_| {
+        let before = HeapStats::get().total_blocks;
+        work();
+        HeapStats::get().total_blocks - before
+    });
+    rounds.min().unwrap()
+}
+
+#[offload(thread)]
+fn waits(numbers: [u64; 8], text: String) -> (String, [u64; 8]) {
+    (text, numbers)
+}
+
+#[offload(cpu)]
+fn computes(numbers: [u64; 8], text: String) -> (String, [u64; 8]) {
+    (text, numbers)
+}
+
+async fn call_thread() {
+    for _ in 0..CALLS {
+        black_box(waits([1; 8], String::new()).await);
+    }
+}
+
+async fn call_cpu() {
+    for _ in 0..CALLS {
+        black_box(computes([1; 8], String::new()).await);
+    }
+}
+
+async fn call_closures() {
+    for _ in 0..CALLS / 2 {
+        black_box(to_thread(|| [1; 8]).await);
+        black_box(to_cpu(|| [1; 8]).await);
+    }
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+#[test]
+fn a_call_costs_one_allocation_without_a_runtime() {
+    let _counter = count();
+    assert_eq!(cost(|| block_on(call_thread())), CALLS);
+    assert_eq!(cost(|| block_on(call_cpu())), CALLS);
+    assert_eq!(cost(|| block_on(call_closures())), CALLS);
+}
+
+#[test]
+fn a_call_costs_one_allocation_in_a_runtime() {
+    let _counter = count();
+    for runtime in [current_thread(), Builder::new_multi_thread().build().unwrap()] {
+        assert_eq!(cost(|| runtime.block_on(call_thread())), CALLS);
+        assert_eq!(cost(|| runtime.block_on(call_cpu())), CALLS);
+        assert_eq!(cost(|| runtime.block_on(call_closures())), CALLS);
+    }
+}
+
+/// The handle of the runtime, too, is a part of the job.
+#[test]
+fn nothing_but_the_call_is_allocated_when_the_caller_is_another_task_each_time() {
+    let _counter = count();
+    let runtime = current_thread();
+    let tasks = |call: bool| {
+        cost(|| {
+            runtime.block_on(async {
+                for _ in 0..CALLS {
+                    let task = tokio::spawn(async move {
+                        if call {
+                            black_box(waits([1; 8], String::new()).await);
+                        }
+                    });
+                    task.await.unwrap();
+                }
+            });
+        })
+    };
+    assert_eq!(tasks(true), tasks(false) + CALLS);
+}
+
+#[test]
+fn a_call_that_is_never_polled_costs_nothing() {
+    let _counter = count();
+    let drops = || {
+        for _ in 0..CALLS {
+            drop(waits([1; 8], String::new()));
+            drop(to_cpu(|| [1; 8]));
+        }
+    };
+    assert_eq!(cost(drops), 0);
+}
+
+#[test]
+fn calls_that_are_dropped_in_the_queue_leave_nothing_behind() {
+    let _counter = count();
+    let mut releases = Vec::new();
+    for _ in 0..thread::available_parallelism().unwrap().get() {
+        let (started, start) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let mut call = Box::pin(to_cpu(move || {
+            started.send(()).unwrap();
+            let _ = held.recv();
+        }));
+        assert!(poll(call.as_mut()).is_pending());
+        start.recv().unwrap();
+        releases.push((call, release));
+    }
+    let left = || {
+        let before = HeapStats::get().curr_blocks;
+        for _ in 0..CALLS {
+            let mut call = std::pin::pin!(computes([1; 8], "text".to_owned()));
+            assert!(poll(call.as_mut()).is_pending());
+        }
+        HeapStats::get().curr_blocks.saturating_sub(before)
+    };
+    let least = (0..10).map(|_| left()).min();
+    assert_eq!(least, Some(0));
+}
+
+fn poll<F: Future>(call: Pin<&mut F>) -> std::task::Poll<F::Output> {
+    call.poll(&mut Context::from_waker(Waker::noop()))
+}

@@ -1,0 +1,382 @@
+//! Calls under tokio's runtimes, and without any; and what a body sees of its
+//! caller's runtime.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use offload_runtime::{offload, to_cpu, to_thread};
+use tokio::runtime::{Builder, Handle, Id, Runtime};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What comes through a channel.
+fn soon<T>(channel: &Receiver<T>) -> T {
+    channel.recv_timeout(PATIENCE).expect("it has to happen")
+}
+
+/// The pools are shared by all tests of this file: one that keeps the CPU
+/// pool's threads busy has to be the only one that does.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().unwrap().get()
+}
+
+fn multi_thread() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).build().unwrap()
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+/// The smallest executor there is: it shares nothing with tokio or futures.
+fn run<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[offload(thread)]
+fn thread_add(a: u64, b: u64) -> u64 {
+    a + b
+}
+
+#[offload(cpu)]
+fn cpu_add(a: u64, b: u64) -> u64 {
+    a + b
+}
+
+/// Calls of every kind, one after the other and many at a time.
+async fn work() -> u64 {
+    let mut sum = thread_add(1, cpu_add(2, 3).await).await;
+    sum += to_thread(move || sum).await;
+    sum += to_cpu(move || sum).await;
+    let threads = join_all((0..100).map(|n| thread_add(n, 1))).await;
+    let cpus = join_all((0..100).map(|n| cpu_add(n, 1))).await;
+    sum + threads.into_iter().chain(cpus).sum::<u64>()
+}
+
+const WORK: u64 = 24 + 5050 * 2;
+
+// Where calls are awaited.
+
+#[test]
+fn calls_work_under_a_multi_thread_runtime() {
+    let runtime = multi_thread();
+    assert_eq!(runtime.block_on(work()), WORK);
+    let tasks = (0..8).map(|_| runtime.spawn(work()));
+    let answers = block_on(join_all(tasks));
+    assert!(answers.into_iter().all(|answer| answer.unwrap() == WORK));
+}
+
+#[test]
+fn calls_work_under_a_current_thread_runtime() {
+    let runtime = current_thread();
+    assert_eq!(runtime.block_on(work()), WORK);
+    let answers = runtime.block_on(async { join_all((0..8).map(|_| tokio::spawn(work()))).await });
+    assert!(answers.into_iter().all(|answer| answer.unwrap() == WORK));
+    // Also from tasks that stay on their thread.
+    let local = tokio::task::LocalSet::new();
+    let tasks = (0..8).map(|n| {
+        let own = std::rc::Rc::new(n);
+        local.spawn_local(async move { *own + work().await })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let answers = local.block_on(&runtime, join_all(tasks));
+    let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+    assert!(answers.into_iter().eq((0..8).map(|n| n + WORK)));
+}
+
+#[test]
+fn calls_work_without_tokio() {
+    assert_eq!(block_on(work()), WORK);
+    let threads: Vec<_> = (0..8).map(|_| thread::spawn(|| block_on(work()))).collect();
+    assert!(threads.into_iter().all(|thread| thread.join().unwrap() == WORK));
+}
+
+#[test]
+fn calls_work_on_the_smallest_executor() {
+    assert_eq!(run(work()), WORK);
+}
+
+#[test]
+fn many_runtimes_share_the_pools() {
+    let threads: Vec<_> = (0..16)
+        .map(|n| {
+            thread::spawn(move || match n % 4 {
+                0 => multi_thread().block_on(work()),
+                1 => current_thread().block_on(work()),
+                2 => block_on(work()),
+                _ => run(work()),
+            })
+        })
+        .collect();
+    assert!(threads.into_iter().all(|thread| thread.join().unwrap() == WORK));
+}
+
+#[test]
+fn the_futures_are_send_and_static() {
+    fn check<T>(_: impl Future<Output = T> + Send + 'static) {}
+
+    #[offload(thread)]
+    fn takes_what_is_not_sync(cell: Cell<u8>, channel: Receiver<u8>) -> Cell<u8> {
+        drop(channel);
+        cell
+    }
+
+    #[offload(cpu)]
+    fn computes_with_what_is_not_sync(cell: Cell<u8>, channel: Receiver<u8>) -> Cell<u8> {
+        drop(channel);
+        cell
+    }
+
+    check(takes_what_is_not_sync(Cell::new(1), mpsc::channel().1));
+    check(computes_with_what_is_not_sync(Cell::new(1), mpsc::channel().1));
+    check(to_thread(|| Cell::new(1)));
+    check(to_cpu(|| Cell::new(1)));
+}
+
+#[test]
+fn bodies_run_on_threads_that_are_named_after_their_pool() {
+    #[offload(thread)]
+    fn waits() -> Option<String> {
+        thread::current().name().map(str::to_owned)
+    }
+
+    #[offload(cpu)]
+    fn computes() -> Option<String> {
+        thread::current().name().map(str::to_owned)
+    }
+
+    assert!(block_on(waits()).unwrap().starts_with("offload-thread-"));
+    assert!(block_on(computes()).unwrap().starts_with("offload-cpu-"));
+}
+
+// What a body sees of the caller's runtime.
+
+#[offload(thread)]
+fn thread_runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+#[offload(cpu)]
+fn cpu_runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+async fn seen_runtimes() -> [Option<Id>; 2] {
+    [thread_runtime().await, cpu_runtime().await]
+}
+
+#[test]
+fn a_body_sees_the_runtime_of_its_caller() {
+    for runtime in [multi_thread(), current_thread()] {
+        let id = runtime.handle().id();
+        assert_eq!(runtime.block_on(seen_runtimes()), [Some(id); 2]);
+        let spawned = runtime.spawn(seen_runtimes());
+        assert_eq!(runtime.block_on(spawned).unwrap(), [Some(id); 2]);
+        // An executor of another kind, in the surroundings of a runtime.
+        let _guard = runtime.enter();
+        assert_eq!(block_on(seen_runtimes()), [Some(id); 2]);
+    }
+}
+
+#[test]
+fn a_body_sees_no_runtime_where_its_caller_has_none() {
+    assert_eq!(block_on(seen_runtimes()), [None; 2]);
+    assert_eq!(run(seen_runtimes()), [None; 2]);
+}
+
+/// The CPU pool's few threads serve all three callers in turn.
+#[test]
+fn nothing_of_a_runtime_stays_on_the_thread_for_the_next_body() {
+    let (first, second) = (multi_thread(), current_thread());
+    for _ in 0..200 {
+        assert_eq!(first.block_on(seen_runtimes()), [Some(first.handle().id()); 2]);
+        assert_eq!(block_on(seen_runtimes()), [None; 2]);
+        assert_eq!(second.block_on(seen_runtimes()), [Some(second.handle().id()); 2]);
+        assert_eq!(block_on(seen_runtimes()), [None; 2]);
+    }
+    // A body that panics leaves its surroundings as well.
+    for _ in 0..200 {
+        let unwinds = first.spawn(to_cpu(|| -> () { std::panic::resume_unwind(Box::new(())) }));
+        assert!(first.block_on(unwinds).unwrap_err().is_panic());
+        assert_eq!(block_on(seen_runtimes()), [None; 2]);
+    }
+}
+
+#[test]
+fn a_body_may_spawn_a_task_on_the_runtime_of_its_caller() {
+    #[offload(thread)]
+    fn spawns() -> tokio::task::JoinHandle<Id> {
+        tokio::spawn(async { Handle::current().id() })
+    }
+
+    #[offload(cpu)]
+    fn spawns_too() -> tokio::task::JoinHandle<Id> {
+        tokio::spawn(async { Handle::current().id() })
+    }
+
+    for runtime in [multi_thread(), current_thread()] {
+        let ids = runtime.block_on(async { [spawns().await.await, spawns_too().await.await] });
+        assert!(ids.into_iter().all(|id| id.unwrap() == runtime.handle().id()));
+    }
+}
+
+#[test]
+fn a_body_may_block_on_the_runtime_of_its_caller() {
+    #[offload(thread)]
+    fn blocks(channel: tokio::sync::oneshot::Receiver<u8>) -> u8 {
+        Handle::current().block_on(channel).unwrap()
+    }
+
+    for runtime in [multi_thread(), current_thread()] {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let call = runtime.spawn(blocks(receive));
+        runtime.spawn(async move { send.send(7).unwrap() });
+        assert_eq!(runtime.block_on(call).unwrap(), 7);
+    }
+}
+
+// Bodies that wait for other bodies.
+
+#[test]
+fn bodies_may_block_on_calls_of_the_other_pool() {
+    #[offload(cpu)]
+    fn cpu_to_thread(together: Arc<Barrier>) -> u64 {
+        // Every thread of the CPU pool waits for the thread pool.
+        together.wait();
+        block_on(thread_add(1, 2))
+    }
+
+    #[offload(thread)]
+    fn thread_to_cpu(n: u64) -> u64 {
+        block_on(cpu_add(n, 1))
+    }
+
+    let _alone = alone();
+    let together = Arc::new(Barrier::new(cores()));
+    let calls = (0..cores()).map(|_| cpu_to_thread(Arc::clone(&together)));
+    assert!(block_on(join_all(calls)).into_iter().all(|answer| answer == 3));
+    let answers = block_on(join_all((0..100).map(thread_to_cpu)));
+    assert!(answers.into_iter().eq(1..=100));
+}
+
+/// A thread pool's body that waits has not taken anything from the others.
+#[test]
+fn bodies_of_the_thread_pool_may_block_on_calls_of_their_own_pool() {
+    #[offload(thread)]
+    fn descend(depth: u64) -> u64 {
+        if depth == 0 { 0 } else { 1 + block_on(to_thread(move || block_on(descend(depth - 1)))) }
+    }
+
+    assert_eq!(block_on(descend(20)), 20);
+}
+
+// Runtimes that end.
+
+/// `spawn_blocking` lets the drop of its runtime wait for the body.
+#[test]
+fn a_runtime_that_is_dropped_does_not_wait_for_its_calls() {
+    #[offload(thread)]
+    fn waits(started: mpsc::Sender<()>, release: Receiver<()>, seen: mpsc::Sender<Id>) {
+        started.send(()).unwrap();
+        soon(&release);
+        // The runtime has ended, and can be spoken to all the same.
+        tokio::spawn(async { unreachable!("its runtime has ended") });
+        seen.send(Handle::current().id()).unwrap();
+    }
+
+    for runtime in [multi_thread(), current_thread()] {
+        let id = runtime.handle().id();
+        let (started, start) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let (seen, sees) = mpsc::channel();
+        let call = runtime.spawn(waits(started, released, seen));
+        // Its first poll.
+        runtime.block_on(tokio::task::yield_now());
+        soon(&start);
+        let (gone, goes) = mpsc::channel();
+        thread::spawn(move || {
+            drop(runtime);
+            gone.send(()).unwrap();
+        });
+        soon(&goes);
+        assert!(block_on(call).unwrap_err().is_cancelled());
+        release.send(()).unwrap();
+        assert_eq!(soon(&sees), id);
+    }
+}
+
+#[test]
+fn the_queued_calls_of_a_runtime_go_with_it() {
+    let _alone = alone();
+    for runtime in [multi_thread(), current_thread()] {
+        // Another runtime's bodies have the whole pool.
+        let other = current_thread();
+        let (started, start) = mpsc::channel();
+        let busy: Vec<_> = (0..cores())
+            .map(|_| {
+                let started = started.clone();
+                let (release, held) = mpsc::channel::<()>();
+                let call = other.spawn(to_cpu(move || {
+                    started.send(()).unwrap();
+                    held.recv().unwrap();
+                }));
+                other.block_on(tokio::task::yield_now());
+                soon(&start);
+                (call, release)
+            })
+            .collect();
+
+        let argument = Arc::new(());
+        let (queued, mut queue) = tokio::sync::mpsc::channel(100);
+        for _ in 0..100 {
+            let argument = Arc::clone(&argument);
+            let queued = queued.clone();
+            runtime.spawn(async move {
+                let mut call = pin!(to_cpu(move || -> () { panic!("{argument:?} has gone") }));
+                assert!(futures::poll!(call.as_mut()).is_pending());
+                queued.send(()).await.unwrap();
+                call.await;
+            });
+        }
+        for _ in 0..100 {
+            runtime.block_on(queue.recv()).unwrap();
+        }
+        drop(runtime);
+        assert_eq!(Arc::strong_count(&argument), 1);
+
+        for (call, release) in busy {
+            release.send(()).unwrap();
+            other.block_on(call).unwrap();
+        }
+        assert_eq!(block_on(cpu_add(1, 2)), 3);
+    }
+}

@@ -1,0 +1,572 @@
+//! The example web application end to end: a listening server, an HTTP client, real photos.
+
+use std::{
+    fs,
+    future::pending,
+    io::Cursor,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use gallery::{
+    Db, LONGEST_SIDE, MAX_BODY, MAX_NAME, MAX_PASSWORD, MAX_PIXELS, MAX_TITLE, MIN_PASSWORD, app,
+};
+use image::{DynamicImage, ImageEncoder, ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
+use reqwest::{Client, Method, RequestBuilder, Response, header};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+const PASSWORD: &str = "correct horse";
+
+// Helpers: a server, a visitor with a cookie jar of its own, and what to expect of an answer.
+
+struct Gallery {
+    url: String,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Gallery {
+    async fn open(folder: &Path) -> Gallery {
+        let db = Db::open(folder.to_owned()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(async move {
+            // One that nobody closes stays open as long as the test.
+            let stopped = async {
+                if stopped.await.is_err() {
+                    pending().await
+                }
+            };
+            axum::serve(listener, app(db)).with_graceful_shutdown(stopped).await.unwrap();
+        });
+        Gallery { url, stop, served }
+    }
+
+    async fn close(self) {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap();
+    }
+
+    /// Somebody who is not logged in.
+    fn visitor(&self) -> Visitor {
+        let client = Client::builder().cookie_store(true).build().unwrap();
+        Visitor { url: self.url.clone(), client }
+    }
+
+    /// Somebody with a fresh account, and logged in.
+    async fn member(&self, name: &str) -> Visitor {
+        let visitor = self.visitor();
+        assert_eq!(visitor.sign_up(name, PASSWORD).await.status(), 201);
+        visitor
+    }
+}
+
+#[derive(Clone)]
+struct Visitor {
+    url: String,
+    client: Client,
+}
+
+impl Visitor {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(Method::POST, path).json(body).send().await.unwrap()
+    }
+
+    async fn sign_up(&self, name: &str, password: &str) -> Response {
+        self.post("/accounts", &json!({"name": name, "password": password})).await
+    }
+
+    async fn log_in(&self, name: &str, password: &str) -> Response {
+        self.post("/session", &json!({"name": name, "password": password})).await
+    }
+
+    async fn log_out(&self) -> Response {
+        self.request(Method::DELETE, "/session").send().await.unwrap()
+    }
+
+    async fn upload(&self, name: &str, photo: impl Into<Vec<u8>>) -> Response {
+        let request = self.request(Method::POST, "/photos").query(&[("name", name)]);
+        request.body(photo.into()).send().await.unwrap()
+    }
+
+    async fn photos(&self) -> Vec<Value> {
+        self.get("/photos").await.json().await.unwrap()
+    }
+}
+
+/// Asserts that the answer is a problem with this status, in the one format of them all, and
+/// returns what it tells the reader.
+#[track_caller]
+fn problem(answer: Response, status: u16) -> impl Future<Output = String> {
+    assert_eq!(answer.status().as_u16(), status);
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+    async move {
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["status"], status);
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+        let detail = problem["detail"].as_str().unwrap().to_owned();
+        assert!(detail.len() > 10, "not much of an explanation: {detail:?}");
+        detail
+    }
+}
+
+fn gradient(width: u32, height: u32) -> DynamicImage {
+    let shade = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap();
+    let pixel = |x, y| Rgb([shade(x, width), shade(y, height), 128]);
+    RgbImage::from_fn(width, height, pixel).into()
+}
+
+fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    image.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    bytes
+}
+
+fn png(width: u32, height: u32) -> Vec<u8> {
+    encode(&gradient(width, height), ImageFormat::Png)
+}
+
+fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    encode(&gradient(width, height), ImageFormat::Jpeg)
+}
+
+// What the gallery is for.
+
+#[tokio::test]
+async fn a_visit_from_sign_up_to_thumbnail() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let anna = gallery.visitor();
+
+    let answer = anna.sign_up("Anna", PASSWORD).await;
+    assert_eq!(answer.status(), 201);
+    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert_eq!(answer.json::<Value>().await.unwrap(), json!({"name": "Anna"}));
+
+    assert_eq!(anna.log_out().await.status(), 204);
+    problem(anna.get("/session").await, 401).await;
+
+    assert_eq!(anna.log_in("anna ", PASSWORD).await.status(), 200);
+    let session: Value = anna.get("/session").await.json().await.unwrap();
+    assert_eq!(session, json!({"name": "Anna"}));
+    assert_eq!(anna.photos().await, [] as [Value; 0]);
+
+    let (beach, hill) = (png(1000, 500), jpeg(600, 1200));
+    let answer = anna.upload("a beach & the sea.png", beach.clone()).await;
+    assert_eq!(answer.status(), 201);
+    let first: Value = answer.json().await.unwrap();
+    let second: Value = anna.upload("hill.jpg", hill.clone()).await.json().await.unwrap();
+    assert_eq!(first["name"], "a beach & the sea.png");
+    assert_eq!([&first["width"], &first["height"]], [1000, 500]);
+    assert_eq!(anna.photos().await, [second.clone(), first.clone()]);
+
+    let expected = [
+        (first, beach, "image/png", (LONGEST_SIDE, LONGEST_SIDE / 2)),
+        (second, hill, "image/jpeg", (LONGEST_SIDE / 2, LONGEST_SIDE)),
+    ];
+    for (photo, bytes, media_type, (width, height)) in expected {
+        let path = format!("/photos/{}", photo["id"]);
+        let answer = anna.get(&path).await;
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], media_type);
+        assert_eq!(answer.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(answer.bytes().await.unwrap(), bytes);
+
+        let answer = anna.get(&format!("{path}/thumbnail")).await;
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], media_type);
+        let thumbnail = answer.bytes().await.unwrap();
+        assert!(thumbnail.len() < bytes.len());
+        let thumbnail = image::load_from_memory(&thumbnail).unwrap().into_rgb8();
+        assert_eq!(thumbnail.dimensions(), (width, height));
+        // The gradient is still there: dark on the left, bright red on the right.
+        let (left, right) = (thumbnail.get_pixel(0, 0), thumbnail.get_pixel(width - 1, 0));
+        assert!(left[0] < 20 && right[0] > 235, "{left:?} {right:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_photo_is_not_enlarged() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo: Value = anna.upload("small", png(31, 17)).await.json().await.unwrap();
+    let thumbnail = anna.get(&format!("/photos/{}/thumbnail", photo["id"])).await;
+    let thumbnail = image::load_from_memory(&thumbnail.bytes().await.unwrap()).unwrap();
+    assert_eq!((thumbnail.width(), thumbnail.height()), (31, 17));
+}
+
+#[tokio::test]
+async fn a_thumbnail_stands_upright() {
+    // A TIFF header and one entry: orientation (0x0112) 6, "turn me clockwise".
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let mut photo = Vec::new();
+    let mut encoder = JpegEncoder::new(&mut photo);
+    encoder.set_exif_metadata(exif).unwrap();
+    encoder.encode_image(&gradient(640, 320)).unwrap();
+
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo: Value = anna.upload("upright", photo).await.json().await.unwrap();
+    assert_eq!([&photo["width"], &photo["height"]], [320, 640]);
+    let thumbnail = anna.get(&format!("/photos/{}/thumbnail", photo["id"])).await;
+    let thumbnail = image::load_from_memory(&thumbnail.bytes().await.unwrap()).unwrap();
+    assert_eq!((thumbnail.width(), thumbnail.height()), (LONGEST_SIDE / 2, LONGEST_SIDE));
+}
+
+#[tokio::test]
+async fn nobody_sees_the_photos_of_somebody_else() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let (anna, ben) = (gallery.member("Anna").await, gallery.member("Ben").await);
+    let annas: Value = anna.upload("mine", png(9, 9)).await.json().await.unwrap();
+    assert_eq!(ben.photos().await, [] as [Value; 0]);
+
+    let path = format!("/photos/{}", annas["id"]);
+    for (annas, nobodys) in
+        [(path.clone(), "/photos/9999"), (path + "/thumbnail", "/photos/9999/thumbnail")]
+    {
+        // Not even that it exists.
+        let (annas, nobodys) = (ben.get(&annas).await, ben.get(nobodys).await);
+        assert_eq!(problem(annas, 404).await, problem(nobodys, 404).await);
+    }
+
+    let bens: Value = ben.upload("mine too", png(9, 9)).await.json().await.unwrap();
+    assert_eq!(anna.photos().await, [annas]);
+    assert_eq!(ben.photos().await, [bens]);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_everything() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let mut anna = gallery.member("Anna").await;
+    let photo = png(400, 300);
+    let kept: Value = anna.upload("kept", photo.clone()).await.json().await.unwrap();
+    gallery.close().await;
+
+    let gallery = Gallery::open(folder.path()).await;
+    let old_url = std::mem::replace(&mut anna.url, gallery.url.clone());
+    assert!(Client::new().get(old_url).send().await.is_err(), "the first one is still there");
+    assert_eq!(anna.photos().await, std::slice::from_ref(&kept), "the session went on");
+    assert_eq!(anna.get(&format!("/photos/{}", kept["id"])).await.bytes().await.unwrap(), photo);
+    assert_eq!(gallery.visitor().log_in("Anna", PASSWORD).await.status(), 200);
+}
+
+#[tokio::test]
+async fn many_visitors_at_once() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let visitors: Vec<_> = (0..24).map(|_| gallery.visitor()).collect();
+
+    // One name: whoever comes first gets it.
+    let answers = join_all(visitors.iter().map(|v| v.sign_up("Anna", PASSWORD))).await;
+    let (served, refused): (Vec<_>, _) = answers.into_iter().partition(|a| a.status() == 201);
+    assert_eq!(served.len(), 1);
+    for answer in refused {
+        problem(answer, 409).await;
+    }
+
+    // More writers than there are connections to the database.
+    let anna = gallery.visitor();
+    anna.log_in("Anna", PASSWORD).await;
+    let photo = png(64, 64);
+    let answers = join_all((0..24).map(|n| {
+        let (anna, photo) = (anna.clone(), photo.clone());
+        async move { anna.upload(&n.to_string(), photo).await }
+    }));
+    assert!(answers.await.iter().all(|answer| answer.status() == 201));
+    assert_eq!(anna.photos().await.len(), 24);
+}
+
+/// Server and client share the one thread of this test. If the database were on it too, nothing
+/// would be answered until SQLite gives up waiting, and then log-out would fail.
+#[tokio::test(flavor = "current_thread")]
+async fn pages_are_served_while_the_database_waits() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let other_program = Connection::open(folder.path().join("gallery.db")).unwrap();
+    other_program.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let log_out = tokio::spawn({
+        let anna = anna.clone();
+        async move { anna.log_out().await }
+    });
+    for _ in 0..100 {
+        assert_eq!(anna.get("/").await.status(), 200);
+    }
+    assert!(!log_out.is_finished());
+    other_program.execute_batch("COMMIT").unwrap();
+    assert_eq!(log_out.await.unwrap().status(), 204);
+}
+
+#[tokio::test]
+async fn the_page_is_one_file_and_knows_the_limits() {
+    let folder = TempDir::new().unwrap();
+    let answer = Gallery::open(folder.path()).await.visitor().get("/").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    let page = answer.text().await.unwrap();
+    assert!(page.starts_with("<!doctype html>"));
+    for elsewhere in ["http:", "https:", "src=\"", "@import", "url("] {
+        assert!(!page.contains(elsewhere), "the page loads something: {elsewhere}");
+    }
+    assert!(page.contains(&format!("maxlength=\"{MAX_NAME}\"")));
+    assert!(page.contains(&format!("At least {MIN_PASSWORD} characters")));
+    assert!(page.contains(&format!("MAX_BODY = {} * 1024 * 1024", MAX_BODY / 1024 / 1024)));
+    assert!(page.contains(&format!("slice(-{MAX_TITLE})")));
+}
+
+// Secrets.
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_name_are_the_same() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    gallery.member("Anna").await;
+    let visitor = gallery.visitor();
+
+    // The answer, and how long the quickest of five took.
+    let attempts = async |name: &str, password: &str| {
+        let mut quickest = Duration::MAX;
+        let mut detail = String::new();
+        for _ in 0..5 {
+            let start = Instant::now();
+            let answer = visitor.log_in(name, password).await;
+            quickest = quickest.min(start.elapsed());
+            assert!(answer.headers().get(header::SET_COOKIE).is_none());
+            detail = problem(answer, 401).await;
+        }
+        (detail, quickest)
+    };
+    let (wrong, wrong_time) = attempts("Anna", "wrong horse").await;
+    let (unknown, unknown_time) = attempts("Zoe", PASSWORD).await;
+    assert_eq!(wrong, unknown);
+    assert!(
+        unknown_time * 2 > wrong_time,
+        "the time tells who exists: {unknown_time:?} and {wrong_time:?}"
+    );
+    // Not even with the password that names without an account are compared with.
+    problem(visitor.log_in("Zoe", "nobody's password").await, 401).await;
+    problem(visitor.get("/session").await, 401).await;
+}
+
+#[tokio::test]
+async fn a_session_ends_at_log_out_also_for_who_kept_its_cookie() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let anna = gallery.visitor();
+    let answer = anna.sign_up("Anna", PASSWORD).await;
+    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    assert_eq!(cookie.len(), "session=".len() + 64, "256 bits: {cookie}");
+
+    let with_cookie = async |cookie: &str| {
+        let request = gallery.visitor().request(Method::GET, "/session");
+        request.header(header::COOKIE, cookie).send().await.unwrap()
+    };
+    assert_eq!(with_cookie(&cookie).await.status(), 200);
+    problem(with_cookie("session=").await, 401).await;
+    problem(with_cookie(&format!("session={}", "0".repeat(64))).await, 401).await;
+
+    let (elsewhere, other) = (gallery.visitor(), gallery.visitor());
+    for visitor in [&elsewhere, &other] {
+        assert_eq!(visitor.log_in("Anna", PASSWORD).await.status(), 200);
+    }
+    assert_eq!(anna.log_out().await.status(), 204);
+    problem(with_cookie(&cookie).await, 401).await;
+    assert_eq!(elsewhere.get("/session").await.status(), 200, "this one is not logged out");
+    // Logging out twice is no problem.
+    assert_eq!(anna.log_out().await.status(), 204);
+}
+
+#[tokio::test]
+async fn the_data_folder_holds_no_password_and_no_token() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let answer = gallery.visitor().sign_up("Anna with a findable name", PASSWORD).await;
+    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+    let token = cookie["session=".len()..].split(';').next().unwrap().to_owned();
+
+    let stored: Vec<u8> = fs::read_dir(folder.path())
+        .unwrap()
+        .flat_map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    let holds = |text: &str| stored.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("Anna with a findable name"), "the search itself works");
+    assert!(holds("$argon2id$"));
+    assert!(!holds(PASSWORD));
+    assert!(!holds(&token[..16]));
+}
+
+#[tokio::test]
+async fn a_session_ends_after_a_month() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let database = Connection::open(folder.path().join("gallery.db")).unwrap();
+    for (days, status) in [(29, 200), (2, 401)] {
+        let earlier = "UPDATE sessions SET started = started - ?1";
+        database.execute(earlier, [days * 24 * 60 * 60]).unwrap();
+        assert_eq!(anna.get("/session").await.status(), status);
+    }
+}
+
+// Bad input.
+
+#[tokio::test]
+async fn who_is_not_logged_in_is_told_to() {
+    let folder = TempDir::new().unwrap();
+    let visitor = Gallery::open(folder.path()).await.visitor();
+    for path in ["/session", "/photos", "/photos/1", "/photos/1/thumbnail"] {
+        assert!(problem(visitor.get(path).await, 401).await.contains("Log in"), "{path}");
+    }
+    problem(visitor.upload("photo", png(9, 9)).await, 401).await;
+}
+
+#[tokio::test]
+async fn a_taken_name() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    gallery.member("Anna").await;
+    for name in ["Anna", "ANNA", " anna "] {
+        let visitor = gallery.visitor();
+        let detail = problem(visitor.sign_up(name, "another password").await, 409).await;
+        assert!(detail.contains(name.trim()), "{detail}");
+        problem(visitor.get("/session").await, 401).await;
+    }
+    problem(gallery.visitor().log_in("Anna", "another password").await, 401).await;
+}
+
+#[tokio::test]
+async fn names_and_passwords_too_short_or_too_long() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let visitor = gallery.visitor();
+    for (name, password, guilty) in [
+        ("", PASSWORD, "A name"),
+        ("  \t", PASSWORD, "A name"),
+        (&*"ä".repeat(MAX_NAME + 1), PASSWORD, "A name"),
+        ("Anna", "", "A password"),
+        ("Anna", &"ä".repeat(MIN_PASSWORD - 1), "A password"),
+        ("Anna", &"x".repeat(MAX_PASSWORD + 1), "A password"),
+    ] {
+        let detail = problem(visitor.sign_up(name, password).await, 422).await;
+        assert!(detail.starts_with(guilty), "{name:?} {password:?}: {detail}");
+    }
+    let (name, password) = ("ä".repeat(MAX_NAME), "ä".repeat(MAX_PASSWORD));
+    assert_eq!(visitor.sign_up(&name, &password).await.status(), 201);
+
+    for name in ["", &*"x".repeat(MAX_TITLE + 1)] {
+        let detail = problem(visitor.upload(name, png(9, 9)).await, 422).await;
+        assert!(detail.starts_with("A photo's name"), "{detail}");
+    }
+    assert_eq!(visitor.upload(&"ä".repeat(MAX_TITLE), png(9, 9)).await.status(), 201);
+}
+
+#[tokio::test]
+async fn what_is_not_an_image() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    for text in [&b""[..], b"not an image", b"<svg/>", b"GIF89a\x01\0\x01\0\0\0\0;"] {
+        let detail = problem(anna.upload("photo.png", text).await, 415).await;
+        assert!(detail.contains("PNG"), "{detail}");
+    }
+    let (whole, mut damaged) = (png(200, 200), png(200, 200));
+    damaged[60..90].fill(0);
+    for broken in [&whole[..whole.len() / 2], &whole[..20], &damaged, &jpeg(99, 99)[..50]] {
+        let detail = problem(anna.upload("photo.png", broken).await, 422).await;
+        assert!(detail.contains("damaged"), "{detail}");
+    }
+    assert_eq!(anna.photos().await, [] as [Value; 0]);
+}
+
+/// A real photo whose header then lies: 50 000 × 50 000 pixels would be 7.5 GB.
+#[tokio::test]
+async fn an_image_that_claims_to_be_huge() {
+    const SIDE: u32 = 50_000;
+
+    let mut png = png(9, 9);
+    png[16..20].copy_from_slice(&SIDE.to_be_bytes());
+    png[20..24].copy_from_slice(&SIDE.to_be_bytes());
+    let checksum = crc32(&png[12..29]);
+    png[29..33].copy_from_slice(&checksum.to_be_bytes());
+
+    let mut jpeg = jpeg(9, 9);
+    let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    let side = u16::try_from(SIDE).unwrap().to_be_bytes();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[side, side].concat());
+
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    for bomb in [png, jpeg] {
+        let detail = problem(anna.upload("bomb", bomb).await, 422).await;
+        assert!(detail.contains(&format!("{} megapixels", MAX_PIXELS / 1_000_000)), "{detail}");
+    }
+}
+
+/// The checksum of a PNG chunk.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    for size in [MAX_BODY + 1, MAX_BODY * 4] {
+        let detail = problem(anna.upload("large", vec![0; size]).await, 413).await;
+        assert!(detail.contains(&format!("{} MiB", MAX_BODY / 1024 / 1024)), "{detail}");
+    }
+    // One that is just allowed is looked at.
+    problem(anna.upload("large", vec![0; MAX_BODY]).await, 415).await;
+}
+
+#[tokio::test]
+async fn an_address_or_a_method_that_does_not_exist() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    for path in ["/nowhere", "/photos/1/2/3", "/page.html"] {
+        problem(anna.get(path).await, 404).await;
+    }
+    problem(anna.get("/photos/beach").await, 400).await;
+    let answer = anna.request(Method::PUT, "/photos").send().await.unwrap();
+    let allowed = answer.headers()[header::ALLOW].to_str().unwrap().to_owned();
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+    problem(answer, 405).await;
+}
+
+#[tokio::test]
+async fn a_malformed_request() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    for path in ["/accounts", "/session"] {
+        let json = |body: &'static str| {
+            let request = anna.request(Method::POST, path).body(body);
+            async { request.header(header::CONTENT_TYPE, "application/json").send().await.unwrap() }
+        };
+        problem(json("{\"name\": ").await, 400).await;
+        problem(json("").await, 400).await;
+        let detail = problem(json("{\"name\": \"Anna\"}").await, 422).await;
+        assert!(detail.contains("password"), "{detail}");
+        problem(json("{\"name\": 1, \"password\": 2}").await, 422).await;
+
+        let request = anna.request(Method::POST, path).body("name=Anna&password=secret");
+        problem(request.send().await.unwrap(), 415).await;
+    }
+    let unnamed = anna.request(Method::POST, "/photos").body(png(9, 9));
+    assert!(problem(unnamed.send().await.unwrap(), 400).await.contains("name"));
+}

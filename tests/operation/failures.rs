@@ -1,0 +1,85 @@
+//! What a function has to return to carry an `Error`, and what the error says.
+
+use std::error::Error as _;
+use std::io;
+
+use futures::executor::block_on;
+use offload_runtime::{Error, ErrorKind, Ran, offload};
+
+use crate::support::Gate;
+
+/// Calls of these functions are always refused: their queues have no room, and
+/// a first call holds the only permit.
+macro_rules! always_refused {
+    ($name:ident -> $result:ty, $body:expr) => {
+        #[offload(thread, limit = 1, queue = 0, name = "refused")]
+        fn $name(gate: Gate) -> $result {
+            gate.pass();
+            $body
+        }
+    };
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("not offloaded: {0}")]
+    Offload(#[from] Error),
+    #[error("no such page")]
+    Missing,
+}
+
+type Page<T> = Result<T, Problem>;
+
+always_refused!(own -> Result<(), Error>, Ok(()));
+always_refused!(any -> anyhow::Result<()>, Ok(()));
+always_refused!(boxed -> Result<(), Box<dyn std::error::Error + Send + Sync>>, Ok(()));
+always_refused!(io_result -> io::Result<()>, Ok(()));
+always_refused!(aliased -> Page<()>, Err(Problem::Missing));
+
+/// The answer to a call that finds another one running.
+macro_rules! second_answer {
+    ($function:ident) => {{
+        let gate = Gate::default();
+        let first = crate::support::begin($function(gate.clone()));
+        gate.wait_for(1);
+        let answer = block_on($function(gate.clone()));
+        gate.open();
+        let _ = block_on(first);
+        answer.unwrap_err()
+    }};
+}
+
+#[test]
+fn the_error_fits_in_what_functions_return() {
+    let is_it = |error: &Error| {
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
+    };
+    is_it(&second_answer!(own));
+    is_it(second_answer!(any).downcast_ref().unwrap());
+    is_it(second_answer!(boxed).downcast_ref().unwrap());
+    match second_answer!(aliased) {
+        Problem::Offload(error) => is_it(&error),
+        Problem::Missing => panic!("the body ran"),
+    }
+    let error = second_answer!(io_result);
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    is_it(error.get_ref().unwrap().downcast_ref().unwrap());
+}
+
+#[test]
+fn the_own_errors_of_a_body_come_back_as_they_are() {
+    let gate = Gate::default();
+    gate.open();
+    assert!(matches!(block_on(aliased(gate)), Err(Problem::Missing)));
+}
+
+#[test]
+fn an_error_survives_the_trip_through_serde() {
+    let error = second_answer!(own);
+    let json = serde_json::to_string(&error).unwrap();
+    let back: Error = serde_json::from_str(&json).unwrap();
+    assert_eq!(back.to_string(), error.to_string());
+    assert_eq!((back.kind(), back.ran()), (error.kind(), error.ran()));
+    assert_eq!(back.function(), "refused");
+    assert!(back.source().is_none());
+}

@@ -1,0 +1,130 @@
+//! `stats()`, and the same through the `metrics` facade.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use futures::future::join_all;
+use offload_runtime::{Error, ThreadPool, offload, stats};
+
+use crate::support::{Gate, begin, numbers, pool, settle};
+
+#[test]
+fn every_end_of_a_call_is_counted() {
+    #[offload(thread, limit = 1, queue = 2, name = "every end")]
+    fn work(gate: Gate, fail: bool) -> Result<(), Error> {
+        gate.pass();
+        assert!(!fail, "on purpose");
+        Ok(())
+    }
+
+    let open = Gate::default();
+    open.open();
+    block_on(work(open.clone(), false)).unwrap();
+    assert!(block_on(AssertUnwindSafe(work(open, true)).catch_unwind()).is_err());
+    let gate = Gate::default();
+    let abandoned = begin(work(gate.clone(), false));
+    gate.wait_for(1);
+    let cancelled = begin(work(gate.clone(), false));
+    let finished = begin(work(gate.clone(), false));
+    assert!(block_on(work(gate.clone(), false)).is_err());
+    drop((abandoned, cancelled));
+    gate.open();
+    block_on(finished).unwrap();
+    let now = numbers("every end");
+    assert_eq!((now.started, now.finished, now.panicked), (4, 3, 1));
+    assert_eq!((now.cancelled, now.abandoned, now.refused, now.timed_out), (1, 1, 1, 0));
+    assert_eq!((now.kind, now.pool), ("thread", "thread"));
+}
+
+#[test]
+fn a_pool_shows_what_it_does() {
+    static POOL: ThreadPool = ThreadPool::new("shown").threads(2).queue(100);
+
+    #[offload(thread, pool = POOL)]
+    fn enter(gate: Gate) {
+        gate.pass();
+    }
+
+    let gate = Gate::default();
+    let calls: Vec<_> = (0..5).map(|_| begin(enter(gate.clone()))).collect();
+    gate.wait_for(2);
+    let busy = pool("shown");
+    assert_eq!((busy.threads, busy.idle, busy.running, busy.queued), (2, 0, 2, 3));
+    assert_eq!((busy.kind, busy.limit, busy.queue_limit), ("thread", 2, Some(100)));
+    gate.open();
+    block_on(join_all(calls));
+    settle("both are idle", || pool("shown").idle == 2);
+    let idle = pool("shown");
+    assert_eq!((idle.threads, idle.running, idle.queued), (2, 0, 0));
+}
+
+#[test]
+fn waiting_and_running_are_told_apart() {
+    static POOL: ThreadPool = ThreadPool::new("told apart").threads(1);
+
+    #[offload(thread, pool = POOL, name = "takes 20 ms")]
+    fn sleep() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    block_on(join_all([sleep(), sleep(), sleep()]));
+    let times = numbers("takes 20 ms");
+    let (wait, run) = (times.wait, times.run);
+    assert!(run.p50 >= Duration::from_millis(20), "{run:?}");
+    assert!(run.p50 <= run.p90 && run.p90 <= run.p99 && run.p99 <= run.max, "{run:?}");
+    // The last has waited for the two before it.
+    assert!(wait.max >= Duration::from_millis(40), "{wait:?}");
+}
+
+#[test]
+fn the_numbers_are_serialised_by_their_names() {
+    #[offload(cpu, name = "as json")]
+    fn nothing() {}
+
+    block_on(nothing());
+    let json = serde_json::to_value(stats()).unwrap();
+    let functions = json["functions"].as_array().unwrap();
+    let function = functions.iter().find(|function| function["name"] == "as json").unwrap();
+    assert_eq!(function["finished"], 1);
+    assert!(function["run"]["p99"].is_object());
+    let pools = json["pools"].as_array().unwrap();
+    assert!(pools.iter().any(|pool| pool["name"] == "cpu" && pool["kind"] == "cpu"));
+}
+
+#[test]
+fn the_metrics_facade_gets_the_same_numbers() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    #[offload(cpu, name = "published")]
+    fn nothing() {}
+
+    for _ in 0..3 {
+        block_on(nothing());
+    }
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, offload_runtime::publish_metrics);
+    let seen = snapshotter.snapshot().into_vec();
+    let value = |name: &str, labels: &[(&str, &str)]| {
+        let entry = seen.iter().find(|(key, ..)| {
+            let has = |wanted: &(&str, &str)| {
+                key.key().labels().any(|label| (label.key(), label.value()) == *wanted)
+            };
+            key.key().name() == name && labels.iter().all(has)
+        });
+        &entry.unwrap_or_else(|| panic!("no {name} with {labels:?}")).3
+    };
+    let of = ("function", "published");
+    let finished = value("offload_calls_total", &[of, ("outcome", "finished")]);
+    assert_eq!(*finished, DebugValue::Counter(3));
+    let panicked = value("offload_calls_total", &[of, ("outcome", "panicked")]);
+    assert_eq!(*panicked, DebugValue::Counter(0));
+    let longest = numbers("published").run.max.as_secs_f64();
+    let published = value("offload_run_seconds", &[of, ("quantile", "1")]);
+    assert_eq!(*published, DebugValue::Gauge(longest.into()));
+    let limit = pool("cpu").limit as f64;
+    let published = value("offload_pool_threads_limit", &[("pool", "cpu")]);
+    assert_eq!(*published, DebugValue::Gauge(limit.into()));
+}

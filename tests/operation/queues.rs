@@ -1,0 +1,125 @@
+//! `queue`: at most so many calls wait, and one more is refused at once.
+
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, offload};
+
+use crate::support::{Gate, begin, numbers, poll, pool};
+
+/// The error of a call that is refused at its first poll.
+fn refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> Error {
+    match poll(&mut Box::pin(call)) {
+        std::task::Poll::Ready(answer) => answer.unwrap_err(),
+        std::task::Poll::Pending => panic!("it was let in"),
+    }
+}
+
+#[test]
+fn the_call_beyond_the_queue_is_refused_at_once() {
+    #[offload(thread, limit = 1, queue = 2, name = "two wait")]
+    fn enter(gate: Gate, _argument: Arc<()>) -> Result<(), Error> {
+        gate.pass();
+        Ok(())
+    }
+
+    let (gate, argument) = (Gate::default(), Arc::new(()));
+    let call = || enter(gate.clone(), Arc::clone(&argument));
+    let running = begin(call());
+    gate.wait_for(1);
+    let waiting = [begin(call()), begin(call())];
+    let error = refused(call());
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
+    assert_eq!(error.function(), "two wait");
+    assert_eq!(error.to_string(), "`two wait` was refused, since 2 calls wait already");
+    // Its argument is gone, and it left nothing behind.
+    assert_eq!(Arc::strong_count(&argument), 4);
+    // A call that leaves makes room for one.
+    let [first, second] = waiting;
+    drop(second);
+    let third = begin(call());
+    refused(call());
+    gate.open();
+    for answer in block_on(join_all([running, first, third])) {
+        answer.unwrap();
+    }
+    block_on(call()).unwrap();
+    assert_eq!(numbers("two wait").refused, 2);
+    assert_eq!(gate.entered(), 4);
+}
+
+/// A queue of none takes exactly the calls that free threads take. It would
+/// take fewer, if a call counted as waiting while its thread is on the way.
+#[test]
+fn calls_that_free_threads_take_do_not_wait() {
+    static POOL: CpuPool = CpuPool::new("two free").threads(2);
+
+    #[offload(cpu, pool = POOL, queue = 0)]
+    fn enter(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        Ok(())
+    }
+
+    for _ in 0..100 {
+        let gate = Gate::default();
+        let calls = [begin(enter(gate.clone())), begin(enter(gate.clone()))];
+        assert_eq!(refused(enter(gate.clone())).kind(), ErrorKind::Overloaded);
+        gate.open();
+        for answer in block_on(join_all(calls)) {
+            answer.unwrap();
+        }
+        crate::support::settle("both threads are idle", || pool("two free").idle == 2);
+    }
+}
+
+#[test]
+fn a_pool_has_a_queue_of_its_own() {
+    static POOL: ThreadPool = ThreadPool::new("one waits").threads(1).queue(1);
+
+    #[offload(thread, pool = POOL, queue = 1000)]
+    fn enter(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        Ok(())
+    }
+
+    let gate = Gate::default();
+    let running = begin(enter(gate.clone()));
+    gate.wait_for(1);
+    let waiting = begin(enter(gate.clone()));
+    assert_eq!(refused(enter(gate.clone())).kind(), ErrorKind::Overloaded);
+    assert_eq!(pool("one waits").queue_limit, Some(1));
+    gate.open();
+    for answer in block_on(join_all([running, waiting])) {
+        answer.unwrap();
+    }
+}
+
+#[test]
+#[should_panic = "was refused, since 0 calls wait already"]
+fn a_function_that_cannot_fail_panics_in_a_full_pool() {
+    static POOL: ThreadPool = ThreadPool::new("none waits").threads(1).queue(0);
+
+    #[offload(thread, pool = POOL)]
+    fn enter(gate: Gate) {
+        gate.pass();
+    }
+
+    let gate = Gate::default();
+    let running = begin(enter(gate.clone()));
+    gate.wait_for(1);
+    let opens = scopeguard(gate.clone());
+    block_on(enter(gate));
+    drop((opens, running));
+}
+
+/// Opens the gate also when the test panics.
+fn scopeguard(gate: Gate) -> impl Drop {
+    struct Opens(Gate);
+    impl Drop for Opens {
+        fn drop(&mut self) {
+            self.0.open();
+        }
+    }
+    Opens(gate)
+}

@@ -1,0 +1,772 @@
+//! What becomes of a call whose body panics, or whose caller goes away.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use futures::future::{self, FutureExt, join_all};
+use offload_runtime::{offload, to_cpu, to_thread};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What comes through a channel.
+fn soon<T>(channel: &Receiver<T>) -> T {
+    channel.recv_timeout(PATIENCE).expect("it has to happen")
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Thread,
+    Cpu,
+}
+
+const KINDS: [Kind; 2] = [Kind::Thread, Kind::Cpu];
+
+#[offload(thread)]
+fn on_thread<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    body()
+}
+
+#[offload(cpu)]
+fn on_cpu<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    body()
+}
+
+/// Calls an offloaded function of this kind that runs `body`.
+async fn on<T: Send + 'static>(kind: Kind, body: impl FnOnce() -> T + Send + 'static) -> T {
+    match kind {
+        Kind::Thread => on_thread(body).await,
+        Kind::Cpu => on_cpu(body).await,
+    }
+}
+
+/// The pools are shared by all tests of this file: one that keeps their threads
+/// busy has to be the only one that does.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().unwrap().get()
+}
+
+/// Every thread of the CPU pool: each body waits for all the others.
+fn cpu_threads() -> HashSet<ThreadId> {
+    let together = Arc::new(Barrier::new(cores()));
+    let calls = (0..cores()).map(|_| {
+        let together = Arc::clone(&together);
+        on(Kind::Cpu, move || {
+            together.wait();
+            thread::current().id()
+        })
+    });
+    block_on(join_all(calls)).into_iter().collect()
+}
+
+/// While this is alive, every thread of the CPU pool is at work.
+struct FullCpuPool {
+    _release: Vec<Sender<()>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+fn fill_cpu_pool() -> FullCpuPool {
+    let alone = alone();
+    let (started, start) = mpsc::channel();
+    let release = (0..cores()).map(|_| {
+        let started = started.clone();
+        let (release, held) = mpsc::channel::<()>();
+        let call = on(Kind::Cpu, move || {
+            started.send(()).unwrap();
+            // Ends when the other side is dropped.
+            let _ = held.recv();
+        });
+        let mut call = pin!(call);
+        assert!(poll(call.as_mut()).is_pending());
+        soon(&start);
+        release
+    });
+    FullCpuPool { _release: release.collect(), _alone: alone }
+}
+
+/// Polls once: afterwards the pool has the call.
+fn poll<F: Future + ?Sized>(call: Pin<&mut F>) -> Poll<F::Output> {
+    call.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A waker that tells when it is woken.
+struct Bell(Sender<()>);
+
+fn bell() -> (Waker, Receiver<()>) {
+    let (ring, rung) = mpsc::channel();
+    (Arc::new(Bell(ring)).into(), rung)
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.send(());
+    }
+}
+
+/// Tells on which thread it is dropped.
+struct Told(Sender<String>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send(thread::current().name().unwrap_or_default().to_owned());
+    }
+}
+
+/// A call whose body runs, and waits to be let go before it runs `body`.
+fn running<T: Send + 'static>(
+    kind: Kind,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> (Pin<Box<impl Future<Output = T> + Send>>, Sender<()>) {
+    let (started, start) = mpsc::channel();
+    let (release, held) = mpsc::channel();
+    let mut call = Box::pin(on(kind, move || {
+        started.send(()).unwrap();
+        soon(&held);
+        body()
+    }));
+    assert!(poll(call.as_mut()).is_pending());
+    soon(&start);
+    (call, release)
+}
+
+/// A call that has ended, and whose result waits to be taken.
+fn finished<T: Send + 'static>(
+    kind: Kind,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Pin<Box<impl Future<Output = T> + Send>> {
+    let (mut call, release) = running(kind, body);
+    let (waker, rung) = bell();
+    assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    release.send(()).unwrap();
+    soon(&rung);
+    call
+}
+
+fn is_of(name: &str, kind: Kind) -> bool {
+    name.starts_with(match kind {
+        Kind::Thread => "offload-thread",
+        Kind::Cpu => "offload-cpu",
+    })
+}
+
+/// Panics where it is dropped, after it has told where.
+struct Bomb(Option<Told>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0 = None;
+        panic!("a bomb went off");
+    }
+}
+
+/// A bomb, and what tells that it went off.
+fn bomb() -> (Bomb, Receiver<String>) {
+    let (told, tells) = mpsc::channel();
+    (Bomb(Some(Told(told))), tells)
+}
+
+/// The payload of the panic that awaiting this call ends with.
+fn panic_of<T>(call: impl Future<Output = T>) -> Box<dyn Any + Send> {
+    match catch_unwind(AssertUnwindSafe(|| block_on(call))) {
+        Err(payload) => payload,
+        Ok(_) => panic!("the call did not panic"),
+    }
+}
+
+fn word_of(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&str>().expect("a panic with a literal")
+}
+
+/// Both pools still serve, the CPU pool with all its threads.
+fn assert_the_pools_serve() {
+    assert_eq!(cpu_threads().len(), cores());
+    assert_eq!(block_on(on(Kind::Thread, || 7)), 7);
+}
+
+// Panics of bodies.
+
+#[test]
+fn a_panic_resumes_in_the_awaiting_task_with_its_own_payload() {
+    #[derive(Debug, PartialEq)]
+    struct Reason(u8);
+
+    for kind in KINDS {
+        let literal = panic_of(on(kind, || panic!("a literal")));
+        assert_eq!(literal.downcast_ref(), Some(&"a literal"));
+        let number = 7;
+        let formatted = panic_of(on(kind, move || panic!("number {number}")));
+        assert_eq!(formatted.downcast_ref(), Some(&"number 7".to_owned()));
+        let own = panic_of(on(kind, || panic_any(Reason(7))));
+        assert_eq!(own.downcast_ref(), Some(&Reason(7)));
+    }
+    let closure = panic_of(to_thread(|| panic_any(Reason(1))));
+    assert_eq!(closure.downcast_ref(), Some(&Reason(1)));
+    let closure = panic_of(to_cpu(|| panic_any(Reason(2))));
+    assert_eq!(closure.downcast_ref(), Some(&Reason(2)));
+}
+
+#[test]
+fn a_panic_of_one_task_is_none_of_the_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        for kind in KINDS {
+            let calls: Vec<_> = (0..100)
+                .map(|n| {
+                    tokio::spawn(on(kind, move || {
+                        assert!(n % 3 > 0, "one third panics");
+                        n
+                    }))
+                })
+                .collect();
+            for (n, call) in calls.into_iter().enumerate() {
+                match call.await {
+                    Ok(answer) => assert_eq!(answer, n),
+                    Err(error) => assert!(error.is_panic() && n % 3 == 0),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn the_threads_survive_the_panics_of_their_bodies() {
+    let _alone = alone();
+    let before = cpu_threads();
+    assert_eq!(before.len(), cores());
+    let mut used = HashSet::new();
+    for _ in 0..500 {
+        for kind in KINDS {
+            let payload = panic_of(on(kind, || panic_any(thread::current().id())));
+            let thread = *payload.downcast::<ThreadId>().unwrap();
+            match kind {
+                Kind::Thread => _ = used.insert(thread),
+                Kind::Cpu => assert!(before.contains(&thread)),
+            }
+        }
+    }
+    assert_eq!(cpu_threads(), before);
+    // One after the other, they need one thread; a pool that lost a thread to
+    // each panic would have used 500.
+    assert!(used.len() < 100, "{} threads", used.len());
+}
+
+// Panics of destructors.
+
+#[test]
+fn a_panicking_destructor_of_an_argument_or_of_a_local_is_a_panic_of_the_body() {
+    let _alone = alone();
+    for kind in KINDS {
+        let (argument, went_off) = bomb();
+        let payload = panic_of(on(kind, move || drop(argument)));
+        assert_eq!(word_of(&*payload), "a bomb went off");
+        assert!(is_of(&soon(&went_off), kind));
+
+        let payload = panic_of(on(kind, || {
+            let _local = Bomb(None);
+            7
+        }));
+        assert_eq!(word_of(&*payload), "a bomb went off");
+    }
+
+    #[offload(thread)]
+    fn unused(_: u8, _argument: Bomb) -> u8 {
+        7
+    }
+    assert_eq!(word_of(&*panic_of(unused(0, Bomb(None)))), "a bomb went off");
+    assert_the_pools_serve();
+}
+
+/// async-task aborts the process when the destructor of a result that nobody
+/// takes panics in its hands.
+#[test]
+fn a_panicking_destructor_of_a_result_that_nobody_awaits_takes_nothing_down() {
+    let _alone = alone();
+    let threads = cpu_threads();
+    for kind in KINDS {
+        let (result, went_off) = bomb();
+        let (call, release) = running(kind, move || result);
+        drop(call);
+        release.send(()).unwrap();
+        assert!(is_of(&soon(&went_off), kind));
+
+        let (result, went_off) = bomb();
+        drop(finished(kind, move || result));
+        assert!(is_of(&soon(&went_off), kind));
+    }
+    assert_the_pools_serve();
+    assert_eq!(cpu_threads(), threads);
+}
+
+#[test]
+fn a_panic_payload_that_panics_when_it_is_dropped_takes_nothing_down() {
+    let _alone = alone();
+    let threads = cpu_threads();
+    for kind in KINDS {
+        // The payload of the body's panic, which nobody awaits: dropped while
+        // it runs, dropped when it has ended.
+        let (payload, went_off) = bomb();
+        let (call, release) = running(kind, move || panic_any(payload));
+        drop(call);
+        release.send(()).unwrap();
+        soon(&went_off);
+
+        let (payload, went_off) = bomb();
+        drop(finished(kind, move || panic_any(payload)));
+        soon(&went_off);
+
+        // The payload of a destructor's panic, which nobody could await.
+        let (payload, went_off) = bomb();
+        let (call, release) = running(kind, move || PanicsWith(Some(payload)));
+        drop(call);
+        release.send(()).unwrap();
+        soon(&went_off);
+
+        // Awaited, it is the caller's, whole.
+        let (payload, went_off) = bomb();
+        let payload = panic_of(on(kind, move || panic_any(payload)));
+        let mut bomb = payload.downcast::<Bomb>().unwrap();
+        assert!(went_off.try_recv().is_err());
+        drop(bomb.0.take());
+        std::mem::forget(bomb);
+    }
+    assert_the_pools_serve();
+    assert_eq!(cpu_threads(), threads);
+}
+
+/// Panics with this payload where it is dropped.
+struct PanicsWith(Option<Bomb>);
+
+impl Drop for PanicsWith {
+    fn drop(&mut self) {
+        panic_any(self.0.take());
+    }
+}
+
+#[test]
+fn a_panicking_destructor_of_an_argument_that_was_never_used_takes_nothing_down() {
+    let full = fill_cpu_pool();
+    let (argument, went_off) = bomb();
+    let mut call = Box::pin(on(Kind::Cpu, move || drop(argument)));
+    assert!(poll(call.as_mut()).is_pending());
+    // The call is still queued; its arguments go where it is dropped.
+    drop(call);
+    went_off.try_recv().expect("it went off at once");
+
+    // The same where the caller unwinds: a second panic that gets out of a
+    // destructor aborts the process.
+    let (argument, went_off) = bomb();
+    let unwound = catch_unwind(AssertUnwindSafe(move || {
+        let mut call = Box::pin(on(Kind::Cpu, move || drop(argument)));
+        assert!(poll(call.as_mut()).is_pending());
+        panic!("the caller fails");
+    }));
+    assert_eq!(word_of(&*unwound.unwrap_err()), "the caller fails");
+    went_off.try_recv().expect("it went off at once");
+    drop(full);
+
+    let _alone = alone();
+    assert_the_pools_serve();
+}
+
+// Drops of calls.
+
+#[test]
+fn a_call_that_is_never_polled_never_runs() {
+    for kind in KINDS {
+        let ran = Arc::new(AtomicUsize::new(0));
+        for _ in 0..100 {
+            let ran = Arc::clone(&ran);
+            drop(on(kind, move || ran.fetch_add(1, Ordering::Relaxed)));
+        }
+        // At once, as no pool has heard of them.
+        assert_eq!(Arc::strong_count(&ran), 1);
+        assert_eq!(ran.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn a_thousand_dropped_calls_of_a_full_pool_never_run_and_their_arguments_are_gone_at_once() {
+    let full = fill_cpu_pool();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let mut calls = Vec::new();
+    for _ in 0..1000 {
+        let ran = Arc::clone(&ran);
+        let mut call = Box::pin(on(Kind::Cpu, move || ran.fetch_add(1, Ordering::Relaxed)));
+        assert!(poll(call.as_mut()).is_pending());
+        calls.push(call);
+    }
+    assert_eq!(Arc::strong_count(&ran), 1001);
+    // From the middle to both ends: the order is the caller's.
+    calls.drain(300..700);
+    assert_eq!(Arc::strong_count(&ran), 601);
+    drop(calls);
+    assert_eq!(Arc::strong_count(&ran), 1, "although no thread is free");
+    drop(full);
+
+    // What was queued before this would run before it.
+    let _alone = alone();
+    cpu_threads();
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_call_that_select_or_a_timeout_dropped_in_the_queue_never_runs() {
+    let full = fill_cpu_pool();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let count = |ran: &Arc<AtomicUsize>| {
+        let ran = Arc::clone(ran);
+        on(Kind::Cpu, move || ran.fetch_add(1, Ordering::Relaxed))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                _ = count(&ran) => unreachable!("the pool is full"),
+                () = future::ready(()) => {}
+            }
+            tokio::time::timeout(Duration::ZERO, count(&ran)).await.unwrap_err();
+        }
+    });
+    assert_eq!(Arc::strong_count(&ran), 1);
+    drop(full);
+    let _alone = alone();
+    cpu_threads();
+    assert_eq!(ran.load(Ordering::Relaxed), 0);
+}
+
+/// The guard stands for a lock or a permit: were it gone with the caller, the
+/// body would go on without it.
+#[test]
+fn a_dropped_call_that_runs_goes_on_to_its_end_with_all_its_arguments() {
+    #[offload(thread)]
+    fn on_thread(
+        _guard: Event,
+        started: Event,
+        release: Receiver<()>,
+        ended: Sender<&'static str>,
+    ) {
+        drop(started);
+        soon(&release);
+        ended.send("the body ends").unwrap();
+    }
+
+    #[offload(cpu)]
+    fn on_cpu(_guard: Event, started: Event, release: Receiver<()>, ended: Sender<&'static str>) {
+        drop(started);
+        soon(&release);
+        ended.send("the body ends").unwrap();
+    }
+
+    /// Tells that it is dropped.
+    struct Event(&'static str, Sender<&'static str>);
+
+    impl Drop for Event {
+        fn drop(&mut self) {
+            self.1.send(self.0).unwrap();
+        }
+    }
+
+    let _alone = alone();
+    for kind in KINDS {
+        let (event, events) = mpsc::channel();
+        let guard = Event("the guard goes", event.clone());
+        let started = Event("the body starts", event.clone());
+        let (release, released) = mpsc::channel();
+        let mut call: Pin<Box<dyn Future<Output = ()>>> = match kind {
+            Kind::Thread => Box::pin(on_thread(guard, started, released, event.clone())),
+            Kind::Cpu => Box::pin(on_cpu(guard, started, released, event.clone())),
+        };
+        assert!(poll(call.as_mut()).is_pending());
+        assert_eq!(soon(&events), "the body starts");
+        drop(call);
+        event.send("the caller has gone").unwrap();
+        release.send(()).unwrap();
+        assert_eq!(soon(&events), "the caller has gone");
+        assert_eq!(soon(&events), "the body ends");
+        assert_eq!(soon(&events), "the guard goes");
+    }
+    assert_the_pools_serve();
+}
+
+#[test]
+fn a_result_that_nobody_awaits_is_dropped_on_the_pool() {
+    let _alone = alone();
+    for kind in KINDS {
+        // The caller goes first.
+        let (told, tells) = mpsc::channel();
+        let (call, release) = running(kind, move || Told(told));
+        drop(call);
+        release.send(()).unwrap();
+        let thread = soon(&tells);
+        assert!(is_of(&thread, kind), "dropped on {thread}");
+
+        // The body ends first.
+        let (told, tells) = mpsc::channel();
+        drop(finished(kind, move || Told(told)));
+        let thread = soon(&tells);
+        assert!(is_of(&thread, kind), "dropped on {thread}");
+    }
+}
+
+/// Nothing of the pools is locked while a destructor runs, nor is one called
+/// where its call could not be served.
+#[test]
+fn a_destructor_may_itself_make_a_call() {
+    struct Calls(Kind, Sender<i32>);
+
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            self.1.send(block_on(on(self.0, || 7))).unwrap();
+        }
+    }
+
+    let (answer, answers) = mpsc::channel();
+    // An argument of a queued call.
+    let full = fill_cpu_pool();
+    let argument = Calls(Kind::Thread, answer.clone());
+    let mut call = Box::pin(on(Kind::Cpu, move || drop(argument)));
+    assert!(poll(call.as_mut()).is_pending());
+    drop(call);
+    assert_eq!(answers.try_recv(), Ok(7));
+    drop(full);
+
+    let _alone = alone();
+    for (kind, other) in [(Kind::Thread, Kind::Cpu), (Kind::Cpu, Kind::Thread)] {
+        let result = Calls(other, answer.clone());
+        let (call, release) = running(kind, move || result);
+        drop(call);
+        release.send(()).unwrap();
+        assert_eq!(soon(&answers), 7);
+
+        let result = Calls(other, answer.clone());
+        drop(finished(kind, move || result));
+        assert_eq!(soon(&answers), 7);
+    }
+}
+
+#[test]
+fn a_body_may_drop_its_own_call() {
+    let _alone = alone();
+    for kind in KINDS {
+        type Slot = Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>;
+        let slot: Slot = Arc::default();
+        let (told, tells) = mpsc::channel();
+        let body = {
+            let slot = Arc::clone(&slot);
+            move || {
+                let _argument = Told(told);
+                drop(slot.lock().unwrap().take());
+            }
+        };
+        let (call, release) = running(kind, body);
+        *slot.lock().unwrap() = Some(call);
+        release.send(()).unwrap();
+        assert!(is_of(&soon(&tells), kind));
+    }
+    assert_the_pools_serve();
+}
+
+// Polls.
+
+#[test]
+fn a_call_that_is_polled_after_its_answer_says_so() {
+    for mut call in
+        [Box::pin(to_thread(|| 7)) as Pin<Box<dyn Future<Output = _>>>, Box::pin(to_cpu(|| 7))]
+    {
+        assert_eq!(block_on(call.as_mut()), 7);
+        let again = word_of(&*panic_of(call.as_mut()));
+        assert_eq!(again, "a call was polled after it gave its answer");
+        drop(call);
+    }
+    let mut call = Box::pin(to_thread(|| panic!("the body fails")));
+    assert_eq!(word_of(&*panic_of(call.as_mut())), "the body fails");
+    let again = word_of(&*panic_of(call.as_mut()));
+    assert_eq!(again, "a call was polled after it gave its answer");
+}
+
+#[test]
+fn a_call_wakes_the_task_that_polled_it_last() {
+    let _alone = alone();
+    for kind in KINDS {
+        let (mut call, release) = running(kind, || 7);
+        let (first, _) = bell();
+        assert!(call.as_mut().poll(&mut Context::from_waker(&first)).is_pending());
+        // It moves to another thread and another task.
+        let (second, rung) = bell();
+        let mut call = thread::spawn(move || {
+            assert!(call.as_mut().poll(&mut Context::from_waker(&second)).is_pending());
+            call
+        })
+        .join()
+        .unwrap();
+        release.send(()).unwrap();
+        soon(&rung);
+        assert_eq!(poll(call.as_mut()), Poll::Ready(7));
+    }
+}
+
+// All of it at once.
+
+/// Numbers that look random, and are the same in each run (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}
+
+const TASKS: usize = 8;
+const CALLS: usize = 3000;
+
+/// What happened in all calls.
+struct Ledger {
+    /// How often the argument of each call, then the result of each, was dropped.
+    drops: Vec<AtomicU8>,
+    made: AtomicUsize,
+    dropped: AtomicUsize,
+    started: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+/// An argument or a result that is counted.
+struct Counted {
+    number: usize,
+    ledger: Arc<Ledger>,
+}
+
+impl Counted {
+    fn new(number: usize, ledger: &Arc<Ledger>) -> Counted {
+        ledger.made.fetch_add(1, Ordering::SeqCst);
+        Counted { number, ledger: Arc::clone(ledger) }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.ledger.drops[self.number].fetch_add(1, Ordering::SeqCst);
+        self.ledger.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Counts the end of a body, also of one that panics.
+struct Ends<'a>(&'a Ledger);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn calls_that_are_dropped_at_any_moment_are_neither_lost_nor_run_twice() {
+    let ledger = Arc::new(Ledger {
+        drops: (0..2 * TASKS * CALLS).map(|_| AtomicU8::new(0)).collect(),
+        made: AtomicUsize::new(0),
+        dropped: AtomicUsize::new(0),
+        started: AtomicUsize::new(0),
+        ended: AtomicUsize::new(0),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let tasks = (0..TASKS).map(|task| tokio::spawn(drop_at_random(task, Arc::clone(&ledger))));
+        let awaited: usize = join_all(tasks)
+            .await
+            .into_iter()
+            .map(|task| task.expect("all answers were right"))
+            .sum();
+        assert!(awaited > CALLS, "{awaited} awaited");
+        assert!(awaited < TASKS * CALLS, "some were dropped");
+    });
+
+    // The last bodies are still running, perhaps.
+    let start = Instant::now();
+    let open = |ledger: &Ledger| {
+        ledger.made.load(Ordering::SeqCst) - ledger.dropped.load(Ordering::SeqCst)
+    };
+    while open(&ledger) > 0 {
+        assert!(start.elapsed() < PATIENCE, "{} values were not dropped", open(&ledger));
+        thread::yield_now();
+    }
+    assert_eq!(ledger.started.load(Ordering::SeqCst), ledger.ended.load(Ordering::SeqCst));
+    let (arguments, results) = ledger.drops.split_at(TASKS * CALLS);
+    assert!(arguments.iter().all(|drops| drops.load(Ordering::SeqCst) == 1));
+    assert!(results.iter().all(|drops| drops.load(Ordering::SeqCst) <= 1));
+}
+
+/// How many calls of this task gave their answer.
+async fn drop_at_random(task: usize, ledger: Arc<Ledger>) -> usize {
+    let mut random = Random(task as u64);
+    let mut awaited = 0;
+    let mut kept = Vec::new();
+    for number in task * CALLS..(task + 1) * CALLS {
+        let kind = KINDS[random.below(2) as usize];
+        let panics = random.below(50) == 0;
+        let spins = random.below(2000);
+        let argument = Counted::new(number, &ledger);
+        let mut call = Box::pin(on(kind, move || {
+            argument.ledger.started.fetch_add(1, Ordering::SeqCst);
+            let _ends = Ends(&argument.ledger);
+            (0..spins).for_each(|_| std::hint::spin_loop());
+            if panics {
+                // Without the hook: it would print thousands of lines.
+                std::panic::resume_unwind(Box::new(number));
+            }
+            Counted::new(TASKS * CALLS + number, &argument.ledger)
+        }));
+        match random.below(5) {
+            // Never polled.
+            0 => drop(call),
+            // Polled now and then, and dropped.
+            1 => {
+                for _ in 0..random.below(4) {
+                    if futures::poll!(AssertUnwindSafe(call.as_mut()).catch_unwind()).is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            // Dropped when later calls run, by whichever thread.
+            2 => {
+                let polled = AssertUnwindSafe(call.as_mut()).catch_unwind();
+                if futures::poll!(polled).is_pending() {
+                    kept.push(call);
+                }
+            }
+            // Awaited.
+            _ => {
+                match AssertUnwindSafe(call).catch_unwind().await {
+                    Ok(answer) => assert_eq!(answer.number, TASKS * CALLS + number),
+                    Err(payload) => assert_eq!(payload.downcast_ref(), Some(&number)),
+                }
+                awaited += 1;
+            }
+        }
+        if kept.len() > 20 {
+            let late = kept.swap_remove(random.below(20) as usize);
+            drop(late);
+        }
+    }
+    drop(kept);
+    awaited
+}

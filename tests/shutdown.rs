@@ -1,0 +1,255 @@
+//! `shutdown` is for the whole process, so each of its tests has one.
+
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use futures::future::join_all;
+use offload_runtime::{Error, ErrorKind, Ran, ThreadPool, is_cancelled, offload, shutdown};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test of this file in a process of its own.
+fn passes(test: &str) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[offload(thread, queue = 1000)]
+fn fallible() -> Result<(), Error> {
+    Ok(())
+}
+
+#[offload(cpu)]
+fn infallible() {}
+
+/// Waits for a message, or until its sender is gone.
+#[offload(thread, queue = 1000)]
+fn wait(started: mpsc::Sender<()>, go_on: mpsc::Receiver<()>) -> Result<bool, Error> {
+    started.send(()).unwrap();
+    let _ = go_on.recv();
+    Ok(is_cancelled())
+}
+
+/// A call that runs, on a thread that polls it, and what lets it go on.
+fn running() -> (std::thread::JoinHandle<Result<bool, Error>>, mpsc::Sender<()>) {
+    let (started, start) = mpsc::channel();
+    let (go_on, held) = mpsc::channel();
+    let call = std::thread::spawn(move || block_on(wait(started, held)));
+    start.recv_timeout(PATIENCE).unwrap();
+    (call, go_on)
+}
+
+#[test]
+fn new_calls_are_refused() {
+    passes("child_refuses_new_calls");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_refuses_new_calls() {
+    static LATE: ThreadPool = ThreadPool::new("late");
+
+    #[offload(thread, pool = LATE, queue = 1)]
+    fn in_a_pool_that_was_never_used() -> Result<(), Error> {
+        Ok(())
+    }
+
+    block_on(fallible()).unwrap();
+    let report = block_on(shutdown(PATIENCE));
+    assert_eq!((report.finished, report.abandoned), (0, 0));
+    for error in [block_on(fallible()), block_on(in_a_pool_that_was_never_used())] {
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
+    }
+    let panic = block_on(std::panic::AssertUnwindSafe(infallible()).catch_unwind()).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("the process is shutting down"), "{message}");
+    // Once more does no harm.
+    assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 0);
+}
+
+#[test]
+fn running_and_waiting_calls_have_their_grace() {
+    passes("child_gives_grace");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_gives_grace() {
+    static ONE: ThreadPool = ThreadPool::new("one").threads(1);
+
+    #[offload(thread, pool = ONE, queue = 100)]
+    fn after(gate: std::sync::Arc<std::sync::Barrier>) -> Result<(), Error> {
+        gate.wait();
+        // A call from a body that has grace has grace too.
+        block_on(fallible())
+    }
+
+    let (call, go_on) = running();
+    let gate = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let queued: Vec<_> = (0..3)
+        .map(|_| {
+            let mut call = Box::pin(after(gate.clone()));
+            assert!((&mut call).now_or_never().is_none());
+            call
+        })
+        .collect();
+    let closing = std::thread::spawn(|| block_on(shutdown(PATIENCE)));
+    while block_on(fallible()).is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(!closing.is_finished());
+    for _ in 0..3 {
+        gate.wait();
+    }
+    go_on.send(()).unwrap();
+    assert!(!call.join().unwrap().unwrap(), "it was cancelled");
+    for answer in block_on(join_all(queued)) {
+        answer.unwrap();
+    }
+    let report = closing.join().unwrap();
+    assert_eq!(report.abandoned, 0);
+    assert!(report.finished >= 4, "{report:?}");
+}
+
+#[test]
+fn what_is_left_after_the_grace_is_reported_and_told() {
+    passes("child_abandons");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_abandons() {
+    static ONE: ThreadPool = ThreadPool::new("one").threads(1);
+
+    #[offload(thread, pool = ONE, queue = 100)]
+    fn spin(started: mpsc::Sender<()>) -> Result<bool, Error> {
+        started.send(()).unwrap();
+        while !is_cancelled() {
+            std::hint::spin_loop();
+        }
+        Ok(true)
+    }
+
+    #[offload(thread, limit = 1, queue = 100)]
+    fn in_line(started: mpsc::Sender<()>) -> Result<bool, Error> {
+        started.send(()).unwrap();
+        while !is_cancelled() {
+            std::thread::yield_now();
+        }
+        Ok(true)
+    }
+
+    let (started, start) = mpsc::channel();
+    let mut calls: Vec<std::pin::Pin<Box<dyn Future<Output = Result<bool, Error>>>>> = Vec::new();
+    for _ in 0..3 {
+        calls.push(Box::pin(spin(started.clone())));
+        calls.push(Box::pin(in_line(started.clone())));
+    }
+    for call in &mut calls {
+        assert!(call.now_or_never().is_none());
+    }
+    for _ in 0..2 {
+        start.recv_timeout(PATIENCE).unwrap();
+    }
+    let begun = Instant::now();
+    let report = block_on(shutdown(Duration::from_millis(50)));
+    assert!(begun.elapsed() >= Duration::from_millis(50));
+    assert_eq!((report.finished, report.abandoned), (0, 6));
+    let answers = block_on(join_all(calls));
+    let told = answers.iter().filter(|answer| matches!(answer, Ok(true))).count();
+    assert_eq!(told, 2);
+    for error in answers.into_iter().filter_map(Result::err) {
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
+    }
+}
+
+#[test]
+fn calls_that_race_with_the_shutdown_end_in_a_defined_way() {
+    for _ in 0..20 {
+        passes("child_races");
+    }
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_races() {
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let mut done = 0_usize;
+                loop {
+                    match block_on(fallible()) {
+                        Ok(()) => done += 1,
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::ShuttingDown);
+                            return done;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    while offload_runtime::stats().functions.is_empty() {
+        std::thread::yield_now();
+    }
+    let report = block_on(shutdown(PATIENCE));
+    assert_eq!(report.abandoned, 0);
+    let done: usize = callers.into_iter().map(|caller| caller.join().unwrap()).sum();
+    let finished = offload_runtime::stats().functions[0].finished;
+    assert_eq!(done as u64, finished);
+}
+
+/// The server stops first, and then the pools: no request is lost.
+#[test]
+fn it_comes_after_the_graceful_shutdown_of_a_server() {
+    passes("child_serves");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_serves() {
+    use axum::extract::State;
+
+    #[derive(Clone)]
+    struct Channels(mpsc::Sender<()>, std::sync::Arc<std::sync::Mutex<mpsc::Receiver<()>>>);
+
+    #[offload(thread)]
+    fn page(State(Channels(started, go_on)): State<Channels>) -> &'static str {
+        started.send(()).unwrap();
+        go_on.lock().unwrap().recv().unwrap();
+        "served"
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (started, start) = mpsc::channel();
+        let (go_on, held) = mpsc::channel();
+        let state = Channels(started, std::sync::Arc::new(std::sync::Mutex::new(held)));
+        let app = axum::Router::new().route("/", axum::routing::get(page)).with_state(state);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = tokio::spawn(async move {
+            let signal = async { stopped.await.unwrap() };
+            axum::serve(listener, app).with_graceful_shutdown(signal).await.unwrap();
+            shutdown(PATIENCE).await
+        });
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer =
+            tokio::spawn(async move { client.get(url).send().await.unwrap().text().await });
+        tokio::task::spawn_blocking(move || start.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+        stop.send(()).unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(answer.await.unwrap().unwrap(), "served");
+        assert_eq!(server.await.unwrap().abandoned, 0);
+    });
+}

@@ -1,0 +1,28 @@
+//! Independent mistakes are all shown at once.
+
+use std::rc::Rc;
+
+use offload_runtime::offload;
+
+#[offload(cpu, limti = 4)] //~
+async fn options_and_signature( //~
+    name: &str, //~
+    count: u32,
+) -> usize {
+    name.len() + count as usize
+}
+
+#[offload(cpu)]
+fn types(
+    first: Rc<u32>, //~
+    second: Rc<u64>, //~
+) -> u32 {
+    *first + *second as u32
+}
+
+async fn caller() {
+    let _: usize = options_and_signature("a", 1).await;
+    let _: u32 = types(Rc::new(1), Rc::new(2)).await;
+}
+
+fn main() {}

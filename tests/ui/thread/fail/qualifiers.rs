@@ -1,0 +1,30 @@
+//! Functions that are not plain synchronous ones.
+
+use offload_runtime::offload;
+
+#[offload(thread)]
+async fn asynchronous(n: u32) -> u32 { //~
+    n
+}
+
+#[offload(thread)]
+const fn constant(n: u32) -> u32 { //~
+    n
+}
+
+#[offload(thread)]
+unsafe fn dangerous(n: u32) -> u32 { //~
+    n
+}
+
+#[offload(thread)]
+extern "C" fn foreign(n: u32) -> u32 { //~
+    n
+}
+
+async fn caller() -> u32 {
+    let sum = asynchronous(1).await + constant(2).await + foreign(3).await;
+    sum + unsafe { dangerous(4).await }
+}
+
+fn main() {}
