@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{offload, to_cpu, to_thread};
+use offload_runtime::{Error, offload, to_cpu, to_thread};
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
 /// So long a test waits for what has to happen.
@@ -178,6 +178,42 @@ fn bodies_run_on_threads_that_are_named_after_their_pool() {
     assert!(block_on(computes()).unwrap().starts_with("offload-cpu-"));
 }
 
+/// A waker may be the last that holds its task, and with it another call: it
+/// was dropped under the timer's lock, which the drop of that call takes.
+#[test]
+fn a_call_with_a_deadline_may_move_from_a_task_that_owns_another_such_call() {
+    struct Task {
+        _owns: Mutex<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>,
+    }
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let (_never, held) = mpsc::channel();
+    let mut owned = Box::pin(waits_for_an_hour(held));
+    assert!(owned.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let waker = Waker::from(Arc::new(Task { _owns: Mutex::new(owned) }));
+    let (release, held) = mpsc::channel();
+    let mut call = Box::pin(waits_for_an_hour(held));
+    assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+
+    let (done, answer) = mpsc::channel();
+    thread::spawn(move || {
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        release.send(()).unwrap();
+        done.send(block_on(call).is_ok()).unwrap();
+    });
+    assert!(soon(&answer));
+}
+
+#[offload(thread, timeout = "1h")]
+fn waits_for_an_hour(held: Receiver<()>) -> Result<(), Error> {
+    let _ = held.recv();
+    Ok(())
+}
+
 // What a body sees of the caller's runtime.
 
 #[offload(thread)]
@@ -261,6 +297,59 @@ fn a_body_may_block_on_the_runtime_of_its_caller() {
         let call = runtime.spawn(blocks(receive));
         runtime.spawn(async move { send.send(7).unwrap() });
         assert_eq!(runtime.block_on(call).unwrap(), 7);
+    }
+}
+
+/// A pooled connection, say, spawns its way back where it is dropped.
+#[test]
+fn what_nobody_awaits_is_dropped_in_the_runtime_of_its_caller() {
+    /// Tells in which runtime it is dropped.
+    struct Connection(mpsc::Sender<Option<Id>>);
+
+    impl Drop for Connection {
+        fn drop(&mut self) {
+            self.0.send(Handle::try_current().ok().map(|handle| handle.id())).unwrap();
+        }
+    }
+
+    let runtime = current_thread();
+    let id = Some(runtime.handle().id());
+    let _alone = alone();
+    for caller_goes_first in [true, false] {
+        let (told, tells) = mpsc::channel();
+        let (started, start) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let (ring, rung) = mpsc::channel();
+        let mut call = Box::pin(to_cpu(move || {
+            started.send(()).unwrap();
+            soon(&released);
+            Connection(told)
+        }));
+        {
+            let _guard = runtime.enter();
+            let waker = Waker::from(Arc::new(Bell(ring)));
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        soon(&start);
+        if caller_goes_first {
+            // Even by somebody who has no runtime.
+            drop(call);
+            release.send(()).unwrap();
+        } else {
+            release.send(()).unwrap();
+            soon(&rung);
+            drop(call);
+        }
+        assert_eq!(soon(&tells), id);
+    }
+}
+
+/// A waker that tells when it is woken.
+struct Bell(mpsc::Sender<()>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.send(());
     }
 }
 

@@ -570,3 +570,24 @@ async fn a_malformed_request() {
     let unnamed = anna.request(Method::POST, "/photos").body(png(9, 9));
     assert!(problem(unnamed.send().await.unwrap(), 400).await.contains("name"));
 }
+
+#[tokio::test]
+async fn the_numbers_for_prometheus() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    anna.upload("beach", png(9, 9)).await;
+    let text = anna.get("/metrics").await.text().await.unwrap();
+    let sample = |name: &str, function: &str, label: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name) && line.contains(function) && line.contains(label));
+        let line = line.unwrap_or_else(|| panic!("no {name} of {function}: {text}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let finished = "outcome=\"finished\"";
+    for function in ["accounts::hash_password", "thumbnails::make_thumbnail", "photos::insert"] {
+        assert!(sample("offload_calls_total", function, finished) >= 1.0);
+        assert!(sample("offload_run_seconds", function, "quantile=\"0.99\"") > 0.0);
+    }
+    assert!(sample("offload_pool_threads_limit", "pool=\"thread\"", "kind") >= 512.0);
+}

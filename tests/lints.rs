@@ -180,7 +180,7 @@ fn lent_for_ever(text: &'static str) -> &'static str {
 
 #[offload(thread)]
 fn attributes(
-    #[allow(unused_variables)] first: u32,
+    #[expect(unused_variables, reason = "as a test")] first: u32,
     #[cfg(not(test))] second: u32,
     #[cfg(test)] third: u32,
 ) -> u32 {

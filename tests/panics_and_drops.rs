@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::{self, FutureExt, join_all};
-use offload_runtime::{offload, to_cpu, to_thread};
+use offload_runtime::{Limiter, ThreadPool, offload, to_cpu, to_thread};
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -357,6 +357,53 @@ impl Drop for PanicsWith {
     }
 }
 
+/// The value belongs to the job as an argument does.
+#[test]
+fn a_panicking_destructor_of_a_propagated_value_takes_nothing_down() {
+    /// Of which the caller's is harmless, and each copy is not.
+    struct Value(Option<Sender<String>>);
+
+    impl Clone for Value {
+        fn clone(&self) -> Value {
+            // The caller's tells for the copies.
+            let told = TOLD.lock().unwrap().clone();
+            Value(told)
+        }
+    }
+
+    impl Drop for Value {
+        fn drop(&mut self) {
+            if let Some(told) = self.0.take() {
+                drop(Bomb(Some(Told(told))));
+            }
+        }
+    }
+
+    tokio::task_local! {
+        static VALUE: Value;
+    }
+    static TOLD: Mutex<Option<Sender<String>>> = Mutex::new(None);
+
+    offload_runtime::propagate(&VALUE);
+    let (told, tells) = mpsc::channel();
+    *TOLD.lock().unwrap() = Some(told);
+
+    // It panics at the end of a body,
+    let call = VALUE.scope(Value(None), on(Kind::Thread, || 7));
+    assert_eq!(word_of(&*panic_of(call)), "a bomb went off");
+    soon(&tells);
+
+    // and with a call that is dropped in the queue.
+    let full = fill_cpu_pool();
+    let mut call = Box::pin(VALUE.scope(Value(None), on(Kind::Cpu, || 7)));
+    assert!(poll(call.as_mut()).is_pending());
+    drop(call);
+    soon(&tells);
+    drop(full);
+    let _alone = alone();
+    assert_the_pools_serve();
+}
+
 #[test]
 fn a_panicking_destructor_of_an_argument_that_was_never_used_takes_nothing_down() {
     let full = fill_cpu_pool();
@@ -522,6 +569,80 @@ fn a_result_that_nobody_awaits_is_dropped_on_the_pool() {
         let thread = soon(&tells);
         assert!(is_of(&thread, kind), "dropped on {thread}");
     }
+}
+
+#[test]
+fn a_result_of_a_detached_call_that_nobody_awaits_is_dropped_on_the_pool() {
+    #[offload(cpu, detach)]
+    fn detached(started: Sender<()>, release: Receiver<()>, result: Told) -> Told {
+        started.send(()).unwrap();
+        soon(&release);
+        result
+    }
+
+    let _alone = alone();
+    for caller_goes_first in [true, false] {
+        let (started, start) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let (told, tells) = mpsc::channel();
+        let mut call = Box::pin(detached(started, released, Told(told)));
+        let (waker, rung) = bell();
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        soon(&start);
+        if caller_goes_first {
+            drop(call);
+            release.send(()).unwrap();
+        } else {
+            release.send(()).unwrap();
+            soon(&rung);
+            drop(call);
+        }
+        let thread = soon(&tells);
+        assert!(is_of(&thread, Kind::Cpu), "dropped on {thread}");
+    }
+}
+
+/// A thread takes a call from the queue, finds no permit for it, and puts it in
+/// the line. A caller that went away at that moment looked for it in the line
+/// first, then in the queue, and found it in neither; it stayed in the line,
+/// with its arguments, until the permits before it came back.
+#[test]
+fn a_call_that_is_dropped_on_its_way_to_wait_for_a_permit_does_not_stay_in_the_line() {
+    static ONE: Limiter = Limiter::new(1);
+    static THREADS: ThreadPool = ThreadPool::new("permit").threads(2);
+
+    #[offload(thread, pool = THREADS, limit = ONE)]
+    fn limited(_argument: Arc<()>, body: Box<dyn FnOnce() + Send>) {
+        body();
+    }
+
+    let (started, start) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let holds = move || {
+        started.send(()).unwrap();
+        let _ = held.recv();
+    };
+    let mut holder = Box::pin(limited(Arc::default(), Box::new(holds)));
+    assert!(poll(holder.as_mut()).is_pending());
+    soon(&start);
+    let mut random = Random(0);
+    for n in 0..50_000 {
+        let argument = Arc::new(());
+        let body = Box::new(|| unreachable!("it has no permit"));
+        let mut call = Box::pin(limited(Arc::clone(&argument), body));
+        assert!(poll(call.as_mut()).is_pending());
+        (0..random.below(1000)).for_each(|_| std::hint::spin_loop());
+        drop(call);
+        // At once, or by the thread that had it.
+        let start = Instant::now();
+        while Arc::strong_count(&argument) > 1 {
+            assert!(start.elapsed() < PATIENCE, "call {n} stayed in the line");
+            thread::yield_now();
+        }
+    }
+    assert_eq!(ONE.waiting(), 0);
+    drop(release);
+    block_on(holder);
 }
 
 /// Nothing of the pools is locked while a destructor runs, nor is one called

@@ -350,7 +350,7 @@ mod generics {
         [value; N]
     }
 
-    #[offload(cpu)]
+    #[offload(cpu, sync = only_named_sync)]
     fn only_named<T: Default + Debug + 'static>() -> String {
         format!("{:?}", T::default())
     }
@@ -389,6 +389,7 @@ mod generics {
         assert_eq!(block_on(constant::<3, _>('a')), ['a'; 3]);
         // Not `Send`, and not part of an argument or the result.
         assert_eq!(block_on(only_named::<Rc<u32>>()), "0");
+        assert_eq!(only_named_sync::<Rc<u32>>(), "0");
         assert_eq!(block_on(phantom(PhantomData::<u8>)), "u8");
         assert_eq!(block_on(unsized_behind::<str>("a".into())), "\"a\"");
     }
@@ -491,6 +492,12 @@ mod methods {
         }
 
         #[offload(cpu)]
+        fn same_name(#[to_owned] &self, __this: usize) -> usize {
+            let other = self.limit;
+            other * 10 + __this
+        }
+
+        #[offload(cpu)]
         fn cloned_by_type(#[to_owned] self: &Self) -> usize {
             let Self { limit, .. } = self;
             *limit
@@ -521,6 +528,7 @@ mod methods {
     fn a_clone_of_self_goes_to_the_job() {
         let store = store();
         assert_eq!(block_on(store.cloned(1)), "a,a,{self} 2 7 2 1");
+        assert_eq!(block_on(store.same_name(3)), 23);
         assert_eq!(block_on(store.cloned_by_type()), 2);
         let store = Arc::new(store);
         assert_eq!(block_on(store.cloned_arc()), 2);

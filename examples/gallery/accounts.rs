@@ -13,7 +13,7 @@ use axum_extra::extract::{
     cookie::{Cookie, SameSite},
 };
 use blake2::{Blake2s256, Digest};
-use offload_runtime::offload;
+use offload_runtime::{Limiter, offload};
 use rand::{Rng, TryRngCore, rngs::OsRng};
 use rusqlite::{OptionalExtension, named_params};
 use serde::{Deserialize, Serialize};
@@ -97,13 +97,16 @@ impl FromRequestParts<Db> for User {
     }
 }
 
-#[offload(cpu)]
+/// A hash takes 19 MiB while it is computed, so only a few are at a time.
+static HASHES: Limiter = Limiter::new(4);
+
+#[offload(cpu, limit = HASHES, queue = 100)]
 fn hash_password(password: String) -> Result<String, Problem> {
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
 
 /// Takes as long for a name that nobody has, so that the answer's time tells nothing about names.
-#[offload(cpu)]
+#[offload(cpu, limit = HASHES, queue = 100)]
 fn check_password(password: String, hash: Option<String>) -> Result<(), Problem> {
     static NOBODYS: LazyLock<String> = LazyLock::new(|| {
         let hash = Argon2::default().hash_password(b"nobody's password");

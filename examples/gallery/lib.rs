@@ -7,12 +7,16 @@
 //! - `#[offload(thread)]` where it waits: everything that talks to the [database](Db);
 //! - `#[offload(cpu)]` where it computes: password hashes and thumbnails.
 //!
+//! Passwords have a limit and a queue, since each takes 19 MiB while it is hashed; thumbnails have a
+//! deadline, and stop early when the client has gone.
+//!
 //! A handler that needs one of the two carries the attribute itself, and is routed as it stands
 //! (`photos::list`). A handler that needs both is an `async fn` that awaits them one after the
 //! other (`photos::upload`).
 
 mod accounts;
 mod database;
+mod numbers;
 mod photos;
 mod problem;
 mod thumbnails;
@@ -34,7 +38,7 @@ pub use thumbnails::{LONGEST_SIDE, MAX_PIXELS};
 /// The largest body that a request may have, in bytes.
 pub const MAX_BODY: usize = 10 * 1024 * 1024;
 
-/// The whole application, ready for [`axum::serve`].
+/// The whole application, ready for [`axum::serve()`].
 pub fn app(db: Db) -> Router {
     Router::new()
         .route("/", get(Html(include_str!("page.html"))))
@@ -43,6 +47,7 @@ pub fn app(db: Db) -> Router {
         .route("/photos", get(photos::list).post(photos::upload))
         .route("/photos/{id}", get(photos::photo))
         .route("/photos/{id}/thumbnail", get(photos::thumbnail))
+        .route("/metrics", get(numbers::metrics))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(map_response(problem::unify))
         .with_state(db)

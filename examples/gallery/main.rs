@@ -33,6 +33,10 @@ async fn main() -> anyhow::Result<()> {
         served = serve => served?,
         () = async { give_up.await; sleep(GRACE).await } => eprintln!("Some requests were cut off."),
     }
+    let report = offload_runtime::shutdown(GRACE).await;
+    if report.abandoned > 0 {
+        eprintln!("{} calls were abandoned.", report.abandoned);
+    }
     Ok(())
 }
 

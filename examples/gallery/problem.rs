@@ -33,6 +33,8 @@ pub enum Problem {
     #[error("{what} must have {} to {} characters.", range.start(), range.end())]
     WrongLength { what: &'static str, range: RangeInclusive<usize> },
 
+    #[error(transparent)]
+    NotOffloaded(#[from] offload_runtime::Error),
     #[error("the data folder {0:?} cannot be made")]
     Folder(PathBuf, #[source] io::Error),
     #[error(transparent)]
@@ -63,15 +65,20 @@ impl Problem {
             Problem::TooManyPixels | Problem::BrokenImage(_) | Problem::WrongLength { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Problem::Folder(..) | Problem::Database(_) | Problem::PasswordHash(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Problem::NotOffloaded(_)
+            | Problem::Folder(..)
+            | Problem::Database(_)
+            | Problem::PasswordHash(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        // Too busy, or too late: this error knows its own answer.
+        if let Problem::NotOffloaded(error) = self {
+            return error.into_response();
+        }
         let status = self.status();
         if status.is_server_error() {
             // The details are for the log, not for the client.

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use axum::body::Bytes;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
-use offload_runtime::offload;
+use offload_runtime::{check_cancelled, offload};
 
 use crate::Problem;
 
@@ -23,7 +23,7 @@ pub(crate) struct Thumbnail {
 }
 
 /// Also the check whether a photo is one: a file is an image if it can be decoded.
-#[offload(cpu)]
+#[offload(cpu, timeout = "10s")]
 pub(crate) fn make_thumbnail(photo: Bytes) -> Result<Thumbnail, Problem> {
     let reader =
         ImageReader::new(Cursor::new(photo)).with_guessed_format().expect("memory can be read");
@@ -38,6 +38,7 @@ pub(crate) fn make_thumbnail(photo: Bytes) -> Result<Thumbnail, Problem> {
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation); // a camera held upright says so in a tag
     let (width, height) = (image.width(), image.height());
+    check_cancelled()?; // the client may have gone meanwhile
 
     if width.max(height) > LONGEST_SIDE {
         image = image.thumbnail(LONGEST_SIDE, LONGEST_SIDE);

@@ -20,7 +20,14 @@ fn types(
     *first + *second as u32
 }
 
+/// It calls itself, and would find an async function in its place.
+#[offload(cpu, limit = 0)] //~
+fn factorial(n: u64) -> u64 {
+    if n == 0 { 1 } else { n * factorial(n - 1) }
+}
+
 async fn caller() {
+    let _: u64 = factorial(3).await;
     let _: usize = options_and_signature("a", 1).await;
     let _: u32 = types(Rc::new(1), Rc::new(2)).await;
 }
