@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -183,7 +183,7 @@ fn bodies_run_on_threads_that_are_named_after_their_pool() {
 #[test]
 fn a_call_with_a_deadline_may_move_from_a_task_that_owns_another_such_call() {
     struct Task {
-        _owns: Mutex<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>,
+        _owns: Mutex<Box<dyn Send>>,
     }
 
     impl Wake for Task {
@@ -193,7 +193,7 @@ fn a_call_with_a_deadline_may_move_from_a_task_that_owns_another_such_call() {
     let (_never, held) = mpsc::channel();
     let mut owned = Box::pin(waits_for_an_hour(held));
     assert!(owned.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    let waker = Waker::from(Arc::new(Task { _owns: Mutex::new(owned) }));
+    let waker = Waker::from(Arc::new(Task { _owns: Mutex::new(Box::new(owned)) }));
     let (release, held) = mpsc::channel();
     let mut call = Box::pin(waits_for_an_hour(held));
     assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

@@ -2,7 +2,7 @@
 //! asks.
 
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -24,10 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The CPU pool is shared by all tests of this file: one that keeps its threads
 /// busy has to be the only one that does.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Serves `app` on this test's own event loop, and asks it.
 struct Site {
@@ -460,7 +457,7 @@ async fn the_event_loop_serves_others_while_bodies_run() {
         gate.key.send(()).unwrap();
     }
 
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     for body in [get(waits), get(computes)] {
         let (running, mut runs) = events::unbounded_channel();
         let (key, open) = mpsc::channel();
@@ -501,14 +498,13 @@ impl Drop for Visit {
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "it is this test that is to be alone")]
 async fn a_client_that_goes_away_takes_its_queued_call_along() {
     #[offload(cpu)]
     fn visit(visit: Visit) {
         visit.0.send("runs").unwrap();
     }
 
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let (visits, mut events) = events::unbounded_channel();
     let app = Router::new().route("/", get(visit)).with_state(visits);
     let site = serve(app).await;

@@ -70,7 +70,7 @@ fn refuse_threads() -> Refused {
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
     let used: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
     let used = used << 10;
-    setrlimit(Resource::As, Rlimit { current: Some(used + LEFT), ..before.clone() }).unwrap();
+    setrlimit(Resource::As, Rlimit { current: Some(used + LEFT), ..before }).unwrap();
     assert!(thread::Builder::new().spawn(|| ()).is_err(), "the limit does not hold");
     Refused(before)
 }
@@ -78,7 +78,7 @@ fn refuse_threads() -> Refused {
 impl Drop for Refused {
     /// Only the soft limit was lowered.
     fn drop(&mut self) {
-        setrlimit(Resource::As, self.0.clone()).unwrap();
+        setrlimit(Resource::As, self.0).unwrap();
     }
 }
 
@@ -112,7 +112,7 @@ fn start_threads(threads: usize, call: fn(Arc<Barrier>) -> Boxed<()>) {
 }
 
 fn meet_in_the_thread_pool(together: Arc<Barrier>) -> Boxed<()> {
-    Box::pin(waits(move || drop(together.wait())))
+    Box::pin(waits(move || _ = together.wait()))
 }
 
 /// A call of the thread pool that runs until its sender is dropped.

@@ -483,7 +483,10 @@ mod methods {
                 };
             }
             use self::elsewhere as here;
-            let _ = here;
+            here();
+            self::elsewhere();
+            let no_format_string = "{self}";
+            assert_eq!(no_format_string.len(), 6);
             let by_closure = || self.limit;
             let name = vec![self.names[0].clone(), format!("{}", self), format!("{{self}}")];
             let same: &Self = self;

@@ -5,8 +5,8 @@ impl Tree {
     #[allow(async_fn_in_trait)]
     async fn grow(mut self, by: u32) -> Self {
         use ::offload_runtime::__private as __offload;
-        <Self as __offload::Argument>::moves();
         let by: <u32 as __offload::Argument>::Held = by;
+        <Self as __offload::Argument>::moves();
         <Self as __offload::Returned>::call(
                 {
                     static __FUNCTION: __offload::Function = __offload::Function::cpu(

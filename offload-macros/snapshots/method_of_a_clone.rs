@@ -7,10 +7,10 @@ impl Tree {
     #[allow(async_fn_in_trait)]
     async fn find(&self, name: String) -> Option<u32> {
         use ::offload_runtime::__private as __offload;
+        let name: <String as __offload::Argument>::Held = name;
         let __this: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
             self,
         );
-        let name: <String as __offload::Argument>::Held = name;
         <Option<
             u32,
         > as __offload::Returned>::call(

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::borrows;
 use crate::describe;
-use crate::function::{Argument, Body, Function, Receiver, mentions};
+use crate::function::{Argument, Body, Function, Receiver, THIS, mentions};
 use crate::options::{Given, Options, Sync};
 use crate::receiver;
 
@@ -76,8 +76,8 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         #(#attributes)*
         #visibility #signature {
             use #runtime as __offload;
-            #receiver
             #(#arguments)*
+            #receiver
             #call #arguments_of_call.await
         }
     }
@@ -185,7 +185,7 @@ fn hold_receiver(function: &Function) -> Option<TokenStream> {
     let receiver = function.receiver.as_ref()?;
     let place = ends(&receiver.syntax);
     if receiver.to_owned.is_some() {
-        let this = ours("__this");
+        let this = this();
         let borrowed = receiver.borrowed();
         let held = projection(&borrowed, place, "Lent", "Held");
         let copy = projection(&borrowed, place, "Lent", "copy");
@@ -277,7 +277,7 @@ fn run_body(function: &Function) -> TokenStream {
             quote!(let _ = &self; #(#bindings)* #body)
         }
         Some(receiver) => {
-            let this = ours("__this");
+            let this = this();
             let borrowed = receiver.borrowed();
             let body = within(receiver::replace_self(body.stream(), &this));
             quote!(let #this: &#borrowed = &#this; #(#bindings)* #body)
@@ -334,7 +334,7 @@ fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
     let this = function.receiver.iter().map(|receiver| match receiver.to_owned {
         None => quote!(self),
         Some(_) => {
-            let this = ours("__this");
+            let this = this();
             quote!(&#this)
         }
     });
@@ -394,7 +394,7 @@ pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     (open, close)
 }
 
-/// A local of the expansion, which the body cannot see.
-fn ours(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
+/// The copy of `self`, which the body sees where it says `self` and nowhere else.
+fn this() -> Ident {
+    Ident::new(THIS, Span::mixed_site())
 }

@@ -10,6 +10,9 @@ use syn::{
     Visibility, parse_quote_spanned,
 };
 
+/// The wrapper's own local for the copy of `self`.
+pub(crate) const THIS: &str = "__this";
+
 /// The function below the attribute.
 pub(crate) struct Function {
     /// Those below `#[offload]`, and those inside the body (`#![allow(…)]`).
@@ -195,7 +198,10 @@ fn split_inputs(signature: &mut Signature) -> (Option<Receiver>, Vec<Argument>) 
                 let to_owned = take_to_owned(&mut typed.attrs);
                 let mut argument = argument(index, to_owned, typed.clone());
                 // Names that only hygiene tells apart: `$name` and `name` in a macro by example.
-                while arguments.iter().any(|other: &Argument| other.held == argument.held) {
+                let is_taken = |name: &Ident| {
+                    name == THIS || arguments.iter().any(|other: &Argument| other.held == *name)
+                };
+                while is_taken(&argument.held) {
                     argument.held = format_ident!("{}_", argument.held);
                 }
                 arguments.push(argument);

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Ran};
 use crate::function::{Function, count};
 use crate::job::{self, Failure, Handle, Job, Outcome};
 use crate::pool::{CPU, THREAD};
-use crate::timer::{self, Alarm};
+use crate::timer::Alarm;
 
 static TO_THREAD: Function = Function::thread("to_thread", &THREAD);
 static TO_CPU: Function = Function::cpu("to_cpu", &CPU);
@@ -234,8 +234,8 @@ impl<T> Sent<T> {
         if let Some(error) = self.look_at_the_clock(function, cx) {
             return Poll::Ready(End::Expired(error));
         }
-        // The system refuses every thread: this task is all that moves.
-        if timer::is_refused() && function.pool().revive() {
+        // The system refuses threads: this task may be all that moves.
+        if function.pool().is_stranded() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -289,8 +289,10 @@ impl<T> Sent<T> {
             if self.blocking.is_some() {
                 self.withdraw();
             }
-            self.handle.detach();
-            return None;
+            if !self.handle.is_finished() {
+                self.handle.detach();
+                return None;
+            }
         }
         if self.blocking.is_some() {
             self.withdraw();
@@ -324,12 +326,11 @@ impl<F, T> Drop for Call<F, T> {
 
 /// A result that nobody awaits is dropped where it was made: its destructor
 /// may block or compute as the body did.
-fn discard<T: Send + 'static>(function: &'static Function, outcome: Outcome<T>) {
-    let Ok(result) = outcome.into_result() else {
-        return;
-    };
-    if mem::needs_drop::<T>() {
-        function.pool().drop_there(result);
+fn discard<T: Send + 'static>(function: &'static Function, mut outcome: Outcome<T>) {
+    let runtime = outcome.take_runtime();
+    let result = outcome.into_result();
+    if mem::needs_drop::<T>() || result.is_err() {
+        function.pool().drop_there(result, runtime);
     }
 }
 

@@ -28,6 +28,16 @@ impl Captured {
         }
     }
 
+    /// The runtime, for what is left when the body has ended.
+    pub(crate) fn take_runtime(&mut self) -> Option<Handle> {
+        self.runtime.take()
+    }
+
+    /// Drops what was not entered: carried values are foreign.
+    pub(crate) fn drop_quietly(&mut self) {
+        crate::job::drop_quietly(self.values.take());
+    }
+
     /// Calls `body` in these surroundings.
     pub(crate) fn enter<T>(
         &mut self,

@@ -164,7 +164,9 @@ impl Meta {
         let ticket = |bits: &AtomicU64| Ticket::from_bits(bits.load(Ordering::Acquire));
         let from_line = || self.function.limiter()?.withdraw(ticket(&self.limit_ticket)?);
         let from_queue = || queue(self.function.pool(), ticket(&self.pool_ticket)?);
-        from_line().or_else(from_queue)
+        // Once more in the line: a thread may have put it there in between,
+        // under the lock that the queue was looked at with.
+        from_line().or_else(from_queue).or_else(from_line)
     }
 }
 
@@ -216,9 +218,15 @@ impl Queued for Job {
 /// Drops what is left of calls.
 static CLEANER: Function = Function::thread("drop", &THREAD);
 
-/// A job that drops a value.
-pub(crate) fn cleaner<T: Send + 'static>(value: T) -> (Job, Handle<()>) {
-    new(Meta::new(&CLEANER, None), move || drop(value))
+/// A job that drops a value, in this runtime.
+pub(crate) fn cleaner<T: Send + 'static>(
+    value: T,
+    runtime: Option<tokio::runtime::Handle>,
+) -> (Job, Handle<()>) {
+    new(Meta::new(&CLEANER, None), move || {
+        let _runtime = runtime.as_ref().map(|runtime| runtime.enter());
+        drop(value);
+    })
 }
 
 /// Makes a job of a body.
@@ -335,12 +343,18 @@ pub(crate) enum Failure {
 /// care: a destructor that panics must not take the pool's thread down.
 pub(crate) struct Outcome<T> {
     function: &'static Function,
+    /// That of the caller: a destructor may need it, say to spawn.
+    runtime: Option<tokio::runtime::Handle>,
     result: Option<Result<T, Failure>>,
 }
 
 impl<T> Outcome<T> {
     pub(crate) fn into_result(mut self) -> Result<T, Failure> {
         self.result.take().expect("taken once")
+    }
+
+    pub(crate) fn take_runtime(&mut self) -> Option<tokio::runtime::Handle> {
+        self.runtime.take()
     }
 }
 
@@ -357,6 +371,7 @@ impl<T> Drop for Outcome<T> {
             _ if self.function.is_detached() => {}
             _ => count(&counts.abandoned),
         }
+        let _runtime = self.runtime.as_ref().map(|runtime| runtime.enter());
         drop_quietly(result);
     }
 }
@@ -384,8 +399,13 @@ where
             if error.kind() == ErrorKind::TimedOut {
                 count(&function.counts.cancelled);
             }
-            drop_quietly(body);
-            return Poll::Ready(Outcome { function, result: Some(Err(Failure::Refusal(error))) });
+            let runtime = self.captured.take_runtime();
+            {
+                let _runtime = runtime.as_ref().map(|runtime| runtime.enter());
+                drop_quietly(body);
+            }
+            let result = Some(Err(Failure::Refusal(error)));
+            return Poll::Ready(Outcome { function, runtime, result });
         }
         let (started, waited, answer_by) =
             Frame::with(|frame| (frame.clock, frame.waited, frame.answer_by));
@@ -396,6 +416,7 @@ where
         let enter = || self.captured.enter(function, waited, body);
         let result = catch_unwind(AssertUnwindSafe(enter));
         let ended = Instant::now();
+        let runtime = self.captured.take_runtime();
         function.counts.run.record(ended.saturating_duration_since(started));
         count(match result {
             Ok(_) => &function.counts.finished,
@@ -411,12 +432,17 @@ where
         // A body that was told of its deadline may have stopped half way.
         if answer_by.is_some_and(|answer_by| answer_by <= ended) {
             count(&function.counts.abandoned);
-            drop_quietly(result);
+            {
+                let _runtime = runtime.as_ref().map(|runtime| runtime.enter());
+                drop_quietly(result);
+            }
             let taken = waited + ended.saturating_duration_since(started);
             let error = Error::expired_running(function.name(), taken);
-            return Poll::Ready(Outcome { function, result: Some(Err(Failure::Refusal(error))) });
+            let result = Some(Err(Failure::Refusal(error)));
+            return Poll::Ready(Outcome { function, runtime, result });
         }
-        Poll::Ready(Outcome { function, result: Some(result.map_err(Failure::Panic)) })
+        let result = Some(result.map_err(Failure::Panic));
+        Poll::Ready(Outcome { function, runtime, result })
     }
 }
 
@@ -424,8 +450,11 @@ impl<F> Drop for Body<F> {
     fn drop(&mut self) {
         if self.body.is_some() {
             count(&self.function.counts.cancelled);
+            let runtime = self.captured.take_runtime();
+            let _runtime = runtime.as_ref().map(|runtime| runtime.enter());
             drop_quietly(self.body.take());
         }
+        self.captured.drop_quietly();
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -16,9 +15,6 @@ static TIMER: Timer = Timer {
     entries: Mutex::new(Entries { due: BTreeMap::new(), number: 0, running: false }),
     sooner: Condvar::new(),
 };
-
-/// The system refused to start the timer's thread when it was last tried.
-static REFUSED: AtomicBool = AtomicBool::new(false);
 
 struct Timer {
     entries: Mutex<Entries>,
@@ -64,31 +60,28 @@ impl Alarm {
 
     /// Wakes this one instead.
     pub(crate) fn set_waker(&self, waker: &Waker) {
+        // A waker is foreign code, and its drop may be that of a whole task
+        // with an alarm of its own: cloned and dropped while nothing is locked.
+        let mut waker = waker.clone();
         if let Some(Due::Wake(old)) = lock().due.get_mut(&self.key) {
-            old.clone_from(waker);
+            std::mem::swap(old, &mut waker);
         }
+        drop(waker);
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
         let entry = lock().due.remove(&self.key);
-        // A waker is foreign code: dropped after the lock is.
+        // Its waker, too, while nothing is locked.
         drop(entry);
     }
-}
-
-/// Whether nothing happens later at present.
-pub(crate) fn is_refused() -> bool {
-    REFUSED.load(Ordering::Relaxed)
 }
 
 fn add(at: Instant, due: Due) -> io::Result<Key> {
     let mut entries = lock();
     if !entries.running {
-        let started = thread::Builder::new().name("offload-timer".into()).spawn(run);
-        REFUSED.store(started.is_err(), Ordering::Relaxed);
-        started?;
+        thread::Builder::new().name("offload-timer".into()).spawn(run)?;
         entries.running = true;
     }
     entries.number += 1;

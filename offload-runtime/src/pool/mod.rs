@@ -8,7 +8,7 @@ pub(crate) mod core;
 pub(crate) mod seat;
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
@@ -173,6 +173,8 @@ pub(crate) struct Pool {
     core: OnceLock<Result<Started, Error>>,
     /// Threads started so far, for their names.
     started: AtomicUsize,
+    /// The system refused a thread, and the timer its own.
+    stranded: AtomicBool,
 }
 
 /// What there is from the first call on.
@@ -196,6 +198,7 @@ impl Pool {
             is_default: false,
             core: OnceLock::new(),
             started: AtomicUsize::new(0),
+            stranded: AtomicBool::new(false),
         }
     }
 
@@ -319,9 +322,13 @@ impl Pool {
         self.core().cancel(ticket)
     }
 
-    /// Drops a value on a thread of the pool.
-    pub(crate) fn drop_there<T: Send + 'static>(&'static self, value: T) {
-        let (job, handle) = job::cleaner(value);
+    /// Drops a value on a thread of the pool, in this runtime.
+    pub(crate) fn drop_there<T: Send + 'static>(
+        &'static self,
+        value: T,
+        runtime: Option<tokio::runtime::Handle>,
+    ) {
+        let (job, handle) = job::cleaner(value, runtime);
         handle.detach();
         if let Err(Refused::Closed(job) | Refused::Full(job) | Refused::Gone(job)) =
             self.submit(job, usize::MAX)
@@ -337,15 +344,13 @@ impl Pool {
         self.perform(next);
     }
 
-    /// If there is neither a thread nor a timer that would ask for one again,
-    /// asks, and tells so.
-    pub(crate) fn revive(&'static self) -> bool {
-        let Snapshot { threads, queued, .. } = self.snapshot();
-        let starved = threads == 0 && queued > 0;
-        if starved {
+    /// Whether calls wait for a thread that the system refused, and no timer
+    /// would ask for it again: then this asks, and the caller has to again.
+    pub(crate) fn is_stranded(&'static self) -> bool {
+        if self.stranded.load(Ordering::Relaxed) {
             self.look(Instant::now());
         }
-        starved
+        self.stranded.load(Ordering::Relaxed)
     }
 
     pub(crate) fn snapshot(&'static self) -> Snapshot {
@@ -375,27 +380,36 @@ impl Pool {
         self.core().abandon()
     }
 
-    fn perform(&'static self, mut next: Next) {
-        let mut pause = STUCK;
-        loop {
-            match next {
-                Next::Nothing => return,
-                Next::Call(seat) => return seat.call(),
-                Next::Start => match self.start_thread() {
-                    Ok(()) => return,
-                    Err(_) => {
-                        next = self.core().start_failed();
-                        pause = RETRY;
-                    }
-                },
-                Next::Watch => {
-                    if timer::look_at(self, Instant::now() + pause).is_err() {
-                        self.core().watch_failed();
-                    }
-                    return;
-                }
+    fn perform(&'static self, next: Next) {
+        let stranded = match next {
+            Next::Nothing => false,
+            Next::Call(seat) => {
+                seat.call();
+                false
             }
+            Next::Start if self.start_thread().is_ok() => false,
+            Next::Start => match self.core().start_failed() {
+                Next::Call(seat) => {
+                    seat.call();
+                    false
+                }
+                Next::Watch => !self.watch(RETRY),
+                Next::Nothing | Next::Start => false,
+            },
+            Next::Watch => !self.watch(STUCK),
+        };
+        if stranded != self.stranded.load(Ordering::Relaxed) {
+            self.stranded.store(stranded, Ordering::Relaxed);
         }
+    }
+
+    /// Lets the timer look at the queue after this time, if it can.
+    fn watch(&'static self, pause: Duration) -> bool {
+        let set = timer::look_at(self, Instant::now() + pause).is_ok();
+        if !set {
+            self.core().watch_failed();
+        }
+        set
     }
 
     fn thread_name(&self) -> String {

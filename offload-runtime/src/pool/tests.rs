@@ -125,7 +125,7 @@ fn the_cpu_pool_has_a_thread_for_each_core_and_no_more() {
     let together = Arc::new(Barrier::new(cores));
     let calls = (0..cores * 20).map(|_| {
         let together = Arc::clone(&together);
-        Call::new(&FUNCTION, move || drop(together.wait()))
+        Call::new(&FUNCTION, move || together.wait())
     });
     block_on(join_all(calls));
     assert_eq!(POOL.pool().snapshot().threads, cores);

@@ -18,12 +18,12 @@ unsafe fn dangerous(n: u32) -> u32 { //~
 }
 
 #[offload(thread)]
-extern "C" fn foreign(n: u32) -> u32 { //~
-    n
+extern "C" fn foreign(name: String) -> u32 { //~
+    name.len() as u32
 }
 
 async fn caller() -> u32 {
-    let sum = asynchronous(1).await + constant(2).await + foreign(3).await;
+    let sum = asynchronous(1).await + constant(2).await + foreign(String::new()).await;
     sum + unsafe { dangerous(4).await }
 }
 
