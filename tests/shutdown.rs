@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use futures::future::join_all;
+use futures::future::{LocalBoxFuture, join_all};
 use offload_runtime::{Error, ErrorKind, Ran, ThreadPool, is_cancelled, offload, shutdown};
 
 /// So long a test waits for what has to happen.
@@ -149,7 +149,7 @@ fn child_abandons() {
     }
 
     let (started, start) = mpsc::channel();
-    let mut calls: Vec<std::pin::Pin<Box<dyn Future<Output = Result<bool, Error>>>>> = Vec::new();
+    let mut calls: Vec<LocalBoxFuture<'static, Result<bool, Error>>> = Vec::new();
     for _ in 0..3 {
         calls.push(Box::pin(spin(started.clone())));
         calls.push(Box::pin(in_line(started.clone())));

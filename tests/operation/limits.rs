@@ -35,7 +35,7 @@ fn a_number_limits_the_bodies_and_waiting_calls_use_no_thread() {
 #[test]
 fn a_const_is_a_limit_too() {
     const AT_ONCE: usize = 2;
-    static PEAK: Peak = Peak::NONE;
+    static PEAK: Peak = Peak::new();
 
     #[offload(thread, limit = AT_ONCE)]
     fn work() {
@@ -51,7 +51,7 @@ fn a_const_is_a_limit_too() {
 #[test]
 fn a_body_keeps_its_permit_when_its_caller_has_gone() {
     static LIMIT: Limiter = Limiter::new(1);
-    static PEAK: Peak = Peak::NONE;
+    static PEAK: Peak = Peak::new();
 
     #[offload(thread, limit = LIMIT)]
     fn work(gate: Gate) {
@@ -99,7 +99,7 @@ fn first_come_first_served() {
 #[test]
 fn functions_of_both_kinds_share_a_limiter() {
     static DATABASE: Limiter = Limiter::new(3);
-    static PEAK: Peak = Peak::NONE;
+    static PEAK: Peak = Peak::new();
 
     #[offload(thread, limit = DATABASE)]
     fn wait(n: u32) -> u32 {

@@ -60,7 +60,7 @@ impl Gate {
 }
 
 /// How many bodies run at once, and how many did at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peak {
     now: AtomicUsize,
     most: AtomicUsize,
@@ -68,7 +68,9 @@ pub(crate) struct Peak {
 
 impl Peak {
     /// Nobody yet.
-    pub(crate) const NONE: Peak = Peak { now: AtomicUsize::new(0), most: AtomicUsize::new(0) };
+    pub(crate) const fn new() -> Peak {
+        Peak { now: AtomicUsize::new(0), most: AtomicUsize::new(0) }
+    }
 
     pub(crate) fn during<T>(&self, body: impl FnOnce() -> T) -> T {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
