@@ -264,6 +264,31 @@ fn a_pool_that_has_no_thread_is_not_forgotten_when_another_pool_gets_its_own() {
     });
 }
 
+/// A call finds that another one's task has asked for a thread already, and
+/// waits; the system refuses, and that other task is gone.
+#[test]
+fn a_call_behind_another_is_not_forgotten_when_that_call_is_dropped() {
+    alone("a_call_behind_another_is_not_forgotten_when_that_call_is_dropped", || {
+        let together = Arc::new(Barrier::new(2));
+        let (ask, asks) = mpsc::channel::<Refused>();
+        let other = thread::spawn({
+            let together = Arc::clone(&together);
+            move || {
+                let refused = soon(&asks);
+                let mut call: Boxed<()> = Box::pin(waits(|| panic!("it runs")));
+                together.wait();
+                assert!(is_pending(&mut call));
+                drop(call);
+                drop(refused);
+            }
+        });
+        ask.send(refuse_threads()).unwrap();
+        together.wait();
+        assert_eq!(block_on(waits(|| 7)), 7);
+        other.join().unwrap();
+    });
+}
+
 fn has_timer() -> bool {
     fs::read_dir("/proc/self/task").unwrap().any(|task| {
         let name = fs::read_to_string(task.unwrap().path().join("comm"));

@@ -1,5 +1,12 @@
 //! Every shape of function that the attribute accepts, run and not only compiled.
 
+#![allow(
+    clippy::needless_arbitrary_self_type,
+    clippy::type_complexity,
+    clippy::useless_vec,
+    reason = "shapes are written as users may write them"
+)]
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt::{self, Debug, Display};
