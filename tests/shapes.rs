@@ -848,6 +848,21 @@ mod options {
     }
 
     #[test]
+    fn the_label_is_the_path_or_the_name_given() {
+        drop(block_on(r#loop()));
+        assert_eq!(block_on(labelled(1)), 1);
+        let functions = offload_runtime::stats().functions;
+        let names: Vec<_> = functions.iter().map(|function| function.name).collect();
+        assert!(names.contains(&"shapes::options::loop"), "{names:?}");
+        assert!(names.contains(&"a \"label\""), "{names:?}");
+    }
+
+    #[offload(thread)]
+    fn r#loop() -> String {
+        String::new()
+    }
+
+    #[test]
     fn the_runtime_may_have_another_name() {
         assert_eq!(block_on(through_another_name(1)), 1);
         assert_eq!(block_on(labelled(1)), 1);

@@ -10,4 +10,4 @@ pub use std::time::Duration;
 pub use crate::bounds::{Answer, Argument, Fallible, Lent, Returned};
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;
-pub use crate::pool::{CPU, THREAD};
+pub use crate::pools::{CPU, THREAD};

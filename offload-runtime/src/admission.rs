@@ -8,8 +8,9 @@ use std::time::Instant;
 use crate::current::Caller;
 use crate::error::Error;
 use crate::function::{Function, count};
-use crate::job::{self, Job, Meta};
+use crate::job::{self, Job};
 use crate::limiter::{Blocked, Blocking};
+use crate::meta::Meta;
 use crate::pool::core::Refused;
 use crate::timer::Alarm;
 

@@ -10,8 +10,9 @@ use std::{fmt, mem};
 use crate::admission::{self, Way};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::{Function, count};
-use crate::job::{self, Failure, Handle, Job, Outcome};
-use crate::pool::{CPU, THREAD};
+use crate::job::{self, Handle, Job};
+use crate::outcome::{Failure, Outcome};
+use crate::pools::{CPU, THREAD};
 use crate::timer::Alarm;
 
 static TO_THREAD: Function = Function::thread("to_thread", &THREAD);
@@ -67,7 +68,7 @@ where
 /// ```
 /// # futures::executor::block_on(async {
 /// let sum = offload_runtime::to_cpu(|| (0..1_000_000_u64).map(u64::isqrt).sum::<u64>()).await;
-/// assert_eq!(sum, 666_167_500);
+/// assert_eq!(sum, 666_166_500);
 /// # });
 /// ```
 pub fn to_cpu<F, T>(closure: F) -> Call<F, T>

@@ -35,7 +35,7 @@ impl Captured {
 
     /// Drops what was not entered: carried values are foreign.
     pub(crate) fn drop_quietly(&mut self) {
-        crate::job::drop_quietly(self.values.take());
+        crate::outcome::drop_quietly(self.values.take());
     }
 
     /// Calls `body` in these surroundings.

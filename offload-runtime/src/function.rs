@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::histogram::Histogram;
 use crate::limiter::Limiter;
-use crate::pool::{CpuPool, Pool, ThreadPool};
+use crate::pool::Pool;
+use crate::pools::{CpuPool, ThreadPool};
 
 /// One offloaded function.
 pub struct Function {

@@ -47,9 +47,12 @@ mod function;
 mod histogram;
 mod job;
 mod limiter;
+mod meta;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod outcome;
 mod pool;
+mod pools;
 mod settings;
 mod shutdown;
 #[cfg(feature = "tracing")]
@@ -69,7 +72,7 @@ pub use limiter::Limiter;
 #[cfg(feature = "metrics")]
 pub use metrics::publish_metrics;
 pub use offload_macros::offload;
-pub use pool::{CpuPool, ThreadPool};
+pub use pools::{CpuPool, ThreadPool};
 pub use settings::Builder;
 pub use shutdown::{Report, shutdown};
 pub use stats::{FunctionStats, Percentiles, PoolStats, Stats, stats};

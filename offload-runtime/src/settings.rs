@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::pool::{CPU, THREAD};
+use crate::pools::{CPU, THREAD};
 
 /// Settings of the default pools, for before their first use.
 ///

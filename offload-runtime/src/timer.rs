@@ -114,7 +114,7 @@ fn run() {
                 match due {
                     Due::Look(pool) => pool.look(now),
                     // A waker that panics must not stop the timer.
-                    Due::Wake(waker) => crate::job::quietly(|| waker.wake()),
+                    Due::Wake(waker) => crate::outcome::quietly(|| waker.wake()),
                 }
                 entries = lock();
             }

@@ -32,133 +32,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// After the system refused a thread, the pool asks again this much later.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// A pool for bodies that wait: it grows while calls are stuck behind others.
-///
-/// Functions with `#[offload(thread)]` share one; with `pool`, they get another,
-/// so that a burst of one sort of work does not delay the rest. It is made in
-/// a `static`, and started at its first call.
-///
-/// ```
-/// use offload_runtime::{ThreadPool, offload};
-///
-/// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(4);
-///
-/// #[offload(thread, pool = REPORTS)]
-/// fn report(year: u16) -> String {
-///     format!("all of {year}")
-/// }
-/// # assert_eq!(futures::executor::block_on(report(1999)), "all of 1999");
-/// ```
-///
-/// Up to the number of cores, threads are started as soon as there is a call
-/// for them. Beyond, one is added when for a millisecond no thread took or
-/// ended a call, or, while they do, when a call has waited for ten. So calls
-/// that block get a thread each, and a burst of short ones starts few. The
-/// thread that was used last is used first, so that those that are not needed
-/// stay idle, and end.
-pub struct ThreadPool {
-    pool: Pool,
-}
-
-/// A pool for bodies that compute: as many threads as this process has cores.
-///
-/// Functions with `#[offload(cpu)]` share one; with `pool`, they get another.
-/// It is made in a `static`, and started at its first call.
-///
-/// ```
-/// use offload_runtime::{CpuPool, offload};
-///
-/// static THUMBNAILS: CpuPool = CpuPool::new("thumbnails").threads(1);
-///
-/// #[offload(cpu, pool = THUMBNAILS)]
-/// fn brighten(pixels: Vec<u8>) -> Vec<u8> {
-///     pixels.into_iter().map(|pixel| pixel.saturating_add(16)).collect()
-/// }
-/// # assert_eq!(futures::executor::block_on(brighten(vec![250])), [255]);
-/// ```
-pub struct CpuPool {
-    pool: Pool,
-}
-
-impl ThreadPool {
-    /// A pool with the default settings. `name` is its label in all that it
-    /// shows, and the prefix of its threads' names.
-    pub const fn new(name: &'static str) -> ThreadPool {
-        ThreadPool { pool: Pool::new(name, Kind::Thread) }
-    }
-
-    /// At most so many threads; 512 unless set.
-    ///
-    /// # Panics
-    ///
-    /// If `threads` is 0; in a `static`, that is a compile error.
-    pub const fn threads(mut self, threads: usize) -> ThreadPool {
-        assert!(threads > 0, "a pool needs at least 1 thread");
-        self.pool.settings.threads = Some(threads);
-        self
-    }
-
-    /// At most so many calls wait for a thread, not counting those that a free
-    /// thread is about to take. One more is refused, with
-    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
-    /// result can carry an [`Error`] should use such a pool: others panic then.
-    pub const fn queue(mut self, calls: usize) -> ThreadPool {
-        self.pool.settings.queue = Some(calls);
-        self
-    }
-
-    /// How long a thread stays idle before it ends; 10 s unless set.
-    pub const fn keep_alive(mut self, time: Duration) -> ThreadPool {
-        self.pool.settings.keep_alive = Some(time);
-        self
-    }
-
-    pub(crate) const fn pool(&'static self) -> &'static Pool {
-        &self.pool
-    }
-}
-
-impl CpuPool {
-    /// A pool with the default settings. `name` is its label in all that it
-    /// shows, and the prefix of its threads' names.
-    pub const fn new(name: &'static str) -> CpuPool {
-        CpuPool { pool: Pool::new(name, Kind::Cpu) }
-    }
-
-    /// So many threads; as many as the cores that this process may use, unless
-    /// set.
-    ///
-    /// # Panics
-    ///
-    /// If `threads` is 0; in a `static`, that is a compile error.
-    pub const fn threads(mut self, threads: usize) -> CpuPool {
-        assert!(threads > 0, "a pool needs at least 1 thread");
-        self.pool.settings.threads = Some(threads);
-        self
-    }
-
-    /// At most so many calls wait for a thread, not counting those that a free
-    /// thread is about to take. One more is refused, with
-    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
-    /// result can carry an [`Error`] should use such a pool: others panic then.
-    pub const fn queue(mut self, calls: usize) -> CpuPool {
-        self.pool.settings.queue = Some(calls);
-        self
-    }
-
-    pub(crate) const fn pool(&'static self) -> &'static Pool {
-        &self.pool
-    }
-}
-
-/// What `#[offload(thread)]` uses.
-pub static THREAD: ThreadPool = ThreadPool { pool: Pool::new("thread", Kind::Thread).default() };
-
-/// What `#[offload(cpu)]` uses.
-pub static CPU: CpuPool = CpuPool { pool: Pool::new("cpu", Kind::Cpu).default() };
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Thread,
     Cpu,
 }
@@ -167,7 +42,7 @@ enum Kind {
 pub(crate) struct Pool {
     name: &'static str,
     kind: Kind,
-    settings: Settings,
+    pub(crate) settings: Settings,
     /// Settings come from [`settings`] too.
     is_default: bool,
     core: OnceLock<Result<Started, Error>>,
@@ -190,7 +65,7 @@ static STARTED: Mutex<Vec<&'static Pool>> = Mutex::new(Vec::new());
 static CLOSED: Mutex<bool> = Mutex::new(false);
 
 impl Pool {
-    const fn new(name: &'static str, kind: Kind) -> Pool {
+    pub(crate) const fn new(name: &'static str, kind: Kind) -> Pool {
         Pool {
             name,
             kind,
@@ -202,7 +77,7 @@ impl Pool {
         }
     }
 
-    const fn default(mut self) -> Pool {
+    pub(crate) const fn default(mut self) -> Pool {
         self.is_default = true;
         self
     }
@@ -483,18 +358,6 @@ impl Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("name", &self.name).field("kind", &self.kind).finish()
-    }
-}
-
-impl fmt::Debug for ThreadPool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadPool").field("name", &self.pool.name).finish()
-    }
-}
-
-impl fmt::Debug for CpuPool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CpuPool").field("name", &self.pool.name).finish()
     }
 }
 

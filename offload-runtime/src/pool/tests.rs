@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::join_all;
 
+use super::Pool;
 use super::core::Snapshot;
-use super::{CpuPool, Pool, ThreadPool};
 use crate::Call;
 use crate::function::Function;
+use crate::pools::{CpuPool, ThreadPool};
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);

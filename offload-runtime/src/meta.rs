@@ -1,0 +1,215 @@
+//! What both sides of a job look at, the caller's and the pool's: since when
+//! it waits, until when, where, and what it has been given.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use crate::current::Caller;
+use crate::function::Function;
+use crate::job::Job;
+use crate::limiter::{Acquired, Limiter};
+use crate::pool::Pool;
+use crate::pool::calls::Ticket;
+use crate::pool::core::Queued;
+use crate::pool::seat::Seat;
+use crate::sync;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Meta {
+    pub(crate) function: &'static Function,
+    pub(crate) since: Instant,
+    /// It is not started after this.
+    pub(crate) start_by: Option<Instant>,
+    /// It is answered at this, by its result or without.
+    pub(crate) answer_by: Option<Instant>,
+    /// The bodies that wait for it, if it was made in one.
+    pub(crate) callers: Option<Arc<Caller>>,
+    /// It is one of those that the function's `queue` bounds.
+    counted: AtomicBool,
+    /// Its caller has gone, so it need not be queued again.
+    gone: AtomicBool,
+    /// A permit of the function's limiter is reserved for it.
+    reserved: AtomicBool,
+    /// It has a permit.
+    has_permit: AtomicBool,
+    /// Where it runs, if that is beside the pool.
+    aside: OnceLock<sync::Arc<Seat>>,
+    /// It came to wait for a permit when as many did as may.
+    overloaded: AtomicBool,
+    /// The [`Ticket`] it had last in the queue of its pool, or 0.
+    pool_ticket: AtomicU64,
+    /// The [`Ticket`] it had last in the line of its limiter, or 0.
+    limit_ticket: AtomicU64,
+}
+
+impl Meta {
+    /// For a call that is made now, on this thread.
+    pub(crate) fn new(function: &'static Function, callers: Option<Arc<Caller>>) -> Meta {
+        let since = Instant::now();
+        let deadlines = function.deadlines();
+        // What is beyond the clock is no deadline.
+        let answer_by = deadlines.answer.and_then(|time| since.checked_add(time));
+        let start_by = deadlines.start.and_then(|time| since.checked_add(time));
+        // A detached call runs also after it was answered.
+        let start_by = match answer_by {
+            Some(answer) if !function.is_detached() => {
+                Some(start_by.map_or(answer, |start| start.min(answer)))
+            }
+            _ => start_by,
+        };
+        Meta {
+            function,
+            since,
+            start_by,
+            answer_by,
+            callers,
+            counted: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            reserved: AtomicBool::new(false),
+            has_permit: AtomicBool::new(false),
+            aside: OnceLock::new(),
+            overloaded: AtomicBool::new(false),
+            pool_ticket: AtomicU64::new(0),
+            limit_ticket: AtomicU64::new(0),
+        }
+    }
+
+    /// The next moment at which something is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        match (self.start_by, self.answer_by) {
+            (Some(start), Some(answer)) => Some(start.min(answer)),
+            (start, answer) => start.or(answer),
+        }
+    }
+
+    pub(crate) fn callers(&self) -> Option<&Caller> {
+        self.callers.as_deref()
+    }
+
+    /// It waits, as one of those that the function's `queue` bounds.
+    pub(crate) fn set_counted(&self) {
+        self.counted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        self.counted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_limit_ticket(&self, ticket: Ticket) {
+        self.limit_ticket.store(ticket.to_bits(), Ordering::Release);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_reservation(&self) {
+        self.reserved.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_reservation(&self) -> bool {
+        self.reserved.swap(false, Ordering::Relaxed)
+    }
+
+    /// The limiter, if it has a permit of it.
+    pub(crate) fn take_permit(&self) -> Option<&'static Limiter> {
+        self.function.limiter().filter(|_| self.has_permit.swap(false, Ordering::Relaxed))
+    }
+
+    /// It came to wait for a permit when as many did as may.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.overloaded.load(Ordering::Relaxed)
+    }
+
+    /// It has a permit of the function's limiter, if there is one.
+    pub(crate) fn give_permit(&self) {
+        self.has_permit.store(self.function.limiter().is_some(), Ordering::Relaxed);
+    }
+
+    /// It runs in this seat, beside the pool.
+    pub(crate) fn sit_aside(&self, seat: sync::Arc<Seat>) {
+        // Who cancels it finds the seat here, or has set what is looked at next.
+        self.aside.get_or_init(|| seat);
+    }
+
+    /// It waits no more.
+    pub(crate) fn leave_queue(&self) {
+        if self.counted.swap(false, Ordering::Relaxed) {
+            self.function.leave_queue();
+        }
+    }
+
+    /// Takes the job out of where it waits. `None`: it is not there. It may be
+    /// on its way from one place to the other.
+    pub(crate) fn withdraw(&self) -> Option<Job> {
+        self.withdraw_from(Pool::withdraw)
+    }
+
+    /// As [`withdraw`](Self::withdraw), for good: a job that is on its way will
+    /// not be started, and a body that runs is told that nobody waits for it.
+    pub(crate) fn cancel(&self) -> Option<Job> {
+        // First, so that a thread that moves it from one place to the other
+        // sees this, if the places do not have it.
+        self.gone.store(true, Ordering::Release);
+        if let Some(seat) = self.aside.get() {
+            seat.set_cancelled(true);
+        }
+        self.withdraw_from(Pool::cancel)
+    }
+
+    fn withdraw_from(&self, queue: fn(&'static Pool, Ticket) -> Option<Job>) -> Option<Job> {
+        let ticket = |bits: &AtomicU64| Ticket::from_bits(bits.load(Ordering::Acquire));
+        let from_line = || self.function.limiter()?.withdraw(ticket(&self.limit_ticket)?);
+        let from_queue = || queue(self.function.pool(), ticket(&self.pool_ticket)?);
+        // Once more in the line: a thread may have put it there in between,
+        // under the lock that the queue was looked at with.
+        from_line().or_else(from_queue).or_else(from_line)
+    }
+}
+
+impl Queued for Job {
+    fn admit(self) -> Option<Job> {
+        let meta = self.metadata();
+        let function = meta.function;
+        let Some(limiter) = function.limiter() else { return Some(self) };
+        if meta.is_gone() {
+            return Some(self);
+        }
+        // A call that came while there was a permit is not counted as waiting.
+        let may_wait = function.queue_bound().is_none() || meta.is_counted();
+        match limiter.acquire(self, may_wait) {
+            Acquired::Waits => None,
+            Acquired::Gone(job) => Some(job),
+            Acquired::Permit(job) => {
+                job.metadata().give_permit();
+                Some(job)
+            }
+            Acquired::Full(job) if function.enter_queue() => {
+                job.metadata().set_counted();
+                job.admit()
+            }
+            Acquired::Full(job) => {
+                job.metadata().overloaded.store(true, Ordering::Relaxed);
+                Some(job)
+            }
+        }
+    }
+
+    fn place(&self, ticket: Ticket) {
+        self.metadata().pool_ticket.store(ticket.to_bits(), Ordering::Release);
+    }
+
+    fn since(&self) -> Instant {
+        self.metadata().since
+    }
+
+    fn is_gone(&self) -> bool {
+        self.metadata().is_gone()
+    }
+
+    fn is_inner(&self) -> bool {
+        self.metadata().callers.is_some()
+    }
+}
