@@ -13,7 +13,7 @@ use crate::function::{Function, count};
 use crate::job::{self, Handle, Job};
 use crate::outcome::{Failure, Outcome};
 use crate::pools::{CPU, THREAD};
-use crate::timer::Alarm;
+use crate::timer::{self, Alarm};
 
 static TO_THREAD: Function = Function::thread("to_thread", &THREAD);
 static TO_CPU: Function = Function::cpu("to_cpu", &CPU);
@@ -235,11 +235,29 @@ impl<T> Sent<T> {
         if let Some(error) = self.look_at_the_clock(function, cx) {
             return Poll::Ready(End::Expired(error));
         }
-        // The system refuses threads: this task may be all that moves.
-        if function.pool().is_stranded() {
+        // If the system refuses threads, the timer asks for them again. If it
+        // refuses the timer its own, this task is all that moves.
+        if !timer::is_running() {
             cx.waker().wake_by_ref();
         }
+        function.pool().look_if_forsaken();
+        self.step_aside(function, cx);
         Poll::Pending
+    }
+
+    /// A call that blocks a body must not wait for a thread that the system
+    /// refuses: the body may have the only one.
+    fn step_aside(&mut self, function: &'static Function, cx: &mut Context<'_>) {
+        let meta = self.handle.metadata();
+        if meta.callers().is_some()
+            && self.blocking.is_none()
+            && function.limiter().is_none()
+            && function.pool().is_refused()
+            && let Some(job) = meta.withdraw()
+        {
+            function.pool().run_aside(job);
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// The error, if a deadline has passed.
@@ -251,7 +269,9 @@ impl<T> Sent<T> {
         let alarm = self.alarm.take()?;
         let now = Instant::now();
         if now < alarm.at() {
-            alarm.set_waker(cx.waker());
+            if !alarm.set_waker(cx.waker()) {
+                cx.waker().wake_by_ref();
+            }
             self.alarm = Some(alarm);
             return None;
         }

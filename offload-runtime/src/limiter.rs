@@ -267,7 +267,10 @@ impl Limiter {
 
     fn wake_blocking(&self) {
         let blocking = std::mem::take(&mut self.lock().blocking);
-        blocking.into_iter().for_each(|call| call.waker.wake());
+        for call in blocking {
+            // Foreign code, in the middle of our own.
+            crate::outcome::quietly(|| call.waker.wake());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

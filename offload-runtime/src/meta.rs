@@ -1,7 +1,7 @@
 //! What both sides of a job look at, the caller's and the pool's: since when
 //! it waits, until when, where, and what it has been given.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -132,6 +132,7 @@ impl Meta {
     pub(crate) fn sit_aside(&self, seat: sync::Arc<Seat>) {
         // Who cancels it finds the seat here, or has set what is looked at next.
         self.aside.get_or_init(|| seat);
+        fence(Ordering::SeqCst);
     }
 
     /// It waits no more.
@@ -153,6 +154,7 @@ impl Meta {
         // First, so that a thread that moves it from one place to the other
         // sees this, if the places do not have it.
         self.gone.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
         if let Some(seat) = self.aside.get() {
             seat.set_cancelled(true);
         }
@@ -163,9 +165,10 @@ impl Meta {
         let ticket = |bits: &AtomicU64| Ticket::from_bits(bits.load(Ordering::Acquire));
         let from_line = || self.function.limiter()?.withdraw(ticket(&self.limit_ticket)?);
         let from_queue = || queue(self.function.pool(), ticket(&self.pool_ticket)?);
-        // Once more in the line: a thread may have put it there in between,
-        // under the lock that the queue was looked at with.
-        from_line().or_else(from_queue).or_else(from_line)
+        // Twice, since a thread may move it from the one to the other and back
+        // while this looks. It sees that the call has gone before it does so
+        // once more.
+        from_line().or_else(from_queue).or_else(from_line).or_else(from_queue)
     }
 }
 

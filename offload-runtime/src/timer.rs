@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -15,6 +16,9 @@ static TIMER: Timer = Timer {
     entries: Mutex::new(Entries { due: BTreeMap::new(), number: 0, running: false }),
     sooner: Condvar::new(),
 };
+
+/// As `running`, to be read without the lock. Once true, it stays so.
+static RUNNING: AtomicBool = AtomicBool::new(false);
 
 struct Timer {
     entries: Mutex<Entries>,
@@ -58,15 +62,22 @@ impl Alarm {
         self.key.0
     }
 
-    /// Wakes this one instead.
-    pub(crate) fn set_waker(&self, waker: &Waker) {
+    /// Wakes this one instead. False: it is too late for that, as the old one
+    /// is being woken.
+    #[must_use]
+    pub(crate) fn set_waker(&self, waker: &Waker) -> bool {
         // A waker is foreign code, and its drop may be that of a whole task
         // with an alarm of its own: cloned and dropped while nothing is locked.
         let mut waker = waker.clone();
-        if let Some(Due::Wake(old)) = lock().due.get_mut(&self.key) {
-            std::mem::swap(old, &mut waker);
-        }
+        let in_time = match lock().due.get_mut(&self.key) {
+            Some(Due::Wake(old)) => {
+                std::mem::swap(old, &mut waker);
+                true
+            }
+            _ => false,
+        };
         drop(waker);
+        in_time
     }
 }
 
@@ -80,10 +91,7 @@ impl Drop for Alarm {
 
 fn add(at: Instant, due: Due) -> io::Result<Key> {
     let mut entries = lock();
-    if !entries.running {
-        thread::Builder::new().name("offload-timer".into()).spawn(run)?;
-        entries.running = true;
-    }
+    start(&mut entries)?;
     entries.number += 1;
     let key = (at, entries.number);
     entries.due.insert(key, due);
@@ -93,6 +101,21 @@ fn add(at: Instant, due: Due) -> io::Result<Key> {
         TIMER.sooner.notify_one();
     }
     Ok(key)
+}
+
+/// Whether what is to happen later will. If not, the system refused the timer
+/// its thread, also now.
+pub(crate) fn is_running() -> bool {
+    RUNNING.load(Ordering::Relaxed) || start(&mut lock()).is_ok()
+}
+
+fn start(entries: &mut Entries) -> io::Result<()> {
+    if !entries.running {
+        thread::Builder::new().name("offload-timer".into()).spawn(run)?;
+        entries.running = true;
+        RUNNING.store(true, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 fn run() {

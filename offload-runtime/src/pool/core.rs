@@ -137,6 +137,8 @@ struct State<J> {
     moved: Instant,
     /// The growth watch is set.
     watched: bool,
+    /// The system refused the last thread that was asked for.
+    refused: bool,
     closed: bool,
 }
 
@@ -152,6 +154,7 @@ impl<J: Queued> Core<J> {
                 threads: 0,
                 moved: Instant::now(),
                 watched: false,
+                refused: false,
                 closed: false,
             }),
         }
@@ -202,6 +205,7 @@ impl<J: Queued> Core<J> {
     /// A new thread takes its seat, and counts as on its way.
     pub(crate) fn sit(&self, seat: Arc<Seat>) -> usize {
         let mut state = lock(&self.state);
+        state.refused = false;
         match state.seats.iter().position(Option::is_none) {
             Some(number) => {
                 state.seats[number] = Some(seat);
@@ -263,6 +267,7 @@ impl<J: Queued> Core<J> {
         let mut state = lock(&self.state);
         state.coming -= 1;
         state.threads -= 1;
+        state.refused = true;
         // A thread may have gone idle while this one was coming.
         if let next @ Next::Call(_) = state.call_idle() {
             return next;
@@ -279,6 +284,11 @@ impl<J: Queued> Core<J> {
         let mut state = lock(&self.state);
         state.watched = false;
         state.summon(&self.rules, now, true)
+    }
+
+    /// Whether the system refused the last thread that was asked for.
+    pub(crate) fn is_refused(&self) -> bool {
+        lock(&self.state).refused
     }
 
     /// The watch could not be set: the next call that is queued tries again.
@@ -352,7 +362,8 @@ impl<J: Queued> State<J> {
     /// A thread that is idle, on its way, or may be started is as good as
     /// there, so calls are not counted that one of these will take.
     fn waiting(&self, rules: &Rules) -> Option<usize> {
-        let spare = self.idle.len() + self.coming + (rules.max - self.threads);
+        let startable = if self.refused { 0 } else { rules.max - self.threads };
+        let spare = self.idle.len() + self.coming + startable;
         self.calls.queued().checked_sub(spare)
     }
 

@@ -3,24 +3,37 @@
 
 use std::time::{Duration, Instant};
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::super::calls::Ticket;
 use super::super::seat::Seat;
 use super::{Core, From, Next, Queued, Rules, Task};
 
+/// How many bodies have come to where they wait for each other.
+type Meeting = (Mutex<usize>, Condvar);
+
 /// A call that counts how often it ran.
 struct Call {
     ticket: Arc<AtomicU64>,
     ran: Arc<AtomicUsize>,
     since: Instant,
+    /// It ends when as many bodies have met here as wait for each other.
+    meeting: Option<Arc<Meeting>>,
+    /// It is not admitted, but put here, the first time.
+    aside: Option<Arc<Mutex<Option<Call>>>>,
 }
 
 impl Queued for Call {
-    fn admit(self) -> Option<Call> {
-        Some(self)
+    fn admit(mut self) -> Option<Call> {
+        match self.aside.take() {
+            Some(aside) => {
+                *aside.lock().unwrap() = Some(self);
+                None
+            }
+            None => Some(self),
+        }
     }
 
     fn place(&self, ticket: Ticket) {
@@ -44,9 +57,11 @@ impl Queued for Call {
 #[derive(Clone)]
 struct Pool {
     core: Arc<Core<Call>>,
-    threads: Arc<loom::sync::Mutex<Vec<thread::JoinHandle<()>>>>,
+    threads: Arc<Mutex<Vec<thread::JoinHandle<()>>>>,
     ran: Arc<AtomicUsize>,
     began: Instant,
+    /// Its idle threads wait; else they give up at once.
+    patient: bool,
 }
 
 impl Pool {
@@ -56,14 +71,34 @@ impl Pool {
             threads: Arc::default(),
             ran: Arc::default(),
             began: Instant::now(),
+            patient: true,
+        }
+    }
+
+    fn call(&self) -> Call {
+        Call {
+            ticket: Arc::default(),
+            ran: Arc::clone(&self.ran),
+            since: self.began,
+            meeting: None,
+            aside: None,
+        }
+    }
+
+    /// Two calls whose bodies wait for each other.
+    fn meet(&self) {
+        let meeting = Arc::new((Mutex::new(0), Condvar::new()));
+        for _ in 0..2 {
+            let call = Call { meeting: Some(Arc::clone(&meeting)), ..self.call() };
+            let next = self.core.submit(call, usize::MAX).ok().unwrap();
+            self.perform(next);
         }
     }
 
     /// The ticket of the call, or none if the pool was closed.
     fn submit(&self) -> Option<Ticket> {
         let ticket = Arc::new(AtomicU64::new(0));
-        let call =
-            Call { ticket: Arc::clone(&ticket), ran: Arc::clone(&self.ran), since: self.began };
+        let call = Call { ticket: Arc::clone(&ticket), ..self.call() };
         let next = self.core.submit(call, usize::MAX).ok()?;
         self.perform(next);
         Ticket::from_bits(ticket.load(Ordering::Acquire))
@@ -90,10 +125,22 @@ impl Pool {
             match self.core.next(number, from, self.began) {
                 Task::Run(ticket, call, next) => {
                     self.perform(next);
-                    call.ran.fetch_add(1, Ordering::Relaxed);
+                    call.ran.fetch_add(1, Ordering::AcqRel);
+                    if let Some(meeting) = call.meeting {
+                        let (met, all) = &*meeting;
+                        let mut met = met.lock().unwrap();
+                        *met += 1;
+                        all.notify_all();
+                        while *met < 2 {
+                            met = all.wait(met).unwrap();
+                        }
+                    }
                     from = From::Body(ticket);
                 }
                 Task::Idle => {
+                    if !self.patient && self.core.retire(number) {
+                        return;
+                    }
                     assert!(seat.wait(None));
                     from = From::Wait;
                 }
@@ -201,7 +248,7 @@ fn a_refused_thread_costs_no_call() {
     model(2, || {
         let pool = Pool::new(2);
         pool.submit().unwrap();
-        let call = Call { ticket: Arc::default(), ran: Arc::clone(&pool.ran), since: pool.began };
+        let call = pool.call();
         match pool.core.submit(call, usize::MAX).ok().unwrap() {
             Next::Start => match pool.core.start_failed() {
                 // No thread has taken its seat, or all are at work: the watch
@@ -213,5 +260,206 @@ fn a_refused_thread_costs_no_call() {
         }
         pool.close();
         assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// Bodies that wait for each other get a thread each, whether the threads are
+/// started for them, at work, going idle or parked: who takes a call sees to it
+/// that the next is taken, too.
+#[test]
+fn calls_that_wait_for_each_other_get_a_thread_each() {
+    model(2, || {
+        let pool = Pool::new(2);
+        pool.meet();
+        pool.meet();
+        pool.close();
+        assert_eq!(pool.ran.load(Ordering::Relaxed), 4);
+        assert_eq!(pool.core.snapshot().threads, 0);
+    });
+}
+
+/// An idle thread gives up at any moment: it is called and comes, or it has
+/// left and another one is started.
+#[test]
+fn a_call_that_races_with_the_end_of_an_idle_thread_runs() {
+    model(3, || {
+        let pool = Pool { patient: false, ..Pool::new(1) };
+        pool.submit().unwrap();
+        pool.submit().unwrap();
+        while pool.ran.load(Ordering::Acquire) < 2 {
+            thread::yield_now();
+        }
+        pool.submit().unwrap();
+        while pool.ran.load(Ordering::Acquire) < 3 {
+            thread::yield_now();
+        }
+        pool.close();
+        let left = pool.core.snapshot();
+        assert_eq!((left.threads, left.idle, left.queued), (0, 0, 0));
+    });
+}
+
+/// A call that is not admitted waits elsewhere, its thread goes on to the next,
+/// and whoever brings it back sees to it that a thread comes.
+#[test]
+fn a_call_that_was_put_aside_and_brought_back_runs() {
+    model(2, || {
+        let pool = Pool::new(1);
+        let aside = Arc::new(Mutex::new(None));
+        let call = pool.call();
+        let _ = pool
+            .core
+            .submit(Call { aside: Some(Arc::clone(&aside)), ..call }, usize::MAX)
+            .map(|next| pool.perform(next));
+        pool.submit().unwrap();
+        let call = loop {
+            if let Some(call) = aside.lock().unwrap().take() {
+                break call;
+            }
+            thread::yield_now();
+        };
+        // The call behind it does not depend on that.
+        while pool.ran.load(Ordering::Acquire) < 1 {
+            thread::yield_now();
+        }
+        let next = pool.core.resume(call, pool.began).ok().unwrap();
+        pool.perform(next);
+        while pool.ran.load(Ordering::Acquire) < 2 {
+            thread::yield_now();
+        }
+        pool.close();
+        assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
+    });
+}
+
+/// A thread is refused while the only other one goes idle, and a call has come
+/// in between: that thread is called, or took the call, or the watch is set.
+#[test]
+fn a_call_that_came_while_a_thread_was_refused_is_taken_by_the_other() {
+    model(2, || {
+        let pool = Pool::new(2);
+        pool.submit().unwrap();
+        let Ok(next) = pool.core.submit(pool.call(), usize::MAX) else { unreachable!() };
+        match next {
+            Next::Start => {
+                // The first thread may take both calls and go idle here.
+                pool.submit().unwrap();
+                match pool.core.start_failed() {
+                    Next::Watch => pool.perform(pool.core.look(pool.began)),
+                    next => pool.perform(next),
+                }
+            }
+            next => {
+                pool.perform(next);
+                pool.submit().unwrap();
+            }
+        }
+        pool.close();
+        assert_eq!(pool.ran.load(Ordering::Relaxed), 3);
+        assert_eq!(pool.core.snapshot().threads, 0);
+    });
+}
+
+/// Without threads there is the watch, as often as the system refuses.
+#[test]
+fn the_watch_is_set_as_long_as_threads_are_refused() {
+    model(2, || {
+        let pool = Pool::new(1);
+        let mut next = pool.core.submit(pool.call(), usize::MAX).ok().unwrap();
+        for _ in 0..3 {
+            assert!(matches!(next, Next::Start));
+            assert!(matches!(pool.core.start_failed(), Next::Watch));
+            // One watch is enough.
+            assert!(matches!(pool.core.submit(pool.call(), usize::MAX), Ok(Next::Start)));
+            assert!(matches!(pool.core.start_failed(), Next::Nothing));
+            next = pool.core.look(pool.began);
+        }
+        // Neither is there a watch now, so the next call asks for it.
+        assert!(matches!(next, Next::Start));
+        assert!(matches!(pool.core.start_failed(), Next::Watch));
+        pool.core.watch_failed();
+        assert!(matches!(pool.core.submit(pool.call(), usize::MAX), Ok(Next::Start)));
+        assert!(matches!(pool.core.start_failed(), Next::Watch));
+        assert_eq!(pool.core.snapshot().threads, 0);
+        pool.perform(pool.core.look(pool.began));
+        while pool.ran.load(Ordering::Acquire) < 5 {
+            thread::yield_now();
+        }
+        pool.close();
+    });
+}
+
+/// Step by step, with two threads: a burst costs its sender one wake-up, nobody
+/// calls while a thread is coming, the one that arrives calls the next, and the
+/// last to go idle is the first to be called.
+#[test]
+fn one_thread_at_a_time_is_called_the_most_recent_first() {
+    model(1, || {
+        let pool = Pool::new(2);
+        let (core, now) = (&pool.core, pool.began);
+        let submit = || core.submit(pool.call(), usize::MAX).ok().unwrap();
+        let run = |number, from| match core.next(number, from, now) {
+            Task::Run(ticket, _, next) => (ticket, next),
+            _ => panic!("there is a call"),
+        };
+        let idle = |number, from| assert!(matches!(core.next(number, from, now), Task::Idle));
+
+        assert!(matches!(submit(), Next::Start));
+        assert!(matches!(submit(), Next::Nothing));
+        let seats = [Arc::new(Seat::new()), Arc::new(Seat::new())];
+        assert_eq!(core.sit(Arc::clone(&seats[0])), 0);
+        let (first, next) = run(0, From::Start);
+        assert!(matches!(next, Next::Start));
+        assert_eq!(core.sit(Arc::clone(&seats[1])), 1);
+        let (second, next) = run(1, From::Start);
+        assert!(matches!(next, Next::Nothing));
+        // The caller of the first goes away, and the seat is told; the next
+        // body in it is not.
+        assert!(core.cancel(first).is_none());
+        assert!(seats[0].is_cancelled() && !seats[1].is_cancelled());
+        idle(0, From::Body(first));
+        idle(1, From::Body(second));
+
+        assert!(matches!(submit(), Next::Call(seat) if Arc::ptr_eq(&seat, &seats[1])));
+        assert!(matches!(submit(), Next::Nothing));
+        let (second, next) = run(1, From::Wait);
+        assert!(matches!(next, Next::Call(seat) if Arc::ptr_eq(&seat, &seats[0])));
+        // A thread that ends its body before the called one has come takes the call.
+        let (third, next) = run(1, From::Body(second));
+        assert!(matches!(next, Next::Nothing));
+        idle(0, From::Wait);
+        assert!(matches!(submit(), Next::Call(seat) if Arc::ptr_eq(&seat, &seats[0])));
+        let (fourth, next) = run(0, From::Wait);
+        assert!(matches!(next, Next::Nothing) && !seats[0].is_cancelled());
+        idle(0, From::Body(fourth));
+        idle(1, From::Body(third));
+        // Closed, each is called to end, and counts as coming until it does.
+        assert_eq!(core.close().len(), 2);
+        assert!(matches!(core.next(0, From::Wait, now), Task::Exit));
+        assert!(matches!(core.next(1, From::Wait, now), Task::Exit));
+        assert_eq!(core.snapshot().threads, 0);
+    });
+}
+
+/// A call came while one thread was being started and the other went idle: if
+/// the start fails, the idle one is called, and nobody waits for the watch.
+#[test]
+fn a_refused_thread_is_replaced_by_one_that_went_idle() {
+    model(1, || {
+        let pool = Pool::new(2);
+        let (core, now) = (&pool.core, pool.began);
+        let submit = || core.submit(pool.call(), usize::MAX).ok().unwrap();
+        assert!(matches!(submit(), Next::Start));
+        let seat = Arc::new(Seat::new());
+        let number = core.sit(Arc::clone(&seat));
+        let Task::Run(ticket, ..) = core.next(number, From::Start, now) else { panic!("a call") };
+        assert!(matches!(submit(), Next::Start));
+        let from = From::Body(ticket);
+        let Task::Run(ticket, ..) = core.next(number, from, now) else { panic!("a call") };
+        assert!(matches!(core.next(number, From::Body(ticket), now), Task::Idle));
+        assert!(matches!(submit(), Next::Nothing));
+        assert!(matches!(core.start_failed(), Next::Call(called) if Arc::ptr_eq(&called, &seat)));
+        let Task::Run(..) = core.next(number, From::Wait, now) else { panic!("a call") };
+        assert_eq!((core.snapshot().threads, core.snapshot().queued), (1, 0));
     });
 }

@@ -48,8 +48,9 @@ pub(crate) struct Pool {
     core: OnceLock<Result<Started, Error>>,
     /// Threads started so far, for their names.
     started: AtomicUsize,
-    /// The system refused a thread, and the timer its own.
-    stranded: AtomicBool,
+    /// The system refused a thread, and the timer its own: nobody looks at the
+    /// queue again, but who waits for one of its calls.
+    forsaken: AtomicBool,
 }
 
 /// What there is from the first call on.
@@ -73,7 +74,7 @@ impl Pool {
             is_default: false,
             core: OnceLock::new(),
             started: AtomicUsize::new(0),
-            stranded: AtomicBool::new(false),
+            forsaken: AtomicBool::new(false),
         }
     }
 
@@ -219,13 +220,16 @@ impl Pool {
         self.perform(next);
     }
 
-    /// Whether calls wait for a thread that the system refused, and no timer
-    /// would ask for it again: then this asks, and the caller has to again.
-    pub(crate) fn is_stranded(&'static self) -> bool {
-        if self.stranded.load(Ordering::Relaxed) {
+    /// Looks at the queue, if nobody else would.
+    pub(crate) fn look_if_forsaken(&'static self) {
+        if self.forsaken.load(Ordering::Relaxed) && self.forsaken.swap(false, Ordering::Relaxed) {
             self.look(Instant::now());
         }
-        self.stranded.load(Ordering::Relaxed)
+    }
+
+    /// Whether the system refused the last thread that was asked for.
+    pub(crate) fn is_refused(&'static self) -> bool {
+        self.core().is_refused()
     }
 
     pub(crate) fn snapshot(&'static self) -> Snapshot {
@@ -256,35 +260,28 @@ impl Pool {
     }
 
     fn perform(&'static self, next: Next) {
-        let stranded = match next {
-            Next::Nothing => false,
-            Next::Call(seat) => {
-                seat.call();
-                false
-            }
-            Next::Start if self.start_thread().is_ok() => false,
-            Next::Start => match self.core().start_failed() {
-                Next::Call(seat) => {
-                    seat.call();
-                    false
+        match next {
+            Next::Nothing => {}
+            Next::Call(seat) => seat.call(),
+            Next::Start => {
+                if self.start_thread().is_err() {
+                    match self.core().start_failed() {
+                        Next::Call(seat) => seat.call(),
+                        Next::Watch => self.watch(RETRY),
+                        Next::Nothing | Next::Start => {}
+                    }
                 }
-                Next::Watch => !self.watch(RETRY),
-                Next::Nothing | Next::Start => false,
-            },
-            Next::Watch => !self.watch(STUCK),
-        };
-        if stranded != self.stranded.load(Ordering::Relaxed) {
-            self.stranded.store(stranded, Ordering::Relaxed);
+            }
+            Next::Watch => self.watch(STUCK),
         }
     }
 
-    /// Lets the timer look at the queue after this time, if it can.
-    fn watch(&'static self, pause: Duration) -> bool {
-        let set = timer::look_at(self, Instant::now() + pause).is_ok();
-        if !set {
+    /// Lets the timer look at the queue after this time.
+    fn watch(&'static self, pause: Duration) {
+        if timer::look_at(self, Instant::now() + pause).is_err() {
             self.core().watch_failed();
+            self.forsaken.store(true, Ordering::Relaxed);
         }
-        set
     }
 
     fn thread_name(&self) -> String {
