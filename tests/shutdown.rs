@@ -63,8 +63,8 @@ fn child_refuses_new_calls() {
     }
 
     block_on(fallible()).unwrap();
-    let report = block_on(shutdown(PATIENCE));
-    assert_eq!((report.finished, report.abandoned), (0, 0));
+    // The thread of the call above may still be about to note its end.
+    assert_eq!(block_on(shutdown(PATIENCE)).abandoned, 0);
     for error in [block_on(fallible()), block_on(in_a_pool_that_was_never_used())] {
         let error = error.unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));

@@ -161,8 +161,11 @@ impl Limiter {
         let meta = job.metadata();
         let had_reservation = meta.take_reservation();
         state.reserved -= usize::from(had_reservation);
-        if state.used + state.reserved < state.limit || had_reservation && state.used < state.limit
-        {
+        // Nobody overtakes the line: a permit that is free while calls wait is
+        // about to be reserved for the first of them.
+        let nobody_waits = state.waiting.as_ref().is_none_or(|line| line.queued() == 0);
+        let free = state.used + state.reserved < state.limit && nobody_waits;
+        if free || had_reservation && state.used < state.limit {
             state.used += 1;
             return Acquired::Permit(job);
         }
