@@ -10,7 +10,7 @@ use std::thread;
 
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
-use offload_runtime::{offload, to_cpu, to_thread};
+use offload_runtime::{Error, ErrorKind, offload, to_cpu, to_thread};
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
@@ -159,4 +159,44 @@ fn calls_that_are_dropped_in_the_queue_leave_nothing_behind() {
 
 fn poll<F: Future>(call: Pin<&mut F>) -> std::task::Poll<F::Output> {
     call.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A job would hold the argument: 4 KiB, that no refused call allocates.
+#[test]
+fn a_refused_call_allocates_no_job() {
+    #[offload(thread, limit = 1, queue = 0)]
+    fn holds(held: Option<mpsc::Receiver<()>>, large: [u8; 4096]) -> Result<u8, Error> {
+        if let Some(held) = held {
+            let _ = held.recv();
+        }
+        Ok(large[0])
+    }
+
+    let _counter = count();
+    let (release, held) = mpsc::channel();
+    let mut running = Box::pin(holds(Some(held), [1; 4096]));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(running.as_mut().poll(&mut cx).is_pending());
+    let started = || {
+        let functions = offload_runtime::stats().functions;
+        functions.iter().any(|function| function.name.ends_with("holds") && function.started == 1)
+    };
+    while !started() {
+        thread::yield_now();
+    }
+    let bytes = || HeapStats::get().total_bytes;
+    let refuse = || {
+        let error = block_on(holds(None, [1; 4096])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+    };
+    refuse();
+    let each = (0..10).map(|_| {
+        let before = bytes();
+        refuse();
+        bytes() - before
+    });
+    let fewest = each.min().unwrap();
+    assert!(fewest < 1024, "{fewest} bytes for a refused call");
+    drop(release);
+    assert_eq!(block_on(running).unwrap(), 1);
 }
