@@ -9,6 +9,7 @@ use quote::ToTokens;
 use syn::{Attribute, Expr, ExprLit, GenericParam, Lit, LitStr, ReturnType, Safety, Type};
 
 use crate::borrows::{self, Borrow};
+use crate::check_process;
 use crate::duration;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver};
@@ -20,7 +21,9 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     qualifiers(function, errors);
     body(function, errors);
     lifetimes(function, errors);
-    if let Some(receiver) = &function.receiver {
+    if let Some(receiver) = &function.receiver
+        && !options.is_process()
+    {
         check_receiver(receiver, options, function, errors);
     }
     for argument in &function.arguments {
@@ -34,6 +37,9 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     sync(options, function, errors);
     for given in [&options.timeout, &options.queue_timeout].into_iter().flatten() {
         timeout(given, errors);
+    }
+    if options.is_process() {
+        check_process::check(options, function, errors);
     }
 }
 
@@ -252,14 +258,17 @@ fn result_borrows(function: &Function, errors: &mut Errors) {
     );
 }
 
-/// `timeout` and its like, without a result that could carry the `Error`.
+/// A call that can fail, without a result that could carry the `Error`.
 fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) {
-    let Some(key) = options.fallible().next() else { return };
+    let why = match options.fallible().next() {
+        _ if options.is_process() => "a process can die".to_owned(),
+        Some(key) => format!("with `{key}` a call can fail"),
+        None => return,
+    };
     let message = |what: &str| {
         format!(
-            "with `{key}` a call can fail, and this function returns {what}: return \
-             `Result<(), offload_runtime::Error>`, or a `Result` whose error type implements \
-             `From<offload_runtime::Error>`"
+            "{why}, and this function returns {what}: return `Result<(), offload_runtime::Error>`, \
+             or a `Result` whose error type implements `From<offload_runtime::Error>`"
         )
     };
     match &function.signature.output {
@@ -344,7 +353,7 @@ fn owned_name(borrowed: &Type) -> String {
 }
 
 /// Tokens as a user would write them: printed tokens stand apart.
-fn text(tokens: &impl ToTokens) -> String {
+pub(crate) fn text(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (printed, written) in [
         (" ::", "::"),

@@ -24,7 +24,13 @@ use crate::options::{Given, Kind, Options};
 /// .timeout(|| -> __offload::Duration { __offload::Duration::new(2u64, 0u32) });
 /// &__FUNCTION
 /// ```
-pub(crate) fn function(options: &Options, ident: &Ident) -> TokenStream {
+///
+/// `entry` is how a worker runs it, if it is for workers.
+pub(crate) fn function(
+    options: &Options,
+    ident: &Ident,
+    entry: Option<TokenStream>,
+) -> TokenStream {
     let own_limiter = options.limit.as_ref().map(|_| {
         quote!(
             static __LIMITER: __offload::OwnLimiter = __offload::OwnLimiter::new();
@@ -45,11 +51,23 @@ pub(crate) fn function(options: &Options, ident: &Ident) -> TokenStream {
         let duration = duration(&given.value);
         quote!(.queue_timeout(|| -> __offload::Duration { #duration }))
     });
+    let remote = entry.as_ref().map(|entry| {
+        let place = quote!(__offload::Place {
+            file: __offload::file!(),
+            line: __offload::line!(),
+            column: __offload::column!(),
+        });
+        quote!(, #place, #entry)
+    });
+    let submit = entry
+        .is_some()
+        .then(|| quote!(__offload::inventory::submit! { __offload::Listed(&__FUNCTION) }));
     let detach = options.detach.as_ref().map(|_| quote!(.detach()));
     quote! {
         #own_limiter
         static __FUNCTION: __offload::Function =
-            __offload::Function::#kind(#name, #pool) #limit #queue #timeout #queue_timeout #detach;
+            __offload::Function::#kind(#name, #pool #remote) #limit #queue #timeout #queue_timeout #detach;
+        #submit
         &__FUNCTION
     }
 }
@@ -58,6 +76,7 @@ pub(crate) fn function(options: &Options, ident: &Ident) -> TokenStream {
 fn kind_and_pool(options: &Options) -> (Ident, TokenStream) {
     let (kind, default) = match options.kind.as_ref().map(|kind| kind.value) {
         Some(Kind::Cpu) => ("cpu", "CPU"),
+        Some(Kind::Process) => ("process", "PROCESS"),
         Some(Kind::Thread) | None => ("thread", "THREAD"),
     };
     let default = format_ident!("{default}");

@@ -12,6 +12,7 @@ use crate::borrows;
 use crate::describe;
 use crate::function::{Argument, Body, Function, Receiver, THIS, mentions};
 use crate::options::{Given, Options, Sync};
+use crate::process;
 use crate::receiver;
 
 /// Input:
@@ -55,6 +56,9 @@ use crate::receiver;
 /// With `sync = thumb_sync` the body stays where it was, under that name, and
 /// the closure calls it.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+    if options.is_process() {
+        return process::expand(options, function);
+    }
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync));
     let attributes = wrapper_attributes(function, sync.is_some());
@@ -64,7 +68,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let receiver = hold_receiver(function);
     let arguments = function.arguments.iter().map(hold_argument);
     let call = call(options, function);
-    let this = describe::function(options, &function.signature.ident);
+    let this = describe::function(options, &function.signature.ident, None);
     let job = job(function, sync);
     let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #job));
     // A `self` that borrows is reported here.
@@ -97,7 +101,7 @@ pub(crate) fn sync_function(function: &Function, sync: &Sync) -> TokenStream {
     }
 }
 
-fn runtime(options: &Options) -> TokenStream {
+pub(crate) fn runtime(options: &Options) -> TokenStream {
     match &options.runtime {
         Some(Given { value: path, .. }) => quote!(#path::__private),
         None => quote!(::offload_runtime::__private),
@@ -106,7 +110,7 @@ fn runtime(options: &Options) -> TokenStream {
 
 /// Attributes below `#[offload]` stay on the wrapper. With `sync` some speak
 /// about a body that is elsewhere: an expectation would not be fulfilled here.
-fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Attribute> {
+pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Attribute> {
     let mut attributes = function.attributes.clone();
     // It may be a default method of a public trait, and the attribute is what its author chose.
     if matches!(function.visibility, Visibility::Inherited) && is_associated(function) {
@@ -155,7 +159,7 @@ fn speaks_of_body(attribute: &Path) -> bool {
     WORDS.iter().any(|word| attribute.is_ident(word))
 }
 
-fn wrapper_signature(function: &Function, has_sync: bool) -> Signature {
+pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signature {
     let mut signature = function.signature.clone();
     signature.asyncness = Some(Token![async](signature.fn_token.span));
     let mut arguments = function.arguments.iter();
@@ -365,7 +369,7 @@ fn body(function: &Function) -> Group {
 
 /// `<T as __offload::Bound>::Output`, which an error underlines as `T`: the
 /// compiler joins the spans of the first and of the last token.
-fn projection(
+pub(crate) fn projection(
     ty: &impl ToTokens,
     (first, last): (Span, Span),
     bound: &str,

@@ -10,24 +10,30 @@
 //! | `duration` | `"1m30s"` → nanoseconds |
 //! | `function` | item tokens → `Function`: arguments, receiver, result, body |
 //! | `check` | every rule, one small function each |
+//! | `check_process` | the rules of the kind `process` |
 //! | `expand` | checked function → async wrapper |
+//! | `process` | the same for the kind `process` |
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
 //! | `receiver` | `self` in a body → the job's own copy |
 //! | `fallback` | on error: the errors, and a stub with the promised signature |
+//! | `entry` | `#[offload_runtime::main]` |
 //! | `errors` | collects independent errors, so that one compilation shows them all |
 
 #![forbid(unsafe_code)]
 
 mod borrows;
 mod check;
+mod check_process;
 mod describe;
 mod duration;
+mod entry;
 mod errors;
 mod expand;
 mod fallback;
 mod function;
 mod options;
+mod process;
 mod receiver;
 #[cfg(test)]
 mod snapshots;
@@ -220,6 +226,32 @@ pub fn offload(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     expand_attribute(options.into(), item.into()).into()
+}
+
+/// `#[tokio::main]` for a program with `#[offload(process)]`, which starts itself
+/// again to get workers.
+///
+/// In such a process the body of `main` never runs: the worker takes its place
+/// before a runtime is made. In any other process, this is `#[tokio::main]`, whose
+/// options it takes. It needs what that needs: `tokio` among the dependencies, with
+/// the features `macros` and `rt` or `rt-multi-thread`.
+///
+/// ```no_run
+/// # #[cfg(any())] // Tokio is not a dependency here.
+/// #[offload_runtime::main(flavor = "current_thread")]
+/// async fn main() {
+///     println!("only in the parent");
+/// }
+/// # fn main() {}
+/// ```
+///
+/// A `main` that is written by hand calls `offload_runtime::init()` first.
+#[proc_macro_attribute]
+pub fn main(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    entry::expand(&options.into(), item.into()).into()
 }
 
 /// The pipeline, on tokens that also a unit test can make.

@@ -10,7 +10,7 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result, Token};
 use crate::errors::Errors;
 
 /// The kinds: where a body may run.
-const KINDS: [&str; 2] = ["thread", "cpu"];
+const KINDS: [&str; 3] = ["thread", "cpu", "process"];
 
 /// The options, each as one writes it.
 const OPTIONS: [(&str, &str); 9] = [
@@ -30,6 +30,7 @@ const OPTIONS: [(&str, &str); 9] = [
 pub(crate) enum Kind {
     Thread,
     Cpu,
+    Process,
 }
 
 /// The value of an option, and the key it was given under.
@@ -60,6 +61,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    pub(crate) fn is_process(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.value == Kind::Process)
+    }
+
     /// The options by which the offload itself can fail, in the order of the docs.
     pub(crate) fn fallible(&self) -> impl Iterator<Item = &Ident> {
         [&self.queue, &self.timeout, &self.queue_timeout]
@@ -93,7 +98,7 @@ pub(crate) fn parse(tokens: TokenStream) -> (Options, Errors) {
     if options.kind.is_none() && errors.is_empty() {
         errors.at_attribute(
             "say where the body runs: `#[offload(thread)]` if it waits (files, locks, drivers), \
-             `#[offload(cpu)]` if it computes",
+             `#[offload(cpu)]` if it computes, `#[offload(process)]` if it may crash or never end",
         );
     }
     (options, errors)
@@ -107,17 +112,18 @@ fn skip_to_comma(input: ParseStream) {
 
 fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
     if !input.peek(Ident::peek_any) {
-        let what = "expected a kind (`thread`, `cpu`) or an option, such as `name = \"thumb\"`";
+        let what = "expected a kind (`thread`, `cpu`, `process`) or an option, such as \
+                    `name = \"thumb\"`";
         return Err(input.error(what));
     }
     let key = input.call(Ident::parse_any)?;
     match key.to_string().as_str() {
         "thread" => kind(input, key, Kind::Thread, &mut options.kind),
         "cpu" => kind(input, key, Kind::Cpu, &mut options.kind),
-        "process" => Err(Error::new(
-            key.span(),
-            "this version of offload-runtime has the kinds `thread` and `cpu`, not `process`",
-        )),
+        "process" => {
+            has_processes(&key)?;
+            kind(input, key, Kind::Process, &mut options.kind)
+        }
         "limit" => set(input, key, &mut options.limit),
         "queue" => set(input, key, &mut options.queue),
         "timeout" => set(input, key, &mut options.timeout),
@@ -138,7 +144,7 @@ fn kind(input: ParseStream, key: Ident, kind: Kind, slot: &mut Option<Given<Kind
         Some(first) => {
             let message = format!(
                 "a function has one kind, and this one is `{}` already: keep `thread` if it waits, \
-                 `cpu` if it computes",
+                 `cpu` if it computes, `process` if it may crash or never end",
                 first.key
             );
             Err(Error::new(key.span(), message))
@@ -148,6 +154,20 @@ fn kind(input: ParseStream, key: Ident, kind: Kind, slot: &mut Option<Given<Kind
             Ok(())
         }
     }
+}
+
+/// A runtime without the feature has nothing that the expansion could name.
+fn has_processes(key: &Ident) -> Result<()> {
+    if cfg!(feature = "process") {
+        return Ok(());
+    }
+    let message = concat!(
+        "`process` needs the feature `process` of offload-runtime: write `offload-runtime = { \
+         version = \"",
+        env!("CARGO_PKG_VERSION"),
+        "\", features = [\"process\"] }` in Cargo.toml"
+    );
+    Err(Error::new(key.span(), message))
 }
 
 fn flag(input: ParseStream, key: Ident, slot: &mut Option<Given<()>>) -> Result<()> {

@@ -51,6 +51,37 @@ fn options() {
 }
 
 #[test]
+fn process() {
+    let function = "/// Renders.
+        pub fn render(mut document: Document, #[to_owned] title: &str, _: u8) -> Result<Pdf, Error> {
+            document.render(title)
+        }";
+    check("process", "process, timeout = \"2s\", pool = RENDERER", function, "@");
+}
+
+#[test]
+fn process_with_sync() {
+    let function = "fn render(document: Document) -> Result<Pdf, Error> { document.render() }";
+    check("process_with_sync", "process, sync = render_sync", function, "@");
+}
+
+#[test]
+fn main_of_a_worker() {
+    let function = "/// Runs.
+        async fn main() -> Result<(), Error> { serve().await }";
+    let options = quote::quote!(flavor = "current_thread");
+    let output = crate::entry::expand(&options, function.parse().unwrap());
+    let output = syn::parse2(output).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/main.rs");
+    let snapshot = prettyplease::unparse(&output);
+    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+        fs::write(path, snapshot).unwrap();
+    } else {
+        assert_eq!(fs::read_to_string(path).unwrap(), snapshot);
+    }
+}
+
+#[test]
 fn to_owned() {
     let function = "fn count(#[to_owned] text: &str, #[to_owned] [first, ..]: &[u8; 2]) -> usize {
             text.len() + usize::from(*first)

@@ -11,3 +11,21 @@ pub use crate::bounds::{Answer, Argument, Fallible, Lent, Returned};
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;
 pub use crate::pools::{CPU, THREAD};
+
+#[cfg(feature = "process")]
+pub use self::process::*;
+
+/// What the kind `process` needs besides.
+#[cfg(feature = "process")]
+mod process {
+    pub use core::result::Result::Ok;
+    pub use core::{column, file, line};
+    pub use inventory;
+
+    pub use crate::process::pool::PROCESS;
+    pub use crate::process::serve::in_worker;
+    pub use crate::process::start::{TestWorker, be_test_worker};
+    pub use crate::process::transfer::{
+        Arguments, Encoded, Listed, Malformed, Outbound, Place, Remote, Transfer, TransferLent,
+    };
+}

@@ -278,7 +278,7 @@ impl<T> Sent<T> {
         let meta = self.handle.metadata();
         let waited = now.saturating_duration_since(meta.since);
         let answer_by = meta.answer_by;
-        if meta.start_by.is_some_and(|start_by| start_by <= now) && self.withdraw() {
+        if meta.start_by.is_some_and(|start_by| start_by <= now) && self.is_unstarted() {
             return Some(Error::expired_in_queue(function.name(), waited, Ran::No));
         }
         if answer_by? > now {
@@ -291,6 +291,14 @@ impl<T> Sent<T> {
         } else {
             Error::expired_running(function.name(), waited)
         })
+    }
+
+    /// Whether its body has not started, and will not.
+    fn is_unstarted(&mut self) -> bool {
+        let withdrawn = self.withdraw();
+        #[cfg(feature = "process")]
+        let withdrawn = withdrawn || self.handle.metadata().forbid_remote();
+        withdrawn
     }
 
     /// Drops the job, if it waits somewhere.

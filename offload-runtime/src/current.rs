@@ -10,7 +10,13 @@ use crate::function::Function;
 use crate::limiter::Limiter;
 use crate::pool::Pool;
 use crate::pool::seat::Seat;
+#[cfg(feature = "process")]
+pub(crate) use crate::process::exchange::Hired;
 use crate::sync;
+
+/// No body runs in another process.
+#[cfg(not(feature = "process"))]
+pub(crate) type Hired = std::convert::Infallible;
 
 thread_local! {
     /// Where this thread sits, if it belongs to a pool.
@@ -36,6 +42,9 @@ pub(crate) struct Frame {
     pub(crate) callers: Option<Arc<Caller>>,
     /// The call ends without its body, for this reason.
     pub(crate) refusal: Option<Error>,
+    /// The worker that is to run the body.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "nobody is hired"))]
+    pub(crate) hired: Option<Box<Hired>>,
 }
 
 /// A body that waits for the call it made, and the bodies that wait for it.
@@ -74,6 +83,22 @@ impl Caller {
 }
 
 impl Frame {
+    /// That of a body in a worker, where nothing is known of its caller.
+    #[cfg(feature = "process")]
+    pub(crate) fn of_worker(function: &'static Function) -> Frame {
+        Frame {
+            pool: function.pool(),
+            function,
+            clock: Instant::now(),
+            waited: Duration::ZERO,
+            permit: None,
+            answer_by: None,
+            callers: None,
+            refusal: None,
+            hired: None,
+        }
+    }
+
     /// Makes this the frame of the thread while `run` runs.
     pub(crate) fn enter<R>(self, run: impl FnOnce() -> R) -> (R, Frame) {
         let deadline = self.answer_by;

@@ -1,7 +1,12 @@
 //! What can go wrong with the offload itself, as opposed to the body.
 
 use std::fmt;
+#[cfg(feature = "process")]
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
+
+#[cfg(feature = "process")]
+use crate::process::Dead;
 
 /// A call that got no result from its body, and why.
 ///
@@ -32,6 +37,21 @@ struct Inner {
     function: String,
     /// The rest of the sentence that the function's name begins.
     what: String,
+    /// What is left of the process that ran the body.
+    #[cfg(feature = "process")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remains: Option<Remains>,
+}
+
+/// What is known of a body's end in another process.
+#[cfg(feature = "process")]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Remains {
+    pid: Option<u32>,
+    signal: Option<i32>,
+    code: Option<i32>,
+    stderr: Option<String>,
+    backtrace: Option<String>,
 }
 
 /// The kinds of [`Error`].
@@ -79,7 +99,15 @@ pub enum Ran {
 impl Error {
     pub(crate) fn new(kind: ErrorKind, ran: Ran, function: &str, what: impl Into<String>) -> Error {
         let function = function.to_owned();
-        Error { inner: Box::new(Inner { kind, ran, function, what: what.into() }) }
+        let inner = Inner {
+            kind,
+            ran,
+            function,
+            what: what.into(),
+            #[cfg(feature = "process")]
+            remains: None,
+        };
+        Error { inner: Box::new(inner) }
     }
 
     pub(crate) fn overloaded(function: &str, waiting: usize) -> Error {
@@ -142,6 +170,110 @@ impl Error {
     /// Whether the body was started.
     pub fn ran(&self) -> Ran {
         self.inner.ran
+    }
+}
+
+/// What goes wrong with other processes.
+#[cfg(feature = "process")]
+impl Error {
+    pub(crate) fn not_initialized() -> Error {
+        let what = "cannot be started in another process: write `#[offload_runtime::main]` in \
+                    place of `#[tokio::main]`, or `offload_runtime::init();` as the first line of \
+                    `main`; in a test crate, write `offload_runtime::test_worker!();` once";
+        Error::new(ErrorKind::NotInitialized, Ran::No, "", what)
+    }
+
+    pub(crate) fn no_worker(function: &str, reason: &str) -> Error {
+        let what = format!("was not started, as no worker process could be: {reason}");
+        Error::new(ErrorKind::Unavailable, Ran::No, function, what)
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn ended_before_start(function: &str) -> Error {
+        Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn killed(function: &str) -> Error {
+        Error::new(
+            ErrorKind::Cancelled,
+            Ran::Yes,
+            function,
+            "was cancelled, and its process killed",
+        )
+    }
+
+    pub(crate) fn killed_by_shutdown(function: &str) -> Error {
+        let what = "had not ended when the process shut down, and its worker was killed";
+        Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
+    }
+
+    pub(crate) fn worker_died(function: &str, dead: Dead) -> Error {
+        let how = dead.status.map_or_else(String::new, |status| format!(" of {status}"));
+        let said = last_words(&dead.stderr).map(|line| format!("; it said last: {line}"));
+        let said = said.unwrap_or_default();
+        let what = format!("lost its worker, process {}, which died{how}{said}", dead.pid);
+        let mut error = Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what);
+        error.inner.remains = Some(Remains::of(dead));
+        error
+    }
+
+    pub(crate) fn panicked(
+        function: &str,
+        what: String,
+        backtrace: Option<String>,
+        dead: Option<Dead>,
+    ) -> Error {
+        let mut error = Error::new(ErrorKind::Panicked, Ran::Yes, function, what);
+        let remains = dead.map(Remains::of).unwrap_or_default();
+        error.inner.remains = Some(Remains { backtrace, ..remains });
+        error
+    }
+
+    /// The number of the worker process that died.
+    pub fn pid(&self) -> Option<u32> {
+        self.inner.remains.as_ref()?.pid
+    }
+
+    /// The signal by which the worker died, such as 11 for a segmentation
+    /// fault or 9 for a kill; `None` if it exited.
+    pub fn signal(&self) -> Option<i32> {
+        self.inner.remains.as_ref()?.signal
+    }
+
+    /// The code with which the worker exited; `None` if it died by a signal.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.inner.remains.as_ref()?.code
+    }
+
+    /// The last that the worker printed during the call, at most 16 KiB.
+    pub fn stderr(&self) -> Option<&str> {
+        self.inner.remains.as_ref()?.stderr.as_deref()
+    }
+
+    /// Where a body panicked in its worker.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.inner.remains.as_ref()?.backtrace.as_deref()
+    }
+}
+
+/// The last line that a process printed; not that of a backtrace, if it ends with one.
+#[cfg(feature = "process")]
+fn last_words(stderr: &str) -> Option<&str> {
+    let (words, _) = stderr.rsplit_once("stack backtrace:\n").unwrap_or((stderr, ""));
+    words.trim_end().lines().last()
+}
+
+#[cfg(feature = "process")]
+impl Remains {
+    fn of(dead: Dead) -> Remains {
+        Remains {
+            pid: Some(dead.pid),
+            signal: dead.status.and_then(|status| status.signal()),
+            code: dead.status.and_then(|status| status.code()),
+            stderr: Some(dead.stderr),
+            backtrace: None,
+        }
     }
 }
 

@@ -10,6 +10,11 @@ use crate::histogram::Histogram;
 use crate::limiter::Limiter;
 use crate::pool::Pool;
 use crate::pools::{CpuPool, ThreadPool};
+#[cfg(feature = "process")]
+use crate::process::{
+    pool::ProcessPool,
+    transfer::{Entry, Place},
+};
 
 /// One offloaded function.
 pub struct Function {
@@ -23,6 +28,9 @@ pub struct Function {
     detach: bool,
     /// Calls that wait, if there is a bound on them.
     waiting: AtomicUsize,
+    /// Where it stands, and how a worker runs it.
+    #[cfg(feature = "process")]
+    remote: Option<(Place, Entry)>,
     pub(crate) counts: Counts,
     known: AtomicBool,
 }
@@ -32,6 +40,12 @@ pub(crate) struct Counts {
     pub(crate) started: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) panicked: AtomicU64,
+    #[cfg(feature = "process")]
+    pub(crate) died: AtomicU64,
+    #[cfg(feature = "process")]
+    pub(crate) killed: AtomicU64,
+    #[cfg(feature = "process")]
+    pub(crate) failed: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     pub(crate) abandoned: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -62,6 +76,19 @@ impl Function {
         Function::new(name, pool.pool())
     }
 
+    /// A function of the kind `process`.
+    #[cfg(feature = "process")]
+    pub const fn process(
+        name: &'static str,
+        pool: &'static ProcessPool,
+        place: Place,
+        entry: Entry,
+    ) -> Function {
+        let mut function = Function::new(name, pool.pool());
+        function.remote = Some((place, entry));
+        function
+    }
+
     const fn new(name: &'static str, pool: &'static Pool) -> Function {
         Function {
             name,
@@ -72,10 +99,18 @@ impl Function {
             queue_timeout: None,
             detach: false,
             waiting: AtomicUsize::new(0),
+            #[cfg(feature = "process")]
+            remote: None,
             counts: Counts {
                 started: AtomicU64::new(0),
                 finished: AtomicU64::new(0),
                 panicked: AtomicU64::new(0),
+                #[cfg(feature = "process")]
+                died: AtomicU64::new(0),
+                #[cfg(feature = "process")]
+                killed: AtomicU64::new(0),
+                #[cfg(feature = "process")]
+                failed: AtomicU64::new(0),
                 cancelled: AtomicU64::new(0),
                 abandoned: AtomicU64::new(0),
                 refused: AtomicU64::new(0),
@@ -143,6 +178,18 @@ impl Function {
 
     pub(crate) fn is_detached(&self) -> bool {
         self.detach
+    }
+
+    /// Where it stands in the source.
+    #[cfg(feature = "process")]
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.remote.map(|(place, _)| place)
+    }
+
+    /// How a worker runs it.
+    #[cfg(feature = "process")]
+    pub(crate) fn entry(&self) -> Option<Entry> {
+        self.remote.map(|(_, entry)| entry)
     }
 
     /// Counts one more call that waits, unless as many do as may.

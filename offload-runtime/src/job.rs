@@ -7,13 +7,16 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+#[cfg(feature = "process")]
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use async_task::{Runnable, Task};
 
 use crate::context::Captured;
-use crate::current::Frame;
+use crate::current::{Frame, Hired};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::{Function, count};
 use crate::limiter::Limiter;
@@ -22,6 +25,12 @@ use crate::outcome::{Failure, Outcome, drop_quietly};
 use crate::pool::Pool;
 use crate::pool::seat::Seat;
 use crate::pools::THREAD;
+#[cfg(feature = "process")]
+use crate::process::exchange::Ending;
+#[cfg(feature = "process")]
+use crate::process::leash::End;
+#[cfg(feature = "process")]
+use crate::process::workers::NoWorker;
 use crate::sync;
 
 /// A call that has not run yet.
@@ -73,7 +82,44 @@ pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
     if meta.start_by.is_some_and(|start_by| start_by <= now) {
         return refuse(job, Error::expired_in_queue(function.name(), waited, Ran::No), now);
     }
+    #[cfg(feature = "process")]
+    if pool.plan().is_some() {
+        return run_remote(pool, job);
+    }
     perform(pool, job, None, now)
+}
+
+/// Hires a worker for a job, and runs it, or ends or drops it if it is too late
+/// for that by then.
+#[cfg(feature = "process")]
+fn run_remote(pool: &'static Pool, job: Job) -> Instant {
+    let meta = job.metadata();
+    let function = meta.function;
+    let leash = Arc::clone(meta.leash.as_ref().expect("a call to a process has a leash"));
+    let hired = pool.processes().workers.hire(pool, &leash, meta.start_by);
+    let now = Instant::now();
+    let worker = match hired {
+        Ok(worker) => worker,
+        Err(NoWorker::Late) if meta.is_gone() => {
+            discard(job);
+            return now;
+        }
+        Err(NoWorker::Late) => {
+            let error = match leash.why_ended() {
+                Some(End::Shutdown) => Error::shutting_down(function.name()),
+                _ => {
+                    let waited = now.saturating_duration_since(meta.since);
+                    Error::expired_in_queue(function.name(), waited, Ran::No)
+                }
+            };
+            return refuse(job, error, now);
+        }
+        Err(NoWorker::Unavailable(reason)) => {
+            return refuse(job, Error::no_worker(function.name(), &reason), now);
+        }
+    };
+    let hired = Box::new(Hired { worker: Some(worker), leash, ending: None });
+    perform_with(pool, job, None, Some(hired), now)
 }
 
 /// Runs a job that blocks a body. It has its permit, if it needs one. `seat` is
@@ -123,6 +169,16 @@ fn give_up_reservation(job: &Job) {
 }
 
 fn perform(pool: &'static Pool, job: Job, refusal: Option<Error>, now: Instant) -> Instant {
+    perform_with(pool, job, refusal, None, now)
+}
+
+fn perform_with(
+    pool: &'static Pool,
+    job: Job,
+    refusal: Option<Error>,
+    hired: Option<Box<Hired>>,
+    now: Instant,
+) -> Instant {
     let meta = job.metadata();
     meta.leave_queue();
     let function = meta.function;
@@ -135,11 +191,32 @@ fn perform(pool: &'static Pool, job: Job, refusal: Option<Error>, now: Instant) 
         answer_by: meta.answer_by.filter(|_| !function.is_detached()),
         callers: meta.callers.clone(),
         refusal,
+        hired,
     };
     let (_, frame) = frame.enter(|| job.run());
     // Left over where the body was not to run, since its caller has gone.
+    #[cfg(feature = "process")]
+    if let Some(Hired { worker: Some(worker), leash, .. }) = frame.hired.map(|hired| *hired) {
+        pool.processes().workers.give_back(pool, &leash, worker);
+    }
     release(frame.permit);
     frame.clock
+}
+
+/// What counts a body that returned here: in another process it may have come
+/// to another end.
+fn returned(function: &'static Function) -> &'static AtomicU64 {
+    let counts = &function.counts;
+    #[cfg(feature = "process")]
+    if let Some(ending) = Frame::with(|frame| frame.hired.as_ref().and_then(|hired| hired.ending)) {
+        return match ending {
+            Ending::Panicked => &counts.panicked,
+            Ending::Died => &counts.died,
+            Ending::Killed => &counts.killed,
+            Ending::Failed => &counts.failed,
+        };
+    }
+    &counts.finished
 }
 
 /// A body in the context of its caller.
@@ -185,7 +262,7 @@ where
         let runtime = self.captured.take_runtime();
         function.counts.run.record(ended.saturating_duration_since(started));
         count(match result {
-            Ok(_) => &function.counts.finished,
+            Ok(_) => returned(function),
             Err(_) => &function.counts.panicked,
         });
         // Before the caller is woken: who awaits this call and makes the next

@@ -53,6 +53,9 @@ mod metrics;
 mod outcome;
 mod pool;
 mod pools;
+#[cfg(feature = "process")]
+mod process;
+mod schedule;
 mod settings;
 mod shutdown;
 #[cfg(feature = "tracing")]
@@ -60,6 +63,12 @@ mod spans;
 mod stats;
 mod sync;
 mod timer;
+
+#[cfg(all(feature = "process", not(unix)))]
+compile_error!(
+    "the feature `process` of offload-runtime needs Unix: leave it out of the features on this \
+     system, and use `#[offload(cpu)]` or `#[offload(thread)]`"
+);
 
 #[doc(hidden)]
 pub mod __private;
@@ -71,8 +80,17 @@ pub use error::{Error, ErrorKind, Ran};
 pub use limiter::Limiter;
 #[cfg(feature = "metrics")]
 pub use metrics::publish_metrics;
+#[cfg(feature = "process")]
+pub use offload_macros::main;
 pub use offload_macros::offload;
 pub use pools::{CpuPool, ThreadPool};
+#[cfg(feature = "process")]
+pub use process::pool::ProcessPool;
+#[cfg(feature = "process")]
+pub use process::start::init;
+#[cfg(feature = "process")]
+pub use process::workers::WorkerStats;
+pub use schedule::Priority;
 pub use settings::Builder;
 pub use shutdown::{Report, shutdown};
 pub use stats::{FunctionStats, Percentiles, PoolStats, Stats, stats};

@@ -13,6 +13,8 @@ use crate::pool::Pool;
 use crate::pool::calls::Ticket;
 use crate::pool::core::Queued;
 use crate::pool::seat::Seat;
+#[cfg(feature = "process")]
+use crate::process::leash::{End, Leash};
 use crate::sync;
 
 /// See the [module](self).
@@ -42,6 +44,9 @@ pub(crate) struct Meta {
     pool_ticket: AtomicU64,
     /// The [`Ticket`] it had last in the line of its limiter, or 0.
     limit_ticket: AtomicU64,
+    /// How it is ended where it runs, if that is another process.
+    #[cfg(feature = "process")]
+    pub(crate) leash: Option<Arc<Leash>>,
 }
 
 impl Meta {
@@ -73,6 +78,8 @@ impl Meta {
             overloaded: AtomicBool::new(false),
             pool_ticket: AtomicU64::new(0),
             limit_ticket: AtomicU64::new(0),
+            #[cfg(feature = "process")]
+            leash: function.pool().plan().map(|plan| Arc::new(Leash::new(plan.grace))),
         }
     }
 
@@ -158,7 +165,31 @@ impl Meta {
         if let Some(seat) = self.aside.get() {
             seat.set_cancelled(true);
         }
-        self.withdraw_from(Pool::cancel)
+        let job = self.withdraw_from(Pool::cancel);
+        #[cfg(feature = "process")]
+        if job.is_none() {
+            self.end_remote();
+        }
+        job
+    }
+
+    /// Ends the call where it runs, or waits for a worker to run it.
+    #[cfg(feature = "process")]
+    fn end_remote(&self) {
+        if let Some(leash) = &self.leash {
+            leash.end(End::Cancelled);
+            self.function.pool().processes().workers.wake();
+        }
+    }
+
+    /// Sees to it that no worker gets the call. False: one has it, or had it.
+    #[cfg(feature = "process")]
+    pub(crate) fn forbid_remote(&self) -> bool {
+        let forbidden = self.leash.as_ref().is_some_and(|leash| leash.forbid());
+        if forbidden {
+            self.function.pool().processes().workers.wake();
+        }
+        forbidden
     }
 
     fn withdraw_from(&self, queue: fn(&'static Pool, Ticket) -> Option<Job>) -> Option<Job> {

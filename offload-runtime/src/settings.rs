@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::pools::{CPU, THREAD};
+use crate::schedule::Priority;
 
 /// Settings of the default pools, for before their first use.
 ///
@@ -21,6 +22,9 @@ use crate::pools::{CPU, THREAD};
 /// | [`keep_alive`](Self::keep_alive) | `OFFLOAD_KEEP_ALIVE_MS` | 10 000 |
 /// | [`cpu_threads`](Self::cpu_threads) | `OFFLOAD_CPU_THREADS` | the cores this process may use |
 /// | [`cpu_queue`](Self::cpu_queue) | `OFFLOAD_CPU_QUEUE` | no bound |
+/// | [`cpu_priority`](Self::cpu_priority) | `OFFLOAD_CPU_PRIORITY`: `low`, `normal` or `idle` | `low` |
+/// | `workers` | `OFFLOAD_WORKERS` | the cores this process may use |
+/// | `process_queue` | `OFFLOAD_PROCESS_QUEUE` | no bound |
 ///
 /// A variable that makes no sense is an error of the kind
 /// [`Config`](crate::ErrorKind::Config) at the first call of a function whose
@@ -36,6 +40,9 @@ use crate::pools::{CPU, THREAD};
 pub struct Builder {
     thread: Settings,
     cpu: Settings,
+    cpu_priority: Option<Priority>,
+    #[cfg(feature = "process")]
+    process: Settings,
 }
 
 /// What can be set of a pool; `None`: its default.
@@ -92,6 +99,32 @@ impl Builder {
         self
     }
 
+    /// How much the bodies of the CPU pool, and of each [`CpuPool`](crate::CpuPool),
+    /// count beside the rest of the program; [`Low`](Priority::Low) unless set.
+    ///
+    /// Threads and processes that are started in such a body have this priority
+    /// too, also after the body has ended: a pool of another library that a body
+    /// is the first to use, say.
+    pub fn cpu_priority(mut self, priority: Priority) -> Builder {
+        self.cpu_priority = Some(priority);
+        self
+    }
+
+    /// The most worker processes of the process pool.
+    #[cfg(feature = "process")]
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.process.threads = Some(workers);
+        self
+    }
+
+    /// How many calls may wait for a worker of the process pool. One more is
+    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    #[cfg(feature = "process")]
+    pub fn process_queue(mut self, calls: usize) -> Builder {
+        self.process.queue = Some(calls);
+        self
+    }
+
     /// Makes these the settings of the default pools.
     ///
     /// # Errors
@@ -104,11 +137,20 @@ impl Builder {
         self.cpu.validate("cpu_threads")?;
         from_environment("THREAD")?;
         from_environment("CPU")?;
+        priority_from_environment()?;
+        #[cfg(feature = "process")]
+        {
+            self.process.validate("workers")?;
+            from_environment("PROCESS")?;
+        }
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if installed.is_some() {
             return Err(Error::config("settings were installed before; `install` them once"));
         }
-        if THREAD.pool().is_started() || CPU.pool().is_started() {
+        let started = THREAD.pool().is_started() || CPU.pool().is_started();
+        #[cfg(feature = "process")]
+        let started = started || crate::process::pool::PROCESS.pool().is_started();
+        if started {
             return Err(Error::config(
                 "a default pool has had its first call; `install` settings first in `main`",
             ));
@@ -136,18 +178,49 @@ impl Settings {
     }
 }
 
-/// The settings of a default pool: `THREAD` or `CPU`.
+/// The priority of all CPU pools.
+pub(crate) fn cpu_priority() -> Result<Priority, Error> {
+    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    match installed.and_then(|settings| settings.cpu_priority) {
+        Some(priority) => Ok(priority),
+        None => Ok(priority_from_environment()?.unwrap_or_default()),
+    }
+}
+
+fn priority_from_environment() -> Result<Option<Priority>, Error> {
+    let name = "OFFLOAD_CPU_PRIORITY";
+    let Some(value) = env::var_os(name) else { return Ok(None) };
+    match value.to_str().map(str::trim) {
+        Some("low") => Ok(Some(Priority::Low)),
+        Some("normal") => Ok(Some(Priority::Normal)),
+        Some("idle") => Ok(Some(Priority::Idle)),
+        _ => Err(Error::config(format!(
+            "the environment variable {name} is {value:?}, not `low`, `normal` or `idle`"
+        ))),
+    }
+}
+
+/// The settings of a default pool: `THREAD`, `CPU` or `PROCESS`.
 pub(crate) fn of_default(pool: &str) -> Result<Settings, Error> {
     let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let installed = installed.unwrap_or_default();
-    let installed = if pool == "CPU" { installed.cpu } else { installed.thread };
+    let installed = match pool {
+        "CPU" => installed.cpu,
+        #[cfg(feature = "process")]
+        "PROCESS" => installed.process,
+        _ => installed.thread,
+    };
     Ok(installed.or(from_environment(pool)?))
 }
 
 fn from_environment(pool: &str) -> Result<Settings, Error> {
-    let threads = if pool == "CPU" { "OFFLOAD_CPU_THREADS" } else { "OFFLOAD_THREADS" };
+    let threads = match pool {
+        "CPU" => "OFFLOAD_CPU_THREADS",
+        "PROCESS" => "OFFLOAD_WORKERS",
+        _ => "OFFLOAD_THREADS",
+    };
     let keep_alive = match pool {
-        "CPU" => None,
+        "CPU" | "PROCESS" => None,
         _ => variable::<u64>("OFFLOAD_KEEP_ALIVE_MS")?.map(Duration::from_millis),
     };
     Ok(Settings {

@@ -50,9 +50,9 @@ pub struct Stats {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// `thread` and `cpu` are the default pools.
+    /// `thread`, `cpu` and `process` are the default pools.
     pub name: &'static str,
-    /// `thread` or `cpu`.
+    /// `thread`, `cpu` or `process`.
     pub kind: &'static str,
     /// Threads that there are.
     pub threads: usize,
@@ -66,6 +66,10 @@ pub struct PoolStats {
     pub limit: usize,
     /// The most calls that may wait for a thread.
     pub queue_limit: Option<usize>,
+    /// Its processes, if it is of the kind `process`. Each call that has one
+    /// has a thread too, which waits for it.
+    #[cfg(feature = "process")]
+    pub workers: Option<crate::WorkerStats>,
 }
 
 /// One function, since its first call.
@@ -75,16 +79,26 @@ pub struct PoolStats {
 pub struct FunctionStats {
     /// Its option `name`, or its path.
     pub name: &'static str,
-    /// `thread` or `cpu`.
+    /// `thread`, `cpu` or `process`.
     pub kind: &'static str,
     /// The name of its pool.
     pub pool: &'static str,
-    /// Bodies that started. Each ends as `finished` or `panicked`.
+    /// Bodies that started. Each ends as `finished` or `panicked`, or, in a
+    /// process, as `died`, `killed` or `failed`.
     pub started: u64,
     /// Bodies that returned.
     pub finished: u64,
     /// Bodies that panicked.
     pub panicked: u64,
+    /// Bodies whose process died.
+    #[cfg(feature = "process")]
+    pub died: u64,
+    /// Bodies whose process was killed, since nobody waited for them any more.
+    #[cfg(feature = "process")]
+    pub killed: u64,
+    /// Calls whose arguments or result could not be sent.
+    #[cfg(feature = "process")]
+    pub failed: u64,
     /// Calls that never started, since their caller went away or their
     /// deadline passed.
     pub cancelled: u64,
@@ -131,6 +145,8 @@ impl PoolStats {
             queued: now.queued,
             limit: pool.limit(),
             queue_limit: pool.queue_bound(),
+            #[cfg(feature = "process")]
+            workers: pool.processes.as_ref().map(|processes| processes.workers.stats()),
         }
     }
 }
@@ -146,6 +162,12 @@ impl FunctionStats {
             started: read(&counts.started),
             finished: read(&counts.finished),
             panicked: read(&counts.panicked),
+            #[cfg(feature = "process")]
+            died: read(&counts.died),
+            #[cfg(feature = "process")]
+            killed: read(&counts.killed),
+            #[cfg(feature = "process")]
+            failed: read(&counts.failed),
             cancelled: read(&counts.cancelled),
             abandoned: read(&counts.abandoned),
             refused: read(&counts.refused),

@@ -19,6 +19,9 @@ use self::seat::Seat;
 use crate::current;
 use crate::error::Error;
 use crate::job::{self, Job};
+#[cfg(feature = "process")]
+use crate::process::{Processes, plan::Plan};
+use crate::schedule::Priority;
 use crate::settings::{self, Settings};
 use crate::sync::Arc;
 use crate::timer;
@@ -29,6 +32,10 @@ const THREADS: usize = 512;
 /// How long a thread of a thread pool stays idle before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// How long a worker stays idle before it ends: it costs more to start.
+#[cfg(feature = "process")]
+const KEEP_WORKERS: Duration = Duration::from_secs(60);
+
 /// After the system refused a thread, the pool asks again this much later.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -36,6 +43,8 @@ const RETRY: Duration = Duration::from_millis(20);
 pub(crate) enum Kind {
     Thread,
     Cpu,
+    #[cfg(feature = "process")]
+    Process,
 }
 
 /// A pool of either kind. It costs nothing until its first call.
@@ -43,6 +52,9 @@ pub(crate) struct Pool {
     name: &'static str,
     kind: Kind,
     pub(crate) settings: Settings,
+    /// Its workers, if its bodies run in processes.
+    #[cfg(feature = "process")]
+    pub(crate) processes: Option<Processes>,
     /// Settings come from [`settings`] too.
     is_default: bool,
     core: OnceLock<Result<Started, Error>>,
@@ -57,6 +69,8 @@ pub(crate) struct Pool {
 struct Started {
     core: Core<Job>,
     queue: Option<usize>,
+    /// That of its threads.
+    priority: Priority,
 }
 
 /// Every pool that was started.
@@ -71,6 +85,11 @@ impl Pool {
             name,
             kind,
             settings: Settings::NONE,
+            #[cfg(feature = "process")]
+            processes: match kind {
+                Kind::Process => Some(Processes::new()),
+                Kind::Thread | Kind::Cpu => None,
+            },
             is_default: false,
             core: OnceLock::new(),
             started: AtomicUsize::new(0),
@@ -93,6 +112,8 @@ impl Pool {
         match self.kind {
             Kind::Thread => "thread",
             Kind::Cpu => "cpu",
+            #[cfg(feature = "process")]
+            Kind::Process => "process",
         }
     }
 
@@ -106,8 +127,30 @@ impl Pool {
         self.core.get().is_some()
     }
 
+    /// What its workers are like, if its bodies run in processes.
+    #[cfg(feature = "process")]
+    pub(crate) fn plan(&'static self) -> Option<&'static Plan> {
+        self.processes.as_ref().map(|processes| &processes.plan)
+    }
+
+    /// The same, and the workers, of a pool whose bodies run in processes.
+    #[cfg(feature = "process")]
+    pub(crate) fn processes(&'static self) -> &'static Processes {
+        self.processes.as_ref().expect("a process function has a process pool")
+    }
+
+    /// The threads that there are.
+    #[cfg(feature = "process")]
+    pub(crate) fn threads(&'static self) -> usize {
+        self.core().snapshot().threads
+    }
+
     /// Starts the pool, unless its settings make no sense.
     pub(crate) fn check(&'static self) -> Result<(), Error> {
+        #[cfg(feature = "process")]
+        if self.kind == Kind::Process {
+            crate::process::start::check()?;
+        }
         self.start().as_ref().map(drop).map_err(Clone::clone)
     }
 
@@ -131,6 +174,8 @@ impl Pool {
             (false, _) => self.settings,
             (true, Kind::Thread) => settings::of_default("THREAD")?,
             (true, Kind::Cpu) => settings::of_default("CPU")?,
+            #[cfg(feature = "process")]
+            (true, Kind::Process) => settings::of_default("PROCESS")?,
         };
         // What affinity and the cgroup's quota leave to this process.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -144,8 +189,18 @@ impl Pool {
                 let max = settings.threads.unwrap_or(cores);
                 Rules { max, base: max, keep_alive: None }
             }
+            #[cfg(feature = "process")]
+            Kind::Process => {
+                let max = settings.threads.unwrap_or(cores);
+                let keep_alive = settings.keep_alive.unwrap_or(KEEP_WORKERS);
+                Rules { max, base: max, keep_alive: Some(keep_alive) }
+            }
         };
-        Ok(Started { core: Core::new(rules), queue: settings.queue })
+        let priority = match self.kind {
+            Kind::Cpu => settings::cpu_priority()?,
+            _ => Priority::Normal,
+        };
+        Ok(Started { core: Core::new(rules), queue: settings.queue, priority })
     }
 
     fn started(&'static self) -> &'static Started {
@@ -256,7 +311,12 @@ impl Pool {
 
     /// Takes out the calls that wait, and tells the bodies to stop.
     pub(crate) fn abandon(&'static self) -> Vec<Job> {
-        self.core().abandon()
+        let jobs = self.core().abandon();
+        #[cfg(feature = "process")]
+        if let Some(processes) = &self.processes {
+            processes.workers.end_all();
+        }
+        jobs
     }
 
     fn perform(&'static self, next: Next) {
@@ -323,6 +383,15 @@ impl Pool {
 
     /// What a thread of the pool does.
     fn work(&'static self) {
+        self.run_jobs();
+        #[cfg(feature = "process")]
+        if let Some(processes) = &self.processes {
+            processes.workers.shrink(self.threads());
+        }
+    }
+
+    fn run_jobs(&'static self) {
+        self.started().priority.apply();
         let core = self.core();
         let seat = Arc::new(Seat::new());
         current::sit(Arc::clone(&seat));

@@ -27,11 +27,6 @@ fn twice(n: u32) -> u32 {
     n
 }
 
-#[offload(process)] //~
-fn process(n: u32) -> u32 {
-    n
-}
-
 #[offload(cup)] //~
 fn misspelt(n: u32) -> u32 {
     n
@@ -53,7 +48,6 @@ async fn caller() -> u32 {
         + only_options(3).await
         + two(4).await
         + twice(5).await
-        + process(6).await
         + misspelt(7).await
         + string(8).await
         + value(9).await

@@ -1,0 +1,73 @@
+// #[offload(process, timeout = "2s", pool = RENDERER)]
+// /// Renders.
+// pub fn render(mut document: Document, #[to_owned] title: &str, _: u8) -> Result<Pdf, Error> {
+// document.render(title)
+// }
+
+/// Renders.
+pub async fn render(document: Document, title: &str, _arg2: u8) -> Result<Pdf, Error> {
+    use ::offload_runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(mut document: Document, title: &str, _: u8) -> Result<Pdf, Error> {
+        document.render(title)
+    }
+    if __offload::in_worker() {
+        return __body(document, title, _arg2);
+    }
+    let document: <Document as __offload::Argument>::Held = document;
+    let title: __offload::Encoded = <str as __offload::TransferLent>::encode(title);
+    let _arg2: <u8 as __offload::Argument>::Held = _arg2;
+    <Result<
+        Pdf,
+        Error,
+    > as __offload::Remote>::call(
+            {
+                static __FUNCTION: __offload::Function = __offload::Function::process(
+                        __offload::concat!(__offload::module_path!(), "::render"),
+                        &RENDERER,
+                        __offload::Place {
+                            file: __offload::file!(),
+                            line: __offload::line!(),
+                            column: __offload::column!(),
+                        },
+                        |__arguments| {
+                            let document = <Document as __offload::Transfer>::take(
+                                __arguments,
+                            )?;
+                            <str as __offload::TransferLent>::lend(
+                                __arguments,
+                                |title, __arguments| {
+                                    let _arg2 = <u8 as __offload::Transfer>::take(__arguments)?;
+                                    __offload::Arguments::end(__arguments)?;
+                                    let __result = __body(document, title, _arg2);
+                                    <Result<
+                                        Pdf,
+                                        Error,
+                                    > as __offload::Remote>::answer(__result, __arguments);
+                                    __offload::Ok(())
+                                },
+                            )
+                        },
+                    )
+                    .timeout(|| -> __offload::Duration {
+                        __offload::Duration::new(2u64, 0u32)
+                    });
+                __offload::inventory::submit! {
+                    __offload::Listed(& __FUNCTION)
+                }
+                &__FUNCTION
+            },
+            move |__outbound: &mut __offload::Outbound| {
+                let _ = &__outbound;
+                <Document as __offload::Transfer>::send(&document, __outbound);
+                __offload::Outbound::encoded(__outbound, title);
+                <u8 as __offload::Transfer>::send(&_arg2, __outbound);
+            },
+        )
+        .await
+}

@@ -1,0 +1,185 @@
+//! The rules that hold for the kind `process` only: what has no meaning in
+//! another process, or could not be sent there and back.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{FnArg, GenericArgument, GenericParam, PathArguments, ReturnType, Type};
+
+use crate::borrows;
+use crate::check::text;
+use crate::errors::Errors;
+use crate::function::{Argument, Body, Function};
+use crate::options::Options;
+
+/// Applies them.
+pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+    generics(function, errors);
+    own_type(options, function, errors);
+    for argument in &function.arguments {
+        cfg(argument, errors);
+        if borrows::infer_impl_trait(&argument.ty).1 {
+            errors.at(
+                &argument.ty,
+                format_args!(
+                    "a worker has to know the type of what it reads: take a concrete type in the place of `{}`",
+                    text(&argument.ty)
+                ),
+            );
+        } else {
+            lost(&argument.ty, errors);
+        }
+    }
+    result(function, errors);
+}
+
+fn generics(function: &Function, errors: &mut Errors) {
+    for parameter in &function.signature.generics.params {
+        let name = match parameter {
+            GenericParam::Type(parameter) => &parameter.ident,
+            GenericParam::Const(parameter) => &parameter.ident,
+            // That one is refused for every kind.
+            GenericParam::Lifetime(_) => continue,
+        };
+        errors.at(
+            parameter,
+            format_args!(
+                "a worker has each function once, not for every `{name}`: write a function for each type, or \
+                 take an enum"
+            ),
+        );
+        return;
+    }
+}
+
+/// `self` and `Self`: a worker calls the function out of a table, in which
+/// there is no type around it.
+fn own_type(options: &Options, function: &Function, errors: &mut Errors) {
+    if let Some(receiver) = &function.receiver {
+        errors.at(
+            &receiver.syntax,
+            "a worker has no `self`: make it a function that takes what it needs as arguments",
+        );
+        return;
+    }
+    if let Some(sync) = &options.sync
+        && let Some((word, _)) = &sync.value.qualifier
+    {
+        errors.at(
+            word,
+            "a worker cannot name `Self`: make both free functions, and write `sync = name`",
+        );
+        return;
+    }
+    let output = function.signature.output.to_token_stream();
+    let inputs = function.signature.inputs.iter().map(|input| match input {
+        FnArg::Typed(typed) => typed.to_token_stream(),
+        FnArg::Receiver(_) => TokenStream::new(),
+    });
+    let body = match &function.body {
+        Body::Block(block) => block.stream(),
+        Body::Missing(_) => TokenStream::new(),
+    };
+    let own = inputs.chain([output, body]).find_map(own_type_in);
+    if let Some(word) = own {
+        errors.at(word, "a worker cannot name `Self`: write the type's own name here");
+    }
+}
+
+/// The first `Self` in a body, outside of types that are defined there.
+fn own_type_in(tokens: TokenStream) -> Option<Ident> {
+    let mut is_inside = false;
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "Self" => Some(word),
+        TokenTree::Ident(word) if word == "impl" || word == "trait" => {
+            is_inside = true;
+            None
+        }
+        // The block of an `impl` has its own `Self`.
+        TokenTree::Group(group)
+            if is_inside && group.delimiter() == proc_macro2::Delimiter::Brace =>
+        {
+            is_inside = false;
+            None
+        }
+        TokenTree::Group(group) => own_type_in(group.stream()),
+        _ => None,
+    })
+}
+
+fn cfg(argument: &Argument, errors: &mut Errors) {
+    if let [cfg, ..] = &*argument.cfg {
+        errors.at(
+            cfg,
+            "with `process`, an argument is there or not for parent and worker: put `#[cfg]` on the whole function",
+        );
+    }
+}
+
+fn result(function: &Function, errors: &mut Errors) {
+    let ReturnType::Type(_, ty) = &function.signature.output else { return };
+    if borrows::infer_impl_trait(ty).1 {
+        errors.at(
+            ty,
+            format_args!(
+                "a result that comes back from another process has a type with a name: return \
+                 `Result<_, offload_runtime::Error>` in the place of `{}`",
+                text(ty)
+            ),
+        );
+        return;
+    }
+    lost(ty, errors);
+}
+
+/// `Option<Option<T>>` and `Option<()>`: what is inside is written as nothing,
+/// and so is `None`.
+fn lost(ty: &Type, errors: &mut Errors) {
+    if let Some(inner) = option(ty)
+        && (option(inner).is_some() || is_unit(inner))
+    {
+        errors.at(
+            ty,
+            format_args!(
+                "in `{}`, `Some({})` and `None` come out of another process as the same: take an enum of your own",
+                text(ty),
+                if is_unit(inner) { "()" } else { "None" },
+            ),
+        );
+        return;
+    }
+    match ty {
+        Type::Array(array) => lost(&array.elem, errors),
+        Type::Slice(slice) => lost(&slice.elem, errors),
+        Type::Reference(reference) => lost(&reference.elem, errors),
+        Type::Paren(paren) => lost(&paren.elem, errors),
+        Type::Group(group) => lost(&group.elem, errors),
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| lost(ty, errors)),
+        Type::Path(path) => {
+            for segment in &path.path.segments {
+                if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
+                    for argument in &arguments.args {
+                        if let GenericArgument::Type(ty) = argument {
+                            lost(ty, errors);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The `T` of an `Option<T>`.
+fn option(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
+}

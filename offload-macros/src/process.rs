@@ -1,0 +1,186 @@
+//! Checked `process` function → async wrapper. The body becomes a function of
+//! its own, which a worker finds in a table.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::{ReturnType, Signature};
+
+use crate::describe;
+use crate::expand::{
+    ends, projection, runtime, sync_function, wrapper_attributes, wrapper_signature,
+};
+use crate::function::{Argument, Body, Function};
+use crate::options::Options;
+
+/// Input:
+///
+/// ```text
+/// #[offload(process)]
+/// pub fn render(mut doc: Document, #[to_owned] title: &str) -> Result<Pdf, Error> { … }
+/// ```
+///
+/// Output:
+///
+/// ```text
+/// pub async fn render(doc: Document, title: &str) -> Result<Pdf, Error> {
+///     use ::offload_runtime::__private as __offload;
+///     fn __body(mut doc: Document, title: &str) -> Result<Pdf, Error> { … }
+///     // A body may call other functions of the kind, and is in a worker already.
+///     if __offload::in_worker() {
+///         return __body(doc, title);
+///     }
+///     // An argument that cannot be sent has no `Held`: that is the error, and
+///     // what follows from it is not reported.
+///     let doc: <Document as __offload::Argument>::Held = doc;
+///     // Written here, from the borrow: no copy.
+///     let title: __offload::Encoded = <str as __offload::TransferLent>::encode(title);
+///     <Result<Pdf, Error> as __offload::Remote>::call(
+///         {
+///             static __FUNCTION: __offload::Function = __offload::Function::process(
+///                 __offload::concat!(__offload::module_path!(), "::render"),
+///                 &__offload::PROCESS,
+///                 __offload::Place { … },
+///                 // What a worker does.
+///                 |arguments| {
+///                     let doc = <Document as __offload::Transfer>::take(arguments)?;
+///                     <str as __offload::TransferLent>::lend(arguments, |title, arguments| {
+///                         __offload::Arguments::end(arguments)?;
+///                         let result = __body(doc, title);
+///                         <Result<Pdf, Error> as __offload::Remote>::answer(result, arguments);
+///                         __offload::Ok(())
+///                     })
+///                 },
+///             );
+///             __offload::inventory::submit! { __offload::Listed(&__FUNCTION) }
+///             &__FUNCTION
+///         },
+///         // What the parent does.
+///         move |outbound: &mut __offload::Outbound| {
+///             <Document as __offload::Transfer>::send(&doc, outbound);
+///             __offload::Outbound::encoded(outbound, title);
+///         },
+///     )
+///     .await
+/// }
+/// ```
+///
+/// With `sync = render_sync` that function is the body.
+pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+    let sync = options.sync.as_ref().map(|sync| &sync.value);
+    let sync_function = sync.map(|sync| sync_function(function, sync));
+    let attributes = wrapper_attributes(function, sync.is_some());
+    let visibility = &function.visibility;
+    let signature = wrapper_signature(function, sync.is_some());
+    let runtime = runtime(options);
+    let hidden = ours("__body");
+    let (body, body_function) = match sync {
+        Some(sync) => (&sync.ident, None),
+        None => (&hidden, Some(body_function(function, &hidden))),
+    };
+    let names = function.arguments.iter().map(|argument| &argument.name);
+    let holds = function.arguments.iter().map(hold);
+    let call = of_result(function, "call");
+    let entry = entry(function, body);
+    let this = describe::function(options, &function.signature.ident, Some(entry));
+    let outbound = ours("__outbound");
+    let sends = function.arguments.iter().map(|argument| send(argument, &outbound));
+    quote! {
+        #sync_function
+        #(#attributes)*
+        #visibility #signature {
+            use #runtime as __offload;
+            #body_function
+            if __offload::in_worker() {
+                return #body(#(#names),*);
+            }
+            #(#holds)*
+            #call(
+                { #this },
+                move |#outbound: &mut __offload::Outbound| {
+                    let _ = &#outbound;
+                    #(#sends)*
+                },
+            )
+            .await
+        }
+    }
+}
+
+/// The function as it was, under a name that nobody else uses.
+fn body_function(function: &Function, name: &Ident) -> TokenStream {
+    let signature = Signature { ident: name.clone(), ..function.signature.clone() };
+    let Body::Block(block) = &function.body else { return TokenStream::new() };
+    // What these say of a function, they do not say of a body in a closure.
+    quote! {
+        #[allow(
+            clippy::missing_const_for_fn,
+            clippy::needless_pass_by_value,
+            clippy::too_many_arguments,
+            clippy::unnecessary_wraps
+        )]
+        #signature #block
+    }
+}
+
+/// `let doc: <Document as Transfer>::Held = doc;`
+fn hold(argument: &Argument) -> TokenStream {
+    let Argument { name, ty, held, .. } = argument;
+    if let Some(borrowed) = argument.borrowed() {
+        let encode = projection(borrowed, ends(ty), "TransferLent", "encode");
+        quote!(let #held: __offload::Encoded = #encode(#name);)
+    } else {
+        let held_type = projection(ty, ends(ty), "Argument", "Held");
+        quote!(let #held: #held_type = #name;)
+    }
+}
+
+/// `<Document as Transfer>::send(&doc, outbound);`
+fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
+    let Argument { ty, held, .. } = argument;
+    if argument.borrowed().is_some() {
+        quote!(__offload::Outbound::encoded(#outbound, #held);)
+    } else {
+        let send = projection(ty, ends(ty), "Transfer", "send");
+        quote!(#send(&#held, #outbound);)
+    }
+}
+
+/// `|arguments| { … }`: takes the arguments, calls the body, answers.
+fn entry(function: &Function, body: &Ident) -> TokenStream {
+    let arguments = ours("__arguments");
+    let values = function.arguments.iter().map(|argument| &argument.held);
+    let result = ours("__result");
+    let answer = of_result(function, "answer");
+    let call = quote! {
+        __offload::Arguments::end(#arguments)?;
+        let #result = #body(#(#values),*);
+        #answer(#result, #arguments);
+        __offload::Ok(())
+    };
+    // What is lent lives around all that follows it.
+    let statements = function.arguments.iter().rev().fold(call, |rest, argument| {
+        let Argument { ty, held, .. } = argument;
+        if let Some(borrowed) = argument.borrowed() {
+            let lend = projection(borrowed, ends(ty), "TransferLent", "lend");
+            quote!(#lend(#arguments, |#held, #arguments| { #rest }))
+        } else {
+            let take = projection(ty, ends(ty), "Transfer", "take");
+            quote!(let #held = #take(#arguments)?; #rest)
+        }
+    });
+    quote!(|#arguments| { #statements })
+}
+
+/// `<Result<Pdf, Error> as Remote>::call`
+fn of_result(function: &Function, method: &str) -> TokenStream {
+    match &function.signature.output {
+        ReturnType::Type(_, ty) => projection(ty, ends(ty), "Remote", method),
+        // Refused before.
+        ReturnType::Default => TokenStream::new(),
+    }
+}
+
+/// A name that only the expansion sees.
+fn ours(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}

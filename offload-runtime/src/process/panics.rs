@@ -1,0 +1,60 @@
+//! Inside a worker: what is known of a panic, for the parent.
+
+use std::any::Any;
+use std::backtrace::Backtrace;
+use std::cell::{Cell, RefCell};
+use std::panic::{self, PanicHookInfo};
+
+use super::messages::Panic;
+
+thread_local! {
+    /// A body runs on this thread.
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    /// The last panic on it.
+    static LAST: RefCell<Option<Panic>> = const { RefCell::new(None) };
+}
+
+/// From now on a panic in a body is reported when it begins: it may be the last
+/// that the process does. What the program's own hook does, it still does.
+pub(crate) fn report(tell: fn(&Panic)) {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        note(info, tell);
+        hook(info);
+    }));
+}
+
+fn note(info: &PanicHookInfo<'_>, tell: fn(&Panic)) {
+    let panic = Panic {
+        message: message(info.payload()),
+        place: info.location().map(ToString::to_string),
+        backtrace: Some(Backtrace::force_capture().to_string()),
+    };
+    if RUNNING.get() {
+        tell(&panic);
+    }
+    LAST.set(Some(panic));
+}
+
+/// Runs a body here.
+pub(crate) fn during<T>(body: impl FnOnce() -> T) -> T {
+    LAST.set(None);
+    RUNNING.set(true);
+    let result = body();
+    RUNNING.set(false);
+    result
+}
+
+/// What is known of a panic that was caught.
+pub(crate) fn take(payload: &(dyn Any + Send)) -> Panic {
+    let message = message(payload);
+    // Another may have been caught by the body, and this one resumed.
+    let known = LAST.take().filter(|last| last.message == message);
+    known.unwrap_or(Panic { message, place: None, backtrace: None })
+}
+
+fn message(payload: &dyn Any) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a value that is no text".to_owned())
+}

@@ -1,0 +1,315 @@
+//! Inside a worker: from the first line of `main` to the end of the process.
+//!
+//! The main thread reads calls and runs their bodies, one after the other. A
+//! second thread, the watch, reads what the parent tells during a call, and
+//! kills the process and all that it started when the parent is gone: a body
+//! that spins cannot keep it.
+
+use std::any::Any;
+use std::fs::File;
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, process, thread};
+
+use rustix::process::{
+    Resource, Rlimit, Signal, getpgrp, getpid, getppid, kill_current_process_group, kill_process,
+    setrlimit,
+};
+use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+
+use super::messages::{CallHead, Failure, Hello, Kind};
+use super::transfer::Arguments;
+use super::wire::{Incoming, Outgoing};
+use super::{codec, panics, registry};
+use crate::current::{self, Frame};
+use crate::outcome::quietly;
+use crate::pool::seat::Seat;
+use crate::sync;
+
+/// The status of a process that will not be a worker.
+const REFUSED: i32 = 70;
+
+/// A worker that nobody greets ends after this.
+const GREETING: Duration = Duration::from_secs(60);
+
+/// This process is a worker, and user code may run.
+static WORKING: AtomicBool = AtomicBool::new(false);
+
+/// What frames are written to, by one thread at a time.
+static DATA: OnceLock<Mutex<UnixStream>> = OnceLock::new();
+
+/// The call that runs.
+static CALL: Mutex<Current> = Mutex::new(Current { number: 0, cancelled: 0, seat: None });
+
+struct Current {
+    number: u64,
+    /// The last call that nobody waits for any more.
+    cancelled: u64,
+    /// Where the bodies run.
+    seat: Option<sync::Arc<Seat>>,
+}
+
+/// Whether this process is a worker: a `process` function that is called in one
+/// runs in place.
+pub fn in_worker() -> bool {
+    WORKING.load(Ordering::Relaxed)
+}
+
+/// Works for the parent until it is told to end.
+pub(crate) fn serve() -> ! {
+    let (mut data, control) = match take_over() {
+        Ok(channels) => channels,
+        Err(reason) => {
+            // Not through `eprintln!`: what it cannot write must not panic.
+            let _ = writeln!(
+                io::stderr(),
+                "this program was started under the name `{}`, which is that of the workers it \
+                 starts itself, and {reason}: start it under another name",
+                super::start::MARK,
+            );
+            process::exit(REFUSED);
+        }
+    };
+    let mut incoming = Incoming::new(super::plan::MAX_MESSAGE);
+    let hello = watch(control)
+        .map_err(|error| format!("the system refuses a thread: {error}"))
+        .and_then(|()| greet(&mut data, &mut incoming));
+    let hello = match hello {
+        Ok(hello) => hello,
+        Err(reason) => refuse(&reason),
+    };
+    incoming.set_limit(hello.max_message);
+    send(Kind::Ready, &[]);
+    loop {
+        match incoming.read(&mut data) {
+            Ok(frame) if frame.kind == Kind::Call as u8 => {
+                write(&answer(frame.payload, hello.max_message));
+            }
+            // The end, by which the parent says that it has no more.
+            Err(super::wire::ReadError::Closed) => process::exit(0),
+            Ok(_) | Err(_) => process::exit(REFUSED),
+        }
+    }
+}
+
+/// Takes the channels out of the numbers under which they were passed on,
+/// where foreign code would print into them. The error: this is no worker.
+fn take_over() -> Result<(UnixStream, PipeReader), String> {
+    let own = |file| rustix::io::fcntl_dupfd_cloexec(file, 3).map_err(|error| error.to_string());
+    let data = own(stdin())?;
+    let control = own(stdout())?;
+    is_parent(&data)?;
+    if getpgrp() != getpid() {
+        return Err("it leads no group of processes, as a worker does".to_owned());
+    }
+    let redirect = || {
+        dup2_stdin(File::open("/dev/null")?)?;
+        dup2_stdout(stderr())?;
+        let data = UnixStream::from(data);
+        Ok((data.try_clone()?, data))
+    };
+    let (writer, data) =
+        redirect().map_err(|error: io::Error| format!("its files cannot be set up: {error}"))?;
+    let _ = DATA.set(Mutex::new(writer));
+    Ok((data, PipeReader::from(control)))
+}
+
+/// Whether the other end of the channel was made by this process's parent.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_parent(data: &OwnedFd) -> Result<(), String> {
+    let peer = rustix::net::sockopt::socket_peercred(data).ok();
+    let uid = rustix::process::getuid();
+    let is_parent = peer.is_some_and(|peer| Some(peer.pid) == getppid() && peer.uid == uid);
+    is_parent.then_some(()).ok_or_else(|| "its parent is none that did so".to_owned())
+}
+
+/// Here only the greeting tells.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_parent(_: &OwnedFd) -> Result<(), String> {
+    Ok(())
+}
+
+/// Ends this process when its parent is gone, and hears what it says until then.
+fn watch(mut control: PipeReader) -> io::Result<()> {
+    let watch = move || {
+        let mut number = [0; 8];
+        while control.read_exact(&mut number).is_ok() {
+            let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+            call.cancelled = u64::from_le_bytes(number);
+            if call.cancelled == call.number
+                && let Some(seat) = &call.seat
+            {
+                seat.set_cancelled(true);
+            }
+        }
+        // With all that it started. Not `exit`, which foreign code could hold
+        // up.
+        let _ = kill_current_process_group(Signal::KILL);
+        let _ = kill_process(getpid(), Signal::KILL);
+    };
+    thread::Builder::new().name("offload-watch".into()).spawn(watch).map(drop)
+}
+
+/// Hears who the parent is, and starts up as it wants. The error is for it.
+fn greet(data: &mut UnixStream, incoming: &mut Incoming) -> Result<Hello, String> {
+    let give_up = Instant::now() + GREETING;
+    let _ = data.set_read_timeout(Some(GREETING));
+    let hello: Hello = loop {
+        match incoming.read(data) {
+            Ok(frame) if frame.kind == Kind::Hello as u8 => {
+                break codec::Decoder::new(frame.payload).next()?;
+            }
+            Err(super::wire::ReadError::Io(error))
+                if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < give_up => {}
+            _ => return Err("nobody greeted it as a parent does".to_owned()),
+        }
+    };
+    let _ = data.set_read_timeout(None);
+    let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
+    if parent != i32::try_from(hello.parent).ok() {
+        return Err("it was greeted by a process that is not its parent".to_owned());
+    }
+    if registry::build().ok() != Some(hello.build) {
+        return Err("it is another build of the program than its parent".to_owned());
+    }
+    let function = registry::function(hello.function)
+        .ok_or("it does not have the function that its parent asks for")?;
+    let plan = &function.pool().processes().plan;
+    limit_memory(hello.max_memory)?;
+    name_thread(function.pool().name());
+    hello.priority.apply();
+    panics::report(send_panic);
+    #[cfg(feature = "tracing")]
+    super::events::install(|record| send(Kind::Event, record));
+    let seat = sync::Arc::new(Seat::new());
+    current::sit(sync::Arc::clone(&seat));
+    CALL.lock().unwrap_or_else(PoisonError::into_inner).seat = Some(seat);
+    WORKING.store(true, Ordering::Relaxed);
+    if let Some(on_start) = plan.on_start {
+        catch_unwind(on_start).map_err(|payload| {
+            format!("its start-up function panicked: {}", panics::take(&*payload).message)
+        })?;
+    }
+    Ok(hello)
+}
+
+/// What it may allocate.
+fn limit_memory(most: Option<u64>) -> Result<(), String> {
+    if most.is_none() {
+        return Ok(());
+    }
+    let limit = Rlimit { current: most, maximum: most };
+    setrlimit(Resource::Data, limit)
+        .map_err(|error| format!("the system refuses to limit its memory: {error}"))
+}
+
+/// What `ps` and `top` show, in place of the `exe` of `/proc/self/exe`.
+fn name_thread(pool: &str) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Ok(name) = std::ffi::CString::new(format!("offload-{pool}")) {
+        let _ = rustix::thread::set_name(&name);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = pool;
+}
+
+/// Runs one call; the answer, as it is sent.
+fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
+    let mut decoder = codec::Decoder::new(payload);
+    let head: CallHead = match decoder.next() {
+        Ok(head) => head,
+        Err(reason) => return failed(&Failure::Arguments(reason)),
+    };
+    let entry =
+        registry::function(head.function).and_then(|function| Some((function, function.entry()?)));
+    let Some((function, entry)) = entry else {
+        return failed(&Failure::Arguments("there is no such function".to_owned()));
+    };
+    begin(head.number);
+    let mut arguments = Arguments::new(decoder, Kind::Done, max_message);
+    let frame = Frame::of_worker(function);
+    #[cfg(feature = "tracing")]
+    super::events::set_level(head.level);
+    let (ended, _) = frame.enter(|| {
+        // Unwind safety: what the body shared is its own affair, as it is for
+        // the bodies of threads.
+        panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))))
+    });
+    #[cfg(feature = "tracing")]
+    super::events::set_level(0);
+    begin(0);
+    // What has no line end would come with a later call.
+    let _ = io::stdout().flush();
+    match ended {
+        Ok(Ok(())) => match arguments.into_answer() {
+            Ok(Ok(message)) => message,
+            Ok(Err(large)) => failed(&Failure::TooLarge(large.bytes)),
+            Err(reason) => failed(&Failure::Result(reason)),
+        },
+        Ok(Err(malformed)) => failed(&Failure::Arguments(malformed.into_reason())),
+        Err(payload) => {
+            let panic = panics::take(&*payload);
+            drop_payload(payload);
+            message(Kind::Panicked, &panic)
+        }
+    }
+}
+
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    quietly(|| drop(payload));
+}
+
+/// From now on this call runs here; 0: none.
+fn begin(number: u64) {
+    let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+    call.number = number;
+    let cancelled = number != 0 && call.cancelled == number;
+    if let Some(seat) = &call.seat {
+        seat.set_cancelled(cancelled);
+    }
+}
+
+fn failed(failure: &Failure) -> Vec<u8> {
+    message(Kind::Failed, failure)
+}
+
+/// A message of ours, which is small.
+fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
+    let mut message = Outgoing::new(kind as u8, super::plan::MAX_MESSAGE);
+    let written = codec::encode(content, &mut message);
+    match (written, message.finish()) {
+        (Ok(()), Ok(message)) => message,
+        _ => refuse("it cannot say what happened"),
+    }
+}
+
+fn send_panic(panic: &super::messages::Panic) {
+    write(&message(Kind::Panicking, panic));
+}
+
+fn send(kind: Kind, payload: &[u8]) {
+    let mut message = Outgoing::new(kind as u8, super::plan::MAX_MESSAGE);
+    if message.write_all(payload).is_ok()
+        && let Ok(message) = message.finish()
+    {
+        write(&message);
+    }
+}
+
+/// Writes a whole message. If nobody reads any more, the watch ends this process.
+fn write(message: &[u8]) {
+    if let Some(data) = DATA.get() {
+        let _ = data.lock().unwrap_or_else(PoisonError::into_inner).write_all(message);
+    }
+}
+
+/// Tells the parent, and ends.
+fn refuse(reason: &str) -> ! {
+    send(Kind::Refused, reason.as_bytes());
+    process::exit(REFUSED);
+}

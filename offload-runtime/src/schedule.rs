@@ -1,0 +1,117 @@
+//! How the system's scheduler treats what computes: behind the event loop.
+//!
+//! The only module with `unsafe` code, for the one call that sets policy, nice
+//! value and time slice of a thread together.
+
+/// How much the bodies of a pool count beside the rest of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Priority {
+    /// As much as any other thread.
+    Normal,
+    /// Less: what waits for events runs first, bodies get the rest of the
+    /// time.
+    #[default]
+    Low,
+    /// Next to nothing: only time that nobody else wants, so bodies can starve.
+    Idle,
+}
+
+impl Priority {
+    /// Gives this thread, and those that it starts later, this priority. A
+    /// system that refuses is told of once: the work goes on as it would
+    /// without.
+    pub(crate) fn apply(self) {
+        if self == Priority::Normal {
+            return;
+        }
+        if let Err(refusal) = imp::set(self) {
+            static TOLD: std::sync::Once = std::sync::Once::new();
+            TOLD.call_once(|| tell(self, &refusal));
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn tell(priority: Priority, refusal: &std::io::Error) {
+    tracing::warn!(
+        target: "offload",
+        ?priority,
+        %refusal,
+        "the system does not set the priority of what computes: the event loop may feel it"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn tell(_: Priority, _: &std::io::Error) {}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod imp {
+    use std::io;
+
+    use super::Priority;
+
+    /// Beside a thread of the event loop, such a thread gets a ninth of a core.
+    const NICE: i32 = 10;
+
+    /// How long a thread may compute before it is looked whether another is
+    /// due, in nanoseconds. Systems before 6.12 take no notice.
+    const SLICE: u64 = 10_000_000;
+
+    pub(super) fn set(priority: Priority) -> io::Result<()> {
+        let (policy, nice, slice) = match priority {
+            Priority::Normal => (libc::SCHED_OTHER, 0, 0),
+            Priority::Low => (libc::SCHED_BATCH, NICE, SLICE),
+            Priority::Idle => (libc::SCHED_IDLE, 0, 0),
+        };
+        let attributes = libc::sched_attr {
+            size: size_of::<libc::sched_attr>() as u32,
+            sched_policy: policy as u32,
+            sched_flags: 0,
+            sched_nice: nice,
+            sched_priority: 0,
+            sched_runtime: slice,
+            sched_deadline: 0,
+            sched_period: 0,
+        };
+        // SAFETY: thread 0 is the calling one; `attributes` is a whole
+        // `sched_attr` whose `size` says so, and lives longer than the call,
+        // which only reads it. The last argument, the flags, is 0.
+        #[expect(unsafe_code, reason = "the system has no other way in for a time slice")]
+        let result =
+            unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0_u32) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+mod imp {
+    use std::io;
+
+    use super::Priority;
+
+    pub(super) fn set(priority: Priority) -> io::Result<()> {
+        let class = match priority {
+            Priority::Normal => libc::qos_class_t::QOS_CLASS_DEFAULT,
+            Priority::Low => libc::qos_class_t::QOS_CLASS_UTILITY,
+            Priority::Idle => libc::qos_class_t::QOS_CLASS_BACKGROUND,
+        };
+        // SAFETY: it takes two numbers, and sets a property of the calling
+        // thread.
+        #[expect(unsafe_code, reason = "the system has no other way in")]
+        let result = unsafe { libc::pthread_set_qos_class_self_np(class, 0) };
+        if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod imp {
+    use std::io;
+
+    use super::Priority;
+
+    pub(super) fn set(_: Priority) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

@@ -1,0 +1,249 @@
+//! Functions that can be written, and that they do what they say.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use offload_runtime::{Error, offload};
+use serde::{Deserialize, Serialize};
+
+#[offload(process)]
+fn pid() -> Result<u32, Error> {
+    Ok(std::process::id())
+}
+
+#[test]
+fn a_body_runs_in_another_process() {
+    assert_ne!(block_on(pid()).unwrap(), std::process::id());
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Document {
+    title: String,
+    pages: Vec<u32>,
+}
+
+/// Its docs stay.
+#[offload(process)]
+pub(crate) fn patterns(
+    Document { title, mut pages }: Document,
+    (first, second): (u8, u8),
+    _: String,
+    _unused: Option<u8>,
+) -> Result<Document, Error> {
+    pages.push(u32::from(first) + u32::from(second));
+    Ok(Document { title, pages })
+}
+
+#[test]
+fn arguments_are_taken_apart() {
+    let document = Document { title: "a".into(), pages: vec![1] };
+    let changed = block_on(patterns(document, (2, 3), String::new(), None)).unwrap();
+    assert_eq!(changed, Document { title: "a".into(), pages: vec![1, 5] });
+}
+
+#[offload(process)]
+fn lent(
+    #[to_owned] text: &str,
+    by: usize,
+    #[to_owned] numbers: &[u64],
+    #[to_owned] path: &Path,
+) -> Result<(String, u64, PathBuf), Error> {
+    Ok((text.repeat(by), numbers.iter().sum(), path.join("b")))
+}
+
+#[test]
+fn what_is_lent_is_sent() {
+    let text = String::from("ab");
+    let result = block_on(lent(&text, 2, &[1, 2, 3], Path::new("/a"))).unwrap();
+    assert_eq!(result, ("abab".into(), 6, "/a/b".into()));
+}
+
+/// It cannot be cloned, and is lent: only what owns it is read.
+#[offload(process)]
+fn returns_early(n: u32) -> Result<u32, Error> {
+    if n == 0 {
+        return Ok(1);
+    }
+    let half = halve(n)?;
+    Ok(half)
+}
+
+fn halve(n: u32) -> Result<u32, Error> {
+    Ok(n / 2)
+}
+
+#[test]
+fn return_and_question_mark() {
+    assert_eq!(block_on(returns_early(0)).unwrap(), 1);
+    assert_eq!(block_on(returns_early(8)).unwrap(), 4);
+}
+
+/// An error type of one's own.
+#[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+enum Refusal {
+    #[error("no {0}")]
+    Missing(String),
+    #[error("offload: {0}")]
+    Offload(String),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Offload(error.to_string())
+    }
+}
+
+type Answer<T> = Result<T, Refusal>;
+
+#[offload(process)]
+fn own_error(key: String) -> Answer<u8> {
+    if key == "panic" {
+        panic!("asked for");
+    }
+    Err(Refusal::Missing(key))
+}
+
+#[test]
+fn an_error_of_the_body_and_one_of_the_call() {
+    assert_eq!(block_on(own_error("a".into())), Err(Refusal::Missing("a".into())));
+    let Err(Refusal::Offload(text)) = block_on(own_error("panic".into())) else {
+        panic!("it panics");
+    };
+    assert!(text.contains("asked for"), "{text}");
+}
+
+struct Engine;
+
+impl Engine {
+    #[offload(process)]
+    fn render(n: u32) -> Result<String, Error> {
+        Ok(format!("engine {n}"))
+    }
+}
+
+struct Motor;
+
+impl Motor {
+    #[offload(process)]
+    fn render(n: u32) -> Result<String, Error> {
+        Ok(format!("motor {n}"))
+    }
+}
+
+macro_rules! renderer {
+    ($($name:ident $word:literal)*) => {
+        $(mod $name {
+            use super::*;
+
+            #[offload(process)]
+            pub(super) fn render(n: u32) -> Result<String, Error> {
+                Ok(format!("{} {n}", $word))
+            }
+        })*
+    };
+}
+
+renderer!(first "one" second "two");
+
+#[test]
+fn functions_of_one_name_are_told_apart() {
+    #[offload(process)]
+    fn render(n: u32) -> Result<String, Error> {
+        Ok(format!("inner {n}"))
+    }
+
+    assert_eq!(block_on(Engine::render(1)).unwrap(), "engine 1");
+    assert_eq!(block_on(Motor::render(2)).unwrap(), "motor 2");
+    assert_eq!(block_on(first::render(3)).unwrap(), "one 3");
+    assert_eq!(block_on(second::render(4)).unwrap(), "two 4");
+    assert_eq!(block_on(render(5)).unwrap(), "inner 5");
+}
+
+#[offload(process, sync = double_sync, name = "double")]
+fn double(n: u32) -> Result<(u32, u32), Error> {
+    Ok((n * 2, std::process::id()))
+}
+
+#[test]
+fn the_synchronous_function_stays_here() {
+    assert_eq!(double_sync(2).unwrap(), (4, std::process::id()));
+    let (doubled, pid) = block_on(double(3)).unwrap();
+    assert_eq!(doubled, 6);
+    assert_ne!(pid, std::process::id());
+}
+
+#[offload(process)]
+fn nested(depth: u32) -> Result<Vec<u32>, Error> {
+    let mut pids = vec![std::process::id()];
+    if depth > 0 {
+        // It is ready at once, on any executor.
+        pids.extend(nested(depth - 1).now_or_never().unwrap()?);
+    }
+    Ok(pids)
+}
+
+#[test]
+fn in_a_worker_a_call_runs_in_place() {
+    let pids = block_on(nested(3)).unwrap();
+    assert_eq!(pids.len(), 4);
+    assert!(pids.iter().all(|pid| *pid == pids[0] && *pid != std::process::id()), "{pids:?}");
+}
+
+#[offload(process)]
+fn uses_threads(n: u32) -> Result<u32, Error> {
+    Ok(block_on(offload_runtime::to_cpu(move || n + 1)))
+}
+
+#[test]
+fn the_other_kinds_work_in_a_worker() {
+    assert_eq!(block_on(uses_threads(1)).unwrap(), 2);
+}
+
+#[test]
+fn names_that_the_expansion_uses_too() {
+    mod core {}
+    mod std {}
+
+    #[allow(non_camel_case_types, dead_code)]
+    struct Ok;
+
+    #[offload(process)]
+    fn shadows(
+        arguments: u8,
+        outbound: u8,
+        result: u8,
+        __offload: u8,
+        r#type: BTreeMap<u8, u8>,
+    ) -> Result<u32, Error> {
+        let sum = arguments + outbound + result + __offload + r#type[&1];
+        Result::Ok(u32::from(sum))
+    }
+
+    assert_eq!(block_on(shadows(1, 2, 3, 4, [(1, 5)].into())).unwrap(), 15);
+}
+
+#[test]
+fn a_pool_serves_any_executor() {
+    let in_tokio = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(pid()).unwrap()
+    };
+    // One after the other: the pool outlives each.
+    assert_ne!(in_tokio(), std::process::id());
+    assert_ne!(in_tokio(), std::process::id());
+    assert_ne!(block_on(pid()).unwrap(), std::process::id());
+}
+
+#[test]
+fn nothing_happens_before_the_first_poll() {
+    #[offload(process, name = "never polled")]
+    fn never() -> Result<(), Error> {
+        Ok(())
+    }
+
+    drop(never());
+    let known = offload_runtime::stats().functions;
+    assert!(!known.iter().any(|function| function.name == "never polled"));
+}

@@ -1,0 +1,58 @@
+//! What the tests have in common.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// So long a test waits for what has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until something is so that nothing reports.
+pub(crate) fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a process with this number runs: it is there, and no zombie.
+pub(crate) fn runs(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Whether a process with this number is there, as a zombie at least.
+pub(crate) fn is_there(pid: u32) -> bool {
+    state(pid).is_some()
+}
+
+fn state(pid: u32) -> Option<char> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may have spaces and parentheses.
+    line.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// The processes that this one started and that are not reaped.
+pub(crate) fn children() -> Vec<u32> {
+    let own = std::process::id();
+    let all = fs::read_dir("/proc").unwrap();
+    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter(|pid| parent(*pid) == Some(own)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    line.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The numbers of one function.
+pub(crate) fn numbers(name: &str) -> offload_runtime::FunctionStats {
+    let all = offload_runtime::stats().functions;
+    all.into_iter().find(|function| function.name == name).expect("it was called")
+}
+
+/// The numbers of the workers of one pool.
+pub(crate) fn workers(pool: &str) -> offload_runtime::WorkerStats {
+    let all = offload_runtime::stats().pools;
+    let pool = all.into_iter().find(|known| known.name == pool).expect("it was used");
+    pool.workers.expect("it is a pool of processes")
+}

@@ -1,0 +1,78 @@
+//! Arguments are sent to the worker: they are `serde` types.
+
+use std::rc::Rc;
+use std::sync::mpsc::Sender;
+
+use offload_runtime::{Error, offload};
+use serde::{Deserialize, Serialize};
+
+struct Plain;
+
+#[offload(process)]
+fn plain(value: Plain) -> Result<(), Error> { //~
+    drop(value);
+    Ok(())
+}
+
+#[offload(process)]
+fn inside(values: Vec<(u8, Plain)>) -> Result<(), Error> { //~
+    drop(values);
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct OneWay;
+
+#[offload(process)]
+fn one_way(value: OneWay) -> Result<(), Error> { //~
+    drop(value);
+    Ok(())
+}
+
+#[offload(process)]
+fn channel(sender: Sender<u8>, text: String) -> Result<usize, Error> { //~
+    sender.send(1).unwrap();
+    Ok(text.len())
+}
+
+#[derive(Serialize, Deserialize)]
+struct Local {
+    #[serde(skip)]
+    cache: Option<Rc<u8>>,
+}
+
+#[offload(process)]
+fn local(value: Local) -> Result<bool, Error> { //~
+    Ok(value.cache.is_some())
+}
+
+#[offload(process)]
+fn lent(text: &str) -> Result<usize, Error> { //~
+    Ok(text.len())
+}
+
+#[offload(process)]
+fn copied(#[to_owned] value: &Plain) -> Result<(), Error> { //~
+    let _ = value;
+    Ok(())
+}
+
+#[offload(process)]
+fn twice_optional(value: Option<Option<u8>>) -> Result<bool, Error> { //~
+    Ok(value.is_some())
+}
+
+#[offload(process)]
+fn sometimes(n: u8, #[cfg(unix)] m: u8) -> Result<u8, Error> { //~
+    Ok(n)
+}
+
+async fn caller() {
+    let _ = plain(Plain).await;
+    let _ = inside(Vec::new()).await;
+    let _ = one_way(OneWay).await;
+    let _ = local(Local { cache: None }).await;
+    let _ = twice_optional(None).await;
+}
+
+fn main() {}
