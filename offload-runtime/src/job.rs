@@ -98,8 +98,8 @@ fn run_remote(pool: &'static Pool, job: Job) -> Instant {
     let leash = Arc::clone(meta.leash.as_ref().expect("a call to a process has a leash"));
     let hired = pool.processes().workers.hire(pool, &leash, meta.start_by);
     let now = Instant::now();
-    let worker = match hired {
-        Ok(worker) => worker,
+    let lease = match hired {
+        Ok(lease) => lease,
         Err(NoWorker::Late) if meta.is_gone() => {
             discard(job);
             return now;
@@ -118,7 +118,7 @@ fn run_remote(pool: &'static Pool, job: Job) -> Instant {
             return refuse(job, Error::no_worker(function.name(), &reason), now);
         }
     };
-    let hired = Box::new(Hired { worker: Some(worker), leash, ending: None });
+    let hired = Box::new(Hired { lease: Some(lease), ending: None });
     perform_with(pool, job, None, Some(hired), now)
 }
 
@@ -194,11 +194,8 @@ fn perform_with(
         hired,
     };
     let (_, frame) = frame.enter(|| job.run());
-    // Left over where the body was not to run, since its caller has gone.
-    #[cfg(feature = "process")]
-    if let Some(Hired { worker: Some(worker), leash, .. }) = frame.hired.map(|hired| *hired) {
-        pool.processes().workers.give_back(pool, &leash, worker);
-    }
+    // A worker that is left over, since the caller has gone, is given back.
+    drop(frame.hired);
     release(frame.permit);
     frame.clock
 }

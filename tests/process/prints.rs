@@ -1,9 +1,13 @@
-//! What bodies print.
+//! What bodies print, and what they say through `tracing`.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
 use offload_runtime::{Error, offload};
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 #[offload(process)]
 fn prints() -> Result<u32, Error> {
@@ -70,4 +74,55 @@ fn standard_input_is_empty() {
     }
 
     assert_eq!(block_on(reads()).unwrap(), "");
+}
+
+/// What was said: in which spans, and what.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<String>>>);
+
+struct Words(String);
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!(" {field}={value:?}");
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Said {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let spans = context.event_scope(event).into_iter().flat_map(|scope| scope.from_root());
+        let spans: Vec<_> = spans.map(|span| span.name()).collect();
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        let (metadata, words) = (event.metadata(), words.0);
+        let line =
+            format!("{}: {} {}{words}", spans.join("/"), metadata.level(), metadata.target());
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[offload(process, name = "speaks")]
+fn speaks(n: u32) -> Result<(), Error> {
+    tracing::info!(n, "from the body");
+    let span = tracing::info_span!("inside", n);
+    span.in_scope(|| tracing::warn!(target: "other", text = "x", "from inside"));
+    tracing::trace!("nobody listens to this");
+    Ok(())
+}
+
+#[test]
+fn events_of_a_body_are_those_of_its_caller() {
+    let said = Said::default();
+    let level = tracing_subscriber::filter::LevelFilter::INFO;
+    let subscriber = tracing_subscriber::registry().with(said.clone().with_filter(level));
+    tracing::subscriber::with_default(subscriber, || {
+        let span = tracing::info_span!("request");
+        span.in_scope(|| block_on(speaks(3)).unwrap());
+    });
+    let said = said.0.lock().unwrap();
+    let [first, second] = &said[..] else { panic!("{said:#?}") };
+    assert!(first.starts_with("request/offload: INFO process::prints"), "{first}");
+    assert!(first.contains("n=3") && first.contains("from the body"), "{first}");
+    assert!(second.starts_with("request/offload/inside: WARN other"), "{second}");
+    assert!(second.contains("text=\"x\"") && second.contains("from inside"), "{second}");
 }

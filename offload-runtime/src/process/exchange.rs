@@ -2,14 +2,15 @@
 //! request out, then whatever the worker says until the answer.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::leash::{End, Leash};
+use super::events::{self, Replay};
+use super::leash::End;
 use super::messages::{CallHead, Failure, Kind, Panic};
 use super::transfer::Outbound;
 use super::wire::ReadError;
 use super::worker::{Dead, Worker};
+use super::workers::Lease;
 use super::{codec, registry};
 use crate::current::Frame;
 use crate::error::{Error, ErrorKind, Ran};
@@ -30,8 +31,7 @@ pub(crate) enum Ending {
 
 /// A call and the worker that was hired for it, in the [`Frame`] of its body.
 pub(crate) struct Hired {
-    pub(crate) worker: Option<Worker>,
-    pub(crate) leash: Arc<Leash>,
+    pub(crate) lease: Option<Lease>,
     /// `None`: it returned.
     pub(crate) ending: Option<Ending>,
 }
@@ -43,20 +43,19 @@ pub(crate) fn run(
     arguments: &mut dyn FnMut(&mut Outbound),
     decode: &mut dyn FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<(), Error> {
-    let (worker, leash, answer_by) = Frame::with(|frame| {
+    let (lease, answer_by) = Frame::with(|frame| {
         let hired = frame.hired.as_mut().expect("a process function has a worker hired");
-        (hired.worker.take(), Arc::clone(&hired.leash), frame.answer_by)
+        (hired.lease.take().expect("its body runs once"), frame.answer_by)
     });
-    let worker = worker.expect("its body runs once");
-    let call = Call { function, leash, answer_by, panic: None };
-    let (result, ending) = call.run(worker, arguments, decode);
+    let call = Call { function, answer_by, panic: None };
+    let result = call.run(lease, arguments, decode);
+    let ending = result.as_ref().err().map(|(_, ending)| *ending);
     Frame::with(|frame| frame.hired.as_mut().expect("looked at above").ending = ending);
-    result
+    result.map_err(|(error, _)| error)
 }
 
 struct Call {
     function: &'static Function,
-    leash: Arc<Leash>,
     answer_by: Option<Instant>,
     /// The last one that began.
     panic: Option<Panic>,
@@ -72,71 +71,55 @@ enum Said {
 impl Call {
     fn run(
         mut self,
-        mut worker: Worker,
+        mut lease: Lease,
         arguments: &mut dyn FnMut(&mut Outbound),
         decode: &mut dyn FnMut(&[u8]) -> Result<(), String>,
-    ) -> (Result<(), Error>, Option<Ending>) {
-        let pool = self.function.pool();
-        let workers = &pool.processes().workers;
-        let name = self.function.name();
-        let number = worker.next_call();
-        let request = match self.request(&mut worker, number, arguments) {
-            Ok(request) => request,
-            Err(error) => {
-                workers.give_back(pool, &self.leash, worker);
-                return (Err(error), Some(Ending::Failed));
-            }
-        };
-        if !self.leash.hold(worker.held(number)) {
-            worker.keep_buffer(request);
-            workers.give_back(pool, &self.leash, worker);
-            return (Err(Error::ended_before_start(name)), Some(Ending::Killed));
+    ) -> Result<(), (Error, Ending)> {
+        let number = lease.worker().next_call();
+        let request = self
+            .request(lease.worker(), number, arguments)
+            .map_err(|error| (error, Ending::Failed))?;
+        if !lease.begin(number) {
+            return Err((Error::ended_before_start(self.function.name()), Ending::Killed));
         }
         let mut decoded = Ok(());
-        let said = self.talk(&mut worker, request, &mut |result| decoded = decode(result));
-        // From here on nobody else kills the worker.
-        let killed = self.leash.let_go();
-        match (said, killed) {
-            (Ok(_), Some(_)) | (Err(_), _) => {
-                let dead = worker.bury();
-                let aborted = self.panic.take().filter(|_| dead.is_aborted());
-                match killed {
-                    Some(why) => {
-                        workers.replace(pool, &self.leash, true);
-                        let error = match why {
-                            End::Cancelled => Error::killed(name),
-                            End::Shutdown => Error::killed_by_shutdown(name),
-                        };
-                        (Err(error), Some(Ending::Killed))
-                    }
-                    None => {
-                        workers.replace(pool, &self.leash, false);
-                        match aborted {
-                            Some(panic) => {
-                                (Err(panicked(name, panic, Some(dead))), Some(Ending::Panicked))
-                            }
-                            None => (Err(Error::worker_died(name, dead)), Some(Ending::Died)),
-                        }
-                    }
-                }
-            }
+        let said = self.talk(&mut lease, request, &mut |result| decoded = decode(result));
+        match (said, lease.let_go()) {
             (Ok(said), None) => {
-                workers.give_back(pool, &self.leash, worker);
-                match said {
-                    Said::Result => match decoded {
-                        Ok(()) => (Ok(()), None),
-                        Err(reason) => {
-                            let what = format!("returned a result that cannot be read: {reason}");
-                            let error = Error::new(ErrorKind::Serialization, Ran::Yes, name, what);
-                            (Err(error), Some(Ending::Failed))
-                        }
-                    },
-                    Said::Panicked(panic) => {
-                        (Err(panicked(name, panic, None)), Some(Ending::Panicked))
-                    }
-                    Said::Failed(failure) => (Err(self.failed(&failure)), Some(Ending::Failed)),
-                }
+                lease.give_back();
+                self.answered(said, decoded)
             }
+            (_, killed) => {
+                let dead = lease.bury(killed.is_some());
+                Err(self.lost(dead, killed))
+            }
+        }
+    }
+
+    /// What an answer means for the caller.
+    fn answered(self, said: Said, decoded: Result<(), String>) -> Result<(), (Error, Ending)> {
+        let name = self.function.name();
+        match said {
+            Said::Result => decoded.map_err(|reason| {
+                let what = format!("returned a result that cannot be read: {reason}");
+                (Error::new(ErrorKind::Serialization, Ran::Yes, name, what), Ending::Failed)
+            }),
+            Said::Panicked(panic) => Err((panicked(name, panic, None), Ending::Panicked)),
+            Said::Failed(failure) => Err((self.failed(&failure), Ending::Failed)),
+        }
+    }
+
+    /// What the death of the worker means for the caller.
+    fn lost(self, dead: Dead, killed: Option<End>) -> (Error, Ending) {
+        let name = self.function.name();
+        match (killed, self.panic) {
+            (Some(End::Cancelled), _) => (Error::killed(name), Ending::Killed),
+            (Some(End::Shutdown), _) => (Error::killed_by_shutdown(name), Ending::Killed),
+            // One that must not unwind, or with `panic = "abort"`.
+            (None, Some(panic)) if dead.is_aborted() => {
+                (panicked(name, panic, Some(dead)), Ending::Panicked)
+            }
+            (None, _) => (Error::worker_died(name, dead), Ending::Died),
         }
     }
 
@@ -151,7 +134,7 @@ impl Call {
         let unsent = |what: String| Error::new(ErrorKind::Serialization, Ran::No, name, what);
         let function = registry::number(self.function)
             .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
-        let head = CallHead { number, function, level: level() };
+        let head = CallHead { number, function, level: events::level() };
         let mut message = worker.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
         let mut outbound = Outbound::new(message);
@@ -171,28 +154,26 @@ impl Call {
     /// of no use any more.
     fn talk(
         &mut self,
-        worker: &mut Worker,
+        lease: &mut Lease,
         request: Vec<u8>,
         result: &mut dyn FnMut(&[u8]),
     ) -> Result<Said, ()> {
-        #[cfg(feature = "tracing")]
-        let mut replay = super::events::Replay::new();
-        let patience = self.answer_by;
-        worker.set_deadline(patience);
+        let mut replay = Replay::new(lease.worker().take_places());
+        lease.worker().set_deadline(self.answer_by);
         let mut rest = &*request;
         while !rest.is_empty() {
-            match worker.write(rest) {
+            match lease.worker().write(rest) {
                 Ok(0) => return Err(()),
                 Ok(length) => rest = &rest[length..],
-                Err(error) => self.waited(worker, &error)?,
+                Err(error) => self.waited(lease, &error)?,
             }
         }
-        worker.keep_buffer(request);
-        loop {
-            let frame = match worker.read() {
+        lease.worker().keep_buffer(request);
+        let said = loop {
+            let frame = match lease.worker().read() {
                 Ok(frame) => frame,
                 Err(ReadError::Io(error)) => {
-                    self.waited(worker, &error)?;
+                    self.waited(lease, &error)?;
                     continue;
                 }
                 // Dead, or not talking as a worker does.
@@ -202,18 +183,17 @@ impl Call {
             match Kind::of(frame.kind) {
                 Some(Kind::Done) => {
                     result(frame.payload);
-                    return Ok(Said::Result);
+                    break Said::Result;
                 }
-                Some(Kind::Panicked) => return payload.next().map(Said::Panicked).map_err(drop),
-                Some(Kind::Failed) => return payload.next().map(Said::Failed).map_err(drop),
+                Some(Kind::Panicked) => break Said::Panicked(payload.next().map_err(drop)?),
+                Some(Kind::Failed) => break Said::Failed(payload.next().map_err(drop)?),
                 Some(Kind::Panicking) => self.note(payload.next().ok()),
-                #[cfg(feature = "tracing")]
                 Some(Kind::Event) => replay.replay(frame.payload),
-                #[cfg(not(feature = "tracing"))]
-                Some(Kind::Event) => {}
                 _ => return Err(()),
             }
-        }
+        };
+        lease.worker().keep_places(replay.into_places());
+        Ok(said)
     }
 
     /// A panic began. One that must not unwind is followed by another, which
@@ -226,7 +206,7 @@ impl Call {
     }
 
     /// A read or a write did not get on: by the deadline, or for good.
-    fn waited(&self, worker: &mut Worker, error: &io::Error) -> Result<(), ()> {
+    fn waited(&self, lease: &mut Lease, error: &io::Error) -> Result<(), ()> {
         match error.kind() {
             io::ErrorKind::Interrupted => Ok(()),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -234,10 +214,10 @@ impl Call {
                 if passed {
                     // The caller's own timer may be late, or its event loop
                     // blocked. It is killed now, or ends in its grace.
-                    self.leash.end(End::Cancelled);
-                    worker.set_deadline(None);
+                    lease.end();
+                    lease.worker().set_deadline(None);
                 } else {
-                    worker.set_deadline(self.answer_by);
+                    lease.worker().set_deadline(self.answer_by);
                 }
                 Ok(())
             }
@@ -270,12 +250,4 @@ fn panicked(name: &str, panic: Panic, dead: Option<Dead>) -> Error {
     let place = panic.place.map(|place| format!(" at {place}")).unwrap_or_default();
     let what = format!("panicked{place}: {}", panic.message);
     Error::panicked(name, what, panic.backtrace, dead)
-}
-
-/// The most verbose `tracing` level that anybody here listens to.
-fn level() -> u8 {
-    #[cfg(feature = "tracing")]
-    return super::events::level();
-    #[cfg(not(feature = "tracing"))]
-    0
 }

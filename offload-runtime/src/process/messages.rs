@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Priority;
 
+/// No frame that a worker sends is larger, in bytes, but for a result: what it
+/// says beside results is cut to fit.
+pub(crate) const MAX_NOTE: usize = 1 << 20;
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -51,6 +55,9 @@ pub(crate) struct Hello {
     /// What the worker may allocate, in bytes.
     pub(crate) max_memory: Option<u64>,
     pub(crate) priority: Priority,
+    /// The most verbose `tracing` level that the parent wants while it starts; 0
+    /// is none.
+    pub(crate) level: u8,
 }
 
 /// Which call, and of which function.
@@ -81,4 +88,10 @@ pub(crate) enum Failure {
     Result(String),
     /// The result is larger than a frame may be.
     TooLarge(u64),
+}
+
+/// A text that may be of any length, cut so that a few of them fit into a frame.
+pub(crate) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_NOTE / 4));
+    text
 }

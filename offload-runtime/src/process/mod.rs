@@ -26,7 +26,6 @@
 //! `tracing`), `plan` (a pool's settings).
 
 pub(crate) mod codec;
-#[cfg(feature = "tracing")]
 mod events;
 pub(crate) mod exchange;
 pub(crate) mod leash;

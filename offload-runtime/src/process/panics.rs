@@ -5,7 +5,7 @@ use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, PanicHookInfo};
 
-use super::messages::Panic;
+use super::messages::{Panic, cut};
 
 thread_local! {
     /// A body runs on this thread.
@@ -28,7 +28,7 @@ fn note(info: &PanicHookInfo<'_>, tell: fn(&Panic)) {
     let panic = Panic {
         message: message(info.payload()),
         place: info.location().map(ToString::to_string),
-        backtrace: Some(Backtrace::force_capture().to_string()),
+        backtrace: Some(cut(Backtrace::force_capture().to_string())),
     };
     if RUNNING.get() {
         tell(&panic);
@@ -56,5 +56,5 @@ pub(crate) fn take(payload: &(dyn Any + Send)) -> Panic {
 fn message(payload: &dyn Any) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a value that is no text".to_owned())
+    text.map_or_else(|| "a value that is no text".to_owned(), cut)
 }

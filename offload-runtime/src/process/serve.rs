@@ -22,10 +22,10 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
-use super::messages::{CallHead, Failure, Hello, Kind};
+use super::messages::{CallHead, Failure, Hello, Kind, MAX_NOTE, Panic, cut};
 use super::transfer::Arguments;
 use super::wire::{Incoming, Outgoing};
-use super::{codec, panics, registry};
+use super::{codec, events, panics, registry};
 use crate::current::{self, Frame};
 use crate::outcome::quietly;
 use crate::pool::seat::Seat;
@@ -41,7 +41,13 @@ const GREETING: Duration = Duration::from_secs(60);
 static WORKING: AtomicBool = AtomicBool::new(false);
 
 /// What frames are written to, by one thread at a time.
-static DATA: OnceLock<Mutex<UnixStream>> = OnceLock::new();
+static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
+
+struct Outlet {
+    data: UnixStream,
+    /// The parent listens: it waits for a call, or for this worker to start up.
+    is_open: bool,
+}
 
 /// The call that runs.
 static CALL: Mutex<Current> = Mutex::new(Current { number: 0, cancelled: 0, seat: None });
@@ -84,11 +90,11 @@ pub(crate) fn serve() -> ! {
         Err(reason) => refuse(&reason),
     };
     incoming.set_limit(hello.max_message);
-    send(Kind::Ready, &[]);
+    write(&message(Kind::Ready, &()), Then::Close);
     loop {
         match incoming.read(&mut data) {
             Ok(frame) if frame.kind == Kind::Call as u8 => {
-                write(&answer(frame.payload, hello.max_message));
+                write(&answer(frame.payload, hello.max_message), Then::Close);
             }
             // The end, by which the parent says that it has no more.
             Err(super::wire::ReadError::Closed) => process::exit(0),
@@ -115,7 +121,7 @@ fn take_over() -> Result<(UnixStream, PipeReader), String> {
     };
     let (writer, data) =
         redirect().map_err(|error: io::Error| format!("its files cannot be set up: {error}"))?;
-    let _ = DATA.set(Mutex::new(writer));
+    let _ = DATA.set(Mutex::new(Outlet { data: writer, is_open: true }));
     Ok((data, PipeReader::from(control)))
 }
 
@@ -184,8 +190,8 @@ fn greet(data: &mut UnixStream, incoming: &mut Incoming) -> Result<Hello, String
     name_thread(function.pool().name());
     hello.priority.apply();
     panics::report(send_panic);
-    #[cfg(feature = "tracing")]
-    super::events::install(|record| send(Kind::Event, record));
+    events::install(send_records);
+    events::begin(hello.level);
     let seat = sync::Arc::new(Seat::new());
     current::sit(sync::Arc::clone(&seat));
     CALL.lock().unwrap_or_else(PoisonError::into_inner).seat = Some(seat);
@@ -195,6 +201,7 @@ fn greet(data: &mut UnixStream, incoming: &mut Incoming) -> Result<Hello, String
             format!("its start-up function panicked: {}", panics::take(&*payload).message)
         })?;
     }
+    events::end();
     Ok(hello)
 }
 
@@ -223,7 +230,7 @@ fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
     let mut decoder = codec::Decoder::new(payload);
     let head: CallHead = match decoder.next() {
         Ok(head) => head,
-        Err(reason) => return failed(&Failure::Arguments(reason)),
+        Err(reason) => return failed(&Failure::Arguments(cut(reason))),
     };
     let entry =
         registry::function(head.function).and_then(|function| Some((function, function.entry()?)));
@@ -233,15 +240,13 @@ fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
     begin(head.number);
     let mut arguments = Arguments::new(decoder, Kind::Done, max_message);
     let frame = Frame::of_worker(function);
-    #[cfg(feature = "tracing")]
-    super::events::set_level(head.level);
+    events::begin(head.level);
     let (ended, _) = frame.enter(|| {
         // Unwind safety: what the body shared is its own affair, as it is for
         // the bodies of threads.
         panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))))
     });
-    #[cfg(feature = "tracing")]
-    super::events::set_level(0);
+    events::end();
     begin(0);
     // What has no line end would come with a later call.
     let _ = io::stdout().flush();
@@ -249,9 +254,9 @@ fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
         Ok(Ok(())) => match arguments.into_answer() {
             Ok(Ok(message)) => message,
             Ok(Err(large)) => failed(&Failure::TooLarge(large.bytes)),
-            Err(reason) => failed(&Failure::Result(reason)),
+            Err(reason) => failed(&Failure::Result(cut(reason))),
         },
-        Ok(Err(malformed)) => failed(&Failure::Arguments(malformed.into_reason())),
+        Ok(Err(malformed)) => failed(&Failure::Arguments(cut(malformed.into_reason()))),
         Err(payload) => {
             let panic = panics::take(&*payload);
             drop_payload(payload);
@@ -266,6 +271,11 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 
 /// From now on this call runs here; 0: none.
 fn begin(number: u64) {
+    if number != 0
+        && let Some(outlet) = DATA.get()
+    {
+        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
+    }
     let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
     call.number = number;
     let cancelled = number != 0 && call.cancelled == number;
@@ -280,7 +290,7 @@ fn failed(failure: &Failure) -> Vec<u8> {
 
 /// A message of ours, which is small.
 fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
-    let mut message = Outgoing::new(kind as u8, super::plan::MAX_MESSAGE);
+    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
     let written = codec::encode(content, &mut message);
     match (written, message.finish()) {
         (Ok(()), Ok(message)) => message,
@@ -288,28 +298,47 @@ fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
     }
 }
 
-fn send_panic(panic: &super::messages::Panic) {
-    write(&message(Kind::Panicking, panic));
+fn send_panic(panic: &Panic) {
+    write(&message(Kind::Panicking, panic), Then::Continue);
 }
 
-fn send(kind: Kind, payload: &[u8]) {
-    let mut message = Outgoing::new(kind as u8, super::plan::MAX_MESSAGE);
-    if message.write_all(payload).is_ok()
-        && let Ok(message) = message.finish()
-    {
-        write(&message);
-    }
+/// What a body said through `tracing`. False: nobody listens, or it is too much.
+fn send_records(records: &[u8]) -> bool {
+    frame(Kind::Event, records).is_some_and(|message| write(&message, Then::Continue))
 }
 
-/// Writes a whole message. If nobody reads any more, the watch ends this process.
-fn write(message: &[u8]) {
-    if let Some(data) = DATA.get() {
-        let _ = data.lock().unwrap_or_else(PoisonError::into_inner).write_all(message);
+/// A whole message with this payload, unless it is too long.
+fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
+    message.write_all(payload).ok()?;
+    message.finish().ok()
+}
+
+/// Who listens after a message.
+#[derive(PartialEq)]
+enum Then {
+    /// The parent, still.
+    Continue,
+    /// Nobody, until the parent sends the next call.
+    Close,
+}
+
+/// Writes a whole message. False: nobody listens. If nobody ever will, the
+/// watch ends this process.
+fn write(message: &[u8], then: Then) -> bool {
+    let Some(outlet) = DATA.get() else { return false };
+    let mut outlet = outlet.lock().unwrap_or_else(PoisonError::into_inner);
+    if !outlet.is_open {
+        return false;
     }
+    outlet.is_open = then == Then::Continue;
+    outlet.data.write_all(message).is_ok()
 }
 
 /// Tells the parent, and ends.
 fn refuse(reason: &str) -> ! {
-    send(Kind::Refused, reason.as_bytes());
+    if let Some(message) = frame(Kind::Refused, reason.as_bytes()) {
+        write(&message, Then::Close);
+    }
     process::exit(REFUSED);
 }

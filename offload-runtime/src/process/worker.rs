@@ -15,8 +15,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::events::{Places, Replay};
 use super::leash::Held;
-use super::messages::{Hello, Kind};
+use super::messages::{Hello, Kind, MAX_NOTE};
 use super::plan::Plan;
 use super::start::{MARK, Way};
 use super::stderr::Stderr;
@@ -40,6 +41,8 @@ pub(crate) struct Worker {
     /// What is told during a call. The worker ends when this is closed.
     control: Arc<PipeWriter>,
     incoming: Incoming,
+    /// What its bodies have described, for what they say.
+    places: Places,
     /// That of the last request, for the next.
     buffer: Vec<u8>,
     /// Calls so far, this one included.
@@ -123,7 +126,8 @@ impl Worker {
             pid,
             data,
             control: Arc::new(control),
-            incoming: Incoming::new(max_message),
+            incoming: Incoming::new(max_message.max(MAX_NOTE)),
+            places: Places::default(),
             buffer: Vec::new(),
             calls: 0,
             limited: false,
@@ -142,17 +146,18 @@ impl Worker {
         codec::encode(hello, &mut message).map_err(Some)?;
         let message = message.finish().map_err(|_| None)?;
         self.data.write_all(&message).map_err(|_| None)?;
+        let mut replay = Replay::new(Places::default());
         loop {
             match self.read() {
                 Ok(frame) => match Kind::of(frame.kind) {
-                    Some(Kind::Ready) => return Ok(()),
+                    Some(Kind::Ready) => {
+                        self.places = replay.into_places();
+                        return Ok(());
+                    }
                     Some(Kind::Refused) => {
                         return Err(Some(String::from_utf8_lossy(frame.payload).into_owned()));
                     }
-                    #[cfg(feature = "tracing")]
-                    Some(Kind::Event) => super::events::Replay::new().replay(frame.payload),
-                    #[cfg(not(feature = "tracing"))]
-                    Some(Kind::Event) => {}
+                    Some(Kind::Event) => replay.replay(frame.payload),
                     // What a start-up function catches is its own affair.
                     Some(Kind::Panicking) => {}
                     _ => return Err(Some("it does not talk as a worker does".into())),
@@ -195,6 +200,15 @@ impl Worker {
     /// Keeps the buffer of a message that was sent.
     pub(crate) fn keep_buffer(&mut self, buffer: Vec<u8>) {
         self.buffer = buffer;
+    }
+
+    /// For a call, which gives them back.
+    pub(crate) fn take_places(&mut self) -> Places {
+        std::mem::take(&mut self.places)
+    }
+
+    pub(crate) fn keep_places(&mut self, places: Places) {
+        self.places = places;
     }
 
     /// Reads and writes fail at this time.

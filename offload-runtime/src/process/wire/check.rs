@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use super::{HEADER, Incoming, ReadError};
 use crate::process::codec::{self, Decoder};
+use crate::process::events;
 
 /// No payload is longer here.
 const LIMIT: usize = 3000;
@@ -94,8 +95,7 @@ fn values(payload: &[u8]) {
     again::<crate::process::messages::Panic>(payload);
     again::<Result<Vec<(u8, String)>, crate::Error>>(payload);
     again::<std::collections::BTreeMap<u32, Option<Vec<u8>>>>(payload);
-    #[cfg(feature = "tracing")]
-    crate::process::events::Replay::new().replay(payload);
+    events::Replay::new(events::Places::default()).replay(payload);
 }
 
 fn again<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) {
