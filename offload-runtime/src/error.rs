@@ -213,6 +213,20 @@ impl Error {
         let said = last_words(&dead.stderr).map(|line| format!("; it said last: {line}"));
         let said = said.unwrap_or_default();
         let what = format!("lost its worker, process {}, which died{how}{said}", dead.pid);
+        Error::lost(function, what, dead)
+    }
+
+    /// The worker was killed for what it said.
+    pub(crate) fn worker_mad(function: &str, dead: Dead) -> Error {
+        let what = format!(
+            "lost its worker, process {}, which was killed: it sent what no worker sends, as if \
+             something had written over its memory or into its files",
+            dead.pid
+        );
+        Error::lost(function, what, dead)
+    }
+
+    fn lost(function: &str, what: String, dead: Dead) -> Error {
         let mut error = Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what);
         error.inner.remains = Some(Remains::of(dead));
         error

@@ -23,7 +23,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// have `grace`; so have the calls that their bodies make. After that, those
 /// that still wait end with that error too, and the bodies that still run are
 /// told so by [`is_cancelled`](crate::is_cancelled). A body that does not ask
-/// goes on until it ends or the process does.
+/// goes on until it ends or the process does; one in another process is killed.
+/// Worker processes end.
 ///
 /// It is for the whole process, and cannot be undone. With axum, it comes after
 /// the server:
@@ -52,6 +53,7 @@ pub async fn shutdown(grace: Duration) -> Report {
     if abandoned > 0 {
         abandon();
     }
+    Pool::dismiss_all();
     Report { finished: under_way.saturating_sub(abandoned), abandoned }
 }
 

@@ -313,3 +313,84 @@ fn an_error_of_ours_is_one_of_theirs() {
     assert_eq!((back.kind(), back.exit_code(), back.pid()), (error.kind(), Some(9), error.pid()));
     assert_eq!(back.to_string(), error.to_string());
 }
+
+/// Panics when it is written, or when it is read.
+#[derive(Debug)]
+struct Treacherous(bool);
+
+impl Serialize for Treacherous {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(!self.0, "it does not want to be written");
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Treacherous {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Treacherous, D::Error> {
+        panic!("it does not want to be read")
+    }
+}
+
+/// Foreign code runs on the way there and back. Once such a panic took the worker
+/// with it, and nobody noticed: the pool was one smaller for good.
+#[test]
+fn a_panic_on_the_way_costs_its_call_only() {
+    static POOL: ProcessPool = ProcessPool::new("treacherous").workers(1);
+
+    #[offload(process, pool = POOL, limit = 1)]
+    fn takes(value: Treacherous) -> Result<u8, Error> {
+        Ok(u8::from(value.0))
+    }
+
+    #[offload(process, pool = POOL, limit = 1)]
+    fn gives() -> Result<Treacherous, Error> {
+        Ok(Treacherous(false))
+    }
+
+    #[offload(process, pool = POOL)]
+    fn one() -> Result<u8, Error> {
+        Ok(1)
+    }
+
+    let panics = |result: std::thread::Result<()>, words: &str| {
+        let payload = result.unwrap_err();
+        let text = payload.downcast_ref::<&str>().unwrap();
+        assert!(text.contains(words), "{text}");
+    };
+    for _ in 0..3 {
+        // In this process: as with a body on a thread.
+        let call = std::panic::catch_unwind(|| drop(block_on(takes(Treacherous(true)))));
+        panics(call, "to be written");
+        let call = std::panic::catch_unwind(|| drop(block_on(gives())));
+        panics(call, "to be read");
+        // In the worker: it is the body's.
+        let error = block_on(takes(Treacherous(false))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Panicked, "{error}");
+        assert_eq!(block_on(one()).unwrap(), 1);
+    }
+}
+
+#[test]
+fn what_is_told_beside_a_result_is_cut() {
+    static TINY: ProcessPool = ProcessPool::new("tiny").workers(1).max_message(100);
+
+    #[offload(process, pool = TINY)]
+    fn says_much(way: u8) -> Result<u32, Error> {
+        let text = "é".repeat(2 << 20);
+        match way {
+            0 => panic!("{text}"),
+            1 => tracing::info!("{text}"),
+            _ => {}
+        }
+        Ok(std::process::id())
+    }
+
+    let pid = block_on(says_much(2)).unwrap();
+    let error = block_on(says_much(0)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert!(error.to_string().contains("ééé"), "it is cut, not dropped");
+    tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+        assert_eq!(block_on(says_much(1)).unwrap(), pid);
+    });
+    assert_eq!(block_on(says_much(2)).unwrap(), pid);
+}

@@ -11,19 +11,19 @@ use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, is_cancelled,
 use crate::support::{is_there, numbers, runs, settle, workers};
 
 /// A folder in which a body tells that it runs.
-struct Told(tempfile::TempDir);
+pub(crate) struct Told(tempfile::TempDir);
 
 impl Told {
-    fn new() -> Told {
+    pub(crate) fn new() -> Told {
         Told(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.0.path().join("pid").to_str().unwrap().to_owned()
     }
 
     /// Waits until the body has told, and returns the process that it runs in.
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         let mut pid = None;
         settle("the body runs", || {
             pid = std::fs::read_to_string(self.path()).ok().and_then(|text| text.parse().ok());
@@ -34,20 +34,20 @@ impl Told {
 }
 
 /// In a body.
-fn tell(path: &str) {
+pub(crate) fn tell(path: &str) {
     // At once, or a half written number could be read.
     let other = format!("{path}.new");
     std::fs::write(&other, std::process::id().to_string()).unwrap();
     std::fs::rename(other, path).unwrap();
 }
 
-fn begin<F: Future>(call: F) -> Pin<Box<F>> {
+pub(crate) fn begin<F: Future>(call: F) -> Pin<Box<F>> {
     let mut call = Box::pin(call);
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     call
 }
 
-fn spin() -> ! {
+pub(crate) fn spin() -> ! {
     loop {
         std::hint::spin_loop();
     }

@@ -2,11 +2,14 @@
 
 mod crashes;
 mod data;
+mod ending;
 mod ends;
 mod numbers;
+mod orphans;
 mod pools;
 mod prints;
 mod shapes;
+mod starts;
 mod support;
 
 offload_runtime::test_worker!();

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
-use offload_runtime::{Error, offload};
+use offload_runtime::{Error, ProcessPool, offload};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -125,4 +125,37 @@ fn events_of_a_body_are_those_of_its_caller() {
     assert!(first.contains("n=3") && first.contains("from the body"), "{first}");
     assert!(second.starts_with("request/offload/inside: WARN other"), "{second}");
     assert!(second.contains("text=\"x\"") && second.contains("from inside"), "{second}");
+}
+
+/// A thread that a body leaves behind says things when nobody listens. What could
+/// be read from an idle worker was taken for its end.
+#[test]
+fn what_is_said_between_calls_is_nobodys() {
+    static POOL: ProcessPool = ProcessPool::new("leaves a thread").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn leaves_a_thread() -> Result<u32, Error> {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            std::thread::spawn(|| {
+                loop {
+                    tracing::info!("from a thread");
+                }
+            });
+        });
+        Ok(std::process::id())
+    }
+
+    let said = Said::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(said.clone()), || {
+        let pid = block_on(leaves_a_thread()).unwrap();
+        for _ in 0..200 {
+            assert_eq!(block_on(leaves_a_thread()).unwrap(), pid);
+        }
+    });
+    // In a call they are heard, each below the span of that call.
+    let said = said.0.lock().unwrap();
+    assert!(!said.is_empty());
+    let strays = said.iter().filter(|line| !line.starts_with("offload: INFO process::prints"));
+    assert_eq!(strays.count(), 0, "{said:#?}");
 }

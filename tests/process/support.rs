@@ -56,3 +56,14 @@ pub(crate) fn workers(pool: &str) -> offload_runtime::WorkerStats {
     let pool = all.into_iter().find(|known| known.name == pool).expect("it was used");
     pool.workers.expect("it is a pool of processes")
 }
+
+/// The system call in which the main thread of a process waits, of those that
+/// are of interest.
+pub(crate) fn syscall(pid: u32) -> &'static str {
+    let line = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    match (std::env::consts::ARCH, line.split(' ').next()) {
+        ("x86_64", Some("1")) | ("aarch64", Some("64")) => "write",
+        ("x86_64", Some("44")) | ("aarch64", Some("206")) => "sendto",
+        _ => "another",
+    }
+}

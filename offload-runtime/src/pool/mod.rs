@@ -309,6 +309,16 @@ impl Pool {
         }
     }
 
+    /// After the last call: lets go what the pools keep for the next.
+    pub(crate) fn dismiss_all() {
+        #[cfg(feature = "process")]
+        for pool in Pool::all() {
+            if let Some(processes) = &pool.processes {
+                processes.workers.close();
+            }
+        }
+    }
+
     /// Takes out the calls that wait, and tells the bodies to stop.
     pub(crate) fn abandon(&'static self) -> Vec<Job> {
         let jobs = self.core().abandon();

@@ -11,10 +11,11 @@
 //! `String` would then come back as the wrong one.
 
 mod depth;
+mod nesting;
 
 use std::io::Write;
 
-use rmp_serde::{Deserializer, Serializer};
+use rmp_serde::Serializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,9 +25,9 @@ use self::depth::Bounded;
 /// the code of each level takes some KiB of it in a debug build.
 const DEPTH: u16 = 128;
 
-/// What is nested so deeply cannot have been written here: a value counts for up
-/// to three levels when it is read.
-const READ_DEPTH: usize = 3 * DEPTH as usize;
+/// Lists and maps that were written here are not in each other so often: a level
+/// of a value is up to two of them.
+const READ_DEPTH: usize = 2 * DEPTH as usize;
 
 /// Writes a value; the error says why it cannot be written.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Write) -> Result<(), String> {
@@ -47,9 +48,10 @@ impl<'a> Decoder<'a> {
 
     /// The next value; the error says why it cannot be read.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        let mut deserializer = Deserializer::new(&mut self.rest);
-        deserializer.set_max_depth(READ_DEPTH);
-        T::deserialize(&mut deserializer).map_err(|error| error.to_string())
+        let length = nesting::measure(self.rest, READ_DEPTH)?;
+        let (value, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        rmp_serde::from_slice(value).map_err(|error| error.to_string())
     }
 
     /// There is no further one.

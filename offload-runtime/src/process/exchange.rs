@@ -68,6 +68,16 @@ enum Said {
     Failed(Failure),
 }
 
+/// Why there is no answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// The worker is dead.
+    Dead,
+    /// It lives, and said something that no worker says: what runs in it is out
+    /// of its mind.
+    Mad,
+}
+
 impl Call {
     fn run(
         mut self,
@@ -89,9 +99,10 @@ impl Call {
                 lease.give_back();
                 self.answered(said, decoded)
             }
-            (_, killed) => {
+            (said, killed) => {
+                let is_mad = said.err() == Some(Lost::Mad);
                 let dead = lease.bury(killed.is_some());
-                Err(self.lost(dead, killed))
+                Err(self.lost(dead, killed, is_mad))
             }
         }
     }
@@ -110,11 +121,12 @@ impl Call {
     }
 
     /// What the death of the worker means for the caller.
-    fn lost(self, dead: Dead, killed: Option<End>) -> (Error, Ending) {
+    fn lost(self, dead: Dead, killed: Option<End>, is_mad: bool) -> (Error, Ending) {
         let name = self.function.name();
         match (killed, self.panic) {
             (Some(End::Cancelled), _) => (Error::killed(name), Ending::Killed),
             (Some(End::Shutdown), _) => (Error::killed_by_shutdown(name), Ending::Killed),
+            (None, _) if is_mad => (Error::worker_mad(name, dead), Ending::Died),
             // One that must not unwind, or with `panic = "abort"`.
             (None, Some(panic)) if dead.is_aborted() => {
                 (panicked(name, panic, Some(dead)), Ending::Panicked)
@@ -157,13 +169,14 @@ impl Call {
         lease: &mut Lease,
         request: Vec<u8>,
         result: &mut dyn FnMut(&[u8]),
-    ) -> Result<Said, ()> {
+    ) -> Result<Said, Lost> {
+        let mad = |_: String| Lost::Mad;
         let mut replay = Replay::new(lease.worker().take_places());
         lease.worker().set_deadline(self.answer_by);
         let mut rest = &*request;
         while !rest.is_empty() {
             match lease.worker().write(rest) {
-                Ok(0) => return Err(()),
+                Ok(0) => return Err(Lost::Dead),
                 Ok(length) => rest = &rest[length..],
                 Err(error) => self.waited(lease, &error)?,
             }
@@ -176,8 +189,8 @@ impl Call {
                     self.waited(lease, &error)?;
                     continue;
                 }
-                // Dead, or not talking as a worker does.
-                Err(_) => return Err(()),
+                Err(ReadError::Closed | ReadError::Truncated) => return Err(Lost::Dead),
+                Err(ReadError::TooLarge) => return Err(Lost::Mad),
             };
             let mut payload = codec::Decoder::new(frame.payload);
             match Kind::of(frame.kind) {
@@ -185,11 +198,11 @@ impl Call {
                     result(frame.payload);
                     break Said::Result;
                 }
-                Some(Kind::Panicked) => break Said::Panicked(payload.next().map_err(drop)?),
-                Some(Kind::Failed) => break Said::Failed(payload.next().map_err(drop)?),
+                Some(Kind::Panicked) => break Said::Panicked(payload.next().map_err(mad)?),
+                Some(Kind::Failed) => break Said::Failed(payload.next().map_err(mad)?),
                 Some(Kind::Panicking) => self.note(payload.next().ok()),
                 Some(Kind::Event) => replay.replay(frame.payload),
-                _ => return Err(()),
+                _ => return Err(Lost::Mad),
             }
         };
         lease.worker().keep_places(replay.into_places());
@@ -206,7 +219,7 @@ impl Call {
     }
 
     /// A read or a write did not get on: by the deadline, or for good.
-    fn waited(&self, lease: &mut Lease, error: &io::Error) -> Result<(), ()> {
+    fn waited(&self, lease: &mut Lease, error: &io::Error) -> Result<(), Lost> {
         match error.kind() {
             io::ErrorKind::Interrupted => Ok(()),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -221,7 +234,7 @@ impl Call {
                 }
                 Ok(())
             }
-            _ => Err(()),
+            _ => Err(Lost::Dead),
         }
     }
 

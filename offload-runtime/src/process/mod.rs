@@ -57,3 +57,6 @@ impl Processes {
         Processes { plan: Plan::DEFAULT, workers: Workers::new() }
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

@@ -55,6 +55,8 @@ struct State {
     failed: Option<Instant>,
     /// The calls that have one, or wait for one.
     leashes: Vec<Arc<Leash>>,
+    /// No more are started: the process shuts down.
+    is_closed: bool,
 }
 
 /// What became of workers.
@@ -100,6 +102,7 @@ impl Workers {
                 failure: None,
                 failed: None,
                 leashes: Vec::new(),
+                is_closed: false,
             }),
             changed: Condvar::new(),
             counts: Counts {
@@ -197,7 +200,7 @@ impl Workers {
             || plan.max_memory.is_some_and(|most| worker.memory() > Some(most / 2));
         let mut state = self.lock();
         state.forget(leash);
-        if !spent {
+        if !spent && !state.is_closed {
             state.free.push(worker);
             self.changed.notify_one();
             return;
@@ -205,7 +208,9 @@ impl Workers {
         state.alive -= 1;
         self.tend(pool, &mut state);
         drop(state);
-        self.counts.recycled.fetch_add(1, Ordering::Relaxed);
+        if spent {
+            self.counts.recycled.fetch_add(1, Ordering::Relaxed);
+        }
         retire(vec![worker]);
     }
 
@@ -338,6 +343,17 @@ impl Workers {
         self.wake();
     }
 
+    /// Nobody will call any more: lets all that are free end, and starts no
+    /// others.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let free = std::mem::take(&mut state.free);
+        state.alive -= free.len();
+        drop(state);
+        retire(free);
+    }
+
     fn bury(&self, lost: Vec<Worker>) {
         self.counts.restarts.fetch_add(lost.len() as u64, Ordering::Relaxed);
         // Each is reaped by its drop.
@@ -372,14 +388,18 @@ impl Workers {
             Err(reason) => state.fail(reason),
         }
         self.changed.notify_all();
+        let is_closed = state.is_closed;
         drop(state);
+        if is_closed {
+            self.close();
+        }
         self.shrink(pool.threads());
     }
 }
 
 impl State {
     fn wants_another(&self, max: usize) -> bool {
-        if self.alive + self.starting >= max || self.failure.is_some() {
+        if self.is_closed || self.alive + self.starting >= max || self.failure.is_some() {
             return false;
         }
         let lately = self.failed.is_some_and(|failed| failed.elapsed() < PAUSE);

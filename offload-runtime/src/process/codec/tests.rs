@@ -58,10 +58,15 @@ fn bytes_that_nest_without_end_are_refused() {
     on_a_small_stack(|| {
         // Lists, maps, and the links of a chain.
         for level in [&[0x91][..], &[0x81, 0xa1, b'a'], &[0x81, 0xa4, b'L', b'i', b'n', b'k']] {
-            let bytes = level.repeat(100_000);
-            Decoder::new(&bytes).next::<serde_json::Value>().unwrap_err();
-            Decoder::new(&bytes).next::<Chain>().unwrap_err();
-            Decoder::new(&bytes).next::<serde::de::IgnoredAny>().unwrap_err();
+            // As deep as may be, and far deeper.
+            for levels in [READ_DEPTH, 100_000] {
+                let bytes = [&level.repeat(levels)[..], b"\xa3End"].concat();
+                let value = Decoder::new(&bytes).next::<serde_json::Value>();
+                let ignored = Decoder::new(&bytes).next::<serde::de::IgnoredAny>();
+                assert_eq!((value.is_ok(), ignored.is_ok()), (levels == READ_DEPTH, value.is_ok()));
+                let chain = Decoder::new(&bytes).next::<Chain>();
+                assert_eq!(chain.is_ok(), levels == READ_DEPTH && level.ends_with(b"Link"));
+            }
         }
     });
 }
@@ -101,6 +106,35 @@ fn a_length_that_lies_takes_no_memory() {
         Decoder::new(&bytes).next::<serde_bytes::ByteBuf>().unwrap_err();
         Decoder::new(&bytes).next::<std::collections::HashMap<u8, u8>>().unwrap_err();
     }
+}
+
+#[test]
+fn a_value_of_every_sort_is_measured() {
+    let values = (
+        (0_u8, 200_u8, u16::MAX, u32::MAX, u64::MAX, u128::MAX),
+        (-1_i8, i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN),
+        (0.5_f32, 0.5_f64, true, false, None::<u8>, 'x'),
+        ["a".repeat(3), "a".repeat(40), "a".repeat(300), "a".repeat(70_000)],
+        [3, 300, 70_000].map(|length| serde_bytes::ByteBuf::from(vec![7_u8; length])),
+        [3, 300, 70_000].map(|length| vec![1_u8; length]),
+        [3, 300, 70_000].map(|length| (0..length).map(|n| (n, n)).collect()),
+    );
+    let values: (_, _, _, _, _, _, [std::collections::BTreeMap<u32, u32>; 3]) = values;
+    let mut bytes = Vec::new();
+    encode(&values, &mut bytes).unwrap();
+    // An extension, which nothing here is written as.
+    for extension in [&[0xd4, 1, 2][..], &[0xd8, 1], &[0xc7, 2, 1, 2, 3], &[0xc8, 0, 1, 2, 3]] {
+        let length = if extension[0] == 0xd8 { 18 } else { extension.len() };
+        let whole = [extension, &[0; 20]].concat();
+        assert_eq!(nesting::measure(&whole, 0), Ok(length));
+        nesting::measure(&whole[..length - 1], 0).unwrap_err();
+    }
+    let length = bytes.len();
+    bytes.extend(b"more");
+    assert_eq!(nesting::measure(&bytes, 3), Ok(length));
+    nesting::measure(&bytes, 2).unwrap_err();
+    nesting::measure(&bytes[..length - 1], 3).unwrap_err();
+    nesting::measure(&[0xc1], 2).unwrap_err();
 }
 
 #[test]

@@ -32,15 +32,36 @@ enum Record {
     /// The next records name this place by its number: the first one is 0.
     Place(Place),
     /// A span begins, below another if `parent` is not 0.
-    Open { span: u64, place: u32, parent: u64, values: Values },
-    Enter { span: u64 },
-    Exit { span: u64 },
+    Open {
+        span: u64,
+        place: u32,
+        parent: u64,
+        values: Values,
+    },
+    Enter {
+        span: u64,
+    },
+    Exit {
+        span: u64,
+    },
     /// A span gets further values.
-    Add { span: u64, values: Values },
-    Follows { span: u64, after: u64 },
-    Close { span: u64 },
+    Add {
+        span: u64,
+        values: Values,
+    },
+    Follows {
+        span: u64,
+        after: u64,
+    },
+    Close {
+        span: u64,
+    },
     /// An event, in a span if `parent` is not 0.
-    Event { place: u32, parent: u64, values: Values },
+    Event {
+        place: u32,
+        parent: u64,
+        values: Values,
+    },
 }
 
 /// A place in the source where a span or an event is made.

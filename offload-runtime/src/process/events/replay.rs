@@ -264,9 +264,11 @@ struct Foreign {
 
 impl Foreign {
     fn of(texts: &[String]) -> Foreign {
-        let chain = texts.iter().take(CAUSES).rev().fold(None, |cause, text| {
-            Some(Box::new(Foreign { text: text.to_owned(), cause }))
-        });
+        let chain = texts
+            .iter()
+            .take(CAUSES)
+            .rev()
+            .fold(None, |cause, text| Some(Box::new(Foreign { text: text.to_owned(), cause })));
         chain.map_or_else(|| Foreign { text: String::new(), cause: None }, |first| *first)
     }
 }

@@ -1,0 +1,73 @@
+//! The end of the pools, with a process for each test.
+
+use std::time::Duration;
+
+use futures::executor::block_on;
+use offload_runtime::{Error, ErrorKind, Ran, offload, shutdown};
+
+use crate::ends::{Told, begin, spin, tell};
+use crate::support::{PATIENCE, children, is_there, settle};
+
+/// Runs a test of this file in a process of its own.
+fn passes(test: &str) {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("ending::{test}"), "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[offload(process)]
+fn spins(path: String) -> Result<(), Error> {
+    tell(&path);
+    spin()
+}
+
+#[offload(process)]
+fn ends_when_told(path: String) -> Result<u32, Error> {
+    tell(&path);
+    while !std::fs::exists(format!("{path}.go")).unwrap() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(7)
+}
+
+#[test]
+fn calls_have_their_grace_and_then_no_worker_is_left() {
+    passes("child_gives_grace");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_gives_grace() {
+    let told = Told::new();
+    let call = begin(ends_when_told(told.path()));
+    told.pid();
+    let ending = begin(shutdown(PATIENCE));
+    let error = block_on(ends_when_told(told.path())).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
+    std::fs::write(told.path() + ".go", "").unwrap();
+    let report = block_on(ending);
+    assert_eq!((report.finished, report.abandoned), (1, 0));
+    assert_eq!(block_on(call).unwrap(), 7);
+    settle("no worker is left", || children().is_empty());
+}
+
+#[test]
+fn after_the_grace_bodies_are_killed() {
+    passes("child_kills");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_kills() {
+    let told = Told::new();
+    let call = begin(spins(told.path()));
+    let pid = told.pid();
+    assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 1);
+    let error = block_on(call).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::Yes));
+    assert!(!is_there(pid));
+    settle("no worker is left", || children().is_empty());
+}

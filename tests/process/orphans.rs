@@ -1,0 +1,86 @@
+//! No worker outlives its parent, however that ends, nor does what it started.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{runs, settle, syscall};
+
+fn parent(mode: &str, folder: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_parent"))
+        .arg(mode)
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The workers that spin, and what they started.
+fn spinning(folder: &Path) -> Vec<u32> {
+    let numbers = |n: u32| fs::read_to_string(folder.join(n.to_string())).unwrap();
+    let all = numbers(0) + " " + &numbers(1);
+    all.split(' ').map(|pid| pid.parse().unwrap()).collect()
+}
+
+fn all_end_with(mode: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    parent(mode, folder.path()).wait().unwrap();
+    let pids = spinning(folder.path());
+    assert_eq!(pids.len(), 4);
+    settle(mode, || pids.iter().all(|pid| !runs(*pid)));
+}
+
+#[test]
+fn when_main_returns() {
+    all_end_with("return");
+}
+
+#[test]
+fn when_it_exits() {
+    all_end_with("exit");
+}
+
+#[test]
+fn when_it_panics() {
+    all_end_with("panic");
+}
+
+#[test]
+fn when_it_aborts() {
+    all_end_with("abort");
+}
+
+#[test]
+fn when_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = parent("wait", folder.path());
+    settle("all spin", || folder.path().join("waits").exists());
+    let pids = spinning(folder.path());
+    assert!(pids.iter().all(|pid| runs(*pid)));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    settle("they have ended", || pids.iter().all(|pid| !runs(*pid)));
+}
+
+/// A worker is killed while it writes: what had come of the answer is no answer.
+#[test]
+fn a_kill_in_the_middle_of_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("answers");
+    let parent = parent("answer", folder.path());
+    let own = Pid::from_child(&parent);
+    settle("the body runs", || path.exists());
+    // So that nobody reads, and the worker cannot write to the end.
+    kill_process(own, Signal::STOP).unwrap();
+    let worker: u32 = fs::read_to_string(&path).unwrap().parse().unwrap();
+    fs::write(folder.path().join("answers.go"), "").unwrap();
+    settle("it writes", || ["write", "sendto"].contains(&syscall(worker)));
+    kill_process(Pid::from_raw(worker.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    kill_process(own, Signal::CONT).unwrap();
+    let output = parent.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("WorkerDied Some(9)"), "{text}");
+}

@@ -1,0 +1,19 @@
+//! A program with a `main` of its own, which is its own worker too.
+
+use offload_runtime::{Error, offload};
+
+#[offload(process)]
+fn double(n: u32) -> Result<u32, Error> {
+    // In a panic, too: what ends the process in some builds.
+    assert!(n != 13, "unlucky");
+    Ok(n * 2)
+}
+
+fn main() {
+    offload_runtime::init();
+    assert_eq!(std::env::args().len(), 1, "a worker never comes here");
+    println!("{}", futures::executor::block_on(double(21)).unwrap());
+    let error = futures::executor::block_on(double(13)).unwrap_err();
+    println!("{:?} {error}", error.kind());
+    println!("{}", futures::executor::block_on(double(1)).unwrap());
+}
