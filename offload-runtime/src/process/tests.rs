@@ -29,7 +29,9 @@ fn greeted(change: impl FnOnce(&mut Hello)) -> Result<(), String> {
         level: 0,
     };
     change(&mut hello);
-    Worker::start(POOL.pool(), &hello, &Plan::DEFAULT, &start::way().unwrap()).map(drop)
+    Worker::start(POOL.pool(), &hello, &Plan::DEFAULT, &start::way().unwrap())
+        .map(drop)
+        .map_err(|not_ready| not_ready.reason)
 }
 
 fn is_refused(change: impl FnOnce(&mut Hello), why: &str) {

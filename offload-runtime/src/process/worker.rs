@@ -70,19 +70,32 @@ impl Dead {
     }
 }
 
+/// A worker that did not start up.
+#[derive(Debug)]
+pub(crate) struct NotReady {
+    pub(crate) reason: String,
+    /// A signal killed it: perhaps the next one is luckier.
+    pub(crate) was_killed: bool,
+}
+
 impl Worker {
-    /// Starts a process, and waits until it is ready. The error says why it is
-    /// not.
+    /// Starts a process, and waits until it is ready.
     pub(crate) fn start(
         pool: &'static Pool,
         hello: &Hello,
         plan: &Plan,
         way: &Way,
-    ) -> Result<Worker, String> {
-        let refused = |error: io::Error| format!("the system refused it: {error}");
+    ) -> Result<Worker, NotReady> {
+        let refused = |error: io::Error| NotReady {
+            reason: format!("the system refused it: {error}"),
+            was_killed: false,
+        };
         let mut worker = Worker::spawn(pool, plan, way, hello.max_message).map_err(refused)?;
         worker.greet(hello).map_err(|problem| {
             let dead = worker.bury();
+            let signal = dead.status.and_then(|status| status.signal());
+            // If it said why it is not ready, the signal was ours.
+            let was_killed = problem.is_none() && signal.is_some();
             let status = match dead.status {
                 Some(status) if problem.is_none() => format!(", {status}"),
                 _ => String::new(),
@@ -94,7 +107,8 @@ impl Worker {
             let problem = problem.unwrap_or_else(|| {
                 "it ended before it was ready: is `offload_runtime::init()` first in `main`?".into()
             });
-            format!("{problem} (process {}{status}{stderr})", dead.pid)
+            let reason = format!("{problem} (process {}{status}{stderr})", dead.pid);
+            NotReady { reason, was_killed }
         })?;
         Ok(worker)
     }

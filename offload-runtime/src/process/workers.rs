@@ -22,13 +22,16 @@ use std::time::{Duration, Instant};
 
 use super::leash::{End, Leash};
 use super::messages::Hello;
-use super::worker::{Dead, Worker};
+use super::worker::{Dead, NotReady, Worker};
 use super::{events, registry, start};
 use crate::pool::Pool;
 
 /// When no worker can be started but others are at work, it is tried again
 /// this much later.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// When workers are killed while they start, so many others are tried in a row.
+const TRIES: u32 = 5;
 
 /// None is started ahead of need so long after a start that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -53,6 +56,8 @@ struct State {
     failure: Option<String>,
     /// When one failed last.
     failed: Option<Instant>,
+    /// So many in a row were killed while they started.
+    killed: u32,
     /// The calls that have one, or wait for one.
     leashes: Vec<Arc<Leash>>,
     /// No more are started: the process shuts down.
@@ -101,6 +106,7 @@ impl Workers {
                 waiting: 0,
                 failure: None,
                 failed: None,
+                killed: 0,
                 leashes: Vec::new(),
                 is_closed: false,
             }),
@@ -382,10 +388,15 @@ impl Workers {
         match worker {
             Ok(worker) => {
                 state.alive += 1;
+                state.killed = 0;
                 // Those that have worked already are warm.
                 state.free.insert(0, worker);
             }
-            Err(reason) => state.fail(reason),
+            Err(not_ready) if not_ready.was_killed && state.killed < TRIES => {
+                state.killed += 1;
+                self.tend(pool, &mut state);
+            }
+            Err(not_ready) => state.fail(not_ready.reason),
         }
         self.changed.notify_all();
         let is_closed = state.is_closed;
@@ -418,14 +429,19 @@ impl State {
     }
 }
 
-fn start_worker(pool: &'static Pool) -> Result<Worker, String> {
-    let way = start::way().ok_or("this process is not set up to start workers")?;
+fn start_worker(pool: &'static Pool) -> Result<Worker, NotReady> {
+    let impossible = |reason: String| NotReady { reason, was_killed: false };
+    let way = start::way()
+        .ok_or_else(|| impossible("this process is not set up to start workers".into()))?;
     let plan = &pool.processes().plan;
-    let build = registry::build().map_err(|error| format!("its program is gone: {error}"))?;
+    let build = registry::build()
+        .map_err(|error| impossible(format!("the program's file is gone: {error}")))?;
+    let function = registry::any_of(pool)
+        .ok_or_else(|| impossible("this program has no function of the pool".into()))?;
     let hello = Hello {
         build,
         parent: std::process::id(),
-        function: registry::any_of(pool).ok_or("the pool has no function")?,
+        function,
         max_message: plan.max_message,
         max_memory: plan.max_memory,
         priority: plan.priority,

@@ -1,0 +1,212 @@
+//! Workers die by the thousand, and nothing of them is left. Each test has a
+//! process of its own, whose children and files can be counted.
+
+use std::fs;
+use std::process::{Command, id};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::executor::block_on;
+use futures::future::join_all;
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, WorkerStats, offload, stats};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use rustix::process::{Pid, Signal, kill_process};
+
+offload_runtime::test_worker!();
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const WORKERS: usize = 4;
+
+static POOL: ProcessPool = ProcessPool::new("chaos").workers(WORKERS);
+
+/// Runs a test of this file in a process of its own, in an empty folder, which has
+/// to be empty after.
+fn passes(test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .current_dir(&folder)
+        .env("TMPDIR", folder.path())
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let end = &text[text.floor_char_boundary(text.len().saturating_sub(5000))..];
+    assert!(output.status.success() && text.contains("1 passed"), "{end}");
+    // What the system writes of a crash, where it is told to, is not ours.
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()).collect();
+    let is_core = |name: &str| name == "core" || name.starts_with("core.");
+    let left = left.iter().map(|entry| entry.file_name().into_string().unwrap());
+    assert_eq!(left.filter(|name| !is_core(name)).collect::<Vec<_>>(), [""; 0]);
+}
+
+fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Processes that this one started, those that were not reaped included.
+fn children() -> Vec<u32> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let lists =
+        tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
+    lists.flat_map(|list| numbers(&list)).collect()
+}
+
+fn numbers(list: &str) -> Vec<u32> {
+    list.split_whitespace().map(|number| number.parse().unwrap()).collect()
+}
+
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+fn workers() -> WorkerStats {
+    let pools = stats().pools;
+    pools.iter().find(|pool| pool.name == "chaos").unwrap().workers.unwrap()
+}
+
+/// All at once: each goes on when all have begun, so each has a worker and a permit.
+fn all_serve_at_once(folder: &str) {
+    #[offload(process, pool = POOL)]
+    fn meets(folder: String, number: usize) -> Result<u32, Error> {
+        fs::write(format!("{folder}/{number}"), "").unwrap();
+        while fs::read_dir(&folder).unwrap().count() < WORKERS {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(id())
+    }
+
+    fs::create_dir(folder).unwrap();
+    let calls = (0..WORKERS).map(|number| meets(folder.to_owned(), number));
+    let mut pids: Vec<u32> = block_on(join_all(calls)).into_iter().map(Result::unwrap).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    assert_eq!(pids.len(), WORKERS);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// What there is when all workers are there and idle.
+#[derive(Debug, PartialEq)]
+struct Inventory {
+    children: usize,
+    files: usize,
+    threads: usize,
+}
+
+fn inventory(folder: &str) -> Inventory {
+    all_serve_at_once(folder);
+    let mut now = None;
+    settle("nothing is under way", || {
+        let all = Inventory { children: children().len(), files: open_files(), threads: threads() };
+        // Threads that start workers end a moment after.
+        let is_quiet = workers().idle == WORKERS && now.as_ref() == Some(&all);
+        now = Some(all);
+        std::thread::sleep(Duration::from_millis(20));
+        is_quiet
+    });
+    now.unwrap()
+}
+
+#[test]
+fn random_kills_cost_the_calls_they_hit_and_nothing_else() {
+    passes("child_is_hit");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_hit() {
+    const CALLS: u32 = 20_000;
+
+    #[offload(process, pool = POOL, limit = 3)]
+    fn sums(number: u32, bytes: serde_bytes::ByteBuf) -> Result<(u32, u64, Vec<u64>), Error> {
+        let sum = bytes.iter().map(|byte| u64::from(*byte)).sum();
+        // Long answers, too: some are cut off.
+        Ok((number, sum, vec![sum; bytes.len() / 16]))
+    }
+
+    let before = inventory("before");
+    let is_over = AtomicBool::new(false);
+    let kills = AtomicU32::new(0);
+    let died = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = SmallRng::seed_from_u64(1);
+            while !is_over.load(Ordering::SeqCst) {
+                let all = children();
+                if let Some(pid) = all.get(random.random_range(0..all.len().max(1))) {
+                    // Those that are not reaped yet are hit as well, to no effect.
+                    let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+                    kills.fetch_add(1, Ordering::SeqCst);
+                }
+                std::thread::sleep(Duration::from_micros(random.random_range(0..8_000)));
+            }
+        });
+        let call = |number: u32| {
+            let died = &died;
+            async move {
+                let mut random = SmallRng::seed_from_u64(number.into());
+                let length = 1 << random.random_range(0..17);
+                let bytes: Vec<u8> = (0..length).map(|_| random.random()).collect();
+                let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+                match sums(number, bytes.into()).await {
+                    Ok(answer) => assert_eq!(answer, (number, sum, vec![sum; length / 16])),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::WorkerDied, "{error}");
+                        assert_eq!((error.signal(), error.ran()), (Some(9), Ran::Maybe), "{error}");
+                        died.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        };
+        block_on(futures::stream::iter((0..CALLS).map(call)).buffer_unordered(32).count());
+        is_over.store(true, Ordering::SeqCst);
+    });
+    let (kills, died) = (kills.into_inner(), died.into_inner());
+    eprintln!("{kills} kills hit {died} of {CALLS} calls: {:?}", workers());
+    assert!(kills > 100 && died > 50, "{kills} kills hit {died} calls");
+    let function = stats().functions.into_iter().find(|f| f.name.contains("sums")).unwrap();
+    assert_eq!(function.started, u64::from(CALLS));
+    assert_eq!((function.died, function.finished), (died.into(), (CALLS - died).into()));
+    // Nothing more than before, and all of it works.
+    assert_eq!(inventory("after"), before);
+}
+
+#[test]
+fn nothing_is_left_of_ten_thousand_crashes() {
+    passes("child_crashes");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_crashes() {
+    #[offload(process, pool = POOL)]
+    fn crashes(number: u32) -> Result<(), Error> {
+        match number % 3 {
+            0 => std::process::exit(3),
+            1 => std::process::abort(),
+            _ => kill_process(rustix::process::getpid(), Signal::KILL).unwrap(),
+        }
+        Ok(())
+    }
+
+    let before = inventory("before");
+    let call = |number| async move {
+        let error = crashes(number).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WorkerDied, "{error}");
+    };
+    block_on(futures::stream::iter((0..10_000).map(call)).buffer_unordered(8).count());
+    assert_eq!(workers().restarts, 10_000);
+    assert_eq!(inventory("after"), before);
+}
