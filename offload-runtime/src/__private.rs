@@ -28,4 +28,6 @@ mod process {
     pub use crate::process::transfer::{
         Arguments, Encoded, Listed, Malformed, Outbound, Place, Remote, Transfer, TransferLent,
     };
+    #[cfg(fuzzing)]
+    pub use crate::process::wire::check::check as check_frames;
 }

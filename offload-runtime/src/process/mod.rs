@@ -38,7 +38,7 @@ pub(crate) mod serve;
 pub(crate) mod start;
 mod stderr;
 pub(crate) mod transfer;
-mod wire;
+pub(crate) mod wire;
 mod worker;
 pub(crate) mod workers;
 
