@@ -1,9 +1,10 @@
-//! [`Error`] as a response.
+//! For axum: [`Error`] as a response, and a [`dashboard`].
 
-use axum_core::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use ::axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use ::axum::http::{HeaderValue, StatusCode};
+use ::axum::response::{IntoResponse, Response};
 
+pub use crate::dashboard::{close_dashboard, dashboard};
 use crate::error::{Error, ErrorKind, Ran};
 
 /// As `application/problem+json`:

@@ -15,8 +15,8 @@ use crate::outcome::{Failure, Outcome};
 use crate::pools::{CPU, THREAD};
 use crate::timer::{self, Alarm};
 
-static TO_THREAD: Function = Function::thread("to_thread", &THREAD);
-static TO_CPU: Function = Function::cpu("to_cpu", &CPU);
+static TO_THREAD: Function = Function::thread("to_thread", &THREAD).mixed();
+static TO_CPU: Function = Function::cpu("to_cpu", &CPU).mixed();
 
 /// Runs a closure that waits (for files, locks, drivers without async) on the
 /// thread pool, and returns what it returns.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "watch")]
+use crate::effort::{self, Effort, Sample};
 use crate::histogram::Histogram;
 use crate::limiter::Limiter;
 use crate::pool::Pool;
@@ -32,6 +34,11 @@ pub struct Function {
     #[cfg(feature = "process")]
     remote: Option<(Place, Entry)>,
     pub(crate) counts: Counts,
+    /// Whether its bodies compute or wait.
+    #[cfg(feature = "watch")]
+    effort: Effort,
+    /// Its bodies have nothing in common but their kind.
+    mixed: bool,
     known: AtomicBool,
 }
 
@@ -118,8 +125,17 @@ impl Function {
                 wait: Histogram::new(),
                 run: Histogram::new(),
             },
+            #[cfg(feature = "watch")]
+            effort: Effort::new(),
+            mixed: false,
             known: AtomicBool::new(false),
         }
+    }
+
+    /// It stands for many: nobody asks whether its kind is the right one.
+    pub(crate) const fn mixed(mut self) -> Function {
+        self.mixed = true;
+        self
     }
 
     /// The option `limit`.
@@ -192,11 +208,38 @@ impl Function {
         self.remote.map(|(_, entry)| entry)
     }
 
+    /// A body is about to begin on this thread. `None`: it is not looked at.
+    #[cfg(feature = "watch")]
+    pub(crate) fn sample(&self) -> Option<Sample> {
+        let number = self.counts.started.load(Ordering::Relaxed);
+        if self.mixed { None } else { self.effort.begin(self.pool.kind(), number) }
+    }
+
+    /// That body has ended. If it is known now that the function is of the
+    /// wrong kind, that is reported, once.
+    #[cfg(feature = "watch")]
+    pub(crate) fn judge(&self, sample: &Sample, took: Duration) {
+        let kind = self.pool.kind();
+        if let Some(better) = self.effort.end(kind, sample, took) {
+            effort::report(self.name, kind, better, self.effort.computing().unwrap_or_default());
+        }
+    }
+
+    #[cfg(feature = "watch")]
+    pub(crate) fn effort(&self) -> &Effort {
+        &self.effort
+    }
+
     /// Counts one more call that waits, unless as many do as may.
     pub(crate) fn enter_queue(&self) -> bool {
         let bound = self.queue.unwrap_or(usize::MAX);
         let more = |waiting| (waiting < bound).then_some(waiting + 1);
         self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Calls that wait, of those that its `queue` bounds.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// A call that was counted waits no more.

@@ -17,6 +17,9 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
+    #[cfg(feature = "axum")]
+    pub(crate) const BUCKETS: usize = POWERS * STEPS;
+
     pub(crate) const fn new() -> Histogram {
         Histogram { counts: [const { AtomicU64::new(0) }; POWERS * STEPS], max: AtomicU64::new(0) }
     }
@@ -38,21 +41,28 @@ impl Histogram {
         &self,
         shares: [f64; N],
     ) -> ([Duration; N], Duration) {
-        let counts: Vec<u64> =
-            self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let max = self.max.load(Ordering::Relaxed);
-        let all: u64 = counts.iter().sum();
-        let at = shares.map(|share| {
-            let rank = ((all as f64 * share).ceil() as u64).max(1);
-            let mut below = 0;
-            let bucket = counts.iter().position(|count| {
-                below += count;
-                below >= rank
-            });
-            Duration::from_nanos(bucket.map_or(0, |bucket| upper(bucket).min(max)))
-        });
-        (at, Duration::from_nanos(max))
+        let max = Duration::from_nanos(self.max.load(Ordering::Relaxed));
+        (percentiles(&self.read(), shares).map(|time| time.min(max)), max)
     }
+
+    /// How many times of each size there were.
+    pub(crate) fn read(&self) -> Vec<u64> {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+}
+
+/// As [`Histogram::percentiles`], of counts that were [read](Histogram::read).
+pub(crate) fn percentiles<const N: usize>(counts: &[u64], shares: [f64; N]) -> [Duration; N] {
+    let all: u64 = counts.iter().sum();
+    shares.map(|share| {
+        let rank = ((all as f64 * share).ceil() as u64).max(1);
+        let mut below = 0;
+        let bucket = counts.iter().position(|count| {
+            below += count;
+            below >= rank
+        });
+        Duration::from_nanos(bucket.map_or(0, upper))
+    })
 }
 
 /// Of equal width below `STEPS`, then `STEPS` to each power of two.

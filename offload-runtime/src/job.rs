@@ -40,7 +40,7 @@ pub(crate) type Job = Runnable<Meta>;
 pub(crate) type Handle<T> = Task<Outcome<T>, Meta>;
 
 /// Drops what is left of calls.
-static CLEANER: Function = Function::thread("drop", &THREAD);
+static CLEANER: Function = Function::thread("drop", &THREAD).mixed();
 
 /// A job that drops a value, in this runtime.
 pub(crate) fn cleaner<T: Send + 'static>(
@@ -251,6 +251,8 @@ where
             Frame::with(|frame| (frame.clock, frame.waited, frame.answer_by));
         count(&function.counts.started);
         function.counts.wait.record(waited);
+        #[cfg(feature = "watch")]
+        let sample = function.sample();
         // Unwind safety: the payload goes to the caller, who unwinds on, so
         // nobody sees what the body left half done, unless it shared that.
         let enter = || self.captured.enter(function, waited, body);
@@ -258,6 +260,10 @@ where
         let ended = Instant::now();
         let runtime = self.captured.take_runtime();
         function.counts.run.record(ended.saturating_duration_since(started));
+        #[cfg(feature = "watch")]
+        if let Some(sample) = sample {
+            function.judge(&sample, ended.saturating_duration_since(started));
+        }
         count(match result {
             Ok(_) => returned(function),
             Err(_) => &function.counts.panicked,

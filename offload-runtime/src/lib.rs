@@ -30,18 +30,26 @@
 //!
 //! # Features
 //!
-//! * `axum` (default): [`Error`] is a response.
+//! * `axum` (default): [`Error`] is a response, and there is a
+//!   [dashboard](crate::axum::dashboard).
 //! * `tracing` (default): bodies run in their caller's span.
 //! * `serde` (default): [`Error`] and [`Stats`] are serde types.
+//! * `watch` (default): [`watch`](fn@watch) says how late the event loop is and what
+//!   stops it.
+//! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
 mod admission;
 #[cfg(feature = "axum")]
-mod axum;
+pub mod axum;
 mod bounds;
 mod call;
 mod context;
 mod current;
+#[cfg(feature = "axum")]
+mod dashboard;
+#[cfg(feature = "watch")]
+mod effort;
 mod error;
 mod function;
 mod histogram;
@@ -63,6 +71,8 @@ mod spans;
 mod stats;
 mod sync;
 mod timer;
+#[cfg(feature = "watch")]
+mod watch;
 
 #[cfg(all(feature = "process", not(unix)))]
 compile_error!(
@@ -93,4 +103,8 @@ pub use process::workers::WorkerStats;
 pub use schedule::Priority;
 pub use settings::Builder;
 pub use shutdown::{Report, shutdown};
-pub use stats::{FunctionStats, Percentiles, PoolStats, Stats, stats};
+pub use stats::{FunctionStats, LimitStats, Percentiles, PoolStats, QueueStats, Stats, stats};
+#[cfg(feature = "watch-spans")]
+pub use watch::spans::WatchLayer;
+#[cfg(feature = "watch")]
+pub use watch::{Doing, LoopStats, StallStats, watch};

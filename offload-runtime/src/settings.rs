@@ -23,6 +23,7 @@ use crate::schedule::Priority;
 /// | [`cpu_threads`](Self::cpu_threads) | `OFFLOAD_CPU_THREADS` | the cores this process may use |
 /// | [`cpu_queue`](Self::cpu_queue) | `OFFLOAD_CPU_QUEUE` | no bound |
 /// | [`cpu_priority`](Self::cpu_priority) | `OFFLOAD_CPU_PRIORITY`: `low`, `normal` or `idle` | `low` |
+/// | `stall_threshold` | `OFFLOAD_STALL_MS` | 100 |
 /// | `workers` | `OFFLOAD_WORKERS` | the cores this process may use |
 /// | `process_queue` | `OFFLOAD_PROCESS_QUEUE` | no bound |
 ///
@@ -41,6 +42,8 @@ pub struct Builder {
     thread: Settings,
     cpu: Settings,
     cpu_priority: Option<Priority>,
+    #[cfg(feature = "watch")]
+    stall_threshold: Option<Duration>,
     #[cfg(feature = "process")]
     process: Settings,
 }
@@ -110,6 +113,14 @@ impl Builder {
         self
     }
 
+    /// How long a worker of a [watched](fn@crate::watch) event loop may be in one
+    /// turn before that is reported; 100 ms unless set, and at least 1 ms.
+    #[cfg(feature = "watch")]
+    pub fn stall_threshold(mut self, time: Duration) -> Builder {
+        self.stall_threshold = Some(time);
+        self
+    }
+
     /// The most worker processes of the process pool.
     #[cfg(feature = "process")]
     pub fn workers(mut self, workers: usize) -> Builder {
@@ -138,6 +149,8 @@ impl Builder {
         from_environment("THREAD")?;
         from_environment("CPU")?;
         priority_from_environment()?;
+        #[cfg(feature = "watch")]
+        check_threshold(self.stall_threshold)?;
         #[cfg(feature = "process")]
         {
             self.process.validate("workers")?;
@@ -185,6 +198,25 @@ pub(crate) fn cpu_priority() -> Result<Priority, Error> {
         Some(priority) => Ok(priority),
         None => Ok(priority_from_environment()?.unwrap_or_default()),
     }
+}
+
+/// After this long a worker of an event loop counts as stuck.
+#[cfg(feature = "watch")]
+pub(crate) fn stall_threshold() -> Result<Duration, Error> {
+    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = installed.and_then(|settings| settings.stall_threshold);
+    check_threshold(set)
+}
+
+/// This, or that of the environment, or the default.
+#[cfg(feature = "watch")]
+fn check_threshold(set: Option<Duration>) -> Result<Duration, Error> {
+    let from_environment = variable("OFFLOAD_STALL_MS")?.map(Duration::from_millis);
+    let time = set.or(from_environment).unwrap_or(Duration::from_millis(100));
+    if time < Duration::from_millis(1) {
+        return Err(Error::config("`stall_threshold` is less than a millisecond"));
+    }
+    Ok(time)
 }
 
 fn priority_from_environment() -> Result<Option<Priority>, Error> {

@@ -46,6 +46,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Dropped early, the pools stay closed, and nothing is abandoned.
 pub async fn shutdown(grace: Duration) -> Report {
     Pool::close_all();
+    #[cfg(feature = "axum")]
+    crate::axum::close_dashboard();
     let under_way = under_way();
     let end = Instant::now().checked_add(grace);
     Drained { end, alarm: None }.await;

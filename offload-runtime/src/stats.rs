@@ -31,6 +31,8 @@ pub fn stats() -> Stats {
     Stats {
         pools: Pool::all().into_iter().map(PoolStats::of).collect(),
         functions: Function::known().into_iter().map(FunctionStats::of).collect(),
+        #[cfg(feature = "watch")]
+        loops: crate::watch::records().iter().map(|record| record.stats()).collect(),
     }
 }
 
@@ -43,6 +45,9 @@ pub struct Stats {
     pub pools: Vec<PoolStats>,
     /// In the order of their first calls.
     pub functions: Vec<FunctionStats>,
+    /// The event loops that are [watched](fn@crate::watch).
+    #[cfg(feature = "watch")]
+    pub loops: Vec<crate::LoopStats>,
 }
 
 /// One pool.
@@ -115,6 +120,51 @@ pub struct FunctionStats {
     pub wait: Percentiles,
     /// From the start of the body to its end.
     pub run: Percentiles,
+    /// For which share of their time its bodies computed, from 0 to 1, when
+    /// enough of them were sampled; `None` for what runs in other processes.
+    ///
+    /// One body in 64 is sampled, of functions whose bodies take longer than
+    /// 100 µs one in 16, and of each function the first eight: the processor time
+    /// of its thread against the time that passed. What a `cpu` body waits for a
+    /// processor counts as computing.
+    #[cfg(feature = "watch")]
+    pub computing: Option<f64>,
+    /// The kind that it should be, if most of what its bodies do is of that
+    /// kind: three fifths of their time. This is reported once, too, as a
+    /// `tracing` warning of the target `offload`.
+    ///
+    /// A `thread` function that computes is found on Unix, a `cpu` function that
+    /// waits on Linux.
+    #[cfg(feature = "watch")]
+    pub better_kind: Option<&'static str>,
+    /// Its option `limit`.
+    pub limit: Option<LimitStats>,
+    /// Its option `queue`.
+    pub queue: Option<QueueStats>,
+}
+
+/// The limiter of a function, which others may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LimitStats {
+    /// So many bodies may run at once.
+    pub permits: usize,
+    /// So many do.
+    pub used: usize,
+    /// Calls that wait for a permit.
+    pub waiting: usize,
+}
+
+/// Those calls of a function that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// So many may wait; one more is refused.
+    pub bound: usize,
+    /// So many do.
+    pub waiting: usize,
 }
 
 /// How long something took. At most an eighth too long, but for `max`, which
@@ -134,7 +184,7 @@ pub struct Percentiles {
 }
 
 impl PoolStats {
-    fn of(pool: &'static Pool) -> PoolStats {
+    pub(crate) fn of(pool: &'static Pool) -> PoolStats {
         let now = pool.snapshot();
         PoolStats {
             name: pool.name(),
@@ -152,7 +202,7 @@ impl PoolStats {
 }
 
 impl FunctionStats {
-    fn of(function: &'static Function) -> FunctionStats {
+    pub(crate) fn of(function: &'static Function) -> FunctionStats {
         let counts = &function.counts;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FunctionStats {
@@ -174,12 +224,24 @@ impl FunctionStats {
             timed_out: read(&counts.timed_out),
             wait: Percentiles::of(&counts.wait),
             run: Percentiles::of(&counts.run),
+            #[cfg(feature = "watch")]
+            computing: function.effort().computing(),
+            #[cfg(feature = "watch")]
+            better_kind: function.effort().better_kind(function.pool().kind()),
+            limit: function.limiter().map(|limiter| LimitStats {
+                permits: limiter.limit(),
+                used: limiter.in_use(),
+                waiting: limiter.waiting(),
+            }),
+            queue: function
+                .queue_bound()
+                .map(|bound| QueueStats { bound, waiting: function.waiting() }),
         }
     }
 }
 
 impl Percentiles {
-    fn of(histogram: &Histogram) -> Percentiles {
+    pub(crate) fn of(histogram: &Histogram) -> Percentiles {
         let ([p50, p90, p99], max) = histogram.percentiles([0.5, 0.9, 0.99]);
         Percentiles { p50, p90, p99, max }
     }

@@ -1,0 +1,243 @@
+//! Whether a function's bodies compute or wait, by sampling: the processor time
+//! of their thread against the time that passed. So that a function of the
+//! wrong kind can be told.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A body that takes less is not looked at: for that its kind makes no
+/// difference.
+const SHORTEST: Duration = Duration::from_micros(100);
+
+/// From this many bodies on it is known what a function does …
+const BODIES: u64 = 8;
+
+/// … if they took so long together.
+const TOGETHER: Duration = Duration::from_millis(20);
+
+/// After so many, old ones count half.
+const FORGET: u64 = 256;
+
+/// Of functions whose bodies are short, and of others, one body in so many is
+/// sampled; and of each function the first ones.
+const RARELY: u64 = 64;
+const OFTEN: u64 = 16;
+
+/// Who computes for that share of its time computes most of it; and who does
+/// for less than the rest waits most of it.
+const MOST: f64 = 0.6;
+
+/// What is known of a function.
+pub(crate) struct Effort {
+    /// Bodies, and their time and processor time in nanoseconds.
+    bodies: AtomicU64,
+    took: AtomicU64,
+    used: AtomicU64,
+    /// It has had bodies that are not short.
+    is_long: AtomicBool,
+    told: AtomicBool,
+}
+
+/// A body that runs.
+pub(crate) struct Sample {
+    /// The processor time of the thread, when it began.
+    used: Duration,
+    /// How long the thread has waited for a processor, if that matters.
+    ready: Option<Duration>,
+}
+
+impl Effort {
+    pub(crate) const fn new() -> Effort {
+        Effort {
+            bodies: AtomicU64::new(0),
+            took: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            is_long: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// A body of the kind `cpu` or `thread` is about to begin on this thread, the
+    /// `number`th of its function. `None`: it is not looked at.
+    pub(crate) fn begin(&self, kind: &str, number: u64) -> Option<Sample> {
+        if cfg!(offload_unsampled) {
+            return None;
+        }
+        let is_long = self.is_long.load(Ordering::Relaxed);
+        let each = if is_long { OFTEN } else { RARELY };
+        let is_new = number < BODIES || is_long && self.bodies.load(Ordering::Relaxed) < BODIES;
+        if !is_new && !number.is_multiple_of(each) {
+            return None;
+        }
+        // A `cpu` body that gets no processor does not wait for anything else:
+        // to tell that costs more, so it is asked of long ones only.
+        let ready = match kind {
+            "thread" => None,
+            "cpu" if is_long => Some(ready()?),
+            "cpu" => None,
+            _ => return None,
+        };
+        Some(Sample { used: used()?, ready })
+    }
+
+    /// That body has ended. If it is known now, and for the first time, that
+    /// its function should be of another kind: that kind.
+    pub(crate) fn end(&self, kind: &str, sample: &Sample, took: Duration) -> Option<&'static str> {
+        if took < SHORTEST {
+            return None;
+        }
+        self.is_long.store(true, Ordering::Relaxed);
+        let mut used = used()?.saturating_sub(sample.used);
+        if kind == "cpu" {
+            used += ready()?.saturating_sub(sample.ready?);
+        }
+        self.add(took, used);
+        let better = self.better_kind(kind)?;
+        (!self.told.swap(true, Ordering::Relaxed)).then_some(better)
+    }
+
+    /// Sums may be off by a body or two when several end at once.
+    fn add(&self, took: Duration, used: Duration) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 2);
+        let sums = [(&self.took, nanos(took)), (&self.used, nanos(used.min(took)))];
+        let bodies = self.bodies.fetch_add(1, Ordering::Relaxed);
+        for (sum, more) in sums {
+            let before = sum.load(Ordering::Relaxed);
+            let before = if bodies >= FORGET { before / 2 } else { before };
+            sum.store(before.saturating_add(more), Ordering::Relaxed);
+        }
+        if bodies >= FORGET {
+            self.bodies.store(FORGET / 2, Ordering::Relaxed);
+        }
+    }
+
+    /// For which share of their time its bodies computed, if that is known.
+    pub(crate) fn computing(&self) -> Option<f64> {
+        let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
+        let took = read(&self.took);
+        let known = read(&self.bodies) >= BODIES && Duration::from_nanos(took) >= TOGETHER;
+        known.then(|| (read(&self.used) as f64 / took as f64).min(1.0))
+    }
+
+    /// The kind that a function of this kind should be, if it is known that it
+    /// should be another.
+    pub(crate) fn better_kind(&self, kind: &str) -> Option<&'static str> {
+        match (kind, self.computing()?) {
+            ("thread", share) if share >= MOST => Some("cpu"),
+            ("cpu", share) if share <= 1.0 - MOST => Some("thread"),
+            _ => None,
+        }
+    }
+}
+
+/// The processor time of this thread.
+#[cfg(unix)]
+fn used() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+}
+
+#[cfg(not(unix))]
+fn used() -> Option<Duration> {
+    None
+}
+
+/// How long this thread has waited for a processor. Where the system does not
+/// tell, nobody is said to wait too much.
+#[cfg(target_os = "linux")]
+fn ready() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ready() -> Option<Duration> {
+    None
+}
+
+/// Says which word to change.
+#[cfg(feature = "tracing")]
+pub(crate) fn report(name: &str, kind: &str, better: &str, share: f64) {
+    let percent = (share * 100.0).round();
+    let does = does(better);
+    tracing::warn!(
+        target: "offload",
+        function = name,
+        kind,
+        better_kind = better,
+        "`{name}` {does} most of its time (it computes {percent} % of it), but its kind is \
+         `{kind}`: write `#[offload({better})]`"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn report(_: &str, _: &str, _: &str, _: f64) {}
+
+/// What the bodies of functions of this kind do.
+#[cfg(any(feature = "tracing", feature = "axum"))]
+pub(crate) fn does(kind: &str) -> &'static str {
+    if kind == "cpu" { "computes" } else { "waits" }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    fn after(bodies: u64, took: u64, used: u64) -> Effort {
+        let effort = Effort::new();
+        for _ in 0..bodies {
+            effort.add(Duration::from_millis(took), Duration::from_millis(used));
+        }
+        effort
+    }
+
+    #[test]
+    fn what_is_most_of_the_time_decides() {
+        for (used, of_thread, of_cpu) in [
+            (100, Some("cpu"), None),
+            (70, Some("cpu"), None),
+            (50, None, None),
+            (30, None, Some("thread")),
+            (0, None, Some("thread")),
+        ] {
+            let effort = after(BODIES, 100, used);
+            assert_eq!(effort.better_kind("thread"), of_thread, "{used} %");
+            assert_eq!(effort.better_kind("cpu"), of_cpu, "{used} %");
+            assert_eq!(effort.better_kind("process"), None);
+        }
+    }
+
+    #[test]
+    fn a_few_bodies_tell_nothing() {
+        assert_eq!(after(BODIES - 1, 100, 100).computing(), None);
+        assert_eq!(after(BODIES, 1, 1).computing(), None, "too short together");
+        assert_eq!(after(BODIES, 100, 100).computing(), Some(1.0));
+    }
+
+    #[test]
+    fn what_a_function_did_long_ago_is_forgotten() {
+        let effort = after(1000, 100, 100);
+        for _ in 0..1000 {
+            effort.add(Duration::from_millis(100), Duration::ZERO);
+        }
+        assert_eq!(effort.better_kind("cpu"), Some("thread"));
+    }
+
+    #[test]
+    fn the_first_bodies_are_sampled_and_then_one_in_many() {
+        let effort = Effort::new();
+        let sampled = |numbers: std::ops::Range<u64>| {
+            numbers.filter(|number| effort.begin("thread", *number).is_some()).count() as u64
+        };
+        if used().is_none() {
+            return;
+        }
+        assert_eq!(sampled(0..BODIES), BODIES);
+        assert_eq!(sampled(BODIES..640), 640 / RARELY - 1);
+        effort.is_long.store(true, Ordering::Relaxed);
+        assert_eq!(sampled(640..740), 100, "until enough is known");
+        (0..BODIES).for_each(|_| effort.add(SHORTEST, SHORTEST));
+        assert_eq!(sampled(640..1280), 640 / OFTEN);
+        assert!(effort.begin("process", 0).is_none(), "it computes elsewhere");
+    }
+}
