@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::future::{join_all, select_all};
 use gallery::{
-    Db, LONGEST_SIDE, MAX_BODY, MAX_NAME, MAX_PASSWORD, MAX_PIXELS, MAX_TITLE, MIN_PASSWORD, app,
+    Db, LONGEST_SIDE, MAX_BODY, MAX_DESCRIPTION, MAX_NAME, MAX_PASSWORD, MAX_PIXELS, MAX_SCRIPT,
+    MAX_TITLE, MIN_PASSWORD, SCRIPT_MEMORY, app,
 };
 use image::{DynamicImage, ImageEncoder, ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 use reqwest::{Client, Method, RequestBuilder, Response, header};
@@ -18,6 +19,8 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+offload_runtime::test_worker!();
 
 const PASSWORD: &str = "correct horse";
 
@@ -100,6 +103,36 @@ impl Visitor {
     async fn upload(&self, name: &str, photo: impl Into<Vec<u8>>) -> Response {
         let request = self.request(Method::POST, "/photos").query(&[("name", name)]);
         request.body(photo.into()).send().await.unwrap()
+    }
+
+    async fn put(&self, path: &str, body: impl Into<String>) -> Response {
+        self.request(Method::PUT, path).body(body.into()).send().await.unwrap()
+    }
+
+    /// Puts up a photo that is described so. Its address.
+    async fn upload_described(&self, description: &str) -> String {
+        let photo: Value = self.upload("photo", png(9, 9)).await.json().await.unwrap();
+        let path = format!("/photos/{}", photo["id"]);
+        assert_eq!(self.put(&format!("{path}/description"), description).await.status(), 204);
+        path
+    }
+
+    /// Runs a script over a photo. Where the server had no worker ready in time, it is asked
+    /// again, as it says.
+    async fn tag(&self, photo: &str, script: &str) -> Response {
+        let path = format!("{photo}/tags");
+        for (method, path, body) in [(Method::PUT, "/script", script), (Method::POST, &path, "")] {
+            loop {
+                let request = self.request(method.clone(), path).body(body.to_owned());
+                let answer = request.send().await.unwrap();
+                match answer.status().as_u16() {
+                    503 => tokio::task::yield_now().await,
+                    204 => break,
+                    _ => return answer,
+                }
+            }
+        }
+        unreachable!("tags come with status 200")
     }
 
     async fn photos(&self) -> Vec<Value> {
@@ -233,13 +266,21 @@ async fn nobody_sees_the_photos_of_somebody_else() {
     let annas: Value = anna.upload("mine", png(9, 9)).await.json().await.unwrap();
     assert_eq!(ben.photos().await, [] as [Value; 0]);
 
-    let path = format!("/photos/{}", annas["id"]);
-    for (annas, nobodys) in
-        [(path.clone(), "/photos/9999"), (path + "/thumbnail", "/photos/9999/thumbnail")]
-    {
+    let annas_path = format!("/photos/{}", annas["id"]);
+    for (annas, nobodys) in [
+        (annas_path.clone(), "/photos/9999"),
+        (format!("{annas_path}/thumbnail"), "/photos/9999/thumbnail"),
+    ] {
         // Not even that it exists.
         let (annas, nobodys) = (ben.get(&annas).await, ben.get(nobodys).await);
         assert_eq!(problem(annas, 404).await, problem(nobodys, 404).await);
+    }
+
+    for answer in [
+        ben.put(&format!("{annas_path}/description"), "mine").await,
+        ben.post(&format!("{annas_path}/tags"), &json!({})).await,
+    ] {
+        problem(answer, 404).await;
     }
 
     let bens: Value = ben.upload("mine too", png(9, 9)).await.json().await.unwrap();
@@ -325,6 +366,149 @@ async fn the_page_is_one_file_and_knows_the_limits() {
     assert!(page.contains(&format!("At least {MIN_PASSWORD} characters")));
     assert!(page.contains(&format!("MAX_BODY = {} * 1024 * 1024", MAX_BODY / 1024 / 1024)));
     assert!(page.contains(&format!("slice(-{MAX_TITLE})")));
+    for limit in [MAX_DESCRIPTION, MAX_SCRIPT] {
+        assert!(page.contains(&format!("maxlength=\"{limit}\"")));
+    }
+}
+
+// Scripts.
+
+/// The script's process has died, or was killed, and nobody is told but who wrote it.
+const ENDLESS: &str = "loop {}";
+const HUNGRY: &str = "let text = `x`; loop { text += text; }";
+const DEEP: &str = "fn deeper(n) { 1 + deeper(n + 1) } deeper(0)";
+
+#[tokio::test]
+async fn a_script_makes_tags_of_a_description() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo = anna.upload_described("Two gulls, over the sea. Gulls!").await;
+    let first = anna.get("/script").await.text().await.unwrap();
+    let tags: Value = anna.tag(&photo, &first).await.json().await.unwrap();
+    assert_eq!(tags, json!(["gulls"]), "the one that is there already");
+
+    let script = "description.to_upper().split().filter(|word| word.len == 3) + [name]";
+    let tags: Value = anna.tag(&photo, script).await.json().await.unwrap();
+    assert_eq!(tags, json!(["TWO", "THE", "photo"]));
+    assert_eq!(anna.get("/script").await.text().await.unwrap(), script);
+    let photos = anna.photos().await;
+    assert_eq!(photos[0]["tags"], tags);
+    assert_eq!(photos[0]["description"], "Two gulls, over the sea. Gulls!");
+
+    // What was found stays until it is looked for again.
+    assert_eq!(anna.put(&format!("{photo}/description"), "").await.status(), 204);
+    assert_eq!(anna.photos().await[0]["tags"], tags);
+    let tags: Value = anna.tag(&photo, &first).await.json().await.unwrap();
+    assert_eq!(tags, json!([]));
+}
+
+#[tokio::test]
+async fn a_script_that_does_not_work_says_where() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo = anna.upload_described("the sea").await;
+    for (script, reason) in [
+        ("let tags = [", "line 1, position 13"),
+        ("\n[nobody]", "nobody (line 2, position 2)"),
+        ("7", "not with i64"),
+        ("[1]", "one is i64"),
+        ("[``]", "1 to 40 characters"),
+        ("let tags = []; for n in 0..21 { tags.push(`tag`) } tags", "21 tags"),
+        ("import `/etc/hostname` as host; []", "line 1"),
+    ] {
+        let detail = problem(anna.tag(&photo, script).await, 422).await;
+        assert!(detail.contains(reason), "{script}: {detail}");
+    }
+    assert_eq!(anna.photos().await[0]["tags"], json!([]));
+    let long = "/".repeat(MAX_SCRIPT + 1);
+    assert!(problem(anna.put("/script", long).await, 422).await.contains("A script"));
+}
+
+#[tokio::test]
+async fn an_endless_script_is_killed() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo = anna.upload_described("the sea").await;
+    let kills = scripts().kills;
+    let detail = problem(anna.tag(&photo, ENDLESS).await, 504).await;
+    assert!(detail.contains("2 seconds"), "{detail}");
+    assert!(scripts().kills > kills);
+    // The next one is not made to wait for it, nor is its author's turn over for good.
+    assert_eq!(anna.tag(&photo, "[]").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_script_that_crashes_its_process_is_its_authors_problem() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo = anna.upload_described("the sea").await;
+    for script in [HUNGRY, DEEP] {
+        let crashes = scripts().restarts;
+        let detail = problem(anna.tag(&photo, script).await, 422).await;
+        let limit = format!("memory ({} MiB)", SCRIPT_MEMORY >> 20);
+        assert!(detail.contains(&limit), "{script}: {detail}");
+        assert!(scripts().restarts > crashes, "{script}");
+    }
+    // Not even the parser is trusted.
+    let crashes = scripts().restarts;
+    let nested = "(".repeat(MAX_SCRIPT);
+    let detail = problem(anna.tag(&photo, &nested).await, 422).await;
+    assert!(detail.contains("its stack"), "{detail}");
+    assert!(scripts().restarts > crashes);
+    assert_eq!(anna.get("/script").await.text().await.unwrap(), DEEP, "it was not taken");
+}
+
+#[tokio::test]
+async fn what_a_script_does_costs_nobody_else_anything() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let ben = gallery.member("Ben").await;
+    let photo = ben.upload_described("the sea").await;
+    let script = "description.split()";
+    let attacks = ["Anna", "Eve", "Mallory"].into_iter().zip([ENDLESS, HUNGRY, DEEP]);
+    let attacks = join_all(attacks.map(async |(name, script)| {
+        let attacker = gallery.member(name).await;
+        let photo = attacker.upload_described("the sea").await;
+        for _ in 0..3 {
+            let status = if script == ENDLESS { 504 } else { 422 };
+            problem(attacker.tag(&photo, script).await, status).await;
+        }
+    }));
+    let mut attacks = std::pin::pin!(attacks);
+    let mut served = 0;
+    loop {
+        tokio::select! {
+            _ = &mut attacks => break,
+            answer = ben.tag(&photo, script) => {
+                let tags: Value = answer.json().await.unwrap();
+                assert_eq!(tags, json!(["the", "sea"]));
+                served += 1;
+            }
+        }
+    }
+    assert!(served > 0);
+}
+
+#[tokio::test]
+async fn a_user_runs_one_script_at_a_time_until_it_ends_or_its_client_goes() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let photo = anna.upload_described("the sea").await;
+    problem(anna.tag(&photo, ENDLESS).await, 504).await; // it is the script from now on
+    let tags = format!("{photo}/tags");
+    let run = || tokio::spawn(anna.request(Method::POST, &tags).send());
+    let (answer, _, others) = select_all([run(), run()]).await;
+    assert!(problem(answer.unwrap().unwrap(), 429).await.contains("is running already"));
+    others[0].abort();
+    while anna.put("/script", "[]").await.status() == 429 {}
+    assert_eq!(anna.tag(&photo, "[]").await.status(), 200);
+}
+
+/// What has become of the workers that run scripts.
+fn scripts() -> offload_runtime::WorkerStats {
+    let pools = offload_runtime::stats().pools;
+    let scripts = pools.into_iter().find(|pool| pool.name == "scripts").unwrap();
+    scripts.workers.unwrap()
 }
 
 // Secrets.
@@ -427,10 +611,14 @@ async fn a_session_ends_after_a_month() {
 async fn who_is_not_logged_in_is_told_to() {
     let folder = TempDir::new().unwrap();
     let visitor = Gallery::open(folder.path()).await.visitor();
-    for path in ["/session", "/photos", "/photos/1", "/photos/1/thumbnail"] {
+    for path in ["/session", "/photos", "/photos/1", "/photos/1/thumbnail", "/script"] {
         assert!(problem(visitor.get(path).await, 401).await.contains("Log in"), "{path}");
     }
     problem(visitor.upload("photo", png(9, 9)).await, 401).await;
+    for path in ["/script", "/photos/1/description"] {
+        problem(visitor.put(path, "[]").await, 401).await;
+    }
+    problem(visitor.post("/photos/1/tags", &json!({})).await, 401).await;
 }
 
 #[tokio::test]
@@ -465,6 +653,11 @@ async fn names_and_passwords_too_short_or_too_long() {
     }
     let (name, password) = ("ä".repeat(MAX_NAME), "ä".repeat(MAX_PASSWORD));
     assert_eq!(visitor.sign_up(&name, &password).await.status(), 201);
+
+    let photo = visitor.upload_described(&"ä".repeat(MAX_DESCRIPTION)).await;
+    let long = "x".repeat(MAX_DESCRIPTION + 1);
+    let answer = visitor.put(&format!("{photo}/description"), long).await;
+    assert!(problem(answer, 422).await.starts_with("A description"));
 
     for name in ["", &*"x".repeat(MAX_TITLE + 1)] {
         let detail = problem(visitor.upload(name, png(9, 9)).await, 422).await;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use axum::{
     Json,
-    extract::{FromRequestParts, State},
+    extract::{FromRef, FromRequestParts, State},
     http::{StatusCode, request::Parts},
 };
 use axum_extra::extract::{
@@ -87,13 +87,17 @@ pub(crate) async fn who_am_i(user: User) -> Json<User> {
     Json(user)
 }
 
-impl FromRequestParts<Db> for User {
+impl<S> FromRequestParts<S> for User
+where
+    Db: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, db: &Db) -> Result<User, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<User, Problem> {
         let jar = CookieJar::from_headers(&parts.headers);
         let session = jar.get(SESSION).ok_or(Problem::NotLoggedIn)?;
-        find_session(db.clone(), session.value().to_owned()).await
+        find_session(Db::from_ref(state), session.value().to_owned()).await
     }
 }
 

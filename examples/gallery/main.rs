@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, time::sleep};
 /// How long requests may still take after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
 
-#[tokio::main]
+#[offload_runtime::main]
 async fn main() -> anyhow::Result<()> {
     let address = env::var("GALLERY_ADDR").unwrap_or("127.0.0.1:3000".to_owned());
     let folder = env::var_os("GALLERY_DATA").unwrap_or("gallery-data".into());

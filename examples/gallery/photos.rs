@@ -19,6 +19,8 @@ use crate::{
 
 /// The longest name of a photo, in characters.
 pub const MAX_TITLE: usize = 100;
+/// The longest description of a photo, in characters.
+pub const MAX_DESCRIPTION: usize = 2000;
 
 #[derive(Serialize)]
 pub(crate) struct Photo {
@@ -26,6 +28,8 @@ pub(crate) struct Photo {
     name: String,
     width: u32,
     height: u32,
+    description: String,
+    tags: Vec<String>,
 }
 
 /// The user's photos, the newest first.
@@ -34,7 +38,8 @@ pub(crate) fn list(State(db): State<Db>, user: User) -> Result<Json<Vec<Photo>>,
     let photos = db
         .connection()
         .prepare_cached(
-            "SELECT id, name, width, height FROM photos WHERE owner = ?1 ORDER BY id DESC",
+            "SELECT id, name, width, height, ifnull(description, ''), ifnull(tags, '[]')
+             FROM photos LEFT JOIN notes ON notes.photo = id WHERE owner = ?1 ORDER BY id DESC",
         )?
         .query_map([user.id], |row| {
             Ok(Photo {
@@ -42,6 +47,8 @@ pub(crate) fn list(State(db): State<Db>, user: User) -> Result<Json<Vec<Photo>>,
                 name: row.get(1)?,
                 width: row.get(2)?,
                 height: row.get(3)?,
+                description: row.get(4)?,
+                tags: serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default(),
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -90,7 +97,27 @@ fn insert(
             ":thumbnail": thumbnail.bytes,
             ":photo": &photo[..],
         })?;
-    Ok(Photo { id, name, width, height })
+    Ok(Photo { id, name, width, height, description: String::new(), tags: Vec::new() })
+}
+
+/// Keeps the body as a photo's description.
+#[offload(thread)]
+pub(crate) fn describe(
+    State(db): State<Db>,
+    user: User,
+    Path(id): Path<i64>,
+    description: String,
+) -> Result<StatusCode, Problem> {
+    Problem::unless_length("A description", 0..=MAX_DESCRIPTION, &description)?;
+    let changed = db
+        .connection()
+        .prepare_cached(
+            "INSERT INTO notes (photo, description)
+             SELECT id, :description FROM photos WHERE id = :id AND owner = :owner
+             ON CONFLICT DO UPDATE SET description = excluded.description",
+        )?
+        .execute(named_params! {":id": id, ":owner": user.id, ":description": description})?;
+    if changed == 0 { Err(Problem::NoSuchPhoto) } else { Ok(StatusCode::NO_CONTENT) }
 }
 
 /// The photo as it was uploaded.

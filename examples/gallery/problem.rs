@@ -10,7 +10,11 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{MAX_BODY, thumbnails::MAX_PIXELS};
+use crate::{
+    MAX_BODY,
+    sandbox::{SCRIPT_MEMORY, SCRIPT_TIME},
+    thumbnails::MAX_PIXELS,
+};
 
 /// Why a request is not answered as hoped. As a response it is `application/problem+json`.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,17 @@ pub enum Problem {
     BrokenImage(#[source] image::ImageError),
     #[error("{what} must have {} to {} characters.", range.start(), range.end())]
     WrongLength { what: &'static str, range: RangeInclusive<usize> },
+    #[error("The script does not work: {0}")]
+    FaultyScript(String),
+    #[error("The script took longer than {} seconds and was killed.", SCRIPT_TIME.as_secs())]
+    EndlessScript,
+    #[error(
+        "The script killed the process that ran it: it used up its memory ({} MiB) or its stack.",
+        SCRIPT_MEMORY >> 20
+    )]
+    DeadlyScript(#[source] offload_runtime::Error),
+    #[error("A script of yours is running already. Wait until it has ended.")]
+    ScriptIsRunning,
 
     #[error(transparent)]
     NotOffloaded(#[from] offload_runtime::Error),
@@ -62,9 +77,13 @@ impl Problem {
             Problem::NoSuchPhoto => StatusCode::NOT_FOUND,
             Problem::NameTaken(_) => StatusCode::CONFLICT,
             Problem::NotAnImage => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Problem::TooManyPixels | Problem::BrokenImage(_) | Problem::WrongLength { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Problem::TooManyPixels
+            | Problem::BrokenImage(_)
+            | Problem::WrongLength { .. }
+            | Problem::FaultyScript(_)
+            | Problem::DeadlyScript(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Problem::EndlessScript => StatusCode::GATEWAY_TIMEOUT,
+            Problem::ScriptIsRunning => StatusCode::TOO_MANY_REQUESTS,
             Problem::NotOffloaded(_)
             | Problem::Folder(..)
             | Problem::Database(_)
@@ -80,7 +99,7 @@ impl IntoResponse for Problem {
             return error.into_response();
         }
         let status = self.status();
-        if status.is_server_error() {
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
             // The details are for the log, not for the client.
             eprintln!("{self}");
             return respond(status, "Something went wrong on our side. Try again later.");

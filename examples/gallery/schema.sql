@@ -27,3 +27,14 @@ CREATE TABLE IF NOT EXISTS photos (
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS photos_by_owner ON photos (owner);
+
+CREATE TABLE IF NOT EXISTS notes (
+    photo       INTEGER PRIMARY KEY REFERENCES photos (id),
+    description TEXT NOT NULL DEFAULT '',
+    tags        TEXT NOT NULL DEFAULT '[]' -- a JSON array of texts
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS scripts (
+    owner  INTEGER PRIMARY KEY REFERENCES users (id),
+    source TEXT NOT NULL
+) STRICT;

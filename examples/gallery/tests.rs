@@ -115,6 +115,72 @@ fn it_stops_the_moment_it_has_said_its_url() {
     program.has_stopped();
 }
 
+#[tokio::test]
+async fn it_outlives_scripts_that_kill_and_leaves_none_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(folder.path());
+    let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let at = |path: &str| format!("{}{path}", program.url);
+    let anna = serde_json::json!({"name": "Anna", "password": "correct horse"});
+    client.post(at("/accounts")).json(&anna).send().await.unwrap();
+    let photo = client.post(at("/photos?name=photo")).body(png());
+    assert_eq!(photo.send().await.unwrap().status(), 201);
+
+    let scripts = [
+        ("[name]", 200),
+        ("loop {}", 504),
+        ("let text = `x`; loop { text += text; }", 422),
+        ("fn deeper(n) { 1 + deeper(n + 1) } deeper(0)", 422),
+        ("[name]", 200),
+    ];
+    for (script, status) in scripts {
+        // It is asked again where it was too busy to begin.
+        let answer = loop {
+            let kept = client.put(at("/script")).body(script).send().await.unwrap();
+            let answer = client.post(at("/photos/1/tags")).send().await.unwrap();
+            if kept.status() != 503 && answer.status() != 503 {
+                break answer;
+            }
+        };
+        assert_eq!(answer.status(), status, "{script}");
+    }
+
+    // Killed itself, in the middle of a script.
+    client.put(at("/script")).body("loop {}").send().await.unwrap();
+    let request = tokio::spawn(client.post(at("/photos/1/tags")).send());
+    let workers = loop {
+        let workers = children(program.child.id());
+        if !workers.is_empty() {
+            break workers;
+        }
+        tokio::task::yield_now().await;
+    };
+    program.child.kill().unwrap();
+    program.child.wait().unwrap();
+    assert!(request.await.unwrap().is_err());
+    while workers.iter().any(|worker| parent(*worker).is_some()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The processes that this one has started.
+fn children(program: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap();
+    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter(|process| parent(*process) == Some(program)).collect()
+}
+
+fn parent(process: u32) -> Option<u32> {
+    let line = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    line.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn png() -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(9, 9).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
 #[test]
 fn it_says_what_is_wrong_with_its_settings() {
     let folder = tempfile::tempdir().unwrap();

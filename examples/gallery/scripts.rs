@@ -1,0 +1,124 @@
+//! Scripts: a user's own few lines that make tags of a photo's description.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use offload_runtime::offload;
+use rusqlite::{OptionalExtension, named_params};
+
+use crate::{Db, Problem, accounts::User, sandbox};
+
+/// The longest script, in characters.
+pub const MAX_SCRIPT: usize = 20_000;
+
+/// What runs for those who have written nothing.
+const FIRST_SCRIPT: &str = include_str!("tags.rhai");
+
+#[offload(thread)]
+pub(crate) fn read(State(db): State<Db>, user: User) -> Result<String, Problem> {
+    Ok(db
+        .connection()
+        .prepare_cached("SELECT source FROM scripts WHERE owner = ?1")?
+        .query_row([user.id], |row| row.get(0))
+        .optional()?
+        .unwrap_or_else(|| FIRST_SCRIPT.to_owned()))
+}
+
+/// Keeps the body as the user's script, if it is one.
+pub(crate) async fn write(
+    State(db): State<Db>,
+    State(turns): State<Turns>,
+    user: User,
+    script: String,
+) -> Result<StatusCode, Problem> {
+    Problem::unless_length("A script", 1..=MAX_SCRIPT, &script)?;
+    let _turn = turns.take(&user)?;
+    sandbox::check(script.clone()).await?;
+    store(db, user, script).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Runs the user's script over one photo, and keeps the tags.
+pub(crate) async fn tag(
+    State(db): State<Db>,
+    State(turns): State<Turns>,
+    user: User,
+    Path(id): Path<i64>,
+) -> Result<Json<Vec<String>>, Problem> {
+    let _turn = turns.take(&user)?;
+    let script = read(State(db.clone()), user.clone()).await?;
+    let (name, description) = find_words(db.clone(), user, id).await?;
+    let tags = sandbox::tags(script, name, description).await?;
+    Ok(Json(store_tags(db, id, tags).await?))
+}
+
+/// Whose script runs at this moment. Each user has one turn, so that nobody keeps all workers
+/// busy with scripts that never end.
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<HashSet<i64>>>);
+
+impl Turns {
+    fn take(&self, user: &User) -> Result<Turn, Problem> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match taken.insert(user.id) {
+            true => Ok(Turn { turns: self.clone(), user: user.id }),
+            false => Err(Problem::ScriptIsRunning),
+        }
+    }
+}
+
+/// It is over when the handler is: answered, or dropped with a client that went away, by which
+/// the script is killed.
+struct Turn {
+    turns: Turns,
+    user: i64,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user);
+    }
+}
+
+#[offload(thread)]
+fn store(db: Db, user: User, script: String) -> Result<(), Problem> {
+    db.connection()
+        .prepare_cached(
+            "INSERT INTO scripts (owner, source) VALUES (:owner, :source)
+             ON CONFLICT DO UPDATE SET source = excluded.source",
+        )?
+        .execute(named_params! {":owner": user.id, ":source": script})?;
+    Ok(())
+}
+
+/// A photo's name and description.
+#[offload(thread)]
+fn find_words(db: Db, user: User, id: i64) -> Result<(String, String), Problem> {
+    db.connection()
+        .prepare_cached(
+            "SELECT photos.name, ifnull(notes.description, '')
+             FROM photos LEFT JOIN notes ON notes.photo = photos.id
+             WHERE photos.id = ?1 AND photos.owner = ?2",
+        )?
+        .query_row([id, user.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or(Problem::NoSuchPhoto)
+}
+
+#[offload(thread)]
+fn store_tags(db: Db, id: i64, tags: Vec<String>) -> Result<Vec<String>, Problem> {
+    db.connection()
+        .prepare_cached(
+            "INSERT INTO notes (photo, tags) VALUES (:photo, :tags)
+             ON CONFLICT DO UPDATE SET tags = excluded.tags",
+        )?
+        .execute(named_params! {":photo": id, ":tags": serde_json::json!(tags).to_string()})?;
+    Ok(tags)
+}
