@@ -14,8 +14,8 @@ without=$(built uncounted "--cfg offload_uncounted")
 results=$(mktemp -d)
 trap 'rm -r "$results"' EXIT
 for ((pair = 1; pair <= ${PAIRS:-7}; pair++)); do
-    "$with" >"$results/with.$pair"
-    "$without" >"$results/without.$pair"
+    "$with" counting >"$results/with.$pair"
+    "$without" counting >"$results/without.$pair"
 done
 # The processor time of a call, with and without, pair by pair.
 echo "kind, calls in flight: processor time with counting / without, median (lowest to highest)"

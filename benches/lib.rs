@@ -1,6 +1,11 @@
 //! What the benches have in common.
 
+pub mod paired;
+pub mod picture;
+
 use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
 
 /// The middle of some numbers, and the lowest and the highest.
 pub fn median(mut numbers: Vec<f64>) -> (f64, f64, f64) {
@@ -25,4 +30,19 @@ pub fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+/// How often a thread of this process was switched away from so far.
+pub fn context_switches() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("this process");
+    usage.voluntary_context_switches() + usage.involuntary_context_switches()
+}
+
+/// Keeps this thread, and those it starts, on the first core it may use.
+pub fn stay_on_one_core() {
+    let all = rustix::thread::sched_getaffinity(None).expect("the cores of this process");
+    let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|core| all.is_set(*core));
+    let mut one = rustix::thread::CpuSet::new();
+    one.set(first.expect("a core"));
+    rustix::thread::sched_setaffinity(None, &one).expect("one of its cores");
 }

@@ -1,0 +1,101 @@
+//! Ways to have a body that does nothing run on another thread, as their users
+//! write them.
+
+use std::sync::LazyLock;
+
+use offload_runtime::offload;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use tokio::sync::{Semaphore, oneshot};
+
+#[offload(cpu)]
+fn on_cpu() {}
+
+#[offload(thread)]
+fn on_thread() {}
+
+/// One way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// `#[offload(cpu)]`.
+    Cpu,
+    /// The same once more: how far the figures of one and the same thing differ.
+    CpuAgain,
+    /// `#[offload(thread)]`.
+    Thread,
+    /// `tokio::task::spawn_blocking`.
+    SpawnBlocking,
+    /// The same, below a semaphore with a permit for each core.
+    Semaphore,
+    /// `blocking::unblock`.
+    Unblock,
+    /// `tokio_rayon::spawn_fifo`.
+    TokioRayon,
+    /// A rayon pool, which answers through a tokio `oneshot`.
+    RayonOneshot,
+}
+
+impl Peer {
+    pub(crate) const ALL: [Peer; 8] = [
+        Peer::Cpu,
+        Peer::Thread,
+        Peer::SpawnBlocking,
+        Peer::Semaphore,
+        Peer::Unblock,
+        Peer::TokioRayon,
+        Peer::RayonOneshot,
+        Peer::CpuAgain,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Peer::Cpu => "cpu",
+            Peer::CpuAgain => "cpu, again",
+            Peer::Thread => "thread",
+            Peer::SpawnBlocking => "spawn_blocking",
+            Peer::Semaphore => "semaphore + spawn_blocking",
+            Peer::Unblock => "blocking::unblock",
+            Peer::TokioRayon => "tokio-rayon",
+            Peer::RayonOneshot => "rayon + oneshot",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Peer> {
+        Peer::ALL.into_iter().find(|peer| peer.name() == name)
+    }
+}
+
+pub(crate) async fn cpu() {
+    on_cpu().await;
+}
+
+pub(crate) async fn thread() {
+    on_thread().await;
+}
+
+pub(crate) async fn spawn_blocking() {
+    tokio::task::spawn_blocking(|| {}).await.expect("no panic");
+}
+
+pub(crate) async fn semaphore() {
+    static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(crate::cell::cores()));
+    let permit = PERMITS.acquire().await.expect("never closed");
+    tokio::task::spawn_blocking(|| {}).await.expect("no panic");
+    drop(permit);
+}
+
+pub(crate) async fn unblock() {
+    blocking::unblock(|| {}).await;
+}
+
+pub(crate) async fn tokio_rayon() {
+    tokio_rayon::spawn_fifo(|| {}).await;
+}
+
+pub(crate) async fn rayon_oneshot() {
+    static POOL: LazyLock<ThreadPool> =
+        LazyLock::new(|| ThreadPoolBuilder::new().build().expect("a pool"));
+    let (answer, answered) = oneshot::channel();
+    // Nobody may be left to take the answer.
+    POOL.spawn_fifo(move || answer.send(()).unwrap_or_default());
+    answered.await.expect("no panic");
+}

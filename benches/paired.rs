@@ -1,0 +1,34 @@
+//! Figures that were taken side by side, and what they say of each other.
+
+use std::fmt;
+
+use crate::median;
+
+/// One thing's figures against another's, round by round.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio {
+    /// The middle of the ratios.
+    pub middle: f64,
+    /// The lowest of them.
+    pub low: f64,
+    /// The highest.
+    pub high: f64,
+}
+
+/// The ratios of figures that were taken in the same rounds.
+pub fn ratio(these: &[f64], those: &[f64]) -> Ratio {
+    let ratios = these.iter().zip(those).map(|(this, that)| this / that).collect();
+    let (middle, low, high) = median(ratios);
+    Ratio { middle, low, high }
+}
+
+/// The middle, the lowest and the highest of one number of all rounds.
+pub fn medians<T>(rounds: &[T], number: impl Fn(&T) -> f64) -> (f64, f64, f64) {
+    median(rounds.iter().map(number).collect())
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2}–{:.2})", self.middle, self.low, self.high)
+    }
+}
