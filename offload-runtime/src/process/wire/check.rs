@@ -39,6 +39,7 @@ impl Read for Pieces<'_> {
 
 /// Reads `bytes` as frames, in pieces, and finds those that stand there, and
 /// the end that is to be expected; then reads each payload as values.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer calls it from outside"))]
 pub fn check(lengths: &[u8], bytes: &[u8]) {
     let mut incoming = Incoming::new(LIMIT);
     let mut source = Pieces { bytes, lengths, number: 0 };
