@@ -87,6 +87,14 @@ pub(crate) async fn who_am_i(user: User) -> Json<User> {
     Json(user)
 }
 
+/// The same for the page, to which it is no failure that nobody is logged in.
+pub(crate) async fn visitor(user: Result<User, Problem>) -> Result<Json<Option<User>>, Problem> {
+    match user {
+        Err(Problem::NotLoggedIn) => Ok(Json(None)),
+        user => Ok(Json(Some(user?))),
+    }
+}
+
 impl<S> FromRequestParts<S> for User
 where
     Db: FromRef<S>,

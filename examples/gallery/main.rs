@@ -7,6 +7,7 @@ use std::{env, io, time::Duration};
 
 use anyhow::Context;
 use gallery::Db;
+use offload_runtime::axum::close_dashboard;
 use tokio::{net::TcpListener, time::sleep};
 
 /// How long requests may still take after Ctrl-C.
@@ -17,6 +18,8 @@ async fn main() -> anyhow::Result<()> {
     let address = env::var("GALLERY_ADDR").unwrap_or("127.0.0.1:3000".to_owned());
     let folder = env::var_os("GALLERY_DATA").unwrap_or("gallery-data".into());
 
+    // The dashboard shows how late the event loop is, also what was before somebody looks.
+    offload_runtime::watch()?;
     let db = Db::open(folder.clone().into()).await?;
     let listener = TcpListener::bind(&address)
         .await
@@ -28,6 +31,10 @@ async fn main() -> anyhow::Result<()> {
         folder.display(),
     );
 
+    let stop = async {
+        stop.await;
+        close_dashboard(); // those who look at it would keep the server open
+    };
     let serve = axum::serve(listener, gallery::app(db)).with_graceful_shutdown(stop);
     tokio::select! {
         served = serve => served?,

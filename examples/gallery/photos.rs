@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use offload_runtime::offload;
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{OptionalExtension, Params, named_params};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -30,6 +30,8 @@ pub(crate) struct Photo {
     height: u32,
     description: String,
     tags: Vec<String>,
+    /// The widths in which there are copies.
+    copies: Vec<u32>,
 }
 
 /// The user's photos, the newest first.
@@ -38,7 +40,8 @@ pub(crate) fn list(State(db): State<Db>, user: User) -> Result<Json<Vec<Photo>>,
     let photos = db
         .connection()
         .prepare_cached(
-            "SELECT id, name, width, height, ifnull(description, ''), ifnull(tags, '[]')
+            "SELECT id, name, width, height, ifnull(description, ''), ifnull(tags, '[]'),
+                    (SELECT json_group_array(width) FROM copies WHERE photo = photos.id)
              FROM photos LEFT JOIN notes ON notes.photo = id WHERE owner = ?1 ORDER BY id DESC",
         )?
         .query_map([user.id], |row| {
@@ -49,6 +52,7 @@ pub(crate) fn list(State(db): State<Db>, user: User) -> Result<Json<Vec<Photo>>,
                 height: row.get(3)?,
                 description: row.get(4)?,
                 tags: serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default(),
+                copies: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -97,7 +101,15 @@ fn insert(
             ":thumbnail": thumbnail.bytes,
             ":photo": &photo[..],
         })?;
-    Ok(Photo { id, name, width, height, description: String::new(), tags: Vec::new() })
+    Ok(Photo {
+        id,
+        name,
+        width,
+        height,
+        description: String::new(),
+        tags: Vec::new(),
+        copies: Vec::new(),
+    })
 }
 
 /// Keeps the body as a photo's description.
@@ -128,7 +140,7 @@ pub(crate) fn photo(
     Path(id): Path<i64>,
 ) -> Result<Picture, Problem> {
     let select = "SELECT media_type, photo FROM photos WHERE id = ?1 AND owner = ?2";
-    picture(&db, select, id, &user)
+    picture(&db, select, [id, user.id])
 }
 
 #[offload(thread)]
@@ -138,7 +150,7 @@ pub(crate) fn thumbnail(
     Path(id): Path<i64>,
 ) -> Result<Picture, Problem> {
     let select = "SELECT media_type, thumbnail FROM photos WHERE id = ?1 AND owner = ?2";
-    picture(&db, select, id, &user)
+    picture(&db, select, [id, user.id])
 }
 
 pub(crate) struct Picture {
@@ -146,10 +158,10 @@ pub(crate) struct Picture {
     bytes: Vec<u8>,
 }
 
-fn picture(db: &Db, select: &str, id: i64, user: &User) -> Result<Picture, Problem> {
+pub(crate) fn picture(db: &Db, select: &str, of: impl Params) -> Result<Picture, Problem> {
     db.connection()
         .prepare_cached(select)?
-        .query_row([id, user.id], |row| Ok(Picture { media_type: row.get(0)?, bytes: row.get(1)? }))
+        .query_row(of, |row| Ok(Picture { media_type: row.get(0)?, bytes: row.get(1)? }))
         .optional()?
         .ok_or(Problem::NoSuchPhoto)
 }

@@ -47,6 +47,8 @@ pub enum Problem {
     DeadlyScript(#[source] offload_runtime::Error),
     #[error("A script of yours is running already. Wait until it has ended.")]
     ScriptIsRunning,
+    #[error("A burst is under way. Wait until it is over.")]
+    BurstUnderWay,
 
     #[error(transparent)]
     NotOffloaded(#[from] offload_runtime::Error),
@@ -71,6 +73,16 @@ impl Problem {
         }
     }
 
+    /// What the client is told.
+    pub(crate) fn detail(&self) -> String {
+        if self.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            // The details are for the log.
+            eprintln!("{self}");
+            return "Something went wrong on our side. Try again later.".to_owned();
+        }
+        self.to_string()
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Problem::NotLoggedIn | Problem::WrongPassword => StatusCode::UNAUTHORIZED,
@@ -83,7 +95,7 @@ impl Problem {
             | Problem::FaultyScript(_)
             | Problem::DeadlyScript(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::EndlessScript => StatusCode::GATEWAY_TIMEOUT,
-            Problem::ScriptIsRunning => StatusCode::TOO_MANY_REQUESTS,
+            Problem::ScriptIsRunning | Problem::BurstUnderWay => StatusCode::TOO_MANY_REQUESTS,
             Problem::NotOffloaded(_)
             | Problem::Folder(..)
             | Problem::Database(_)
@@ -98,13 +110,7 @@ impl IntoResponse for Problem {
         if let Problem::NotOffloaded(error) = self {
             return error.into_response();
         }
-        let status = self.status();
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            // The details are for the log, not for the client.
-            eprintln!("{self}");
-            return respond(status, "Something went wrong on our side. Try again later.");
-        }
-        respond(status, &self.to_string())
+        respond(self.status(), &self.detail())
     }
 }
 

@@ -38,3 +38,10 @@ CREATE TABLE IF NOT EXISTS scripts (
     owner  INTEGER PRIMARY KEY REFERENCES users (id),
     source TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS copies (
+    photo INTEGER NOT NULL REFERENCES photos (id),
+    width INTEGER NOT NULL,
+    copy  BLOB NOT NULL,
+    PRIMARY KEY (photo, width)
+) STRICT;

@@ -1,63 +1,17 @@
 //! The gallery as a program: it starts with nothing but a folder, serves, and stops when asked.
 #![cfg(unix)]
 
+#[path = "../browser/program.rs"]
+mod program;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::Command,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-
-struct Program {
-    child: Child,
-    output: BufReader<ChildStdout>,
-    url: String,
-}
-
-impl Program {
-    /// Starts it on a free port, and waits until it says where.
-    fn start(folder: &Path) -> Program {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gallery"))
-            .env("GALLERY_ADDR", "127.0.0.1:0")
-            .env("GALLERY_DATA", folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
-        let url = url.unwrap_or_else(|| panic!("no URL in {line:?}")).to_owned();
-        Program { child, output, url }
-    }
-
-    fn ask_to_stop(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn address(&self) -> &str {
-        self.url.strip_prefix("http://").unwrap()
-    }
-
-    /// Waits until it has stopped: with exit code 0, and nothing to complain about.
-    fn has_stopped(mut self) {
-        let mut complaints = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
-        assert_eq!(complaints, "");
-        self.output.read_line(&mut String::new()).unwrap(); // the end of its output
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // when a test has failed; else it is gone
-        let _ = self.child.wait();
-    }
-}
+use program::Program;
+use rustix::process::Signal;
 
 #[tokio::test]
 async fn it_starts_serves_and_stops() {

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use axum::body::Bytes;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use offload_runtime::{check_cancelled, offload};
 
 use crate::Problem;
@@ -25,6 +25,20 @@ pub(crate) struct Thumbnail {
 /// Also the check whether a photo is one: a file is an image if it can be decoded.
 #[offload(cpu, timeout = "10s")]
 pub(crate) fn make_thumbnail(photo: Bytes) -> Result<Thumbnail, Problem> {
+    let (mut image, format) = decode(photo)?;
+    let (width, height) = (image.width(), image.height());
+    check_cancelled()?; // the client may have gone meanwhile
+
+    if width.max(height) > LONGEST_SIDE {
+        image = image.thumbnail(LONGEST_SIDE, LONGEST_SIDE);
+    }
+    let mut bytes = Vec::new();
+    image.write_to(&mut Cursor::new(&mut bytes), format)?;
+    Ok(Thumbnail { media_type: format.to_mime_type(), width, height, bytes })
+}
+
+/// The pixels of a photo, upright, and what the file was.
+pub(crate) fn decode(photo: Bytes) -> Result<(DynamicImage, ImageFormat), Problem> {
     let reader =
         ImageReader::new(Cursor::new(photo)).with_guessed_format().expect("memory can be read");
     let format = reader.format().ok_or(Problem::NotAnImage)?;
@@ -37,15 +51,7 @@ pub(crate) fn make_thumbnail(photo: Bytes) -> Result<Thumbnail, Problem> {
     let orientation = decoder.orientation()?;
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation); // a camera held upright says so in a tag
-    let (width, height) = (image.width(), image.height());
-    check_cancelled()?; // the client may have gone meanwhile
-
-    if width.max(height) > LONGEST_SIDE {
-        image = image.thumbnail(LONGEST_SIDE, LONGEST_SIDE);
-    }
-    let mut bytes = Vec::new();
-    image.write_to(&mut Cursor::new(&mut bytes), format)?;
-    Ok(Thumbnail { media_type: format.to_mime_type(), width, height, bytes })
+    Ok((image, format))
 }
 
 impl From<ImageError> for Problem {

@@ -1,0 +1,157 @@
+//! Copies: each photo of an album in several sizes, so that every screen loads the one that fits.
+//!
+//! It is the long work of this application, and shows how progress comes out of a running body,
+//! and how a body is told to stop. Both hang on the response: its lines say how far the work is,
+//! and whoever closes it drops the work.
+
+use std::{convert::Infallible, io::Cursor};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures::stream;
+use image::imageops::FilterType;
+use offload_runtime::{check_cancelled, offload};
+use rusqlite::{OptionalExtension, named_params};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::{
+    Db, Problem,
+    accounts::User,
+    photos::{Picture, picture},
+    thumbnails::decode,
+};
+
+/// The widths of the copies, in pixels.
+pub const WIDTHS: [u32; 4] = [1280, 960, 640, 480];
+
+/// How far the work is. Each photo is read once, and once written for each width.
+#[derive(Clone, Serialize)]
+struct Progress {
+    done: usize,
+    of: usize,
+}
+
+const STEPS: usize = 1 + WIDTHS.len();
+
+/// Makes the copies of all photos of the user. The response is a JSON object a line: how far it is,
+/// and at last how it ended. It is over when the client has had enough, too.
+pub(crate) async fn copy_album(State(db): State<Db>, user: User) -> Result<Response, Problem> {
+    let photos = album(db.clone(), user.clone()).await?;
+    let (progress, mut seen) = watch::channel(Progress { done: 0, of: photos.len() * STEPS });
+    seen.mark_changed();
+    let work = Box::pin(copy_all(db, user, photos, progress));
+    let lines = stream::unfold(Some((work, seen)), async |state| {
+        let (mut work, mut seen) = state?;
+        tokio::select! {
+            biased;
+            Ok(()) = seen.changed() => {
+                let line = line(&*seen.borrow_and_update());
+                Some((line, Some((work, seen))))
+            }
+            end = &mut work => Some((last_line(end), None)),
+        }
+    });
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+fn line(object: &impl Serialize) -> Result<String, Infallible> {
+    Ok(format!("{}\n", json!(object)))
+}
+
+fn last_line(end: Result<usize, Problem>) -> Result<String, Infallible> {
+    match end {
+        Ok(photos) => line(&json!({"photos": photos})),
+        Err(problem) => line(&json!({"problem": problem.detail()})),
+    }
+}
+
+async fn copy_all(
+    db: Db,
+    user: User,
+    photos: Vec<i64>,
+    progress: watch::Sender<Progress>,
+) -> Result<usize, Problem> {
+    let count = photos.len();
+    for id in photos {
+        let photo = read(db.clone(), user.clone(), id).await?;
+        let copies = make_copies(photo, progress.clone()).await?;
+        store(db.clone(), id, copies).await?;
+    }
+    Ok(count)
+}
+
+struct Copy {
+    width: u32,
+    bytes: Vec<u8>,
+}
+
+/// One at a time, whoever asks: the other cores are for those who wait for a page.
+#[offload(cpu, limit = 1)]
+fn make_copies(photo: Bytes, progress: watch::Sender<Progress>) -> Result<Vec<Copy>, Problem> {
+    let (image, format) = decode(photo)?;
+    let mut copies = Vec::new();
+    progress.send_modify(|progress| progress.done += 1);
+    for width in WIDTHS {
+        check_cancelled()?; // nobody waits any more: somebody else's copies are next
+        if width < image.width() {
+            let copy = image.resize(width, u32::MAX, FilterType::Lanczos3);
+            let mut bytes = Vec::new();
+            copy.write_to(&mut Cursor::new(&mut bytes), format)?;
+            copies.push(Copy { width, bytes });
+        }
+        progress.send_modify(|progress| progress.done += 1);
+    }
+    Ok(copies)
+}
+
+#[offload(thread)]
+fn album(db: Db, user: User) -> Result<Vec<i64>, Problem> {
+    Ok(db
+        .connection()
+        .prepare_cached("SELECT id FROM photos WHERE owner = ?1 ORDER BY id DESC")?
+        .query_map([user.id], |row| row.get(0))?
+        .collect::<Result<_, _>>()?)
+}
+
+#[offload(thread)]
+fn read(db: Db, user: User, id: i64) -> Result<Bytes, Problem> {
+    db.connection()
+        .prepare_cached("SELECT photo FROM photos WHERE id = ?1 AND owner = ?2")?
+        .query_row([id, user.id], |row| row.get::<_, Vec<u8>>(0))
+        .optional()?
+        .map(Bytes::from)
+        .ok_or(Problem::NoSuchPhoto)
+}
+
+#[offload(thread)]
+fn store(db: Db, photo: i64, copies: Vec<Copy>) -> Result<(), Problem> {
+    let mut connection = db.connection();
+    let transaction = connection.transaction()?;
+    for Copy { width, bytes } in copies {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO copies (photo, width, copy)
+                 VALUES (:photo, :width, :copy)",
+            )?
+            .execute(named_params! {":photo": photo, ":width": width, ":copy": bytes})?;
+    }
+    Ok(transaction.commit()?)
+}
+
+#[offload(thread)]
+pub(crate) fn copy(
+    State(db): State<Db>,
+    user: User,
+    Path((id, width)): Path<(i64, u32)>,
+) -> Result<Picture, Problem> {
+    let select = "SELECT media_type, copy FROM photos JOIN copies ON copies.photo = photos.id
+                  WHERE id = :id AND owner = :owner AND copies.width = :width";
+    picture(&db, select, named_params! {":id": id, ":owner": user.id, ":width": width})
+}

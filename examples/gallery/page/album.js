@@ -1,0 +1,137 @@
+// The album: its photos, their words, and their copies.
+
+import { $, call, request, run, say } from "./call.js";
+
+export async function open() {
+  await list();
+  $("script").value = await (await request("GET", "/script")).text();
+}
+
+export function close() {
+  copying?.abort();
+  $("photo").close();
+  $("photos").replaceChildren();
+  $("uploads").replaceChildren();
+}
+
+export async function list() {
+  const photos = await call("GET", "/photos");
+  $("none").hidden = photos.length > 0;
+  $("tools").hidden = !photos.length;
+  $("photos").replaceChildren(...photos.map(card));
+}
+
+function card(photo) {
+  const [item, button, image, name, tags] = ["li", "button", "img", "p", "p"]
+    .map((tag) => document.createElement(tag));
+  image.loading = "lazy";
+  image.alt = "";
+  image.sizes = "16rem";
+  image.srcset = sources(photo);
+  image.src = `/photos/${photo.id}/thumbnail`;
+  name.textContent = photo.name;
+  showTags(tags, photo.tags);
+  button.append(image, name, tags);
+  button.onclick = () => openPhoto(photo);
+  item.append(button);
+  return item;
+}
+
+// The thumbnail, and the copies that there are. The browser takes the one that fits.
+function sources({ id, width, height, copies }) {
+  const thumbnail = Math.min(width, Math.round(320 * Math.min(1, width / height)));
+  return [
+    `/photos/${id}/thumbnail ${thumbnail}w`,
+    ...copies.map((copy) => `/photos/${id}/copies/${copy} ${copy}w`),
+  ].join(", ");
+}
+
+function showTags(where, tags) {
+  where.className = "tags";
+  where.replaceChildren(...tags.map((tag) => {
+    const chip = document.createElement("span");
+    chip.textContent = tag;
+    return chip;
+  }));
+}
+
+let shown;
+
+function openPhoto(photo) {
+  shown = photo;
+  const image = $("large").firstElementChild;
+  $("photo-name").textContent = photo.name;
+  $("large").href = `/photos/${photo.id}`;
+  $("large").title = `${photo.width} × ${photo.height}`;
+  image.alt = photo.description || photo.name;
+  image.sizes = "42rem";
+  image.srcset = `${sources(photo)}, /photos/${photo.id} ${photo.width}w`;
+  $("words").elements.description.value = photo.description;
+  showTags($("words").querySelector(".tags"), photo.tags);
+  say("", false, $("told"));
+  $("photo").showModal();
+}
+
+$("close").onclick = () => $("photo").close();
+
+$("words").onsubmit = (event) => {
+  event.preventDefault();
+  run(event.submitter, async () => {
+    say("The script is at work …", false, $("told"));
+    await call("PUT", `/photos/${shown.id}/description`, $("words").elements.description.value);
+    const tags = await call("POST", `/photos/${shown.id}/tags`);
+    showTags($("words").querySelector(".tags"), tags);
+    say(tags.length ? "" : "The script found no tags.", false, $("told"));
+    await list();
+  }, $("told"));
+};
+
+$("keep").onclick = (event) => run(event.target, async () => {
+  await call("PUT", "/script", $("script").value);
+  say("The script is kept. It runs when you keep a photo's description.");
+});
+
+// The long work. Its answer comes line by line; who closes it, cancels the work.
+let copying;
+
+$("copy").onclick = (event) => run(event.target, async () => {
+  copying = new AbortController();
+  $("cancel").hidden = false;
+  try {
+    const answer = await request("POST", "/album/copies", null, { signal: copying.signal });
+    for await (const line of lines(answer.body)) follow(line);
+  } catch (error) {
+    if (error.name !== "AbortError") throw error;
+    say(`Cancelled after ${$("copying").value} of ${$("copying").max} steps.`, false, $("copied"));
+  } finally {
+    $("cancel").hidden = $("copying").hidden = true;
+    copying = null;
+  }
+  await list();
+}, $("copied"));
+
+$("cancel").onclick = () => copying?.abort();
+
+function follow({ done, of, photos, problem }) {
+  if (problem) throw Error(problem);
+  if (photos !== undefined) {
+    say(`${photos} ${photos === 1 ? "photo has its" : "photos have their"} copies.`,
+      false, $("copied"));
+    return;
+  }
+  $("copying").hidden = false;
+  $("copying").max = of;
+  $("copying").value = done;
+  say(`${done} of ${of} steps`, false, $("copied"));
+}
+
+// The JSON of each line of a stream.
+async function* lines(body) {
+  let text = "";
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part; !(part = await reader.read()).done;) {
+    const whole = (text + part.value).split("\n");
+    text = whole.pop();
+    yield* whole.map((line) => JSON.parse(line));
+  }
+}
