@@ -1,0 +1,233 @@
+//! The gallery in a real browser: what a visitor sees and does.
+#![cfg(unix)]
+
+mod chromium;
+mod landscape;
+mod program;
+
+use std::path::{Path, PathBuf};
+
+use chromium::Chromium;
+use landscape::{DAWN, DUSK, NIGHT, NOON, paint};
+use program::Program;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// A visitor in front of a gallery that was just opened.
+struct Visit {
+    browser: Chromium,
+    program: Program,
+    folder: TempDir,
+    /// One browser at a time: two would take each other's time, and the heartbeat is looked at.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Visit {
+    /// None: there is no browser.
+    async fn start() -> Option<Visit> {
+        static ALONE: Mutex<()> = Mutex::const_new(());
+        let alone = ALONE.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::start(&folder.path().join("data"));
+        let browser = Chromium::open(&program.url).await?;
+        Some(Visit { browser, program, folder, _alone: alone })
+    }
+
+    async fn sign_up(&self, name: &str) {
+        self.browser.write("[name=name]", name).await;
+        self.browser.write("[name=password]", "correct horse").await;
+        self.browser.click("[value='/accounts']").await;
+        self.browser.see("#home").await;
+    }
+
+    /// Paints photos and puts them up.
+    async fn upload(&self, names: &[&str], width: u32, height: u32) {
+        let lights = [NOON, DUSK, DAWN, NIGHT].into_iter().cycle();
+        let files: Vec<PathBuf> = names.iter().map(|name| self.file(name)).collect();
+        for ((file, light), seed) in files.iter().zip(lights).zip(1_u8..) {
+            paint(file, light, width, height, f32::from(seed) * 1.7);
+        }
+        self.browser.choose("#files", &files).await;
+        let all = names.len();
+        self.browser
+            .until(&format!("document.querySelectorAll('#photos li').length === {all}"))
+            .await;
+        self.browser
+            .until("[...document.querySelectorAll('#photos img')].every((image) => image.naturalWidth)")
+            .await;
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn text(&self, selector: &str) -> String {
+        self.browser.see(selector).await.text().await.unwrap()
+    }
+
+    /// Fires a burst, and returns the p99 of the pings meanwhile, in milliseconds.
+    async fn burst(&self, way: &str) -> f64 {
+        self.browser.click(&format!("[value={way}]")).await;
+        let verdict = format!("document.querySelector('[data-way={way}] .verdict').dataset");
+        self.browser.until(&format!("{verdict}.p99")).await;
+        let p99 = self.browser.get(&format!("Number({verdict}.p99)")).await;
+        p99.as_f64().unwrap()
+    }
+
+    /// Nothing went wrong that the visitor did not see, and nobody else was asked for anything.
+    async fn end(self) {
+        assert_eq!(self.browser.console().await, [] as [String; 0]);
+        let requests = self.browser.requests().await;
+        assert!(requests.iter().any(|url| url.ends_with("/ping")), "the search itself works");
+        for url in requests {
+            let own = url.starts_with(&self.program.url) || url.starts_with("data:");
+            assert!(own, "the page asked {url}");
+        }
+        self.browser.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_visit_from_sign_up_to_tags() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    visit.upload(&["harbour.jpg"], 1200, 800).await;
+    assert!(visit.text("#photos p").await.contains("harbour.jpg"));
+
+    visit.browser.click("#photos button").await;
+    visit.browser.write("[name=description]", "Boats in the harbour, at noon.").await;
+    visit.browser.click("#words .main").await;
+    visit.browser.see("#words .tags span").await;
+    assert_eq!(
+        visit.text("#words .tags").await.lines().collect::<Vec<_>>(),
+        ["boats", "harbour", "noon"]
+    );
+    visit.browser.click("#close").await;
+    visit.browser.see("#photos .tags span").await;
+
+    visit.browser.click("#leave").await;
+    visit.browser.see("#enter").await;
+    assert!(visit.text("#message").await.contains("logged out"));
+    visit.end().await;
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_said_where_it_happens() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    let note = visit.file("note.png");
+    std::fs::write(&note, "not an image").unwrap();
+    visit.browser.choose("#files", &[note]).await;
+    assert!(visit.text("#uploads .bad").await.contains("takes PNG and JPEG"));
+    visit.browser.click("#uploads button").await;
+    visit.browser.until("!document.querySelector('#uploads li')").await;
+    let large = visit.file("large.png");
+    std::fs::write(&large, vec![0; gallery::MAX_BODY + 1]).unwrap();
+    visit.browser.choose("#files", &[large]).await;
+    assert!(visit.text("#uploads .bad").await.contains("10 MiB"));
+
+    visit.upload(&["harbour.jpg"], 300, 200).await;
+    visit.browser.write("#script", "loop {}").await;
+    visit.browser.click("#keep").await;
+    visit.browser.until("document.getElementById('message').textContent.includes('kept')").await;
+    visit.browser.click("#photos button").await;
+    visit.browser.click("#words .main").await;
+    visit.browser.see("#told.bad").await;
+    assert!(visit.text("#told").await.contains("longer than 2 seconds and was killed"));
+
+    // The browser notes each refused request, and nothing else.
+    let console = visit.browser.console().await;
+    assert_eq!(console.len(), 2, "{console:?}");
+    assert!(console[0].contains("status of 415") && console[1].contains("status of 504"));
+    visit.end().await;
+}
+
+#[tokio::test]
+async fn the_long_work_says_how_far_it_is_and_is_cancelled() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    let names = ["1.jpg", "2.jpg", "3.jpg", "4.jpg"];
+    visit.upload(&names, 1500, 1000).await;
+    let sources = "[...document.querySelectorAll('#photos img')].map((image) => image.srcset)";
+
+    visit.browser.click("#copy").await;
+    visit.browser.until("document.getElementById('copying').value > 1").await;
+    visit.browser.click("#cancel").await;
+    visit
+        .browser
+        .until("document.getElementById('copied').textContent.startsWith('Cancelled')")
+        .await;
+    visit.browser.see("#copy:enabled").await;
+    let copied = visit.browser.get(sources).await.to_string().matches("/1280 ").count();
+    assert!(copied < names.len(), "all photos have copies");
+
+    visit.browser.click("#copy").await;
+    visit
+        .browser
+        .until("document.getElementById('copied').textContent.startsWith('4 photos')")
+        .await;
+    let all = format!("{sources}.every((sources) => sources.includes('/copies/1280 1280w'))");
+    visit.browser.until(&all).await;
+    visit.end().await;
+}
+
+#[tokio::test]
+async fn the_heartbeat_and_the_dashboard_under_a_burst() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    let names = ["harbour.jpg", "evening.jpg", "first light.jpg", "moonrise.jpg"];
+    visit.upload(&names, 1200, 800).await;
+    for (photo, words) in [(1, "Moon over the quiet valley"), (3, "Evening in the mountains")] {
+        visit.browser.click(&format!("#photos li:nth-child({photo}) button")).await;
+        visit.browser.write("[name=description]", words).await;
+        visit.browser.click("#words .main").await;
+        visit.browser.see("#words .tags span").await;
+        visit.browser.click("#close").await;
+    }
+    // The pictures show a server that has been calm for a while.
+    let calm = if chromium::pictures_are_kept() { "/of [4-9].. pings/" } else { "/p99/" };
+    visit.browser.until(&format!("{calm}.test(document.getElementById('calm').textContent)")).await;
+
+    let inline = visit.burst("inline").await;
+    assert!(visit.text("[data-way=inline] .verdict").await.contains("heartbeat stopped"));
+    for way in ["thread", "cpu", "process"] {
+        let p99 = visit.burst(way).await;
+        assert!(p99 < inline, "{way}: {p99} ms, inline: {inline} ms");
+    }
+
+    for (scheme, name) in [("light", "gallery.png"), ("dark", "gallery-dark.png")] {
+        visit.browser.look(scheme, 1120, 1000).await;
+        visit.browser.picture(name).await;
+    }
+    visit.browser.look("light", 390, 844).await;
+    assert!(visit.fits().await, "the page is wider than a phone");
+    visit.browser.picture("gallery-phone.png").await;
+
+    visit.browser.look("light", 1120, 1000).await;
+    visit.browser.go(&format!("{}/offload", visit.program.url)).await;
+    visit.browser.until("document.body.innerText.includes('burst::on_cpu')").await;
+    visit.browser.until("document.body.innerText.includes('scripts')").await;
+    visit.browser.picture("dashboard.png").await;
+    // It moves while one looks.
+    visit.browser.get("void fetch('/burst/cpu', { method: 'POST' })").await;
+    let moves = "/Bodies running\\s+[1-9]/.test(document.getElementById('tiles').innerText)";
+    visit.browser.until(moves).await;
+    visit.end().await;
+}
+
+impl Visit {
+    /// Whether nothing has to be moved sideways to be read.
+    async fn fits(&self) -> bool {
+        let page = "document.documentElement";
+        self.browser.get(&format!("{page}.scrollWidth <= {page}.clientWidth")).await == true
+    }
+}
+
+#[test]
+fn the_pictures_in_the_readme_are_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(folder.join("../README.md")).unwrap();
+    for name in ["gallery.png", "dashboard.png"] {
+        assert!(readme.contains(&format!("examples/screenshots/{name}")), "{name}");
+    }
+}
