@@ -55,7 +55,7 @@ pub(crate) fn spin() -> ! {
 
 #[test]
 fn a_timeout_kills_the_process() {
-    #[offload(process, timeout = "500ms", name = "times out")]
+    #[offload(process, timeout = "3s", name = "times out")]
     fn spins(path: String) -> Result<(), Error> {
         tell(&path);
         spin()
@@ -73,7 +73,7 @@ fn a_timeout_kills_the_process() {
 
 #[test]
 fn a_deadline_holds_if_the_event_loop_is_blocked() {
-    #[offload(process, timeout = "400ms")]
+    #[offload(process, timeout = "3s")]
     fn spins(path: String) -> Result<(), Error> {
         tell(&path);
         spin()
@@ -160,7 +160,7 @@ fn after_its_grace_a_body_is_killed() {
 
 #[test]
 fn a_detached_call_goes_on() {
-    #[offload(process, detach, timeout = "300ms", name = "detached")]
+    #[offload(process, detach, timeout = "3s", name = "detached")]
     fn goes_on(path: String) -> Result<(), Error> {
         tell(&path);
         while !std::fs::exists(format!("{path}.go")).unwrap() {

@@ -8,6 +8,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::codec::top::{Lent, Top};
 use super::codec::{self, Decoder};
 use super::exchange;
 use super::messages::Kind;
@@ -35,7 +36,7 @@ pub trait Transfer: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned> Transfer for T {
+impl<T: Serialize + DeserializeOwned + 'static> Transfer for T {
     fn send(&self, outbound: &mut Outbound) {
         outbound.push(self);
     }
@@ -74,7 +75,8 @@ impl<T: Serialize + ToOwned<Owned: DeserializeOwned> + ?Sized> TransferLent for 
     where
         F: FnOnce(&Self, &mut Arguments<'_>) -> Result<(), Malformed>,
     {
-        let owned: T::Owned = arguments.next()?;
+        // As it was written: without its type being known.
+        let owned: T::Owned = arguments.decoder.next().map_err(Malformed)?;
         rest(owned.borrow(), arguments)
     }
 }
@@ -118,7 +120,8 @@ where
                 &mut |outbound| arguments.take().expect("called once")(outbound),
                 &mut |bytes| {
                     let mut decoder = Decoder::new(bytes);
-                    result = Some(decoder.next()?);
+                    let read: Result<Top<T>, E> = decoder.next()?;
+                    result = Some(read.map(|Top(value)| value));
                     decoder.end()
                 },
             );
@@ -131,7 +134,8 @@ where
     }
 
     fn answer(self, arguments: &mut Arguments<'_>) {
-        arguments.failed = codec::encode(&self, &mut arguments.answer).err();
+        let result = self.as_ref().map(Lent);
+        arguments.failed = codec::encode(&result, &mut arguments.answer).err();
     }
 }
 
@@ -152,9 +156,9 @@ impl Outbound {
         Outbound { message, failed: None }
     }
 
-    fn push<T: Serialize>(&mut self, value: &T) {
+    fn push<T: Serialize + 'static>(&mut self, value: &T) {
         if self.failed.is_none() {
-            self.failed = codec::encode(value, &mut self.message).err();
+            self.failed = codec::encode(&Lent(value), &mut self.message).err();
         }
     }
 
@@ -202,8 +206,8 @@ impl<'a> Arguments<'a> {
         Arguments { decoder, answer, failed: None }
     }
 
-    fn next<T: DeserializeOwned>(&mut self) -> Result<T, Malformed> {
-        self.decoder.next().map_err(Malformed)
+    fn next<T: DeserializeOwned + 'static>(&mut self) -> Result<T, Malformed> {
+        self.decoder.next().map(|Top(value)| value).map_err(Malformed)
     }
 
     /// There is no further one.

@@ -63,12 +63,19 @@ impl Outgoing {
 /// It takes all that is written. What is too long is counted, so that the error
 /// can say how long it was, but not kept.
 impl Write for Outgoing {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.length += bytes.len() as u64;
         if self.length <= self.limit as u64 {
             self.bytes.extend_from_slice(bytes);
         }
         Ok(bytes.len())
+    }
+
+    // A value is written in very small pieces.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop)
     }
 
     fn flush(&mut self) -> io::Result<()> {

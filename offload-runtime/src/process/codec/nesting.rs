@@ -13,6 +13,19 @@ pub(super) fn measure(bytes: &[u8], most: usize) -> Result<usize, String> {
     let mut left = 1_u64;
     let mut around = Vec::new();
     while left > 0 {
+        // Most of what is long is a list of small numbers.
+        let mut rest = &bytes[position..];
+        while let [0..=0x7f, after @ ..] | [0xcc, _, after @ ..] = rest
+            && left > 0
+        {
+            rest = after;
+            left -= 1;
+        }
+        position = bytes.len() - rest.len();
+        if left == 0 {
+            left = leave(&mut around);
+            continue;
+        }
         left -= 1;
         let (skipped, parts) = head(bytes, &mut position).ok_or("it is cut off")??;
         position = position
@@ -26,13 +39,22 @@ pub(super) fn measure(bytes: &[u8], most: usize) -> Result<usize, String> {
                 return Err("it is nested too deeply".to_owned());
             }
         }
-        while left == 0
-            && let Some(outer) = around.pop()
-        {
-            left = outer;
+        if left == 0 {
+            left = leave(&mut around);
         }
     }
     Ok(position)
+}
+
+/// What is left of the next list or map around one that has ended, if anything is
+/// left of any.
+fn leave(around: &mut Vec<u64>) -> u64 {
+    while let Some(left) = around.pop() {
+        if left > 0 {
+            return left;
+        }
+    }
+    0
 }
 
 /// Reads what stands before a value: how many bytes of it follow, and how many

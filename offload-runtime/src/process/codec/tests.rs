@@ -143,3 +143,20 @@ fn what_is_lost() {
     assert_eq!(there_and_back(&Some(())), Ok(None));
     assert_eq!(there_and_back(&Some(serde_json::Value::Null)), Ok(None));
 }
+
+#[test]
+fn bytes_that_are_a_whole_argument_are_bytes() {
+    use super::top::{Lent, Top};
+
+    let mut written = Vec::new();
+    encode(&Lent(&vec![200_u8; 1000]), &mut written).unwrap();
+    assert_eq!(written.len(), 1003);
+    let Top(bytes): Top<Vec<u8>> = Decoder::new(&written).next().unwrap();
+    assert_eq!(bytes, [200; 1000]);
+    // Other types are what they always are.
+    let mut written = Vec::new();
+    encode(&Lent(&Some(vec![200_u8; 1000])), &mut written).unwrap();
+    let plain = there_and_back(&Some(vec![200_u8; 1000])).unwrap();
+    let Top(bytes): Top<Option<Vec<u8>>> = Decoder::new(&written).next().unwrap();
+    assert_eq!(bytes, plain);
+}
