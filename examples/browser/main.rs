@@ -92,7 +92,7 @@ async fn a_visit_from_sign_up_to_tags() {
     let Some(visit) = Visit::start().await else { return };
     visit.sign_up("Anna").await;
     visit.upload(&["harbour.jpg"], 1200, 800).await;
-    assert!(visit.text("#photos p").await.contains("harbour.jpg"));
+    assert!(visit.text("#photos .name").await.contains("harbour.jpg"));
 
     visit.browser.click("#photos button").await;
     visit.browser.write("[name=description]", "Boats in the harbour, at noon.").await;

@@ -22,13 +22,14 @@ export async function list() {
 }
 
 function card(photo) {
-  const [item, button, image, name, tags] = ["li", "button", "img", "p", "p"]
+  const [item, button, image, name, tags] = ["li", "button", "img", "span", "span"]
     .map((tag) => document.createElement(tag));
   image.loading = "lazy";
   image.alt = "";
   image.sizes = "16rem";
   image.srcset = sources(photo);
   image.src = `/photos/${photo.id}/thumbnail`;
+  name.className = "name";
   name.textContent = photo.name;
   showTags(tags, photo.tags);
   button.append(image, name, tags);
