@@ -70,6 +70,7 @@ use proc_macro2::TokenStream;
 /// | --- | --- | --- |
 /// | `thread` | wait: files, locks, drivers without async | grows with the calls that wait in it |
 /// | `cpu` | compute | as many threads as cores, at a lower priority than the event loop's |
+/// | `process` | may crash, leak or never end | worker processes, which can be killed; see [below](#process) |
 ///
 /// What is called afterwards is an `async fn` with the name, the visibility, the
 /// docs, the generics and the arguments of the function below the attribute. It
@@ -140,6 +141,49 @@ use proc_macro2::TokenStream;
 /// In an `impl` block, where neither `self` nor `Self` shows that the function stands
 /// in one, write `sync = Self::name`.
 ///
+/// # `process`
+///
+/// With the feature `process` a body can run in another process: the same program,
+/// started again. A crash of it costs its own call, and a body that nobody waits for
+/// is killed. The program says so in `main`, by `#[offload_runtime::main]` or by
+/// `offload_runtime::init()`; a test crate by `offload_runtime::test_worker!()`.
+///
+/// ```no_run
+/// use offload_runtime::{Error, offload};
+///
+/// #[offload(process, timeout = "2s")]
+/// fn render(document: String) -> Result<Vec<u8>, Error> {
+///     Ok(document.into_bytes()) // a foreign library, say
+/// }
+///
+/// fn main() -> Result<(), Error> {
+///     offload_runtime::init();
+///     let pdf = futures::executor::block_on(render("text".to_owned()))?;
+///     # drop(pdf);
+///     Ok(())
+/// }
+/// ```
+///
+/// * Arguments, result and its error are `serde` types. `#[to_owned]` sends what is
+///   borrowed without a copy of it. The result is a `Result<T, E>` with
+///   `E: From<offload_runtime::Error>`, since a process can always die.
+/// * It is a free function, or an associated one that does not name `Self`, without
+///   generics: a worker finds it in a table.
+/// * The format is MessagePack. It does not tell `Some(None)`, `Some(())` and a `Some`
+///   of what is written as nothing, such as `serde_json::Value::Null`, from `None`. What
+///   the attribute can see of that, it refuses; in a type of yours, do without.
+/// * A `Vec<u8>` that is a whole argument or the whole result is copied as bytes. Inside
+///   of another type it takes about 20 ns a byte: write `#[serde(with = "serde_bytes")]`.
+/// * Values are nested at most 128 deep, and all arguments, or a result, have at most
+///   64 MiB together (`ProcessPool::max_message`). What is beyond is an `Error` of the
+///   kind `Serialization`, and costs no worker.
+/// * In a worker, a call of a `process` function runs in place. Statics, threads and
+///   files are the worker's own.
+/// * Bodies print to the parent's standard error. What they say through `tracing` is
+///   said in the parent, below the span of the call.
+/// * Functions of a dependency that the program never names may be left out by the
+///   linker: a call of one fails with `Serialization`, which says so.
+///
 /// # Arguments and `self`
 ///
 /// The job may outlive its caller, so everything it needs moves into it: every
@@ -198,14 +242,15 @@ use proc_macro2::TokenStream;
 /// # Panics
 ///
 /// A panic of the body resumes in the task that awaits it, with its own payload,
-/// and the pool's thread lives on. `#[track_caller]` has no effect on an async
+/// and the pool's thread lives on. In another process, it is an `Error` of the kind
+/// `Panicked`, with the message, the place and the backtrace. `#[track_caller]` has no effect on an async
 /// function; with `sync` the synchronous one keeps it.
 ///
 /// # Cancel safety
 ///
 /// Dropped while it waits, a call never runs its body. Dropped while the body
 /// runs, the body goes on, its result is dropped, and `is_cancelled()` turns
-/// true for it. `detach` turns both off.
+/// true for it; in another process it is killed. `detach` turns all of this off.
 ///
 /// # Other attributes
 ///
@@ -218,7 +263,8 @@ use proc_macro2::TokenStream;
 ///
 /// `async`, `const`, `unsafe`, `extern` and variadic functions; lifetime parameters;
 /// arguments, a `self` or a result that borrow (`'static` excepted); options that do
-/// not exist, are given twice or make no sense. Each is an error at the word that
+/// not exist, are given twice or make no sense; for `process`, generics, `self` and
+/// `Self`. Each is an error at the word that
 /// causes it, with the fix in it.
 #[proc_macro_attribute]
 pub fn offload(

@@ -37,6 +37,8 @@
 //! * `watch` (default): [`watch`](fn@watch) says how late the event loop is and what
 //!   stops it.
 //! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
+//! * `process`: `#[offload(process)]`, for bodies that may crash or never end, in
+//!   processes that can be killed. Unix only.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
 mod admission;
