@@ -5,12 +5,12 @@ use std::io;
 use std::time::Instant;
 
 use super::events::{self, Replay};
+use super::lease::Lease;
 use super::leash::End;
 use super::messages::{CallHead, Failure, Kind, Panic};
 use super::transfer::Outbound;
 use super::wire::ReadError;
 use super::worker::{Dead, Worker};
-use super::workers::Lease;
 use super::{codec, registry};
 use crate::current::Frame;
 use crate::error::{Error, ErrorKind, Ran};

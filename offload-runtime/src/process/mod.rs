@@ -9,6 +9,7 @@
 //! | `pool` | the pool that users name, with its settings |
 //! | `leash` | how a call is ended from outside |
 //! | `workers` | the workers of a pool: hired, given back, started ahead of need, replaced |
+//! | `lease` | a worker that was hired for a call, until that is over |
 //! | `exchange` | one call with a worker: the request out, the answer in |
 //! | `worker` | one process: started, talked to, buried |
 //! | `stderr` | what workers print |
@@ -28,6 +29,7 @@
 pub(crate) mod codec;
 mod events;
 pub(crate) mod exchange;
+pub(crate) mod lease;
 pub(crate) mod leash;
 mod messages;
 mod panics;

@@ -20,9 +20,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::lease::Lease;
 use super::leash::{End, Leash};
 use super::messages::Hello;
-use super::worker::{Dead, NotReady, Worker};
+use super::worker::{NotReady, Worker};
 use super::{events, registry, start};
 use crate::pool::Pool;
 
@@ -195,11 +196,11 @@ impl Workers {
         drop(state);
         self.bury(lost);
         let leash = Arc::clone(leash);
-        result.map(|worker| Lease { pool, leash, worker: Some(worker), has_begun: false })
+        result.map(|worker| Lease::new(pool, leash, worker))
     }
 
     /// A call is over, and its worker can take another.
-    fn give_back(&self, pool: &'static Pool, leash: &Arc<Leash>, worker: Worker) {
+    pub(super) fn give_back(&self, pool: &'static Pool, leash: &Arc<Leash>, worker: Worker) {
         let plan = &pool.processes().plan;
         let spent = plan.max_jobs.is_some_and(|jobs| worker.calls() >= jobs)
             // What one call left behind must not count against the next.
@@ -221,7 +222,7 @@ impl Workers {
     }
 
     /// A call is over, and so is its worker: it died, or was `killed`.
-    fn replace(&self, pool: &'static Pool, leash: &Arc<Leash>, killed: bool) {
+    pub(super) fn replace(&self, pool: &'static Pool, leash: &Arc<Leash>, killed: bool) {
         let mut state = self.lock();
         state.forget(leash);
         state.alive -= 1;
@@ -242,76 +243,6 @@ impl Workers {
         let excess: Vec<_> = state.free.drain(..excess).collect();
         drop(state);
         retire(excess);
-    }
-}
-
-/// A worker that was hired for a call.
-///
-/// Dropped, as when foreign code panics on the way, it is given back if it has
-/// not begun with the call; otherwise nobody knows what it will say next, and it
-/// is killed.
-pub(crate) struct Lease {
-    pool: &'static Pool,
-    leash: Arc<Leash>,
-    /// There until the lease ends.
-    worker: Option<Worker>,
-    has_begun: bool,
-}
-
-impl Lease {
-    pub(crate) fn worker(&mut self) -> &mut Worker {
-        self.worker.as_mut().expect("it is there until the lease ends")
-    }
-
-    /// The worker is about to get the call with this number. False: it must not,
-    /// since nobody waits for it any more.
-    pub(crate) fn begin(&mut self, number: u64) -> bool {
-        let held = self.worker().held(number);
-        self.has_begun = self.leash.hold(held);
-        self.has_begun
-    }
-
-    /// The call's deadline has passed.
-    pub(crate) fn end(&self) {
-        self.leash.end(End::Cancelled);
-    }
-
-    /// From here on nobody else kills the worker. Why it was killed, if it was.
-    pub(crate) fn let_go(&self) -> Option<End> {
-        self.leash.let_go()
-    }
-
-    /// The worker has answered.
-    pub(crate) fn give_back(mut self) {
-        if let Some(worker) = self.worker.take() {
-            self.workers().give_back(self.pool, &self.leash, worker);
-        }
-    }
-
-    /// The worker is dead, or has to be: it is reaped, and another takes its
-    /// place. It was `killed`, or died by itself.
-    pub(crate) fn bury(mut self, killed: bool) -> Dead {
-        let dead = self.worker().bury();
-        self.worker = None;
-        self.workers().replace(self.pool, &self.leash, killed);
-        dead
-    }
-
-    fn workers(&self) -> &'static Workers {
-        &self.pool.processes().workers
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(worker) = self.worker.take() else { return };
-        if self.has_begun {
-            self.leash.let_go();
-            drop(worker);
-            self.workers().replace(self.pool, &self.leash, true);
-        } else {
-            self.workers().give_back(self.pool, &self.leash, worker);
-        }
     }
 }
 
