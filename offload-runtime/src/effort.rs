@@ -3,7 +3,7 @@
 //! wrong kind can be told.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A body that takes less is not looked at: for that its kind makes no
 /// difference.
@@ -42,8 +42,11 @@ pub(crate) struct Effort {
 pub(crate) struct Sample {
     /// The processor time of the thread, when it began.
     used: Duration,
-    /// How long the thread has waited for a processor, if that matters.
+    /// How long the thread has waited for a processor, if it was asked.
     ready: Option<Duration>,
+    /// Taken last, and first when the body has ended: who gets no processor in
+    /// between has not used it.
+    began: Instant,
 }
 
 impl Effort {
@@ -57,8 +60,8 @@ impl Effort {
         }
     }
 
-    /// A body of the kind `cpu` or `thread` is about to begin on this thread, the
-    /// `number`th of its function. `None`: it is not looked at.
+    /// A body of this kind is about to begin on this thread, the `number`th of its
+    /// function. `None`: it is not looked at.
     pub(crate) fn begin(&self, kind: &str, number: u64) -> Option<Sample> {
         if cfg!(offload_unsampled) {
             return None;
@@ -69,29 +72,34 @@ impl Effort {
         if !is_new && !number.is_multiple_of(each) {
             return None;
         }
-        // A `cpu` body that gets no processor does not wait for anything else:
-        // to tell that costs more, so it is asked of long ones only.
-        let ready = match kind {
-            "thread" => None,
-            "cpu" if is_long => Some(ready()?),
-            "cpu" => None,
-            _ => return None,
-        };
-        Some(Sample { used: used()?, ready })
+        // The rest costs more: only for those that are known to be worth it.
+        let ready = if is_long { ready() } else { None };
+        let used = used()?;
+        (kind != "process").then(|| Sample { used, ready, began: Instant::now() })
     }
 
     /// That body has ended. If it is known now, and for the first time, that
     /// its function should be of another kind: that kind.
-    pub(crate) fn end(&self, kind: &str, sample: &Sample, took: Duration) -> Option<&'static str> {
+    pub(crate) fn end(&self, kind: &str, sample: &Sample) -> Option<&'static str> {
+        let took = sample.began.elapsed();
         if took < SHORTEST {
             return None;
         }
         self.is_long.store(true, Ordering::Relaxed);
-        let mut used = used()?.saturating_sub(sample.used);
-        if kind == "cpu" {
-            used += ready()?.saturating_sub(sample.ready?);
+        let used = used()?.saturating_sub(sample.used);
+        // What a body waits for a processor, it neither computes nor waits.
+        let ready = match sample.ready {
+            Some(before) => ready()?.saturating_sub(before),
+            // Where nobody tells, a body that computes is never said to do it
+            // for longer than it does; one that waits would be.
+            None if kind == "thread" && !cfg!(target_os = "linux") => Duration::ZERO,
+            None => return None,
+        };
+        // On a machine that is so busy, what is left says little.
+        if ready > took / 2 {
+            return None;
         }
-        self.add(took, used);
+        self.add(took.saturating_sub(ready), used);
         let better = self.better_kind(kind)?;
         (!self.told.swap(true, Ordering::Relaxed)).then_some(better)
     }
@@ -142,8 +150,7 @@ fn used() -> Option<Duration> {
     None
 }
 
-/// How long this thread has waited for a processor. Where the system does not
-/// tell, nobody is said to wait too much.
+/// How long this thread has been ready to run, and had no processor.
 #[cfg(target_os = "linux")]
 fn ready() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;

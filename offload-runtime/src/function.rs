@@ -218,9 +218,9 @@ impl Function {
     /// That body has ended. If it is known now that the function is of the
     /// wrong kind, that is reported, once.
     #[cfg(feature = "watch")]
-    pub(crate) fn judge(&self, sample: &Sample, took: Duration) {
+    pub(crate) fn judge(&self, sample: &Sample) {
         let kind = self.pool.kind();
-        if let Some(better) = self.effort.end(kind, sample, took) {
+        if let Some(better) = self.effort.end(kind, sample) {
             effort::report(self.name, kind, better, self.effort.computing().unwrap_or_default());
         }
     }

@@ -262,7 +262,7 @@ where
         function.counts.run.record(ended.saturating_duration_since(started));
         #[cfg(feature = "watch")]
         if let Some(sample) = sample {
-            function.judge(&sample, ended.saturating_duration_since(started));
+            function.judge(&sample);
         }
         count(match result {
             Ok(_) => returned(function),

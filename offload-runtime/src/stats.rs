@@ -125,8 +125,8 @@ pub struct FunctionStats {
     ///
     /// One body in 64 is sampled, of functions whose bodies take longer than
     /// 100 µs one in 16, and of each function the first eight: the processor time
-    /// of its thread against the time that passed. What a `cpu` body waits for a
-    /// processor counts as computing.
+    /// of its thread against the time that passed, not counting, on Linux, what it
+    /// waited for a processor.
     #[cfg(feature = "watch")]
     pub computing: Option<f64>,
     /// The kind that it should be, if most of what its bodies do is of that

@@ -87,10 +87,11 @@ use crate::settings;
 ///
 /// It is off by default, since it is not free: a thread that wakes 40 times a
 /// second (four times in a threshold), a task that is polled as often, and two
-/// numbers read for each worker. `cargo bench -p offload-benches --bench watching`
-/// measures it. And once, at the beginning, each worker of a multi-thread
-/// runtime is held for a moment, five milliseconds at most, to learn which
-/// thread is which.
+/// numbers read for each worker. `cargo bench -p offload-benches --bench dashboard`
+/// measures it, with a dashboard that is looked at. And this call holds each worker of a multi-thread runtime for a
+/// moment, to learn which thread is which: for less than a millisecond, or, on a
+/// machine that is busy, 50 at most. Where that was not enough it is tried again
+/// once a second, for at most five.
 ///
 /// # Errors
 ///
@@ -104,6 +105,12 @@ pub fn watch() -> Result<(), Error> {
     let mut state = lock();
     let entry = state.entry(&handle)?;
     entry.for_good = true;
+    let probe = Arc::clone(&entry.probe);
+    drop(state);
+    probe.begin(&handle);
+    if !probe.knows_all() {
+        roll_call::hold(&handle, &probe, roll_call::AT_FIRST);
+    }
     Ok(())
 }
 
@@ -253,8 +260,8 @@ struct Eye {
     probe: Arc<Probe>,
     record: Arc<Record>,
     workers: Workers,
-    /// The task of the probe was spawned.
-    begun: bool,
+    /// When the threads of the workers are asked for again, if one is not known.
+    next_call: Option<Instant>,
 }
 
 impl Eye {
@@ -264,15 +271,19 @@ impl Eye {
             probe: Arc::clone(&entry.probe),
             record: Arc::clone(&entry.record),
             workers: Workers::new(entry.handle.metrics().num_workers()),
-            begun: false,
+            // Whoever watches for good does it once by itself.
+            next_call: entry.for_good.then(|| Instant::now() + roll_call::PAUSE),
         }
     }
 
     fn look(&mut self, now: Instant, passed: Duration, threshold: Duration) {
-        if !self.begun {
-            self.begun = true;
-            self.probe.begin(&self.handle);
-            roll_call::hold(&self.handle, &self.probe);
+        self.probe.begin(&self.handle);
+        if self.next_call.is_none_or(|next| next <= now)
+            && !self.probe.knows_all()
+            && !self.workers.is_one_still()
+        {
+            roll_call::hold(&self.handle, &self.probe, roll_call::LATER);
+            self.next_call = Some(now + roll_call::PAUSE);
         }
         let outstanding = self.probe.poke(now);
         self.record.late(now, outstanding);

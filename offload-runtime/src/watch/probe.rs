@@ -22,6 +22,8 @@ pub(super) struct Probe {
 
 #[derive(Default)]
 struct State {
+    /// The task was spawned.
+    begun: bool,
     /// When it was poked, if it has not been polled since.
     asked: Option<Instant>,
     waker: Option<Waker>,
@@ -56,9 +58,14 @@ impl Probe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Spawns the task.
+    /// Spawns the task, if that was not done.
     pub(super) fn begin(self: &Arc<Probe>, runtime: &Handle) {
-        self.lock().asked = Some(Instant::now());
+        let mut state = self.lock();
+        if state.begun {
+            return;
+        }
+        (state.begun, state.asked) = (true, Some(Instant::now()));
+        drop(state);
         drop(runtime.spawn(Task(Arc::clone(self))));
     }
 
@@ -133,6 +140,13 @@ impl Probe {
             }
         }
         true
+    }
+
+    /// Whether it is known of each worker which thread it is.
+    pub(super) fn knows_all(&self) -> bool {
+        let state = self.lock();
+        let known = state.threads.iter().filter(|seated| seated.maybe.len() == 1);
+        known.count() >= self.metrics.num_workers()
     }
 
     /// The threads that can be this worker: one, if it is known.

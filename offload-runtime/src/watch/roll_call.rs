@@ -12,15 +12,21 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::probe::Probe;
 
-/// No worker is held for longer.
-const LONGEST: Duration = Duration::from_millis(5);
+/// No worker is held for longer, when a program begins to watch …
+pub(super) const AT_FIRST: Duration = Duration::from_millis(50);
+
+/// … and when it serves.
+pub(super) const LATER: Duration = Duration::from_millis(5);
+
+/// Who did not come is called again after this.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// So long one waits until the others that were woken with it sleep again.
 const SETTLING: Duration = Duration::from_micros(500);
 
 /// Holds each worker of a multi-thread runtime for a moment. On a busy runtime
 /// not all may come in time: what is missing then is learnt as they poll the probe.
-pub(super) fn hold(runtime: &Handle, probe: &Arc<Probe>) {
+pub(super) fn hold(runtime: &Handle, probe: &Arc<Probe>, longest: Duration) {
     if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
         return;
     }
@@ -28,7 +34,7 @@ pub(super) fn hold(runtime: &Handle, probe: &Arc<Probe>) {
         come: Mutex::new(0),
         changed: Condvar::new(),
         all: runtime.metrics().num_workers(),
-        until: Instant::now() + LONGEST,
+        until: Instant::now() + longest,
     });
     for before in 0..call.all {
         drop(runtime.spawn(Come { call: Arc::clone(&call), probe: Arc::clone(probe) }));

@@ -50,6 +50,11 @@ impl Workers {
         Workers((0..workers).map(|_| Watch::default()).collect())
     }
 
+    /// Whether one of them may be stuck.
+    pub(super) fn is_one_still(&self) -> bool {
+        self.0.iter().any(|watch| !watch.stillness.lasts.is_zero())
+    }
+
     /// Looks at all of them, and reports those that are stuck.
     pub(super) fn look(
         &mut self,

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What it costs a call whose body does nothing that bodies are sampled, to find
+# functions of the wrong kind: the hand-off with and without it, in turn, a fresh
+# process each. PAIRS sets how often; 7 unless set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+built() { # TARGET RUSTFLAGS: builds the bench, and prints its path.
+    CARGO_TARGET_DIR=target/$1 RUSTFLAGS=$2 cargo bench -q -p offload-benches --bench handoff --no-run \
+        --message-format=json | grep -o '"executable":"[^"]*handoff[^"]*"' | cut -d'"' -f4
+}
+with=$(built counted "")
+without=$(built unsampled "--cfg offload_unsampled")
+
+results=$(mktemp -d)
+trap 'rm -r "$results"' EXIT
+for ((pair = 1; pair <= ${PAIRS:-7}; pair++)); do
+    "$with" counting >"$results/with.$pair"
+    "$without" counting >"$results/without.$pair"
+done
+# The processor time of a call, with and without, pair by pair.
+echo "kind, calls in flight: processor time with sampling / without, median (lowest to highest)"
+for cell in "cpu 1" "cpu 64" "cpu 1000" "thread 1" "thread 64" "thread 1000"; do
+    for ((pair = 1; pair <= ${PAIRS:-7}; pair++)); do
+        nanos() { sed -n "s/^$cell .* \([0-9]*\) ns.*/\1/p" "$results/$1.$pair"; }
+        echo "$(nanos with) $(nanos without)"
+    done | awk '{ print $1 / $2 }' | sort -n | awk -v cell="$cell" \
+        '{ r[NR] = $1 } END { printf "%s: %.3f (%.3f to %.3f)\n", cell, r[int((NR + 1) / 2)], r[1], r[NR] }'
+done

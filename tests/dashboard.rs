@@ -1,0 +1,289 @@
+//! The dashboard over a real socket: its page, its numbers, and its end.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use offload_runtime::axum::{close_dashboard, dashboard};
+use offload_runtime::{Error, offload};
+use reqwest::{Client, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whoever looks at the events has the dashboard to itself.
+static EVENTS: Mutex<()> = Mutex::const_new(());
+
+async fn serve() -> SocketAddr {
+    let app = Router::new().nest("/offload", dashboard());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+}
+
+async fn ask(address: SocketAddr, path: &str) -> Response {
+    client().get(format!("http://{address}{path}")).send().await.unwrap()
+}
+
+/// The numbers, when it is so with this function. While somebody looks they are
+/// taken once a second, for all.
+async fn numbers(address: SocketAddr, name: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let start = Instant::now();
+    loop {
+        let text = ask(address, "/offload/stats.json").await.text().await.unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let all = json["functions"].as_array().unwrap();
+        let function = all.iter().find(|function| function["name"] == name).cloned();
+        if function.as_ref().is_some_and(&is_so) {
+            return json;
+        }
+        assert!(start.elapsed() < PATIENCE, "{function:?}");
+    }
+}
+
+fn function<'a>(json: &'a Value, name: &str) -> &'a Value {
+    let all = json["functions"].as_array().unwrap();
+    all.iter().find(|function| function["name"] == name).unwrap()
+}
+
+/// Reads until there is one more event, and returns it.
+async fn event(response: &mut Response, rest: &mut String) -> Option<String> {
+    loop {
+        if let Some((event, more)) = rest.split_once("\n\n")
+            && event.starts_with("data: ")
+        {
+            let event = event.trim_start_matches("data: ").to_owned();
+            *rest = more.to_owned();
+            return Some(event);
+        } else if let Some(more) = rest.strip_prefix("retry: 1000\n\n") {
+            *rest = more.to_owned();
+        } else {
+            rest.push_str(std::str::from_utf8(&response.chunk().await.unwrap()?).unwrap());
+        }
+    }
+}
+
+async fn settle(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Whether this process has a thread of this name.
+#[cfg(target_os = "linux")]
+fn has_thread(name: &str) -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")));
+    names.any(|known| known.is_ok_and(|known| known.trim() == name))
+}
+
+#[tokio::test]
+async fn the_page_and_its_parts_need_nothing_that_a_strict_policy_forbids() {
+    let address = serve().await;
+    let page = ask(address, "/offload").await;
+    assert_eq!((page.status().as_u16(), page.url().path()), (200, "/offload/live"));
+    let header = |response: &Response, name: &str| {
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+    };
+    let policy = header(&page, "content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(header(&page, "content-type").unwrap(), "text/html; charset=utf-8");
+    let page = page.text().await.unwrap();
+    for inline in ["<style", " style=", " onclick=", "javascript:", "//"] {
+        assert!(!page.contains(inline), "the page has {inline}");
+    }
+    assert_eq!(page.matches("<script").count(), page.matches("<script src=").count());
+    for (part, kind) in [("style.css", "text/css"), ("script.js", "text/javascript")] {
+        assert!(page.contains(&format!("\"{part}\"")));
+        let part = ask(address, &format!("/offload/{part}")).await;
+        assert_eq!(
+            (part.status().as_u16(), header(&part, "content-type").unwrap()),
+            (200, kind.into())
+        );
+        assert_eq!(header(&part, "x-content-type-options").unwrap(), "nosniff");
+        // Names are text: nothing is ever taken for markup.
+        let text = part.text().await.unwrap();
+        for markup in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            assert!(!text.contains(markup), "the script uses {markup}");
+        }
+        assert!(!text.contains("url(") && !text.contains("import"), "it loads something");
+    }
+    let post = client().post(format!("http://{address}/offload/stats.json")).send().await.unwrap();
+    assert_eq!(post.status().as_u16(), 405, "it only answers");
+}
+
+#[tokio::test]
+async fn it_can_be_nested_in_an_application_of_any_state() {
+    #[derive(Clone)]
+    struct Shared(&'static str);
+
+    let inner = Router::new()
+        .route("/state", get(async |State(shared): State<Shared>| shared.0))
+        .nest("/offload", dashboard());
+    let app = Router::new().nest("/admin", inner).with_state(Shared("theirs"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    assert_eq!(ask(address, "/admin/state").await.text().await.unwrap(), "theirs");
+    assert_eq!(ask(address, "/admin/offload").await.url().path(), "/admin/offload/live");
+    assert_eq!(ask(address, "/admin/offload/stats.json").await.status().as_u16(), 200);
+}
+
+#[tokio::test]
+async fn the_numbers_are_there_and_what_stands_out_is_said_in_words() {
+    #[offload(thread, limit = 1, queue = 1, name = "<b>at its limit</b>")]
+    fn full(started: mpsc::Sender<()>, end: mpsc::Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = end.recv();
+        Ok(())
+    }
+
+    let address = serve().await;
+    let (started, start) = mpsc::channel();
+    let mut ends = Vec::new();
+    let mut call = || {
+        let (end, ended) = mpsc::channel();
+        ends.push(end);
+        tokio::spawn(full(started.clone(), ended))
+    };
+    let first = call();
+    let start = tokio::task::spawn_blocking(move || {
+        start.recv_timeout(PATIENCE).unwrap();
+        start
+    });
+    let _start = start.await.unwrap();
+    let second = call();
+    let name = "<b>at its limit</b>";
+    let json = numbers(address, name, |full| full["queue"]["waiting"] == 1).await;
+    let full = function(&json, name);
+    assert_eq!((&full["kind"], &full["pool"]), (&"thread".into(), &"thread".into()));
+    assert_eq!((&full["limit"]["used"], &full["limit"]["permits"]), (&1.into(), &1.into()));
+    let notes = full["notes"].to_string();
+    assert!(notes.contains("At its limit: all 1 permits are taken, and 1 call waits"), "{notes}");
+    assert!(notes.contains("Near the end of its queue: 1 of 1 calls wait"), "{notes}");
+    drop(ends);
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn it_shows_no_argument_no_result_and_no_message() {
+    #[offload(cpu, name = "has secrets")]
+    fn secretive(argument: String) -> String {
+        assert!(!argument.contains("fail"), "message-9b1c with {argument}");
+        format!("result-9b1c of {argument}")
+    }
+
+    let address = serve().await;
+    secretive("argument-9b1c".into()).await;
+    assert!(tokio::spawn(secretive("fail-9b1c".into())).await.is_err());
+    let json = numbers(address, "has secrets", |function| function["panicked"] == 1).await;
+    assert!(!json.to_string().contains("9b1c"), "{json}");
+}
+
+#[tokio::test]
+async fn events_come_while_somebody_looks_and_nothing_is_done_when_nobody_does() {
+    let _alone = EVENTS.lock().await;
+    let address = serve().await;
+    let mut one = ask(address, "/offload/events").await;
+    assert_eq!(one.headers()["content-type"], "text/event-stream");
+    let mut rest = String::new();
+    let first: Value = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
+    #[cfg(target_os = "linux")]
+    assert!(has_thread("offload-numbers") && has_thread("offload-lag"));
+    // One more who looks gets the same numbers.
+    let mut other = ask(address, "/offload/events").await;
+    let mut others = String::new();
+    let theirs: Value =
+        serde_json::from_str(&event(&mut other, &mut others).await.unwrap()).unwrap();
+    let second: Value = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
+    assert!(second["at"].as_u64() > first["at"].as_u64());
+    assert!(theirs == first || theirs == second, "taken once for all");
+    assert_eq!(second["loops"].as_array().unwrap().len(), 1, "the loop is watched meanwhile");
+    drop((one, other));
+    #[cfg(target_os = "linux")]
+    settle("nothing is left", || !has_thread("offload-numbers") && !has_thread("offload-lag"))
+        .await;
+}
+
+#[tokio::test]
+async fn not_more_than_sixteen_look_at_once() {
+    let _alone = EVENTS.lock().await;
+    let address = serve().await;
+    let mut all = Vec::new();
+    for _ in 0..16 {
+        let response = ask(address, "/offload/events").await;
+        assert_eq!(response.status().as_u16(), 200);
+        all.push(response);
+    }
+    let refused = ask(address, "/offload/events").await;
+    assert_eq!(refused.status().as_u16(), 503);
+    assert_eq!(refused.headers()["retry-after"], "5");
+    all.pop();
+    let start = Instant::now();
+    // The server notices that a client has gone.
+    while ask(address, "/offload/events").await.status().as_u16() != 200 {
+        assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+/// A server that waits for its responses is not held up by those who look. In
+/// a process of its own, since it cannot be undone.
+#[test]
+fn responses_end_when_the_server_is_to_stop() {
+    for test in ["child_closes_the_dashboard", "child_shuts_down"] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored", "--nocapture"])
+            .output()
+            .unwrap();
+        let text =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+}
+
+async fn ends_when(told: impl AsyncFnOnce()) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let app: Router = Router::new().nest("/offload", dashboard());
+    let server = axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+    let mut response = ask(address, "/offload/events").await;
+    let mut rest = String::new();
+    event(&mut response, &mut rest).await.unwrap();
+    let start = Instant::now();
+    stop.send(()).unwrap();
+    told().await;
+    while event(&mut response, &mut rest).await.is_some() {}
+    server.await.unwrap().unwrap();
+    // By themselves they end after 20 seconds.
+    assert!(start.elapsed() < Duration::from_secs(15), "nobody told them");
+}
+
+#[tokio::test]
+#[ignore = "run by another test, in a process of its own"]
+async fn child_closes_the_dashboard() {
+    ends_when(async || close_dashboard()).await;
+}
+
+#[tokio::test]
+#[ignore = "run by another test, in a process of its own"]
+async fn child_shuts_down() {
+    ends_when(async || assert_eq!(offload_runtime::shutdown(PATIENCE).await.abandoned, 0)).await;
+}

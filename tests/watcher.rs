@@ -1,0 +1,280 @@
+//! The watcher reports what blocks an event loop: where, and whether it
+//! computes or waits.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Mutex, Once};
+use std::time::{Duration, Instant};
+
+use offload_runtime::{Doing, ErrorKind, LoopStats, StallStats, WatchLayer, stats, watch};
+use tokio::runtime::{Builder, Runtime};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Instrument, Subscriber, info_span};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What was warned of, of all tests: the fields of each event.
+static WARNINGS: Mutex<Vec<HashMap<String, String>>> = Mutex::new(Vec::new());
+
+struct Listen;
+
+impl<S: Subscriber> Layer<S> for Listen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct Fields(HashMap<String, String>);
+        impl Visit for Fields {
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                self.0.insert(field.name().to_owned(), format!("{value:?}"));
+            }
+        }
+        if event.metadata().target() == "offload" {
+            let mut fields = Fields(HashMap::new());
+            event.record(&mut fields);
+            WARNINGS.lock().unwrap().push(fields.0);
+        }
+    }
+}
+
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let all = tracing_subscriber::registry().with(WatchLayer::new()).with(Listen);
+        tracing::subscriber::set_global_default(all).unwrap();
+    });
+}
+
+/// The messages that have these words.
+fn warnings(of: &str) -> Vec<String> {
+    let all = WARNINGS.lock().unwrap();
+    let messages = all.iter().map(|fields| fields["message"].clone());
+    messages.filter(|message| message.contains(of)).collect()
+}
+
+/// A watched runtime of each sort.
+fn runtimes() -> [(&'static str, Runtime); 2] {
+    listen();
+    let one = Builder::new_current_thread().enable_time().build().unwrap();
+    let many = Builder::new_multi_thread().worker_threads(3).enable_time().build().unwrap();
+    for runtime in [&one, &many] {
+        let _inside = runtime.enter();
+        watch().unwrap();
+        watch().unwrap();
+    }
+    [("one thread", one), ("three threads", many)]
+}
+
+/// The places in this span, in whichever loop.
+fn places(span: &str) -> Vec<StallStats> {
+    let places = stats().loops.into_iter().flat_map(|one| one.stalls);
+    places.filter(|place| place.spans.iter().any(|name| name.ends_with(span))).collect()
+}
+
+fn sleep() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+fn compute() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(20) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Blocks the loop by doing this, until the watcher has found something in this
+/// span. A stall is judged once. So if the machine was too busy then, it is done
+/// again in another place, one more span inside.
+async fn block(span: &'static str, what: fn(), found: impl Fn(&StallStats) -> bool) {
+    let start = Instant::now();
+    for attempt in 0.. {
+        {
+            let _inside: Vec<_> = (0..attempt).map(|_| info_span!("inside").entered()).collect();
+            let until = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < until {
+                what();
+                if places(span).iter().any(&found) {
+                    return;
+                }
+            }
+        }
+        assert!(start.elapsed() < PATIENCE, "{span}: {:?}", stats().loops);
+        // Time for the watcher to learn which thread is which.
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+}
+
+/// The system's number of this thread.
+fn thread_number() -> Option<String> {
+    let link = std::fs::read_link("/proc/thread-self").ok()?;
+    Some(link.file_name()?.to_str()?.to_owned())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_loop_that_waits_is_reported_with_the_thread_the_system_call_and_the_span() {
+    for (sort, runtime) in runtimes() {
+        let (span, name) = match sort {
+            "one thread" => (info_span!("waits_on_one"), "waits_on_one"),
+            _ => (info_span!("waits_on_many"), "waits_on_many"),
+        };
+        let waits = Doing::Waiting(Some("clock_nanosleep"));
+        let blocked = async move {
+            block(name, sleep, |place| place.doing == waits).await;
+            thread_number().unwrap()
+        };
+        let task = runtime.spawn(blocked.instrument(span));
+        let thread = runtime.block_on(task).unwrap();
+        let told = warnings("watcher.rs:");
+        let words = [name, "waits in the system call", "`#[offload(thread)]`", &thread];
+        let all = |message: &String| words.iter().all(|word| message.contains(word));
+        assert!(told.iter().any(all), "{words:?} are not in {told:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_loop_that_computes_is_reported_as_such() {
+    for (sort, runtime) in runtimes() {
+        let (span, name) = match sort {
+            "one thread" => (info_span!("computes_on_one"), "computes_on_one"),
+            _ => (info_span!("computes_on_many"), "computes_on_many"),
+        };
+        let computes = |place: &StallStats| place.doing == Doing::Computing;
+        let task = runtime.spawn(block(name, compute, computes).instrument(span));
+        runtime.block_on(task).unwrap();
+        let told = warnings("it computes");
+        assert!(told.iter().any(|message| message.contains("`#[offload(cpu)]`")), "{told:?}");
+    }
+}
+
+#[test]
+fn each_place_is_reported_once_and_counted_each_time() {
+    let [_, (_, runtime)] = runtimes();
+    let of = |place: &str| -> (u64, Duration) {
+        let all = places(place);
+        let longest = all.iter().map(|place| place.longest).max();
+        (all.iter().map(|place| place.count).sum(), longest.unwrap_or_default())
+    };
+    for count in 1..=3 {
+        let again = async move {
+            let start = Instant::now();
+            while of("again").0 < count {
+                let until = Instant::now() + Duration::from_secs(1);
+                while Instant::now() < until && of("again").0 < count {
+                    sleep();
+                }
+                assert!(start.elapsed() < PATIENCE, "{:?}", stats().loops);
+                tokio::time::sleep(Duration::from_millis(1200)).await;
+            }
+        };
+        runtime.block_on(runtime.spawn(again.instrument(info_span!("again")))).unwrap();
+    }
+    assert!(of("again").1 >= Duration::from_millis(100), "{:?}", places("again"));
+    assert_eq!(warnings("::again`").len(), 1);
+}
+
+/// All there is to know is what the thread does.
+#[test]
+fn a_place_without_a_span_is_reported_too() {
+    listen();
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let stalls = || -> Vec<StallStats> {
+        let places = stats().loops.into_iter().flat_map(|one| one.stalls);
+        places.filter(|place| place.spans.is_empty()).collect()
+    };
+    runtime.block_on(async {
+        watch().unwrap();
+        // The probe has to be there before it can be late.
+        for count in 1..=2 {
+            let start = Instant::now();
+            while stalls().iter().map(|place| place.count).sum::<u64>() < count {
+                sleep();
+                assert!(start.elapsed() < PATIENCE);
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// Many short polls in a row are no stall, and neither is a loop that sleeps.
+#[test]
+fn a_loop_that_is_only_busy_is_left_alone() {
+    for (_, runtime) in runtimes() {
+        let span = info_span!("is_only_busy");
+        let busy = async {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(500) {
+                tokio::task::yield_now().await;
+            }
+        };
+        runtime.block_on(runtime.spawn(busy.instrument(span))).unwrap();
+        runtime.block_on(async { std::future::ready(()).await });
+        let places = stats().loops.into_iter().flat_map(|one| one.stalls);
+        let here = places.filter(|place| place.spans.iter().any(|span| span.contains("only_busy")));
+        // On a machine that has more to do than it can, it may have had to wait.
+        let wrong: Vec<_> = here.filter(|place| place.doing != Doing::Starved).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_lag_of_a_loop_is_the_time_that_it_was_blocked() {
+    let [(_, runtime), _] = runtimes();
+    let lag = |one: &LoopStats| one.flavor == "current_thread" && one.lag.max >= PAUSE;
+    const PAUSE: Duration = Duration::from_millis(300);
+    let start = Instant::now();
+    while !stats().loops.iter().any(lag) {
+        runtime.block_on(async {
+            std::thread::sleep(PAUSE * 2);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(start.elapsed() < PATIENCE, "{:?}", stats().loops);
+    }
+}
+
+#[test]
+fn outside_of_a_runtime_there_is_no_loop_to_watch() {
+    let error = watch().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("outside of a tokio runtime"), "{error}");
+}
+
+/// In a process of its own, since it looks at the threads of the process.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_watcher_ends_with_the_runtimes_that_it_watches() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_watches_and_ends", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_watches_and_ends() {
+    let there = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let mut names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")));
+        names.any(|name| name.is_ok_and(|name| name.trim() == "offload-lag"))
+    };
+    let settle = |what: &str, is_so: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
+            std::thread::yield_now();
+        }
+    };
+    for _ in 0..2 {
+        let runtimes = runtimes();
+        settle("the watcher is there", &there);
+        assert_eq!(stats().loops.len(), 2);
+        drop(runtimes);
+        settle("the watcher has ended", &|| !there());
+        assert!(stats().loops.is_empty());
+    }
+}

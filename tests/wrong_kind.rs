@@ -1,0 +1,174 @@
+//! A function whose bodies do what another kind is for is found, and told once.
+
+use std::fmt::Debug;
+use std::sync::{Mutex, Once};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use offload_runtime::{FunctionStats, offload, to_thread};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The warnings, of all tests.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Listen;
+
+impl<S: Subscriber> Layer<S> for Listen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct Message(String);
+        impl Visit for Message {
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        WARNINGS.lock().unwrap().push(message.0);
+    }
+}
+
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let all = tracing_subscriber::registry().with(Listen);
+        tracing::subscriber::set_global_default(all).unwrap();
+    });
+}
+
+fn warnings(of: &str) -> Vec<String> {
+    let all = WARNINGS.lock().unwrap();
+    all.iter().filter(|message| message.contains(of)).cloned().collect()
+}
+
+fn numbers(name: &str) -> FunctionStats {
+    let all = offload_runtime::stats().functions;
+    all.into_iter().find(|function| function.name == name).unwrap()
+}
+
+fn compute(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+const A_WHILE: Duration = Duration::from_millis(2);
+
+/// Calls until it is known what the function does.
+fn call_until_known<F: Future<Output = ()>>(name: &str, call: impl Fn() -> F) -> f64 {
+    let start = Instant::now();
+    loop {
+        block_on(call());
+        if let Some(computing) = numbers(name).computing {
+            return computing;
+        }
+        assert!(start.elapsed() < PATIENCE, "nothing was found out of {name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_thread_function_that_computes_is_told_to_be_cpu_and_only_once() {
+    #[offload(thread, name = "computes on thread")]
+    fn computes() {
+        compute(A_WHILE);
+    }
+
+    listen();
+    let computing = call_until_known("computes on thread", computes);
+    assert!(computing > 0.4, "{computing}");
+    let start = Instant::now();
+    while numbers("computes on thread").better_kind != Some("cpu") {
+        block_on(computes());
+        assert!(start.elapsed() < PATIENCE, "{:?}", numbers("computes on thread"));
+    }
+    for _ in 0..100 {
+        block_on(computes());
+    }
+    let told = warnings("computes on thread");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("`#[offload(cpu)]`") && told[0].contains("is `thread`"), "{told:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cpu_function_that_waits_is_told_to_be_thread() {
+    #[offload(cpu, name = "waits on cpu")]
+    fn waits() {
+        std::thread::sleep(A_WHILE);
+    }
+
+    listen();
+    let computing = call_until_known("waits on cpu", waits);
+    assert!(computing < 0.4, "{computing}");
+    assert_eq!(numbers("waits on cpu").better_kind, Some("thread"));
+    let told = warnings("waits on cpu");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("`#[offload(thread)]`") && told[0].contains("is `cpu`"), "{told:?}");
+}
+
+/// Also while the machine has more to do than it can: to wait for a processor
+/// is neither to compute nor to wait.
+#[cfg(target_os = "linux")]
+#[test]
+fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
+    #[offload(cpu, name = "computes on cpu")]
+    fn computes() {
+        compute(A_WHILE);
+    }
+
+    #[offload(thread, name = "waits on thread")]
+    fn waits() {
+        std::thread::sleep(A_WHILE);
+    }
+
+    listen();
+    let busy = std::sync::Arc::new(());
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            let busy = std::sync::Arc::downgrade(&busy);
+            std::thread::spawn(move || {
+                while busy.upgrade().is_some() {
+                    std::hint::spin_loop();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        block_on(computes());
+        block_on(waits());
+    }
+    drop(busy);
+    for other in others {
+        other.join().unwrap();
+    }
+    assert_eq!(numbers("computes on cpu").better_kind, None);
+    assert_eq!(numbers("waits on thread").better_kind, None);
+    assert_eq!(warnings("computes on cpu"), [""; 0]);
+    assert_eq!(warnings("waits on thread"), [""; 0]);
+}
+
+/// Closures have only their kind in common, and short bodies are worth no word.
+#[test]
+fn closures_and_short_bodies_are_not_judged() {
+    #[offload(thread, name = "is short")]
+    fn short() {
+        std::hint::black_box(1);
+    }
+
+    listen();
+    for _ in 0..200 {
+        block_on(to_thread(|| compute(Duration::from_micros(500))));
+        block_on(short());
+    }
+    assert_eq!(numbers("to_thread").computing, None);
+    assert_eq!(warnings("to_thread"), [""; 0]);
+    assert_eq!(numbers("is short").better_kind, None);
+}
