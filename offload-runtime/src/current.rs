@@ -43,7 +43,6 @@ pub(crate) struct Frame {
     /// The call ends without its body, for this reason.
     pub(crate) refusal: Option<Error>,
     /// The worker that is to run the body.
-    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "nobody is hired"))]
     pub(crate) hired: Option<Box<Hired>>,
 }
 

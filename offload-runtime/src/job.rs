@@ -83,7 +83,8 @@ pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
         return refuse(job, Error::expired_in_queue(function.name(), waited, Ran::No), now);
     }
     #[cfg(feature = "process")]
-    if pool.plan().is_some() {
+    // What is left of a call is dropped here, also on a pool of processes.
+    if meta.leash.is_some() {
         return run_remote(pool, job);
     }
     perform(pool, job, None, now)

@@ -4,7 +4,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
 
-use crate::support::{is_there, settle, workers};
+use crate::support::{is_there, runs, settle, workers};
 
 /// Ways to die.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
@@ -249,4 +249,33 @@ fn garbage_on_the_wire_costs_its_call_only() {
         assert!(!is_there(error.pid().unwrap()));
         block_on(writes(vec![])).unwrap();
     }
+}
+
+/// A process that a body made by `fork` alone holds all files of the worker: none
+/// of them tells that the worker has died.
+#[test]
+fn a_crash_is_seen_when_a_fork_lives_on() {
+    #[offload(process)]
+    fn forks() -> Result<(), Error> {
+        // By a program that does so, from a shell in its place: `fork` is foreign here.
+        let open: Vec<String> = std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        for number in &open {
+            // SAFETY: none that matters: the files are those of this process, and stay open.
+            #[expect(unsafe_code, reason = "a worker whose files are inherited is the subject")]
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number.parse().unwrap()) };
+            let _ = rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty());
+        }
+        let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        eprintln!("{}", child.id());
+        std::mem::forget(child);
+        std::process::abort()
+    }
+
+    let error = block_on(forks()).unwrap_err();
+    assert_eq!((error.kind(), error.signal()), (ErrorKind::WorkerDied, Some(6)), "{error}");
+    let child = error.stderr().unwrap().trim().parse().unwrap();
+    settle("what it made has died with it", || !runs(child));
 }

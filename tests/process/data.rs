@@ -372,7 +372,7 @@ fn a_panic_on_the_way_costs_its_call_only() {
 
 #[test]
 fn what_is_told_beside_a_result_is_cut() {
-    static TINY: ProcessPool = ProcessPool::new("tiny").workers(1).max_message(100);
+    static TINY: ProcessPool = ProcessPool::new("tiny").workers(1).max_message(20);
 
     #[offload(process, pool = TINY)]
     fn says_much(way: u8) -> Result<u32, Error> {

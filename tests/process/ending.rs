@@ -71,3 +71,38 @@ fn child_kills() {
     assert!(!is_there(pid));
     settle("no worker is left", || children().is_empty());
 }
+
+/// It runs on after the grace, and calls: once that call waited for ever for a worker
+/// that nobody would start.
+#[test]
+fn a_body_that_calls_after_the_end_is_refused() {
+    passes("child_calls_late");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_calls_late() {
+    #[offload(process)]
+    fn late() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread)]
+    fn outlives(
+        start: std::sync::mpsc::Sender<()>,
+        go: std::sync::mpsc::Receiver<()>,
+    ) -> ErrorKind {
+        start.send(()).unwrap();
+        go.recv().unwrap();
+        block_on(late()).unwrap_err().kind()
+    }
+
+    block_on(late()).unwrap();
+    let (start, started) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel();
+    let call = std::thread::spawn(|| block_on(outlives(start, wait)));
+    started.recv().unwrap();
+    assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 1);
+    go.send(()).unwrap();
+    assert_eq!(call.join().unwrap(), ErrorKind::ShuttingDown);
+}

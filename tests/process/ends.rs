@@ -268,3 +268,45 @@ fn a_kill_takes_a_moment_only() {
     // Not a measurement: a kill that waits for something would be far off.
     assert!(start.elapsed() < Duration::from_secs(10));
 }
+
+/// The caller goes away after the answer has come, and before it looks. What is left
+/// of such a call was once taken for a call itself, at the cost of a thread.
+#[test]
+fn an_answer_that_nobody_takes_costs_nothing() {
+    static POOL: ProcessPool = ProcessPool::new("not taken").workers(1);
+
+    #[offload(process, pool = POOL, name = "not taken")]
+    fn answers(path: String) -> Result<String, Error> {
+        while !std::fs::exists(&path).unwrap() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(path)
+    }
+
+    for round in 1..=3 {
+        let go = Told::new();
+        let call = begin(answers(go.path()));
+        std::fs::write(go.path(), "").unwrap();
+        settle("it has ended", || numbers("not taken").finished == 2 * round - 1);
+        drop(call);
+        assert_eq!(block_on(answers(go.path())).unwrap(), go.path());
+    }
+}
+
+#[test]
+fn a_body_that_leaves_its_group_is_killed() {
+    #[offload(process)]
+    fn leaves(path: String) -> Result<(), Error> {
+        let parent = rustix::process::getppid();
+        let group = rustix::process::getpgid(parent).unwrap();
+        rustix::process::setpgid(None, Some(group)).unwrap();
+        tell(&path);
+        spin()
+    }
+
+    let told = Told::new();
+    let call = begin(leaves(told.path()));
+    let pid = told.pid();
+    drop(call);
+    settle("it is reaped", || !is_there(pid));
+}

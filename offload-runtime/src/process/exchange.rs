@@ -149,6 +149,7 @@ impl Call {
         let head = CallHead { number, function, level: events::level() };
         let mut message = worker.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
+        message.end_head(self.function.pool().processes().plan.max_message);
         let mut outbound = Outbound::new(message);
         arguments(&mut outbound);
         let message = outbound.finish().map_err(|reason| {

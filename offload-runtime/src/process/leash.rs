@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::timer::Alarm;
 
@@ -134,10 +134,17 @@ impl State {
     fn kill(&mut self) {
         if let Some(held) = &self.held {
             self.killed = true;
-            // It may have died by itself; it is not reaped yet.
-            let _ = kill_process_group(held.pid, Signal::KILL);
+            kill(held.pid);
         }
     }
+}
+
+/// Kills a worker and what it started. It may have died by itself, and must not
+/// be reaped yet: till then its number is its own.
+pub(super) fn kill(worker: Pid) {
+    let _ = kill_process_group(worker, Signal::KILL);
+    // It may have left its group.
+    let _ = kill_process(worker, Signal::KILL);
 }
 
 /// The alarm at the end of the grace.

@@ -60,6 +60,9 @@ pub(crate) struct Hello {
     pub(crate) level: u8,
 }
 
+/// No [`CallHead`] is longer, in bytes.
+pub(crate) const MAX_HEAD: usize = 128;
+
 /// Which call, and of which function.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CallHead {

@@ -22,7 +22,7 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
-use super::messages::{CallHead, Failure, Hello, Kind, MAX_NOTE, Panic, cut};
+use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic, cut};
 use super::transfer::Arguments;
 use super::wire::{Incoming, Outgoing};
 use super::{codec, events, panics, registry};
@@ -89,11 +89,12 @@ pub(crate) fn serve() -> ! {
         Ok(hello) => hello,
         Err(reason) => refuse(&reason),
     };
-    incoming.set_limit(hello.max_message);
+    incoming.set_limit(hello.max_message.saturating_add(MAX_HEAD));
     write(&message(Kind::Ready, &()), Then::Close);
     loop {
         match incoming.read(&mut data) {
             Ok(frame) if frame.kind == Kind::Call as u8 => {
+                listen();
                 write(&answer(frame.payload, hello.max_message), Then::Close);
             }
             // The end, by which the parent says that it has no more.
@@ -129,7 +130,8 @@ fn take_over() -> Result<(UnixStream, PipeReader), String> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_parent(data: &OwnedFd) -> Result<(), String> {
     let peer = rustix::net::sockopt::socket_peercred(data).ok();
-    let uid = rustix::process::getuid();
+    // As the system notes it of who made the channel.
+    let uid = rustix::process::geteuid();
     let is_parent = peer.is_some_and(|peer| Some(peer.pid) == getppid() && peer.uid == uid);
     is_parent.then_some(()).ok_or_else(|| "its parent is none that did so".to_owned())
 }
@@ -271,11 +273,6 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
 
 /// From now on this call runs here; 0: none.
 fn begin(number: u64) {
-    if number != 0
-        && let Some(outlet) = DATA.get()
-    {
-        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
-    }
     let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
     call.number = number;
     let cancelled = number != 0 && call.cancelled == number;
@@ -312,6 +309,13 @@ fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
     let mut message = Outgoing::new(kind as u8, MAX_NOTE);
     message.write_all(payload).ok()?;
     message.finish().ok()
+}
+
+/// The parent has sent a call, and listens from now on.
+fn listen() {
+    if let Some(outlet) = DATA.get() {
+        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
+    }
 }
 
 /// Who listens after a message.

@@ -5,11 +5,15 @@
 //! It is also the first to see that a worker has died while it had no call.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{fmt, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags};
 
 use crate::pool::Pool;
 
@@ -25,13 +29,26 @@ pub(crate) struct Stderr {
     /// Its workers are looked at when this one prints no more.
     pool: &'static Pool,
     tail: Mutex<Tail>,
+    /// Nobody is left who could write, or the worker has ended.
+    ended: AtomicBool,
+    end: OnceLock<End>,
+}
+
+/// How the end of a worker is seen where the system tells. What it started by
+/// `fork` alone holds all its files open, so none of them tells.
+struct End {
+    /// It can be read when the process has ended.
+    process: OwnedFd,
+    /// Closed then, so that whoever waits for an answer need not wait on; what was
+    /// answered can still be read.
+    data: UnixStream,
 }
 
 #[derive(Default)]
 struct Tail {
     bytes: Vec<u8>,
-    /// Nobody is left who could write.
-    ended: bool,
+    /// What was not passed on yet.
+    unprinted: Vec<u8>,
 }
 
 impl fmt::Debug for Stderr {
@@ -44,9 +61,28 @@ impl Stderr {
     /// Has what comes out of `pipe` read from now on.
     pub(crate) fn read_from(pipe: PipeReader, pool: &'static Pool) -> io::Result<Arc<Stderr>> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
-        let stderr = Arc::new(Stderr { pipe, pool, tail: Mutex::default() });
+        let stderr = Arc::new(Stderr {
+            pipe,
+            pool,
+            tail: Mutex::default(),
+            ended: AtomicBool::new(false),
+            end: OnceLock::new(),
+        });
         reader()?.add(Arc::clone(&stderr));
         Ok(stderr)
+    }
+
+    /// The worker that prints is this one, and waits for calls there.
+    pub(crate) fn belongs_to(&self, worker: Pid, data: &UnixStream) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let process = rustix::process::pidfd_open(worker, PidfdFlags::empty())?;
+            let _ = self.end.set(End { process, data: data.try_clone()? });
+            reader()?.ring();
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = (worker, data);
+        Ok(())
     }
 
     /// Forgets what was printed so far: a new call begins.
@@ -56,13 +92,13 @@ impl Stderr {
 
     /// Whether nobody is left who could print.
     pub(crate) fn has_ended(&self) -> bool {
-        self.lock().ended
+        self.ended.load(Ordering::Acquire)
     }
 
     /// The last that the worker printed.
     pub(crate) fn tail(&self) -> String {
         let mut tail = self.lock();
-        while self.pass_on(&mut tail) {}
+        while self.receive(&mut tail) {}
         String::from_utf8_lossy(&tail.bytes).into_owned()
     }
 
@@ -70,33 +106,43 @@ impl Stderr {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes on what is there; whether there may be more.
-    fn pass_on(&self, tail: &mut Tail) -> bool {
+    /// Takes what is there; whether there may be more.
+    fn receive(&self, tail: &mut Tail) -> bool {
         let mut chunk = [0; 4096];
         let mut left = TURN;
         while left > 0 {
             match (&self.pipe).read(&mut chunk) {
                 Ok(0) => {
-                    tail.ended = true;
+                    self.ended.store(true, Ordering::Release);
                     return false;
                 }
                 Ok(length) => {
-                    let bytes = &chunk[..length];
-                    // There is nobody to tell that stderr is closed.
-                    let _ = io::stderr().write_all(bytes);
-                    tail.bytes.extend_from_slice(bytes);
+                    tail.unprinted.extend_from_slice(&chunk[..length]);
+                    tail.bytes.extend_from_slice(&chunk[..length]);
                     let old = tail.bytes.len().saturating_sub(TAIL);
                     tail.bytes.drain(..old);
                     left = left.saturating_sub(length);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    tail.ended = error.kind() != io::ErrorKind::WouldBlock;
+                    let ended = error.kind() != io::ErrorKind::WouldBlock;
+                    self.ended.store(ended, Ordering::Release);
                     return false;
                 }
             }
         }
         true
+    }
+
+    /// Passes on what is there. Only the thread that reads does, since it may
+    /// take as long as whoever reads our own stderr likes: nothing is locked.
+    fn pass_on(&self) {
+        let mut tail = self.lock();
+        self.receive(&mut tail);
+        let unprinted = std::mem::take(&mut tail.unprinted);
+        drop(tail);
+        // There is nobody to tell that stderr is closed.
+        let _ = io::stderr().write_all(&unprinted);
     }
 }
 
@@ -111,6 +157,10 @@ struct Reader {
 impl Reader {
     fn add(&self, stderr: Arc<Stderr>) {
         self.new.lock().unwrap_or_else(PoisonError::into_inner).push(stderr);
+        self.ring();
+    }
+
+    fn ring(&self) {
         // A full pipe wakes it as well.
         let _ = (&self.bell).write(&[0]);
     }
@@ -137,27 +187,33 @@ fn read_all(reader: &Reader, mut listener: PipeReader) -> ! {
     let mut workers: Vec<Arc<Stderr>> = Vec::new();
     loop {
         let ready = {
-            let pipes = workers.iter().map(|stderr| stderr.pipe.as_fd());
-            ready(std::iter::once(listener.as_fd()).chain(pipes))
+            let files = workers.iter().flat_map(|stderr| {
+                // One file for each, and perhaps the pipe again.
+                let end = stderr.end.get().map_or(stderr.pipe.as_fd(), |end| end.process.as_fd());
+                [stderr.pipe.as_fd(), end]
+            });
+            ready(std::iter::once(listener.as_fd()).chain(files))
         };
         if ready.first() == Some(&true) {
             let _ = listener.read(&mut [0; 64]);
         }
         let mut number = 0;
         workers.retain(|stderr| {
-            number += 1;
-            if ready.get(number) != Some(&true) {
+            number += 2;
+            let [prints, ends] = [number - 1, number].map(|at| ready.get(at) == Some(&true));
+            if !prints && !ends {
                 return true;
             }
-            let ended = {
-                let mut tail = stderr.lock();
-                stderr.pass_on(&mut tail);
-                tail.ended
-            };
-            if ended {
+            stderr.pass_on();
+            if ends && let Some(end) = stderr.end.get() {
+                stderr.ended.store(true, Ordering::Release);
+                let _ = end.data.shutdown(Shutdown::Both);
+            }
+            let has_ended = stderr.has_ended();
+            if has_ended {
                 stderr.pool.processes().workers.look(stderr.pool);
             }
-            !ended
+            !has_ended
         });
         workers.append(&mut reader.new.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -24,12 +24,14 @@ pub(crate) struct Outgoing {
     limit: usize,
     /// Of the payload, also what was not kept.
     length: u64,
+    /// So much of it stands before what the limit is about.
+    head: u64,
 }
 
 /// A message that is longer than agreed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge {
-    /// Of its payload.
+    /// Of its payload, without the head.
     pub(crate) bytes: u64,
     pub(crate) limit: usize,
 }
@@ -45,7 +47,13 @@ impl Outgoing {
         let mut bytes = if buffer.capacity() > KEPT { Vec::new() } else { buffer };
         bytes.clear();
         bytes.extend_from_slice(&[kind, 0, 0, 0, 0]);
-        Outgoing { bytes, limit: limit.min(u32::MAX as usize), length: 0 }
+        Outgoing { bytes, limit: limit.min(u32::MAX as usize), length: 0, head: 0 }
+    }
+
+    /// What was written so far does not count: the rest may be as long as `limit`.
+    pub(crate) fn end_head(&mut self, limit: usize) {
+        self.head = self.length;
+        self.limit = (self.head as usize).saturating_add(limit).min(u32::MAX as usize);
     }
 
     /// The whole frame, in one piece.
@@ -55,7 +63,10 @@ impl Outgoing {
                 self.bytes[1..HEADER].copy_from_slice(&length.to_le_bytes());
                 Ok(self.bytes)
             }
-            _ => Err(TooLarge { bytes: self.length, limit: self.limit }),
+            _ => Err(TooLarge {
+                bytes: self.length - self.head,
+                limit: self.limit - self.head as usize,
+            }),
         }
     }
 }

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal};
 
 use super::events::{Places, Replay};
-use super::leash::Held;
+use super::leash::{self, Held};
 use super::messages::{Hello, Kind, MAX_NOTE};
 use super::plan::Plan;
 use super::start::{MARK, Way};
@@ -49,7 +49,6 @@ pub(crate) struct Worker {
     calls: u64,
     /// A time limit is set on `data`.
     limited: bool,
-    max_message: usize,
     stderr: Arc<Stderr>,
     reaped: bool,
 }
@@ -135,7 +134,7 @@ impl Worker {
             .stderr(printed)
             .spawn()?;
         let pid = Pid::from_child(&child);
-        Ok(Worker {
+        let worker = Worker {
             child,
             pid,
             data,
@@ -145,10 +144,12 @@ impl Worker {
             buffer: Vec::new(),
             calls: 0,
             limited: false,
-            max_message,
             stderr,
             reaped: false,
-        })
+        };
+        // An old system does not know how; then the ends of its files tell.
+        let _ = worker.stderr.belongs_to(pid, &worker.data);
+        Ok(worker)
     }
 
     /// Says who is there, and waits until the worker is ready. An error: it is
@@ -156,7 +157,7 @@ impl Worker {
     fn greet(&mut self, hello: &Hello) -> Result<(), Option<String>> {
         let give_up = Instant::now() + START;
         self.set_deadline(Some(give_up));
-        let mut message = self.message(Kind::Hello);
+        let mut message = Outgoing::new(Kind::Hello as u8, MAX_NOTE);
         codec::encode(hello, &mut message).map_err(Some)?;
         let message = message.finish().map_err(|_| None)?;
         self.data.write_all(&message).map_err(|_| None)?;
@@ -208,7 +209,7 @@ impl Worker {
 
     /// A message to be filled in, in the buffer of an earlier one.
     pub(crate) fn message(&mut self, kind: Kind) -> Outgoing {
-        Outgoing::reuse(std::mem::take(&mut self.buffer), kind as u8, self.max_message)
+        Outgoing::reuse(std::mem::take(&mut self.buffer), kind as u8, MAX_NOTE)
     }
 
     /// Keeps the buffer of a message that was sent.
@@ -284,9 +285,7 @@ impl Worker {
 
     fn reap(&mut self) -> Option<ExitStatus> {
         self.reaped = true;
-        // Its number is its own until it is reaped, also when it is dead. What
-        // it started goes with it.
-        let _ = kill_process_group(self.pid, Signal::KILL);
+        leash::kill(self.pid);
         self.child.wait().ok()
     }
 }

@@ -15,6 +15,7 @@
 //! there may be more, another is started. So the next call, or the one after a
 //! crash, finds one ready.
 
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,6 +26,7 @@ use super::leash::{End, Leash};
 use super::messages::Hello;
 use super::worker::{NotReady, Worker};
 use super::{events, registry, start};
+use crate::outcome::drop_quietly;
 use crate::pool::Pool;
 
 /// When no worker can be started but others are at work, it is tried again
@@ -151,6 +153,12 @@ impl Workers {
         state.leashes.push(Arc::clone(leash));
         state.waiting += 1;
         let result = loop {
+            if state.is_closed {
+                leash.end(End::Shutdown);
+            }
+            if leash.why_ended().is_some() {
+                break Err(NoWorker::Late);
+            }
             match state.free.pop() {
                 Some(worker) if worker.is_alive() => break Ok(worker),
                 Some(worker) => {
@@ -161,7 +169,7 @@ impl Workers {
                 None => {}
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if leash.why_ended().is_some() || left == Some(Duration::ZERO) {
+            if left == Some(Duration::ZERO) {
                 break Err(NoWorker::Late);
             }
             let failure = state.failure.take();
@@ -271,9 +279,12 @@ impl Workers {
         }
     }
 
-    /// Ends all calls.
+    /// Ends all calls, those that come for a worker later too.
     pub(crate) fn end_all(&self) {
-        let leashes = self.lock().leashes.clone();
+        let mut state = self.lock();
+        state.is_closed = true;
+        let leashes = state.leashes.clone();
+        drop(state);
         for leash in leashes {
             leash.end(End::Shutdown);
         }
@@ -287,6 +298,7 @@ impl Workers {
         state.is_closed = true;
         let free = std::mem::take(&mut state.free);
         state.alive -= free.len();
+        self.changed.notify_all();
         drop(state);
         retire(free);
     }
@@ -307,13 +319,20 @@ impl Workers {
             if let Err(refusal) = started {
                 state.starting -= 1;
                 state.fail(format!("the system refuses a thread to start it: {refusal}"));
+                // Whoever waits tries again, or ends its call.
+                self.changed.notify_all();
                 return;
             }
         }
     }
 
     fn start(&self, pool: &'static Pool) {
-        let worker = start_worker(pool);
+        // What its start-up function says goes to a foreign subscriber.
+        let worker = catch_unwind(|| start_worker(pool)).unwrap_or_else(|payload| {
+            drop_quietly(payload);
+            let reason = "a `tracing` subscriber panicked while it started".to_owned();
+            Err(NotReady { reason, was_killed: false })
+        });
         let mut state = self.lock();
         state.starting -= 1;
         match worker {
