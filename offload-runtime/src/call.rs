@@ -102,6 +102,9 @@ enum State<F, T> {
 
 struct Sent<T> {
     handle: Handle<T>,
+    /// The waker that the job wakes at its end; none, if it was started when
+    /// there came another, which `handle` wakes.
+    told: Option<(usize, usize)>,
     /// The job, if it blocks a body on this thread and waits for its permit.
     blocking: Option<Box<Blocked>>,
     alarm: Option<Alarm>,
@@ -199,10 +202,12 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let (meta, way) = admission::admit(function)?;
+    let (mut meta, way) = admission::admit(function)?;
+    meta.set_waker(waker.clone());
     let alarm = admission::alarm(&meta, waker)?;
     let (job, handle) = job::new(meta, body);
-    let mut sent = Sent { handle, blocking: None, alarm, discard };
+    let told = Some(identity(waker));
+    let mut sent = Sent { handle, told, blocking: None, alarm, discard };
     match way {
         Way::Queue => admission::send(function, job),
         Way::Aside => {
@@ -211,6 +216,11 @@ where
         }
     }
     Ok(sent)
+}
+
+/// What tells a waker from others, as long as the one or a clone of it lives.
+fn identity(waker: &Waker) -> (usize, usize) {
+    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
 }
 
 /// How a call ends.
@@ -229,7 +239,7 @@ impl<T> Sent<T> {
                 Err(error) => drop(job::refuse(blocked.job, error, Instant::now())),
             }
         }
-        if let Poll::Ready(outcome) = Pin::new(&mut self.handle).poll(cx) {
+        if let Poll::Ready(outcome) = self.poll_handle(cx) {
             return Poll::Ready(End::Answer(outcome.into_result()));
         }
         if let Some(error) = self.look_at_the_clock(function, cx) {
@@ -243,6 +253,20 @@ impl<T> Sent<T> {
         function.pool().look_if_forsaken();
         self.step_aside(function, cx);
         Poll::Pending
+    }
+
+    /// The outcome, or a wake-up when it is there.
+    fn poll_handle(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+        if let Some(told) = self.told {
+            let new = identity(cx.waker());
+            let is_told = told == new || self.handle.metadata().replace_waker(cx.waker());
+            self.told = is_told.then_some(new);
+            // In this order: a job that ends from now on wakes the right one.
+            if is_told && !self.handle.is_finished() {
+                return Poll::Pending;
+            }
+        }
+        Pin::new(&mut self.handle).poll(cx)
     }
 
     /// A call that blocks a body must not wait for a thread that the system

@@ -1,13 +1,50 @@
 //! What a body gets from the task that called it. In, never back: it is
 //! entered around the body and left after it.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::task::LocalKey;
 
 use crate::function::Function;
+use crate::outcome::quietly;
+
+thread_local! {
+    /// The runtime whose context this thread stays in from one body to the next.
+    static ENTERED: Cell<Option<Id>> = const { Cell::new(None) };
+    /// The one to stay in from now on.
+    static STAY: Cell<Option<Handle>> = const { Cell::new(None) };
+}
+
+/// Calls `run` in the context of the runtime that [`stay_in`] was told last, if
+/// any. Bodies that come from there need not enter it then: to do so changes a
+/// count that all cores share. The others must not run inside `run`.
+pub(crate) fn stay<R>(run: impl FnOnce() -> R) -> R {
+    let runtime = STAY.take();
+    let guard = runtime.as_ref().map(Handle::enter);
+    let outer = ENTERED.replace(runtime.as_ref().map(Handle::id));
+    let result = run();
+    ENTERED.set(outer);
+    // A body that has leaked a guard of its own makes this one panic.
+    quietly(|| drop(guard));
+    result
+}
+
+/// Whether this thread is in the context of another runtime than a body wants.
+pub(crate) fn is_elsewhere(runtime: Option<Id>) -> bool {
+    ENTERED.get().is_some_and(|entered| runtime != Some(entered))
+}
+
+/// Whether [`stay_in`] was called, and it is time to return to [`stay`].
+pub(crate) fn is_to_stay() -> bool {
+    let runtime = STAY.take();
+    let is_to_stay = runtime.is_some();
+    STAY.set(runtime);
+    is_to_stay
+}
 
 /// The caller's surroundings, taken at the first poll of the call.
 pub(crate) struct Captured {
@@ -28,6 +65,11 @@ impl Captured {
         }
     }
 
+    /// Which runtime that is.
+    pub(crate) fn runtime_id(&self) -> Option<Id> {
+        self.runtime.as_ref().map(Handle::id)
+    }
+
     /// The runtime, for what is left when the body has ended.
     pub(crate) fn take_runtime(&mut self) -> Option<Handle> {
         self.runtime.take()
@@ -45,7 +87,13 @@ impl Captured {
         waited: Duration,
         body: impl FnOnce() -> T,
     ) -> T {
-        let _runtime = self.runtime.as_ref().map(Handle::enter);
+        let runtime = self.runtime.as_ref();
+        let runtime = runtime.filter(|runtime| ENTERED.get() != Some(runtime.id()));
+        let _runtime = runtime.map(Handle::enter);
+        if runtime.is_some() && ENTERED.get().is_none() && function.pool().has_waiting() {
+            // The next call is likely to come from there as well.
+            STAY.set(runtime.cloned());
+        }
         let mut body = Some(body);
         let mut result = None;
         let mut call = || result = Some(body.take().expect("called once")());
@@ -68,6 +116,9 @@ impl Captured {
 
 /// Keys that are carried, in the order of [`propagate`].
 static KEYS: RwLock<Vec<Box<dyn Key>>> = RwLock::new(Vec::new());
+
+/// Whether there are any, to be read without the lock.
+static ANY: AtomicBool = AtomicBool::new(false);
 
 /// From now on every offloaded body sees its caller's value of this
 /// `tokio::task_local!`.
@@ -97,15 +148,16 @@ pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
     let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
     if !keys.iter().any(|known| known.is(std::ptr::from_ref(key).cast())) {
         keys.push(Box::new(Carried(key)));
+        ANY.store(true, Ordering::Release);
     }
 }
 
 /// The values that the caller has of all keys.
 fn values() -> Option<Box<[Box<dyn Value>]>> {
-    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
-    if keys.is_empty() {
+    if !ANY.load(Ordering::Acquire) {
         return None;
     }
+    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
     Some(keys.iter().filter_map(|key| key.value()).collect())
 }
 

@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use async_task::{Runnable, Task};
 
-use crate::context::Captured;
+use crate::context::{self, Captured};
+use crate::courier;
 use crate::current::{Frame, Hired};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::{Function, count};
@@ -54,13 +55,15 @@ pub(crate) fn cleaner<T: Send + 'static>(
 }
 
 /// Makes a job of a body.
-pub(crate) fn new<F, T>(meta: Meta, body: F) -> (Job, Handle<T>)
+pub(crate) fn new<F, T>(mut meta: Meta, body: F) -> (Job, Handle<T>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
     let function = meta.function;
-    let body = Body { function, body: Some(body), captured: Captured::here() };
+    let captured = Captured::here();
+    meta.runtime = captured.runtime_id();
+    let body = Body { function, body: Some(body), captured };
     // A job is scheduled once, by whoever made it: its future never waits.
     async_task::Builder::new().metadata(meta).spawn(move |_| body, |job: Job| drop(job))
 }
@@ -131,7 +134,8 @@ pub(crate) fn run_aside(pool: &'static Pool, job: Job, seat: Option<sync::Arc<Se
     if let Some(seat) = seat {
         meta.sit_aside(seat);
     }
-    run(pool, job, Instant::now());
+    // It may run in a body, which may have entered what it likes.
+    context::stay(|| run(pool, job, Instant::now()));
 }
 
 /// Ends a job without its body.
@@ -194,7 +198,12 @@ fn perform_with(
         refusal,
         hired,
     };
+    let (waker, runtime) = (meta.take_waker(), meta.runtime);
     let (_, frame) = frame.enter(|| job.run());
+    // Before what else is left to do: the caller can go on.
+    if let Some(waker) = waker {
+        courier::wake(waker, runtime, pool.has_waiting());
+    }
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
     release(frame.permit);

@@ -47,6 +47,7 @@ pub mod axum;
 mod bounds;
 mod call;
 mod context;
+mod courier;
 mod current;
 #[cfg(feature = "axum")]
 mod dashboard;

@@ -1,9 +1,13 @@
 //! What both sides of a job look at, the caller's and the pool's: since when
 //! it waits, until when, where, and what it has been given.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
+
+use tokio::runtime::Id;
 
 use crate::current::Caller;
 use crate::function::Function;
@@ -44,6 +48,10 @@ pub(crate) struct Meta {
     pool_ticket: AtomicU64,
     /// The [`Ticket`] it had last in the line of its limiter, or 0.
     limit_ticket: AtomicU64,
+    /// The runtime of its caller.
+    pub(crate) runtime: Option<Id>,
+    /// Wakes the caller, when the call has ended; taken when it starts.
+    waker: Mutex<Option<Waker>>,
     /// How it is ended where it runs, if that is another process.
     #[cfg(feature = "process")]
     pub(crate) leash: Option<Arc<Leash>>,
@@ -78,9 +86,42 @@ impl Meta {
             overloaded: AtomicBool::new(false),
             pool_ticket: AtomicU64::new(0),
             limit_ticket: AtomicU64::new(0),
+            runtime: None,
+            waker: Mutex::new(None),
             #[cfg(feature = "process")]
             leash: function.pool().plan().map(|plan| Arc::new(Leash::new(plan.grace))),
         }
+    }
+
+    /// Whom to wake when it has ended; said before it is queued.
+    pub(crate) fn set_waker(&mut self, waker: Waker) {
+        self.waker = Mutex::new(Some(waker));
+    }
+
+    /// The same, while it waits. False: it was started, and its end wakes whom
+    /// it was told before.
+    #[must_use]
+    pub(crate) fn replace_waker(&self, waker: &Waker) -> bool {
+        // A waker is foreign code: cloned and dropped while nothing is locked.
+        let mut waker = waker.clone();
+        let waits = match &mut *self.lock_waker() {
+            Some(old) => {
+                mem::swap(old, &mut waker);
+                true
+            }
+            None => false,
+        };
+        drop(waker);
+        waits
+    }
+
+    /// It starts: whom to wake at its end.
+    pub(crate) fn take_waker(&self) -> Option<Waker> {
+        self.lock_waker().take()
+    }
+
+    fn lock_waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next moment at which something is due.
@@ -204,6 +245,10 @@ impl Meta {
 }
 
 impl Queued for Job {
+    fn is_rationed(&self) -> bool {
+        self.metadata().function.limiter().is_some()
+    }
+
     fn admit(self) -> Option<Job> {
         let meta = self.metadata();
         let function = meta.function;

@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::Instant;
 
+use crate::courier;
 use crate::pool::Pool;
 
 static TIMER: Timer = Timer {
@@ -37,6 +38,7 @@ type Key = (Instant, u64);
 
 enum Due {
     Look(&'static Pool),
+    Couriers,
     Wake(Waker),
 }
 
@@ -44,6 +46,12 @@ enum Due {
 /// timer its thread.
 pub(crate) fn look_at(pool: &'static Pool, at: Instant) -> io::Result<()> {
     add(at, Due::Look(pool)).map(drop)
+}
+
+/// Looks whether callers wait to be woken, at `at`. It fails if the system
+/// refuses the timer its thread.
+pub(crate) fn look_at_couriers(at: Instant) -> io::Result<()> {
+    add(at, Due::Couriers).map(drop)
 }
 
 /// Wakes a task, unless it is dropped first.
@@ -136,6 +144,7 @@ fn run() {
                 drop(entries);
                 match due {
                     Due::Look(pool) => pool.look(now),
+                    Due::Couriers => courier::look(),
                     // A waker that panics must not stop the timer.
                     Due::Wake(waker) => crate::outcome::quietly(|| waker.wake()),
                 }

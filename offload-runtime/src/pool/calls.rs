@@ -1,50 +1,39 @@
 //! The calls a pool knows of: those that wait, in order, and those that run.
 //!
-//! A call keeps one slot from when it is queued until its body has ended, and
-//! its [`Ticket`] names that slot. So a call can be taken out of the middle of
-//! the queue, or the thread that runs it be found, in constant time, and a
-//! cancelled call leaves nothing behind in the queue.
+//! A [`Ticket`] is a number that grows along the queue and is never given out
+//! again. So the queue, which is a ring, is sorted by ticket: a call is added
+//! at its end and taken from its front without a look at its neighbours, which
+//! other threads' caches hold, and one that leaves the middle is found by
+//! halving. It leaves an empty place behind, until the places before it are
+//! gone, or half of all are empty.
 
-/// Names one call of one pool, from its queueing to its end. A slot is used
-/// again, a ticket is not: it carries how often its slot had been used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    slot: u32,
-    generation: u32,
-}
+use std::collections::VecDeque;
+
+/// Names one call of one pool, each time that it is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
 
 impl Ticket {
     /// As one word, for an atomic; never 0.
     pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
+        self.0
     }
 
     /// The reverse of [`to_bits`](Self::to_bits); 0 is no ticket.
     pub(crate) fn from_bits(bits: u64) -> Option<Ticket> {
-        let ticket = Ticket { slot: bits as u32, generation: (bits >> 32) as u32 };
-        (ticket.generation != 0).then_some(ticket)
+        (bits != 0).then_some(Ticket(bits))
     }
 }
 
-/// Ends a linked list.
-const NONE: u32 = u32::MAX;
+/// The first ticket of all: as many can be given out on either side of it as
+/// centuries bring.
+const MIDDLE: u64 = 1 << 63;
 
-/// An empty queue gives back the memory of a burst beyond so many slots.
-const KEEP_SLOTS: usize = 1024;
+/// An empty queue gives back the memory of a burst beyond so many places.
+const KEEP_PLACES: usize = 1024;
 
-enum Entry<J> {
-    /// Waits, between its neighbours in the queue.
-    Queued { job: J, before: u32, after: u32 },
-    /// Runs, on the thread in this seat.
-    Running { seat: usize },
-    /// In the list of free slots.
-    Free { next: u32 },
-}
-
-struct Slot<J> {
-    generation: u32,
-    entry: Entry<J>,
-}
+/// Fewer empty places than this are let be.
+const FEW: usize = 32;
 
 /// What became of a call that was to be cancelled.
 pub(crate) enum Found<J> {
@@ -58,27 +47,21 @@ pub(crate) enum Found<J> {
 
 /// See the [module](self).
 pub(crate) struct Calls<J> {
-    slots: Vec<Slot<J>>,
-    free: u32,
-    first: u32,
-    last: u32,
+    /// Sorted by ticket; the first place and the last are never empty.
+    ring: VecDeque<(Ticket, Option<J>)>,
+    /// The calls in it.
     queued: usize,
-    running: usize,
-    /// Of the slots that [`KEEP_SLOTS`] gave back: what is new starts above it.
-    generations: u32,
+    /// The ticket of the next call that is added at the end.
+    end: u64,
+    /// That of the call that was last added at the front.
+    front: u64,
+    /// What runs, by the seat of its thread.
+    running: Vec<Option<Ticket>>,
 }
 
 impl<J> Calls<J> {
     pub(crate) fn new() -> Calls<J> {
-        Calls {
-            slots: Vec::new(),
-            free: NONE,
-            first: NONE,
-            last: NONE,
-            queued: 0,
-            running: 0,
-            generations: 1,
-        }
+        Calls { ring: VecDeque::new(), queued: 0, end: MIDDLE, front: MIDDLE, running: Vec::new() }
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -86,143 +69,95 @@ impl<J> Calls<J> {
     }
 
     pub(crate) fn running(&self) -> usize {
-        self.running
+        self.running.iter().flatten().count()
     }
 
     /// The call that waits longest.
     pub(crate) fn oldest(&self) -> Option<&J> {
-        match &self.slots.get(self.first as usize)?.entry {
-            Entry::Queued { job, .. } => Some(job),
-            _ => unreachable!("the queue holds queued calls"),
-        }
+        self.ring.front()?.1.as_ref()
     }
 
     /// Adds a call at the end of the queue; `job` is made from its ticket.
     pub(crate) fn push(&mut self, job: impl FnOnce(Ticket) -> J) -> Ticket {
-        self.insert(job, self.last, NONE)
+        let ticket = Ticket(self.end);
+        self.end += 1;
+        self.ring.push_back((ticket, Some(job(ticket))));
+        self.queued += 1;
+        ticket
     }
 
     /// Adds a call that has waited before at the front of the queue.
     pub(crate) fn push_front(&mut self, job: impl FnOnce(Ticket) -> J) -> Ticket {
-        self.insert(job, NONE, self.first)
-    }
-
-    fn insert(&mut self, job: impl FnOnce(Ticket) -> J, before: u32, after: u32) -> Ticket {
-        let slot = self.allocate();
-        let ticket = Ticket { slot, generation: self.slots[slot as usize].generation };
-        self.slots[slot as usize].entry = Entry::Queued { job: job(ticket), before, after };
-        self.set_after(before, slot);
-        self.set_before(after, slot);
+        self.front -= 1;
+        let ticket = Ticket(self.front);
+        self.ring.push_front((ticket, Some(job(ticket))));
         self.queued += 1;
         ticket
     }
 
     /// Takes the first call from the queue: it runs, in `seat`.
-    pub(crate) fn start(&mut self, seat: usize) -> Option<(Ticket, J)> {
-        let slot = self.first;
-        let generation = self.slots.get(slot as usize)?.generation;
-        let job = self.unlink(slot, Entry::Running { seat });
-        self.running += 1;
-        Some((Ticket { slot, generation }, job))
+    pub(crate) fn start(&mut self, seat: usize) -> Option<J> {
+        let (ticket, job) = self.pop()?;
+        if self.running.len() <= seat {
+            self.running.resize(seat + 1, None);
+        }
+        self.running[seat] = Some(ticket);
+        Some(job)
     }
 
     /// Takes the first call from the queue, and forgets it.
     pub(crate) fn take(&mut self) -> Option<J> {
-        let (ticket, job) = self.start(0)?;
-        self.end(ticket);
-        Some(job)
+        self.pop().map(|(_, job)| job)
+    }
+
+    fn pop(&mut self) -> Option<(Ticket, J)> {
+        let (ticket, job) = self.ring.pop_front()?;
+        self.queued -= 1;
+        self.tidy();
+        Some((ticket, job.expect("the first place is never empty")))
     }
 
     /// Takes a call out of the queue if it waits there.
     pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<J> {
-        match self.cancel(ticket) {
-            Found::Queued(job) => Some(job),
-            Found::Running(_) | Found::Gone => None,
-        }
+        let at = self.ring.binary_search_by_key(&ticket, |(ticket, _)| *ticket).ok()?;
+        let job = self.ring[at].1.take()?;
+        self.queued -= 1;
+        self.tidy();
+        Some(job)
     }
 
-    /// The body of a call that [`start`](Self::start) gave out has ended.
-    pub(crate) fn end(&mut self, ticket: Ticket) {
-        self.running -= 1;
-        self.release(ticket.slot);
+    /// The body of the call that [`start`](Self::start) gave to this seat has
+    /// ended.
+    pub(crate) fn end(&mut self, seat: usize) {
+        self.running[seat] = None;
     }
 
     /// Takes a call out of the queue if it still waits.
     pub(crate) fn cancel(&mut self, ticket: Ticket) -> Found<J> {
-        match self.slots.get(ticket.slot as usize) {
-            Some(slot) if slot.generation == ticket.generation => match slot.entry {
-                Entry::Queued { .. } => {
-                    let job = self.unlink(ticket.slot, Entry::Free { next: NONE });
-                    self.release(ticket.slot);
-                    Found::Queued(job)
-                }
-                Entry::Running { seat } => Found::Running(seat),
-                Entry::Free { .. } => Found::Gone,
-            },
-            _ => Found::Gone,
+        if let Some(job) = self.withdraw(ticket) {
+            return Found::Queued(job);
         }
+        let seat = self.running.iter().position(|running| *running == Some(ticket));
+        seat.map_or(Found::Gone, Found::Running)
     }
 
-    /// Takes a slot out of the queue, and leaves `entry` in it.
-    fn unlink(&mut self, slot: u32, entry: Entry<J>) -> J {
-        let old = std::mem::replace(&mut self.slots[slot as usize].entry, entry);
-        let Entry::Queued { job, before, after } = old else {
-            unreachable!("only queued calls are linked")
-        };
-        self.set_after(before, after);
-        self.set_before(after, before);
-        self.queued -= 1;
-        job
-    }
-
-    fn set_after(&mut self, slot: u32, after: u32) {
-        match slot {
-            NONE => self.first = after,
-            slot => match &mut self.slots[slot as usize].entry {
-                Entry::Queued { after: link, .. } => *link = after,
-                _ => unreachable!("the queue holds queued calls"),
-            },
+    /// No empty place at either end, not too many between, and no more memory
+    /// than an empty queue needs.
+    fn tidy(&mut self) {
+        if self.ring.len() == self.queued && self.queued > 0 {
+            return;
         }
-    }
-
-    fn set_before(&mut self, slot: u32, before: u32) {
-        match slot {
-            NONE => self.last = before,
-            slot => match &mut self.slots[slot as usize].entry {
-                Entry::Queued { before: link, .. } => *link = before,
-                _ => unreachable!("the queue holds queued calls"),
-            },
+        while self.ring.front().is_some_and(|(_, job)| job.is_none()) {
+            self.ring.pop_front();
         }
-    }
-
-    fn allocate(&mut self) -> u32 {
-        if self.free != NONE {
-            let slot = self.free;
-            let Entry::Free { next } = self.slots[slot as usize].entry else {
-                unreachable!("the free list holds free slots")
-            };
-            self.free = next;
-            return slot;
+        while self.ring.back().is_some_and(|(_, job)| job.is_none()) {
+            self.ring.pop_back();
         }
-        let slot = u32::try_from(self.slots.len()).expect("fewer than 4 billion calls at a time");
-        assert!(slot != NONE, "fewer than 4 billion calls at a time");
-        let entry = Entry::Free { next: NONE };
-        self.slots.push(Slot { generation: self.generations, entry });
-        slot
-    }
-
-    fn release(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
-        // 0 is kept for "no ticket".
-        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
-        let generation = slot.generation;
-        slot.entry = Entry::Free { next: self.free };
-        self.free = index;
-        // A new slot must not repeat a ticket of one that was given back.
-        self.generations = self.generations.max(generation);
-        if self.queued + self.running == 0 && self.slots.len() > KEEP_SLOTS {
-            self.slots = Vec::new();
-            self.free = NONE;
+        if self.ring.len() - self.queued > FEW.max(self.ring.len() / 2) {
+            self.ring.retain(|(_, job)| job.is_some());
+        }
+        if self.queued == 0 && self.ring.capacity() > KEEP_PLACES {
+            self.ring = VecDeque::new();
         }
     }
 }
@@ -233,8 +168,8 @@ mod tests {
 
     fn drain(calls: &mut Calls<u32>) -> Vec<u32> {
         std::iter::from_fn(|| {
-            let (ticket, job) = calls.start(0)?;
-            calls.end(ticket);
+            let job = calls.start(0)?;
+            calls.end(0);
             Some(job)
         })
         .collect()
@@ -255,24 +190,27 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_never_mistaken_for_a_later_call_in_its_slot() {
+    fn a_ticket_is_never_mistaken_for_a_later_call() {
         let mut calls = Calls::new();
         let first = calls.push(|_| 1);
         assert_eq!(drain(&mut calls), [1]);
         let second = calls.push(|_| 2);
+        let third = calls.push_front(|_| 3);
         assert!(matches!(calls.cancel(first), Found::Gone));
         assert!(matches!(calls.cancel(second), Found::Queued(2)));
         assert!(matches!(calls.cancel(second), Found::Gone));
+        assert!(matches!(calls.cancel(third), Found::Queued(3)));
+        assert_ne!(calls.push_front(|_| 4), third);
     }
 
     #[test]
     fn a_running_call_is_found_in_its_seat() {
         let mut calls = Calls::new();
         let ticket = calls.push(|_| 1);
-        let (started, _) = calls.start(7).unwrap();
-        assert_eq!(ticket, started);
+        assert_eq!(calls.start(7), Some(1));
+        assert_eq!(calls.running(), 1);
         assert!(matches!(calls.cancel(ticket), Found::Running(7)));
-        calls.end(ticket);
+        calls.end(7);
         assert!(matches!(calls.cancel(ticket), Found::Gone));
     }
 
@@ -281,9 +219,26 @@ mod tests {
         let mut calls = Calls::new();
         let burst: Vec<_> = (0..5000).map(|n| calls.push(|_| n)).collect();
         drain(&mut calls);
-        assert_eq!(calls.slots.capacity(), 0);
+        assert_eq!(calls.ring.capacity(), 0);
         calls.push(|_| 1);
         assert!(burst.iter().all(|old| matches!(calls.cancel(*old), Found::Gone)));
+    }
+
+    /// A pool is stuck, and callers come and go.
+    #[test]
+    fn calls_that_leave_the_middle_do_not_pile_up() {
+        let mut calls = Calls::new();
+        calls.push(|_| 0);
+        let mut last = calls.push(|_| 0);
+        for n in 1..10_000 {
+            let first = calls.push(|_| n);
+            let second = calls.push(|_| n);
+            assert_eq!(calls.withdraw(first), Some(n));
+            assert_eq!(calls.withdraw(last), Some(n - 1));
+            last = second;
+            assert!(calls.ring.len() <= 2 * FEW);
+        }
+        assert_eq!(calls.queued(), 2);
     }
 
     #[test]

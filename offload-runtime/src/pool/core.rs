@@ -10,8 +10,16 @@
 //!
 //! * **at work**: it runs a body, or is about to ask for the next one;
 //! * **idle**: its seat is on the `idle` stack; it parks, or is about to;
-//! * **on its way**: it was taken off the stack, or is being started, to look
-//!   at the queue, and has not done so yet. `coming` counts these.
+//! * **on its way**: it was taken off the stack, or is being started, or it
+//!   searches, to look at the queue, and has not done so yet. `coming` counts
+//!   these.
+//!
+//! *Search.* A thread that ran a body and finds the queue empty does not park
+//! at once: a caller that makes one call after the other sends the next in a
+//! few microseconds, and to wake a thread takes as long. It lets others run,
+//! looks whether a call was queued meanwhile, and after a few turns
+//! asks once more, under the lock, before it goes idle. All that time it is on
+//! its way, so nobody calls another; and it is one thread at a time.
 //!
 //! *No wake-up is lost.* Whoever takes a seat off the stack counts it as
 //! coming, under the lock, and then sets its flag and unparks it; the thread
@@ -42,7 +50,7 @@ use std::time::{Duration, Instant};
 
 use super::calls::{Calls, Found, Ticket};
 use super::seat::Seat;
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
 
 /// After this long without a call taken or ended, a pool counts as stuck.
 pub(crate) const STUCK: Duration = Duration::from_millis(1);
@@ -59,6 +67,8 @@ pub(crate) struct Rules {
     pub(crate) base: usize,
     /// An idle thread ends after this; `None`: never.
     pub(crate) keep_alive: Option<Duration>,
+    /// A thread that has run out of calls looks so many times for the next.
+    pub(crate) searches: u32,
 }
 
 /// What is left to do after the lock is released.
@@ -76,7 +86,9 @@ pub(crate) enum Next {
 /// What a thread of the pool is to do.
 pub(crate) enum Task<J> {
     /// Run this, after doing what is next.
-    Run(Ticket, J, Next),
+    Run(J, Next),
+    /// [Search](Core::search), and ask again.
+    Search,
     /// Wait to be called.
     Idle,
     /// End.
@@ -94,6 +106,9 @@ pub(crate) struct Snapshot {
 
 /// A job that remembers where it waits and since when.
 pub(crate) trait Queued: Sized {
+    /// It may not be started by any thread that is ready for it: it has to be
+    /// asked to be admitted.
+    fn is_rationed(&self) -> bool;
     /// A thread is ready for it. `None`: it went to wait elsewhere. Called
     /// under the lock, so that calls are admitted in their order.
     fn admit(self) -> Option<Self>;
@@ -120,6 +135,8 @@ pub(crate) enum Refused<J> {
 /// See the [module](self).
 pub(crate) struct Core<J> {
     rules: Rules,
+    /// How many calls wait, for those who look without the lock.
+    queued: AtomicUsize,
     state: Mutex<State<J>>,
 }
 
@@ -131,6 +148,11 @@ struct State<J> {
     idle: Vec<usize>,
     /// Threads on their way to the queue.
     coming: usize,
+    /// One of them searches.
+    searching: bool,
+    /// Some call was rationed. Until then none is asked, as its memory is in
+    /// the cache of its caller's core.
+    rationed: bool,
     /// All threads, those being started included.
     threads: usize,
     /// When a thread that is not new last took or ended a call.
@@ -146,11 +168,14 @@ impl<J: Queued> Core<J> {
     pub(crate) fn new(rules: Rules) -> Core<J> {
         Core {
             rules,
+            queued: AtomicUsize::new(0),
             state: Mutex::new(State {
                 calls: Calls::new(),
                 seats: Vec::new(),
                 idle: Vec::new(),
                 coming: 0,
+                searching: false,
+                rationed: false,
                 threads: 0,
                 moved: Instant::now(),
                 watched: false,
@@ -174,10 +199,12 @@ impl<J: Queued> Core<J> {
             return Err(Refused::Full(job));
         }
         let now = job.since();
+        state.rationed |= job.is_rationed();
         state.calls.push(|ticket| {
             job.place(ticket);
             job
         });
+        self.publish(&state);
         Ok(state.summon(&self.rules, now, false))
     }
 
@@ -190,11 +217,33 @@ impl<J: Queued> Core<J> {
         if job.is_gone() {
             return Err(Refused::Gone(job));
         }
+        state.rationed |= job.is_rationed();
         state.calls.push_front(|ticket| {
             job.place(ticket);
             job
         });
+        self.publish(&state);
         Ok(state.summon(&self.rules, now, false))
+    }
+
+    fn publish(&self, state: &State<J>) {
+        self.queued.store(state.calls.queued(), Ordering::Relaxed);
+    }
+
+    /// Whether calls wait, at about this time.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+    }
+
+    /// What a thread does that is to search, in this thread: returns when it is
+    /// time to ask for the next call.
+    pub(crate) fn search(&self) {
+        for _ in 0..self.rules.searches {
+            if self.has_waiting() {
+                return;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// How many calls wait for a thread; `None`: a thread is free for one more.
@@ -228,22 +277,35 @@ impl<J: Queued> Core<J> {
                 state.coming -= 1;
                 state.moved = now;
             }
-            From::Body(ticket) => {
-                state.calls.end(ticket);
+            From::Search => {
+                state.coming -= 1;
+                state.searching = false;
+            }
+            From::Body => {
+                state.calls.end(number);
                 state.moved = now;
             }
         }
-        while let Some((ticket, job)) = state.calls.start(number) {
-            let Some(job) = job.admit() else {
-                state.calls.end(ticket);
+        while let Some(job) = state.calls.start(number) {
+            let admitted = if state.rationed { job.admit() } else { Some(job) };
+            let Some(job) = admitted else {
+                state.calls.end(number);
                 continue;
             };
+            state.moved = now;
+            self.publish(state);
             state.seats[number].as_ref().expect("seated").set_cancelled(false);
-            return Task::Run(ticket, job, state.summon(&self.rules, now, false));
+            return Task::Run(job, state.summon(&self.rules, now, false));
         }
+        self.publish(state);
         if state.closed {
             state.leave(number);
             return Task::Exit;
+        }
+        if matches!(from, From::Body) && self.rules.searches > 0 && !state.searching {
+            state.searching = true;
+            state.coming += 1;
+            return Task::Search;
         }
         state.idle.push(number);
         Task::Idle
@@ -352,8 +414,10 @@ pub(crate) enum From {
     Start,
     /// It was idle, and called.
     Wait,
-    /// It ran this call.
-    Body(Ticket),
+    /// It searched.
+    Search,
+    /// It ran a call.
+    Body,
 }
 
 impl<J: Queued> State<J> {
@@ -372,9 +436,9 @@ impl<J: Queued> State<J> {
         if self.coming > 0 {
             return Next::Nothing;
         }
-        let Some(since) = self.calls.oldest().map(Queued::since) else {
+        if self.calls.queued() == 0 {
             return Next::Nothing;
-        };
+        }
         if let next @ Next::Call(_) = self.call_idle() {
             return next;
         }
@@ -382,8 +446,9 @@ impl<J: Queued> State<J> {
             return Next::Nothing;
         }
         let stuck = now.saturating_duration_since(self.moved) >= STUCK;
-        let behind = now.saturating_duration_since(since) >= BEHIND;
-        if self.threads < rules.base || stuck || watch_looks && behind {
+        let behind = |oldest: &J| now.saturating_duration_since(oldest.since()) >= BEHIND;
+        let behind = watch_looks && self.calls.oldest().is_some_and(behind);
+        if self.threads < rules.base || stuck || behind {
             self.threads += 1;
             self.coming += 1;
             return Next::Start;

@@ -26,6 +26,10 @@ struct Call {
 }
 
 impl Queued for Call {
+    fn is_rationed(&self) -> bool {
+        self.aside.is_some()
+    }
+
     fn admit(mut self) -> Option<Call> {
         match self.aside.take() {
             Some(aside) => {
@@ -65,9 +69,19 @@ struct Pool {
 }
 
 impl Pool {
+    /// Its threads park as soon as they have run out of calls.
     fn new(max: usize) -> Pool {
+        Pool::with(max, 0)
+    }
+
+    /// Its threads search before they park.
+    fn searching(max: usize) -> Pool {
+        Pool::with(max, 1)
+    }
+
+    fn with(max: usize, searches: u32) -> Pool {
         Pool {
-            core: Arc::new(Core::new(Rules { max, base: max, keep_alive: None })),
+            core: Arc::new(Core::new(Rules { max, base: max, keep_alive: None, searches })),
             threads: Arc::default(),
             ran: Arc::default(),
             began: Instant::now(),
@@ -123,7 +137,7 @@ impl Pool {
         let mut from = From::Start;
         loop {
             match self.core.next(number, from, self.began) {
-                Task::Run(ticket, call, next) => {
+                Task::Run(call, next) => {
                     self.perform(next);
                     call.ran.fetch_add(1, Ordering::AcqRel);
                     if let Some(meeting) = call.meeting {
@@ -135,7 +149,11 @@ impl Pool {
                             met = all.wait(met).unwrap();
                         }
                     }
-                    from = From::Body(ticket);
+                    from = From::Body;
+                }
+                Task::Search => {
+                    // To search is to let others run: loom does that anyway.
+                    from = From::Search;
                 }
                 Task::Idle => {
                     if !self.patient && self.core.retire(number) {
@@ -173,14 +191,48 @@ fn model(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 /// work, going idle, or parked.
 #[test]
 fn every_call_of_two_callers_runs_once() {
+    for searches in [0, 1] {
+        model(3, move || {
+            let pool = Pool::with(1, searches);
+            let other = pool.clone();
+            let caller = thread::spawn(move || other.submit().unwrap());
+            pool.submit().unwrap();
+            caller.join().unwrap();
+            pool.close();
+            assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
+        });
+    }
+}
+
+/// A thread that searches while a call comes in takes it, or has gone idle and
+/// is called; nobody else is called meanwhile.
+#[test]
+fn a_call_that_comes_while_a_thread_searches_runs() {
     model(3, || {
-        let pool = Pool::new(1);
-        let other = pool.clone();
-        let caller = thread::spawn(move || other.submit().unwrap());
-        pool.submit().unwrap();
-        caller.join().unwrap();
+        let pool = Pool::searching(1);
+        for calls in 1..=2 {
+            pool.submit().unwrap();
+            // Only the protocol can end this wait.
+            while pool.ran.load(Ordering::Acquire) < calls {
+                thread::yield_now();
+            }
+        }
         pool.close();
-        assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
+        assert_eq!(pool.core.snapshot().threads, 0);
+    });
+}
+
+/// One thread searches at a time, and the other goes idle; bodies that wait for
+/// each other still get one each.
+#[test]
+fn calls_that_wait_for_each_other_get_a_thread_each_while_one_searches() {
+    model(2, || {
+        let pool = Pool::searching(2);
+        pool.meet();
+        pool.meet();
+        pool.close();
+        assert_eq!(pool.ran.load(Ordering::Relaxed), 4);
+        assert_eq!(pool.core.snapshot().threads, 0);
     });
 }
 
@@ -399,40 +451,43 @@ fn one_thread_at_a_time_is_called_the_most_recent_first() {
         let (core, now) = (&pool.core, pool.began);
         let submit = || core.submit(pool.call(), usize::MAX).ok().unwrap();
         let run = |number, from| match core.next(number, from, now) {
-            Task::Run(ticket, _, next) => (ticket, next),
+            Task::Run(_, next) => next,
             _ => panic!("there is a call"),
         };
         let idle = |number, from| assert!(matches!(core.next(number, from, now), Task::Idle));
 
-        assert!(matches!(submit(), Next::Start));
+        let ticket = Arc::new(AtomicU64::new(0));
+        let call = Call { ticket: Arc::clone(&ticket), ..pool.call() };
+        assert!(matches!(core.submit(call, usize::MAX), Ok(Next::Start)));
+        let first = Ticket::from_bits(ticket.load(Ordering::Acquire)).unwrap();
         assert!(matches!(submit(), Next::Nothing));
         let seats = [Arc::new(Seat::new()), Arc::new(Seat::new())];
         assert_eq!(core.sit(Arc::clone(&seats[0])), 0);
-        let (first, next) = run(0, From::Start);
+        let next = run(0, From::Start);
         assert!(matches!(next, Next::Start));
         assert_eq!(core.sit(Arc::clone(&seats[1])), 1);
-        let (second, next) = run(1, From::Start);
+        let next = run(1, From::Start);
         assert!(matches!(next, Next::Nothing));
         // The caller of the first goes away, and the seat is told; the next
         // body in it is not.
         assert!(core.cancel(first).is_none());
         assert!(seats[0].is_cancelled() && !seats[1].is_cancelled());
-        idle(0, From::Body(first));
-        idle(1, From::Body(second));
+        idle(0, From::Body);
+        idle(1, From::Body);
 
         assert!(matches!(submit(), Next::Call(seat) if Arc::ptr_eq(&seat, &seats[1])));
         assert!(matches!(submit(), Next::Nothing));
-        let (second, next) = run(1, From::Wait);
+        let next = run(1, From::Wait);
         assert!(matches!(next, Next::Call(seat) if Arc::ptr_eq(&seat, &seats[0])));
         // A thread that ends its body before the called one has come takes the call.
-        let (third, next) = run(1, From::Body(second));
+        let next = run(1, From::Body);
         assert!(matches!(next, Next::Nothing));
         idle(0, From::Wait);
         assert!(matches!(submit(), Next::Call(seat) if Arc::ptr_eq(&seat, &seats[0])));
-        let (fourth, next) = run(0, From::Wait);
+        let next = run(0, From::Wait);
         assert!(matches!(next, Next::Nothing) && !seats[0].is_cancelled());
-        idle(0, From::Body(fourth));
-        idle(1, From::Body(third));
+        idle(0, From::Body);
+        idle(1, From::Body);
         // Closed, each is called to end, and counts as coming until it does.
         assert_eq!(core.close().len(), 2);
         assert!(matches!(core.next(0, From::Wait, now), Task::Exit));
@@ -452,11 +507,10 @@ fn a_refused_thread_is_replaced_by_one_that_went_idle() {
         assert!(matches!(submit(), Next::Start));
         let seat = Arc::new(Seat::new());
         let number = core.sit(Arc::clone(&seat));
-        let Task::Run(ticket, ..) = core.next(number, From::Start, now) else { panic!("a call") };
+        let Task::Run(..) = core.next(number, From::Start, now) else { panic!("a call") };
         assert!(matches!(submit(), Next::Start));
-        let from = From::Body(ticket);
-        let Task::Run(ticket, ..) = core.next(number, from, now) else { panic!("a call") };
-        assert!(matches!(core.next(number, From::Body(ticket), now), Task::Idle));
+        let Task::Run(..) = core.next(number, From::Body, now) else { panic!("a call") };
+        assert!(matches!(core.next(number, From::Body, now), Task::Idle));
         assert!(matches!(submit(), Next::Nothing));
         assert!(matches!(core.start_failed(), Next::Call(called) if Arc::ptr_eq(&called, &seat)));
         let Task::Run(..) = core.next(number, From::Wait, now) else { panic!("a call") };

@@ -16,7 +16,6 @@ use std::{fmt, io, thread};
 use self::calls::Ticket;
 use self::core::{Core, From, Next, Refused, Rules, STUCK, Snapshot, Task};
 use self::seat::Seat;
-use crate::current;
 use crate::error::Error;
 use crate::job::{self, Job};
 #[cfg(feature = "process")]
@@ -25,6 +24,7 @@ use crate::schedule::Priority;
 use crate::settings::{self, Settings};
 use crate::sync::Arc;
 use crate::timer;
+use crate::{context, current};
 
 /// How many threads a thread pool may have.
 const THREADS: usize = 512;
@@ -35,6 +35,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a worker stays idle before it ends: it costs more to start.
 #[cfg(feature = "process")]
 const KEEP_WORKERS: Duration = Duration::from_secs(60);
+
+/// A thread that has run out of calls lets others run so many times before it
+/// parks: some ten microseconds, if nobody else wants the core.
+const SEARCHES: u32 = 32;
 
 /// After the system refused a thread, the pool asks again this much later.
 const RETRY: Duration = Duration::from_millis(20);
@@ -183,17 +187,22 @@ impl Pool {
             Kind::Thread => {
                 let max = settings.threads.unwrap_or(THREADS);
                 let keep_alive = settings.keep_alive.unwrap_or(KEEP_ALIVE);
-                Rules { max, base: max.min(cores), keep_alive: Some(keep_alive) }
+                Rules {
+                    max,
+                    base: max.min(cores),
+                    keep_alive: Some(keep_alive),
+                    searches: SEARCHES,
+                }
             }
             Kind::Cpu => {
                 let max = settings.threads.unwrap_or(cores);
-                Rules { max, base: max, keep_alive: None }
+                Rules { max, base: max, keep_alive: None, searches: SEARCHES }
             }
             #[cfg(feature = "process")]
             Kind::Process => {
                 let max = settings.threads.unwrap_or(cores);
                 let keep_alive = settings.keep_alive.unwrap_or(KEEP_WORKERS);
-                Rules { max, base: max, keep_alive: Some(keep_alive) }
+                Rules { max, base: max, keep_alive: Some(keep_alive), searches: 0 }
             }
         };
         let priority = match self.kind {
@@ -225,6 +234,11 @@ impl Pool {
     /// How many calls wait for a thread; `None`: a thread is free for one more.
     pub(crate) fn waiting(&'static self) -> Option<usize> {
         self.core().waiting()
+    }
+
+    /// Whether calls wait, at about this time.
+    pub(crate) fn has_waiting(&'static self) -> bool {
+        self.core().has_waiting()
     }
 
     /// Queues a job, and sees to it that a thread comes for it, if no more
@@ -265,7 +279,7 @@ impl Pool {
             self.submit(job, usize::MAX)
         {
             // No thread is left that could.
-            job::run(self, job, Instant::now());
+            context::stay(|| job::run(self, job, Instant::now()));
         }
     }
 
@@ -406,15 +420,10 @@ impl Pool {
         let seat = Arc::new(Seat::new());
         current::sit(Arc::clone(&seat));
         let number = core.sit(Arc::clone(&seat));
-        let mut from = From::Start;
-        let mut now = Instant::now();
+        let mut turn = Turn { from: From::Start, now: Instant::now() };
+        let mut task = core.next(number, turn.from, turn.now);
         loop {
-            match core.next(number, from, now) {
-                Task::Run(ticket, job, next) => {
-                    self.perform(next);
-                    now = job::run(self, job, now);
-                    from = From::Body(ticket);
-                }
+            task = match context::stay(|| self.run_on(number, task, &mut turn)) {
                 Task::Idle => {
                     if !seat.wait(core.rules().keep_alive) {
                         if core.retire(number) {
@@ -422,13 +431,46 @@ impl Pool {
                         }
                         seat.wait(None);
                     }
-                    from = From::Wait;
-                    now = Instant::now();
+                    turn = Turn { from: From::Wait, now: Instant::now() };
+                    core.next(number, turn.from, turn.now)
                 }
                 Task::Exit => return,
+                job => job,
+            };
+        }
+    }
+
+    /// Runs jobs, until there is none or the next one wants other surroundings.
+    fn run_on(&'static self, number: usize, task: Task<Job>, turn: &mut Turn) -> Task<Job> {
+        let core = self.core();
+        let mut task = task;
+        loop {
+            match task {
+                Task::Run(job, next) => {
+                    if context::is_elsewhere(job.metadata().runtime) {
+                        return Task::Run(job, next);
+                    }
+                    self.perform(next);
+                    *turn = Turn { from: From::Body, now: job::run(self, job, turn.now) };
+                }
+                Task::Search => {
+                    core.search();
+                    *turn = Turn { from: From::Search, now: Instant::now() };
+                }
+                other => return other,
+            }
+            task = core.next(number, turn.from, turn.now);
+            if context::is_to_stay() {
+                return task;
             }
         }
     }
+}
+
+/// What a thread did last, and when that ended.
+struct Turn {
+    from: From,
+    now: Instant,
 }
 
 impl fmt::Debug for Pool {

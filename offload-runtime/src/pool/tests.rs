@@ -96,12 +96,15 @@ fn threads_that_nobody_needs_end_and_the_busy_one_stays() {
     static POOL: ThreadPool = ThreadPool::new("shrink").keep_alive(Duration::from_millis(50));
     static FUNCTION: Function = Function::thread("shrink", &POOL);
     let (release, held) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
     let stays = thread::spawn(move || {
         block_on(Call::new(&FUNCTION, move || {
+            started.send(()).unwrap();
             held.recv().unwrap();
             thread::current().id()
         }))
     });
+    start.recv().unwrap();
     let together = Arc::new(Barrier::new(40));
     let calls = (0..40).map(|_| {
         let together = Arc::clone(&together);
