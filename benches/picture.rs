@@ -23,8 +23,9 @@ const LEFT: f64 = 60.0;
 const TOP: f64 = 40.0;
 
 /// Told apart also without seeing colours: light and dark in turn.
-const COLOURS: [&str; 8] =
-    ["#0b6e4f", "#6fcf97", "#b23a48", "#f2a7a7", "#9b6a00", "#f2c94c", "#2f4b7c", "#a9bcd0"];
+const COLOURS: [&str; 9] = [
+    "#0b6e4f", "#6fcf97", "#b23a48", "#f2a7a7", "#9b6a00", "#f2c94c", "#2f4b7c", "#a9bcd0", "#777",
+];
 
 impl Bars<'_> {
     /// The picture.

@@ -117,6 +117,7 @@ pub(crate) fn measure(peer: Peer, runtime: Runtime, in_flight: usize, time: Dura
     match peer {
         Peer::Cpu | Peer::CpuAgain => run(peers::cpu, runtime, in_flight, time),
         Peer::Thread => run(peers::thread, runtime, in_flight, time),
+        Peer::CpuRayon => run(peers::cpu_rayon, runtime, in_flight, time),
         Peer::SpawnBlocking => run(peers::spawn_blocking, runtime, in_flight, time),
         Peer::Semaphore => run(peers::semaphore, runtime, in_flight, time),
         Peer::Unblock => run(peers::unblock, runtime, in_flight, time),

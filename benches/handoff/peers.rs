@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use offload_runtime::offload;
+use offload_runtime::{CpuPool, offload};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -12,6 +12,11 @@ fn on_cpu() {}
 
 #[offload(thread)]
 fn on_thread() {}
+
+static OF_RAYON: CpuPool = CpuPool::new("rayon").rayon();
+
+#[offload(cpu, pool = OF_RAYON)]
+fn on_cpu_rayon() {}
 
 /// One way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(crate) enum Peer {
     CpuAgain,
     /// `#[offload(thread)]`.
     Thread,
+    /// `#[offload(cpu)]` on a pool with rayon's threads.
+    CpuRayon,
     /// `tokio::task::spawn_blocking`.
     SpawnBlocking,
     /// The same, below a semaphore with a permit for each core.
@@ -35,9 +42,10 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Peer; 8] = [
+    pub(crate) const ALL: [Peer; 9] = [
         Peer::Cpu,
         Peer::Thread,
+        Peer::CpuRayon,
         Peer::SpawnBlocking,
         Peer::Semaphore,
         Peer::Unblock,
@@ -51,6 +59,7 @@ impl Peer {
             Peer::Cpu => "cpu",
             Peer::CpuAgain => "cpu, again",
             Peer::Thread => "thread",
+            Peer::CpuRayon => "cpu, rayon",
             Peer::SpawnBlocking => "spawn_blocking",
             Peer::Semaphore => "semaphore + spawn_blocking",
             Peer::Unblock => "blocking::unblock",
@@ -70,6 +79,10 @@ pub(crate) async fn cpu() {
 
 pub(crate) async fn thread() {
     on_thread().await;
+}
+
+pub(crate) async fn cpu_rayon() {
+    on_cpu_rayon().await;
 }
 
 pub(crate) async fn spawn_blocking() {

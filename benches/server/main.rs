@@ -44,11 +44,18 @@ fn main() {
         ["serve", way, below] => {
             serve::main(Way::from_name(way).expect("a way"), below.parse().expect("a number"));
         }
+        ["one", way, body, rate] => {
+            let way = Way::from_name(way).expect("a way");
+            let below = body.parse::<u64>().expect("ms") * serve::roots_in_a_millisecond();
+            println!("{:.3?}", measure(way, below, rate.parse().expect("pings a second")));
+        }
         ["load", server, path] => load(server.parse().expect("an address"), path),
         [body, rate] => {
             compare(&[body.parse().expect("ms")], &[rate.parse().expect("pings a second")]);
         }
-        _ => panic!("no arguments, or: BODY_MS PINGS_A_SECOND, or: load ADDRESS PATH"),
+        _ => panic!(
+            "no arguments, or: BODY_MS RATE, or: one WAY BODY_MS RATE, or: load ADDRESS PATH"
+        ),
     }
 }
 

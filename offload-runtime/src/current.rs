@@ -119,6 +119,17 @@ impl Frame {
     }
 }
 
+/// Whether this thread is in a body.
+#[cfg(feature = "rayon")]
+pub(crate) fn is_in_body() -> bool {
+    FRAME.with_borrow(Option::is_some)
+}
+
+/// The seat of this thread, if it has one.
+pub(crate) fn seat() -> Option<sync::Arc<Seat>> {
+    SEAT.with(|own| own.get().cloned())
+}
+
 /// This thread is of a pool now.
 pub(crate) fn sit(seat: sync::Arc<Seat>) {
     SEAT.with(|own| own.set(seat).expect("a new thread has no seat"));

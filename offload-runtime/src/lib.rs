@@ -39,6 +39,7 @@
 //! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
 //! * `process`: `#[offload(process)]`, for bodies that may crash or never end, in
 //!   processes that can be killed. Unix only.
+//! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
 mod admission;

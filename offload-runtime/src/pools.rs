@@ -119,6 +119,39 @@ impl CpuPool {
         self
     }
 
+    /// Its threads are those of a rayon pool of its own: what a body does in
+    /// parallel, with `par_iter` or `join`, stays on them, and at their
+    /// priority. Feature `rayon`.
+    ///
+    /// Without it, such a body uses rayon's global pool, as any other thread: so
+    /// as many threads again compete for the cores, and, if it is the first to
+    /// use that pool, they get its priority.
+    ///
+    /// A thread whose body waits for its parallel parts starts no other body
+    /// meanwhile. Two things stay outside: a call that blocks a body of its own
+    /// full pool runs on a thread beside the pool, from where `par_iter` uses
+    /// rayon's global pool; and if the system refuses rayon its threads, the pool
+    /// has threads as any other has.
+    ///
+    /// ```
+    /// use offload_runtime::{CpuPool, offload};
+    /// use rayon::prelude::*;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").rayon();
+    ///
+    /// #[offload(cpu, pool = IMAGES)]
+    /// fn brighten(mut pixels: Vec<u8>) -> Vec<u8> {
+    ///     pixels.par_iter_mut().for_each(|pixel| *pixel = pixel.saturating_add(16));
+    ///     pixels
+    /// }
+    /// # assert_eq!(futures::executor::block_on(brighten(vec![250, 1])), [255, 17]);
+    /// ```
+    #[cfg(feature = "rayon")]
+    pub const fn rayon(mut self) -> CpuPool {
+        self.pool.is_rayon = true;
+        self
+    }
+
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         &self.pool
     }

@@ -341,6 +341,21 @@ impl<J: Queued> Core<J> {
         Next::Watch
     }
 
+    /// The thread that a [`Next::Start`] asked for does not come: those at work
+    /// ask for the next call when they are done. If none is, another is asked
+    /// for.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn give_up_start(&self) -> Next {
+        let mut state = lock(&self.state);
+        state.coming -= 1;
+        state.threads -= 1;
+        if state.threads > 0 {
+            return Next::Nothing;
+        }
+        let now = state.moved;
+        state.summon(&self.rules, now, false)
+    }
+
     /// The growth watch looks.
     pub(crate) fn look(&self, now: Instant) -> Next {
         let mut state = lock(&self.state);

@@ -5,6 +5,8 @@
 
 pub(crate) mod calls;
 pub(crate) mod core;
+#[cfg(feature = "rayon")]
+mod rayon;
 pub(crate) mod seat;
 
 use std::num::NonZero;
@@ -61,6 +63,9 @@ pub(crate) struct Pool {
     pub(crate) processes: Option<Processes>,
     /// Settings come from [`settings`] too.
     is_default: bool,
+    /// Its threads are to be rayon's.
+    #[cfg(feature = "rayon")]
+    pub(crate) is_rayon: bool,
     core: OnceLock<Result<Started, Error>>,
     /// Threads started so far, for their names.
     started: AtomicUsize,
@@ -75,6 +80,9 @@ struct Started {
     queue: Option<usize>,
     /// That of its threads.
     priority: Priority,
+    /// Its threads, if they are rayon's.
+    #[cfg(feature = "rayon")]
+    rayon: Option<rayon_core::ThreadPool>,
 }
 
 /// Every pool that was started.
@@ -95,6 +103,8 @@ impl Pool {
                 Kind::Thread | Kind::Cpu => None,
             },
             is_default: false,
+            #[cfg(feature = "rayon")]
+            is_rayon: false,
             core: OnceLock::new(),
             started: AtomicUsize::new(0),
             forsaken: AtomicBool::new(false),
@@ -173,7 +183,7 @@ impl Pool {
         started
     }
 
-    fn make(&self) -> Result<Started, Error> {
+    fn make(&'static self) -> Result<Started, Error> {
         let settings = match (self.is_default, self.kind) {
             (false, _) => self.settings,
             (true, Kind::Thread) => settings::of_default("THREAD")?,
@@ -209,7 +219,35 @@ impl Pool {
             Kind::Cpu => settings::cpu_priority()?,
             _ => Priority::Normal,
         };
-        Ok(Started { core: Core::new(rules), queue: settings.queue, priority })
+        #[cfg(feature = "rayon")]
+        let (rules, rayon) = self.with_rayon(rules, priority);
+        Ok(Started {
+            core: Core::new(rules),
+            queue: settings.queue,
+            priority,
+            #[cfg(feature = "rayon")]
+            rayon,
+        })
+    }
+
+    /// Starts rayon's threads, if these are wanted. Where the system refuses
+    /// them, the pool has its own as any other.
+    #[cfg(feature = "rayon")]
+    fn with_rayon(
+        &'static self,
+        rules: Rules,
+        priority: Priority,
+    ) -> (Rules, Option<rayon_core::ThreadPool>) {
+        if !self.is_rayon {
+            return (rules, None);
+        }
+        match rayon::start(|_| self.thread_name(), rules.max, priority) {
+            // A turn ends when there is no call. What searches is rayon.
+            Ok(threads) => {
+                (Rules { keep_alive: Some(Duration::ZERO), searches: 0, ..rules }, Some(threads))
+            }
+            Err(_) => (rules, None),
+        }
     }
 
     fn started(&'static self) -> &'static Started {
@@ -302,7 +340,15 @@ impl Pool {
     }
 
     pub(crate) fn snapshot(&'static self) -> Snapshot {
-        self.core().snapshot()
+        let snapshot = self.core().snapshot();
+        #[cfg(feature = "rayon")]
+        if self.started().rayon.is_some() {
+            // Those that take no turn are there, too.
+            let threads = self.limit();
+            let idle = threads - snapshot.threads.min(threads);
+            return Snapshot { threads, idle, ..snapshot };
+        }
+        snapshot
     }
 
     /// Takes no more calls.
@@ -378,7 +424,18 @@ impl Pool {
     }
 
     fn start_thread(&'static self) -> io::Result<()> {
+        #[cfg(feature = "rayon")]
+        if let Some(threads) = &self.started().rayon {
+            rayon::spawn_turn(threads, self);
+            return Ok(());
+        }
         thread::Builder::new().name(self.thread_name()).spawn(move || self.work()).map(drop)
+    }
+
+    #[cfg(feature = "rayon")]
+    fn give_up_turn(&'static self) {
+        let next = self.core().give_up_start();
+        self.perform(next);
     }
 
     /// Runs a job that blocks a body of this pool, on a thread of its own: one
@@ -415,10 +472,14 @@ impl Pool {
     }
 
     fn run_jobs(&'static self) {
-        self.started().priority.apply();
         let core = self.core();
-        let seat = Arc::new(Seat::new());
-        current::sit(Arc::clone(&seat));
+        // A thread that has one comes for another turn.
+        let seat = current::seat().unwrap_or_else(|| {
+            self.started().priority.apply();
+            let seat = Arc::new(Seat::new());
+            current::sit(Arc::clone(&seat));
+            seat
+        });
         let number = core.sit(Arc::clone(&seat));
         let mut turn = Turn { from: From::Start, now: Instant::now() };
         let mut task = core.next(number, turn.from, turn.now);
