@@ -23,10 +23,14 @@ impl Priority {
     /// system that refuses is told of once: the work goes on as it would
     /// without.
     pub(crate) fn apply(self) {
+        self.apply_by(imp::set);
+    }
+
+    fn apply_by(self, set: fn(Priority) -> std::io::Result<()>) {
         if self == Priority::Normal {
             return;
         }
-        if let Err(refusal) = imp::set(self) {
+        if let Err(refusal) = set(self) {
             static TOLD: std::sync::Once = std::sync::Once::new();
             TOLD.call_once(|| tell(self, &refusal));
         }
@@ -113,5 +117,69 @@ mod imp {
 
     pub(super) fn set(_: Priority) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(all(test, feature = "tracing", not(offload_loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{io, thread};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    static WARNINGS: AtomicUsize = AtomicUsize::new(0);
+
+    /// Counts warnings.
+    struct Counter;
+
+    impl Subscriber for Counter {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "offload"
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            WARNINGS.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_system_that_refuses_is_told_of_once_and_the_work_goes_on() {
+        fn refuse(_: Priority) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        let threads = [Priority::Low, Priority::Idle, Priority::Normal, Priority::Low];
+        let done = threads.map(|priority| {
+            let work = move || {
+                tracing::subscriber::with_default(Counter, || priority.apply_by(refuse));
+                1
+            };
+            thread::spawn(work).join().unwrap()
+        });
+        assert_eq!(done.iter().sum::<i32>(), 4);
+        assert_eq!(WARNINGS.load(Ordering::Relaxed), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_system_agrees() {
+        for priority in [Priority::Normal, Priority::Low, Priority::Idle] {
+            thread::spawn(move || imp::set(priority).unwrap()).join().unwrap();
+        }
     }
 }
