@@ -469,3 +469,45 @@ fn the_queued_calls_of_a_runtime_go_with_it() {
         assert_eq!(block_on(cpu_add(1, 2)), 3);
     }
 }
+
+/// The wake-ups of a burst are brought to the runtime in whose context the call
+/// was polled. That need not be the one that drives the task, nor driven at all.
+#[test]
+fn callers_in_the_context_of_a_runtime_that_nobody_drives_are_woken() {
+    #[offload(cpu)]
+    fn one() -> usize {
+        1
+    }
+
+    async fn burst(undriven: Option<tokio::runtime::Handle>) -> usize {
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let undriven = undriven.clone();
+                tokio::spawn(async move {
+                    let mut sum = 0;
+                    for _ in 0..20 {
+                        let mut call = std::pin::pin!(one());
+                        sum += std::future::poll_fn(|cx| {
+                            let _entered = undriven.as_ref().map(|runtime| runtime.enter());
+                            call.as_mut().poll(cx)
+                        })
+                        .await;
+                    }
+                    sum
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.unwrap();
+        }
+        sum
+    }
+
+    let undriven = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // From now on its wake-ups are brought together.
+    assert_eq!(undriven.block_on(burst(None)), 4000);
+    let driven = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let handle = undriven.handle().clone();
+    assert_eq!(driven.block_on(burst(Some(handle))), 4000);
+}

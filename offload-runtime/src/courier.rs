@@ -16,7 +16,8 @@
 //! *No wake-up depends on a runtime that is not driven.* A caller may be in the
 //! context of a runtime that nobody drives at this time, or whose threads all
 //! block. So every list that has waited for two looks of the timer, at least
-//! [`PATIENCE`], is woken by the timer, directly. A runtime that ends drops its
+//! [`PATIENCE`], is woken by the timer, directly, and so are all callers after that until the
+//! courier comes. A runtime that ends drops its
 //! courier, which wakes what is left. Where the system refuses the timer its
 //! thread, no courier is used.
 
@@ -53,6 +54,8 @@ struct Round {
     number: u64,
     /// The round that the timer saw on its way.
     seen: u64,
+    /// It did not come in time: until it does, nobody waits for it.
+    late: bool,
     /// Its runtime has ended.
     gone: bool,
 }
@@ -131,7 +134,7 @@ impl Courier {
             return Some(waker);
         }
         let mut round = self.round();
-        if round.gone || !burst && !round.on_its_way {
+        if round.gone || round.late || !burst && !round.on_its_way {
             return Some(waker);
         }
         round.list.push(waker);
@@ -167,9 +170,9 @@ impl Courier {
             round.seen = round.number;
             return true;
         }
-        // It stays on its way, and is looked after as long as it is.
+        round.late = true;
         self.flush(round);
-        true
+        false
     }
 }
 
@@ -220,6 +223,7 @@ impl Future for Rounds {
         {
             let mut round = courier.round();
             round.on_its_way = false;
+            round.late = false;
             mem::swap(&mut round.list, spare);
         }
         for waker in spare.drain(..) {

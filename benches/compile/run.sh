@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# What the attribute adds to the time to compile a crate, and to its program: 500 functions
+# with it, the same 500 written by hand with `spawn_blocking`, and the same 500 left synchronous.
+# FUNCTIONS sets how many; ROUNDS how often each is built, 5 unless set. Then, how long the runtime itself takes to
+# build from nothing, beside tokio alone.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=$PWD
+crates=target/compile
+functions=${FUNCTIONS:-500}
+
+crate() { # NAME DEPENDENCIES...
+    mkdir -p "$crates/$1/src"
+    {
+        printf '[package]\nname = "%s"\nedition = "2024"\n\n[workspace]\n\n[dependencies]\n' "$1"
+        printf '%s\n' "${@:2}"
+    } >"$crates/$1/Cargo.toml"
+    cp Cargo.lock "$crates/$1/"
+}
+tokio='tokio = { version = "1", features = ["rt"] }'
+runtime="offload-runtime = { path = \"$here/offload-runtime\" }"
+
+signature() { echo "(text: String, add: u64) -> Result<u64, std::num::ParseIntError>"; }
+body='Ok(text.parse::<u64>()? + add)'
+for kind in attribute by_hand plain; do
+    crate "$kind" "$tokio" "$runtime"
+    {
+        for ((n = 0; n < functions; n++)); do
+            case $kind in
+                attribute) echo "#[offload_runtime::offload(thread)] fn f$n$(signature) { $body }" ;;
+                by_hand)
+                    echo "async fn f$n$(signature) {"
+                    echo "    let job = tokio::task::spawn_blocking(move || -> Result<u64, std::num::ParseIntError> { $body });"
+                    echo "    match job.await { Ok(result) => result, Err(error) => std::panic::resume_unwind(error.into_panic()) }"
+                    echo "}"
+                    ;;
+                plain) echo "fn f$n$(signature) { $body }" ;;
+            esac
+        done
+        if [[ $kind == plain ]]; then
+            echo "fn all() -> u64 {"
+            echo "    let mut sum = 0;"
+            for ((n = 0; n < functions; n++)); do echo "    sum += f$n(String::from(\"1\"), $n).unwrap_or(0);"; done
+            echo "    sum"
+            echo "}"
+            echo "async fn run() -> u64 { all() }"
+        else
+            # Boxed: one future that awaits them all would take longer than the rest.
+            echo "type Answer = std::pin::Pin<Box<dyn Future<Output = Result<u64, std::num::ParseIntError>>>>;"
+            echo "fn all() -> Vec<Answer> {"
+            echo "    let mut all: Vec<Answer> = Vec::new();"
+            for ((n = 0; n < functions; n++)); do echo "    all.push(Box::pin(f$n(String::from(\"1\"), $n)));"; done
+            echo "    all"
+            echo "}"
+            echo "async fn run() -> u64 {"
+            echo "    let mut sum = 0;"
+            echo "    for answer in all() { sum += answer.await.unwrap_or(0); }"
+            echo "    sum"
+            echo "}"
+        fi
+        echo "fn main() {"
+        if [[ $kind != plain ]]; then
+            echo '    println!("{} bytes", size_of_val(&f0(String::new(), 0)));'
+        fi
+        echo '    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");'
+        echo '    println!("{}", runtime.block_on(run()));'
+        echo "}"
+    } >"$crates/$kind/src/main.rs"
+done
+
+seconds() { # COMMAND...: how long it takes.
+    local began ended
+    began=$(date +%s%N)
+    "$@" >/dev/null 2>&1
+    ended=$(date +%s%N)
+    awk -v from="$began" -v to="$ended" 'BEGIN { printf "%.2f\n", (to - from) / 1e9 }'
+}
+build() { # KIND PROFILE...: its own crate only, from nothing.
+    touch "$crates/$1/src/main.rs"
+    CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$crates/target cargo build -q "${@:2}" --manifest-path "$crates/$1/Cargo.toml"
+}
+for kind in attribute by_hand plain; do
+    build "$kind"
+    build "$kind" --release
+done
+for profile in "" --release; do
+    for ((round = 0; round < ${ROUNDS:-5}; round++)); do
+        # shellcheck disable=SC2086 # Empty, or one word.
+        echo "$(seconds build plain $profile) $(seconds build by_hand $profile) $(seconds build attribute $profile)"
+    done | awk -v functions=$functions '{ print ($3 - $1) / ($2 - $1), ($3 - $1) / functions * 1000, ($2 - $1) / functions * 1000 }' |
+        sort -n | awk -v profile="${profile:-debug}" '
+            { ratio[NR] = $1; ours[NR] = $2; hand[NR] = $3 }
+            END {
+                m = int((NR + 1) / 2)
+                printf "%s: the attribute adds %.2f ms a function, by hand %.2f ms: %.2f times (%.2f to %.2f)\n",
+                    profile, ours[m], hand[m], ratio[m], ratio[1], ratio[NR]
+            }'
+done
+
+text() { size "$crates/target/release/$1" | awk 'NR == 2 { print $1 + $2 }'; }
+plain=$(text plain)
+for kind in attribute by_hand; do
+    echo "$kind: $((($(text "$kind") - plain) / functions)) bytes of program a function;" \
+        "its future: $("$crates/target/release/$kind" | head -n 1)"
+done
+
+for kind in tokio runtime; do
+    crate "only_$kind" "${!kind}"
+    echo "pub use ${kind/runtime/offload_runtime} as it;" >"$crates/only_$kind/src/lib.rs"
+    rm -rf "$crates/clean"
+    echo "$kind, from nothing: $(CARGO_TARGET_DIR=$crates/clean seconds \
+        cargo build -q --manifest-path "$crates/only_$kind/Cargo.toml") s"
+done
+rm -rf "$crates/clean"
