@@ -15,7 +15,7 @@
 //! there may be more, another is started. So the next call, or the one after a
 //! crash, finds one ready.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -328,11 +328,12 @@ impl Workers {
 
     fn start(&self, pool: &'static Pool) {
         // What its start-up function says goes to a foreign subscriber.
-        let worker = catch_unwind(|| start_worker(pool)).unwrap_or_else(|payload| {
-            drop_quietly(payload);
-            let reason = "a `tracing` subscriber panicked while it started".to_owned();
-            Err(NotReady { reason, was_killed: false })
-        });
+        let worker =
+            catch_unwind(AssertUnwindSafe(|| start_worker(pool))).unwrap_or_else(|payload| {
+                drop_quietly(payload);
+                let reason = "a `tracing` subscriber panicked while it started".to_owned();
+                Err(NotReady { reason, was_killed: false })
+            });
         let mut state = self.lock();
         state.starting -= 1;
         match worker {
