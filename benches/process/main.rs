@@ -29,12 +29,14 @@ enum Work {
     Many,
     /// 16 MiB there and back, as bytes.
     Bytes,
-    /// The same as a sequence of numbers, which no codec knows to be bytes.
+    /// The same as a `Vec<u8>`.
     Numbers,
+    /// The same inside of a struct.
+    Inside,
 }
 
 impl Work {
-    const ALL: [Work; 4] = [Work::One, Work::Many, Work::Bytes, Work::Numbers];
+    const ALL: [Work; 5] = [Work::One, Work::Many, Work::Bytes, Work::Numbers, Work::Inside];
 
     const fn name(self) -> &'static str {
         match self {
@@ -42,6 +44,7 @@ impl Work {
             Work::Many => "many",
             Work::Bytes => "bytes",
             Work::Numbers => "numbers",
+            Work::Inside => "inside",
         }
     }
 
@@ -51,6 +54,7 @@ impl Work {
             Work::Many => "a body that does nothing, 64 callers",
             Work::Bytes => "16 MiB of bytes there and back",
             Work::Numbers => "16 MiB as a `Vec<u8>` there and back",
+            Work::Inside => "16 MiB as a `Vec<u8>` in a struct there and back",
         }
     }
 }

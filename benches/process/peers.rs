@@ -49,7 +49,7 @@ impl Peer {
             Peer::Socketpair => matches!(work, Work::One | Work::Bytes),
             Peer::Procspawn => true,
             // Python has bytes.
-            Peer::Python => work != Work::Numbers && has_python(),
+            Peer::Python => !matches!(work, Work::Numbers | Work::Inside) && has_python(),
         }
     }
 
@@ -110,6 +110,17 @@ fn bytes(bytes: ByteBuf) -> Result<ByteBuf, Error> {
     Ok(bytes)
 }
 
+/// What does not know that it has bytes.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Photo {
+    pixels: Vec<u8>,
+}
+
+#[offload(process, pool = POOL)]
+fn photo(photo: Photo) -> Result<Photo, Error> {
+    Ok(photo)
+}
+
 #[offload(process, pool = POOL)]
 fn numbers(numbers: Vec<u8>) -> Result<Vec<u8>, Error> {
     Ok(numbers)
@@ -150,6 +161,13 @@ async fn with_offload(work: Work, time: Duration) -> Calls {
             let mut large = vec![200; LARGE];
             while start.elapsed() < time {
                 large = numbers(large).await.expect("an answer");
+                count += 1;
+            }
+        }
+        Work::Inside => {
+            let mut large = Photo { pixels: vec![200; LARGE] };
+            while start.elapsed() < time {
+                large = photo(large).await.expect("an answer");
                 count += 1;
             }
         }
@@ -196,7 +214,7 @@ fn with_socketpair(work: Work, time: Duration) -> Calls {
             repeat(time, call)
         }
         // It says it again while it listens, so somebody has to read.
-        Work::Bytes | Work::Numbers => {
+        Work::Bytes | Work::Numbers | Work::Inside => {
             let large = vec![200; LARGE];
             let mut back = vec![0; LARGE];
             repeat(time, || {
@@ -250,6 +268,14 @@ fn with_procspawn(work: Work, time: Duration) -> Calls {
             repeat(time, || {
                 let call = pool.spawn(std::mem::take(&mut large), |numbers| numbers);
                 large = call.join().expect("an answer");
+            })
+        }
+        Work::Inside => {
+            let mut pixels = vec![200_u8; LARGE];
+            repeat(time, || {
+                let photo = Photo { pixels: std::mem::take(&mut pixels) };
+                let call = pool.spawn(photo, |photo| photo);
+                pixels = call.join().expect("an answer").pixels;
             })
         }
     };
