@@ -205,7 +205,8 @@ async fn events_come_while_somebody_looks_and_nothing_is_done_when_nobody_does()
     let mut rest = String::new();
     let first: Value = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
     #[cfg(target_os = "linux")]
-    assert!(has_thread("offload-numbers") && has_thread("offload-lag"));
+    // A thread gives itself its name when it begins to run.
+    settle("both are at work", || has_thread("offload-numbers") && has_thread("offload-lag")).await;
     // One more who looks gets the same numbers.
     let mut other = ask(address, "/offload/events").await;
     let mut others = String::new();
