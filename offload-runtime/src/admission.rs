@@ -8,9 +8,10 @@ use std::time::Instant;
 use crate::current::Caller;
 use crate::error::Error;
 use crate::function::{Function, count};
-use crate::job::{self, Job};
+use crate::job::Job;
 use crate::limiter::{Blocked, Blocking};
 use crate::meta::Meta;
+use crate::perform;
 use crate::pool::core::Refused;
 use crate::timer::Alarm;
 
@@ -25,12 +26,12 @@ pub(crate) enum Way {
 }
 
 /// Asks for room for a call that is made now, on this thread.
-pub(crate) fn admit(function: &'static Function) -> Result<(Meta, Way), Error> {
+pub(crate) fn admit(function: &'static Function, waker: &Waker) -> Result<(Meta, Way), Error> {
     function.make_known();
     let pool = function.pool();
     pool.check().map_err(|error| error.of(function.name()))?;
     let callers = Caller::here();
-    let meta = Meta::new(function, callers);
+    let meta = Meta::new(function, callers, Some(waker.clone()));
     let limiter = function.limiter();
     if meta.callers().is_some_and(|callers| {
         callers.occupies(pool) && (limiter.is_some() || pool.waiting().is_some())
@@ -76,18 +77,19 @@ pub(crate) fn alarm(meta: &Meta, waker: &Waker) -> Result<Option<Alarm>, Error> 
 
 /// Gives a job to its pool. What changed since [`admit`] is found here, and
 /// then ends the job with an error.
-pub(crate) fn send(function: &'static Function, job: Job) {
+pub(crate) fn send(job: Job) {
+    let function = job.meta().function;
     let pool = function.pool();
     let mut job = job;
     let (job, error) = loop {
-        let may_wait = job.metadata().is_counted() || function.queue_bound().is_none();
+        let may_wait = job.meta().is_counted() || function.queue_bound().is_none();
         let room = if may_wait { pool.queue_bound().unwrap_or(usize::MAX) } else { 0 };
         match pool.submit(job, room) {
             Ok(()) => return,
-            Err(Refused::Gone(job)) => return job::discard(job),
+            Err(Refused::Gone(job)) => return perform::discard(job),
             Err(Refused::Closed(back)) => break (back, Error::shutting_down(function.name())),
             Err(Refused::Full(back)) if !may_wait && function.enter_queue() => {
-                back.metadata().set_counted();
+                back.meta().set_counted();
                 job = back;
             }
             Err(Refused::Full(back)) => {
@@ -96,7 +98,7 @@ pub(crate) fn send(function: &'static Function, job: Job) {
             }
         }
     };
-    job::refuse(job, error, Instant::now());
+    perform::refuse(job, error, Instant::now());
 }
 
 /// A number that no other call which blocks a body has.
@@ -107,7 +109,7 @@ pub(crate) fn blocking_number() -> u64 {
 
 /// Whether a job that runs aside has its permit, if it needs one.
 pub(crate) fn permit_aside(job: &Job, number: u64, waker: &Waker) -> Result<bool, Error> {
-    let meta = job.metadata();
+    let meta = job.meta();
     let Some(limiter) = meta.function.limiter() else {
         return Ok(true);
     };
@@ -123,7 +125,7 @@ pub(crate) fn permit_aside(job: &Job, number: u64, waker: &Waker) -> Result<bool
 
 /// A job that waits for [`permit_aside`] is dropped.
 pub(crate) fn forget_blocking(job: &Job, number: u64) {
-    if let Some(limiter) = job.metadata().function.limiter() {
+    if let Some(limiter) = job.meta().function.limiter() {
         limiter.forget_blocking(number);
     }
 }

@@ -1,8 +1,10 @@
 //! The future of one call: from the first poll to the answer, or to the drop.
 
+use std::any::Any;
 use std::future::Future;
 use std::panic::resume_unwind;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use std::{fmt, mem};
@@ -10,9 +12,12 @@ use std::{fmt, mem};
 use crate::admission::{self, Way};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::{Function, count};
-use crate::job::{self, Handle, Job};
-use crate::outcome::{Failure, Outcome};
+use crate::job::{Awaited, Job};
+use crate::meta::Meta;
+use crate::outcome::Failure;
+use crate::perform;
 use crate::pools::{CPU, THREAD};
+use crate::reply::Ended;
 use crate::timer::{self, Alarm};
 
 static TO_THREAD: Function = Function::thread("to_thread", &THREAD).mixed();
@@ -88,28 +93,25 @@ pub struct Call<F, T> {
     function: &'static Function,
     /// Makes a result of an error, where the result can carry one.
     fail: Option<fn(Error) -> T>,
-    state: State<F, T>,
+    state: State<F>,
 }
 
-enum State<F, T> {
+enum State<F> {
     /// Not polled yet.
     Lazy(F),
     /// On its way to a thread and back.
-    Sent(Sent<T>),
+    Sent(Sent),
     /// The answer was given.
     Done,
 }
 
-struct Sent<T> {
-    handle: Handle<T>,
-    /// The waker that the job wakes at its end; none, if it was started when
-    /// there came another, which `handle` wakes.
-    told: Option<(usize, usize)>,
+/// A call that is on its way; of which types is not known here.
+struct Sent {
+    work: Awaited,
     /// The job, if it blocks a body on this thread and waits for its permit.
     blocking: Option<Box<Blocked>>,
     alarm: Option<Alarm>,
-    /// Drops a result where it was made.
-    discard: fn(&'static Function, Outcome<T>),
+    answered: bool,
 }
 
 /// A job that blocks a body, and is to run beside the pool.
@@ -138,11 +140,15 @@ impl<F, T> Call<F, T> {
     fn answer(&self, error: Error) -> T {
         match self.fail {
             Some(fail) => fail(error),
-            // Only a shutdown and a deadlock end an infallible call so, and a
-            // setting that makes no sense.
-            None => panic!("{error}"),
+            None => refuse_infallible(&error),
         }
     }
+}
+
+/// Only a shutdown and a deadlock end an infallible call so, and a setting that
+/// makes no sense.
+fn refuse_infallible(error: &Error) -> ! {
+    panic!("{error}")
 }
 
 // Neither the body nor the result is pinned: both are moved.
@@ -156,93 +162,116 @@ where
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        if matches!(self.state, State::Lazy(_)) {
-            let State::Lazy(body) = mem::replace(&mut self.state, State::Done) else {
-                unreachable!("looked at above")
-            };
-            match start(self.function, body, cx.waker()) {
-                Ok(sent) => self.state = State::Sent(sent),
-                Err(error) => return Poll::Ready(self.answer(error)),
-            }
-        }
         let function = self.function;
-        let State::Sent(sent) = &mut self.state else {
-            panic!("a call was polled after it gave its answer");
+        let mut sent = match mem::replace(&mut self.state, State::Done) {
+            State::Sent(sent) => sent,
+            State::Lazy(body) => match Sent::admit(function, cx.waker()) {
+                Ok((meta, way, alarm)) => {
+                    let (job, work) = Job::new(meta, body);
+                    Sent::send(job, work, way, alarm)
+                }
+                Err(error) => return Poll::Ready(self.answer(error)),
+            },
+            State::Done => polled_again(),
         };
-        let Poll::Ready(end) = sent.poll(function, cx) else {
-            return Poll::Pending;
-        };
-        let State::Sent(sent) = mem::replace(&mut self.state, State::Done) else {
-            unreachable!("looked at above")
-        };
-        let answer = match end {
-            End::Answer(answer) => answer,
-            End::Expired(error) => {
-                // The last moment to take a result that has come just now.
-                let outcome = sent.let_go(function);
-                outcome.map_or(Err(Failure::Refusal(error)), Outcome::into_result)
+        let mut result: Option<T> = None;
+        match sent.poll(cx, &mut result) {
+            Poll::Pending => {
+                self.state = State::Sent(sent);
+                Poll::Pending
             }
-        };
-        Poll::Ready(match answer {
-            Ok(result) => result,
-            Err(Failure::Panic(payload)) => resume_unwind(payload),
-            Err(Failure::Refusal(error)) => {
-                let counts = &function.counts;
-                let timed_out = error.kind() == ErrorKind::TimedOut;
-                count(if timed_out { &counts.timed_out } else { &counts.refused });
-                self.answer(error)
-            }
-        })
-    }
-}
-
-/// The first poll: the call is admitted, and a job made and sent.
-fn start<F, T>(function: &'static Function, body: F, waker: &Waker) -> Result<Sent<T>, Error>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let (mut meta, way) = admission::admit(function)?;
-    meta.set_waker(waker.clone());
-    let alarm = admission::alarm(&meta, waker)?;
-    let (job, handle) = job::new(meta, body);
-    let told = Some(identity(waker));
-    let mut sent = Sent { handle, told, blocking: None, alarm, discard };
-    match way {
-        Way::Queue => admission::send(function, job),
-        Way::Aside => {
-            let number = admission::blocking_number();
-            sent.blocking = Some(Box::new(Blocked { job, number }));
+            Poll::Ready(None) => Poll::Ready(result.unwrap_or_else(|| ended_without())),
+            Poll::Ready(Some(error)) => Poll::Ready(self.answer(error)),
         }
     }
-    Ok(sent)
 }
 
-/// What tells a waker from others, as long as the one or a clone of it lives.
-fn identity(waker: &Waker) -> (usize, usize) {
-    (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+fn polled_again() -> ! {
+    panic!("a call was polled after it gave its answer")
+}
+
+fn ended_without() -> ! {
+    unreachable!("a call that ended has a result, or says why not")
 }
 
 /// How a call ends.
-enum End<T> {
-    Answer(Answer<T>),
+enum End {
+    /// With a result, or a failure.
+    Ended(Ended),
     /// Without an answer in time.
     Expired(Error),
 }
 
-impl<T> Sent<T> {
-    fn poll(&mut self, function: &'static Function, cx: &mut Context<'_>) -> Poll<End<T>> {
-        if let Some(blocked) = self.blocking.take() {
-            match admission::permit_aside(&blocked.job, blocked.number, cx.waker()) {
-                Ok(true) => function.pool().run_aside(blocked.job),
-                Ok(false) => self.blocking = Some(blocked),
-                Err(error) => drop(job::refuse(blocked.job, error, Instant::now())),
+impl Sent {
+    /// At the first poll: the call is admitted.
+    fn admit(
+        function: &'static Function,
+        waker: &Waker,
+    ) -> Result<(Meta, Way, Option<Alarm>), Error> {
+        let (meta, way) = admission::admit(function, waker)?;
+        let alarm = admission::alarm(&meta, waker)?;
+        Ok((meta, way, alarm))
+    }
+
+    /// The job is sent.
+    fn send(job: Job, work: Awaited, way: Way, alarm: Option<Alarm>) -> Sent {
+        let mut sent = Sent { work, blocking: None, alarm, answered: false };
+        match way {
+            Way::Queue => admission::send(job),
+            Way::Aside => {
+                let number = admission::blocking_number();
+                sent.blocking = Some(Box::new(Blocked { job, number }));
             }
         }
-        if let Poll::Ready(outcome) = self.poll_handle(cx) {
-            return Poll::Ready(End::Answer(outcome.into_result()));
+        sent
+    }
+
+    /// Ready when the call has ended: its result is moved to `result`, an
+    /// `Option`, or there is an error. A panic of the body goes on.
+    fn poll(&mut self, cx: &mut Context<'_>, result: &mut dyn Any) -> Poll<Option<Error>> {
+        let Poll::Ready(end) = self.poll_end(cx) else { return Poll::Pending };
+        let failure = match end {
+            End::Ended(ended) => self.take(ended, result),
+            // The last moment to take a result that has come just now.
+            End::Expired(error) => match self.let_go() {
+                Ended::Not => Some(Failure::Refusal(error)),
+                ended => self.take(ended, result),
+            },
+        };
+        self.answered = true;
+        Poll::Ready(match failure {
+            None => None,
+            Some(Failure::Panic(payload)) => resume_unwind(payload),
+            Some(Failure::Refusal(error)) => {
+                let counts = &self.work.meta().function.counts;
+                let timed_out = error.kind() == ErrorKind::TimedOut;
+                count(if timed_out { &counts.timed_out } else { &counts.refused });
+                Some(error)
+            }
+        })
+    }
+
+    fn take(&self, ended: Ended, result: &mut dyn Any) -> Option<Failure> {
+        if ended == Ended::Failure {
+            return self.work.meta().reply.take_failure();
         }
-        if let Some(error) = self.look_at_the_clock(function, cx) {
+        self.work.take_result(result);
+        None
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Some(blocked) = self.blocking.take() {
+            match admission::permit_aside(&blocked.job, blocked.number, cx.waker()) {
+                Ok(true) => blocked.job.meta().function.pool().run_aside(blocked.job),
+                Ok(false) => self.blocking = Some(blocked),
+                Err(error) => drop(perform::refuse(blocked.job, error, Instant::now())),
+            }
+        }
+        let ended = self.work.meta().reply.poll(cx.waker());
+        if ended != Ended::Not {
+            return Poll::Ready(End::Ended(ended));
+        }
+        if let Some(error) = self.look_at_the_clock(cx) {
             return Poll::Ready(End::Expired(error));
         }
         // If the system refuses threads, the timer asks for them again. If it
@@ -250,29 +279,16 @@ impl<T> Sent<T> {
         if !timer::is_running() {
             cx.waker().wake_by_ref();
         }
-        function.pool().look_if_forsaken();
-        self.step_aside(function, cx);
+        self.work.meta().function.pool().look_if_forsaken();
+        self.step_aside(cx);
         Poll::Pending
-    }
-
-    /// The outcome, or a wake-up when it is there.
-    fn poll_handle(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
-        if let Some(told) = self.told {
-            let new = identity(cx.waker());
-            let is_told = told == new || self.handle.metadata().replace_waker(cx.waker());
-            self.told = is_told.then_some(new);
-            // In this order: a job that ends from now on wakes the right one.
-            if is_told && !self.handle.is_finished() {
-                return Poll::Pending;
-            }
-        }
-        Pin::new(&mut self.handle).poll(cx)
     }
 
     /// A call that blocks a body must not wait for a thread that the system
     /// refuses: the body may have the only one.
-    fn step_aside(&mut self, function: &'static Function, cx: &mut Context<'_>) {
-        let meta = self.handle.metadata();
+    fn step_aside(&mut self, cx: &mut Context<'_>) {
+        let meta = self.work.meta();
+        let function = meta.function;
         if meta.callers().is_some()
             && self.blocking.is_none()
             && function.limiter().is_none()
@@ -285,11 +301,7 @@ impl<T> Sent<T> {
     }
 
     /// The error, if a deadline has passed.
-    fn look_at_the_clock(
-        &mut self,
-        function: &'static Function,
-        cx: &mut Context<'_>,
-    ) -> Option<Error> {
+    fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Option<Error> {
         let alarm = self.alarm.take()?;
         let now = Instant::now();
         if now < alarm.at() {
@@ -299,9 +311,9 @@ impl<T> Sent<T> {
             self.alarm = Some(alarm);
             return None;
         }
-        let meta = self.handle.metadata();
+        let meta = self.work.meta();
+        let (function, answer_by) = (meta.function, meta.answer_by);
         let waited = now.saturating_duration_since(meta.since);
-        let answer_by = meta.answer_by;
         if meta.start_by.is_some_and(|start_by| start_by <= now) && self.is_unstarted() {
             return Some(Error::expired_in_queue(function.name(), waited, Ran::No));
         }
@@ -321,7 +333,7 @@ impl<T> Sent<T> {
     fn is_unstarted(&mut self) -> bool {
         let withdrawn = self.withdraw();
         #[cfg(feature = "process")]
-        let withdrawn = withdrawn || self.handle.metadata().forbid_remote();
+        let withdrawn = withdrawn || self.work.meta().forbid_remote();
         withdrawn
     }
 
@@ -329,61 +341,68 @@ impl<T> Sent<T> {
     fn withdraw(&mut self) -> bool {
         if let Some(blocked) = self.blocking.take() {
             admission::forget_blocking(&blocked.job, blocked.number);
-            job::discard(blocked.job);
+            perform::discard(blocked.job);
             return true;
         }
-        self.handle.metadata().withdraw().map(job::discard).is_some()
+        self.work.meta().withdraw().map(perform::discard).is_some()
     }
 
-    /// Nobody waits any more. If the result is there already, it is returned.
-    fn let_go(mut self, function: &'static Function) -> Option<Outcome<T>> {
-        if function.is_detached() {
-            // A call that blocks a body cannot go on without it.
-            if self.blocking.is_some() {
-                self.withdraw();
-            }
-            if !self.handle.is_finished() {
-                self.handle.detach();
-                return None;
-            }
+    /// Nobody waits any more, unless it has ended already.
+    fn let_go(&mut self) -> Ended {
+        let meta = self.work.meta();
+        if meta.function.is_detached() && self.blocking.is_none() {
+            meta.reply.detach();
+            return meta.reply.ended();
         }
+        // A call that blocks a body cannot go on without it.
         if self.blocking.is_some() {
             self.withdraw();
-        } else if let Some(job) = self.handle.metadata().cancel() {
-            job::discard(job);
         }
-        // Closes the task, at the first poll: its body will not start, or its
-        // result be dropped by the thread that runs it.
-        let closing = pin!(self.handle.cancel());
-        match closing.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => None,
+        // Its body will not start, or its result be dropped by the thread that
+        // runs it.
+        if let Some(job) = self.work.meta().cancel() {
+            perform::discard(job);
         }
+        self.work.meta().reply.ended()
     }
 }
 
-type Answer<T> = Result<T, Failure>;
-
-impl<F, T> Drop for Call<F, T> {
+impl Drop for Sent {
     /// Drop is cancel.
     fn drop(&mut self) {
-        let State::Sent(sent) = mem::replace(&mut self.state, State::Done) else {
+        if self.answered {
             return;
-        };
-        let discard = sent.discard;
-        if let Some(outcome) = sent.let_go(self.function) {
-            discard(self.function, outcome);
+        }
+        match self.let_go() {
+            Ended::Not => {}
+            Ended::Failure => {
+                if let Some(Failure::Panic(payload)) = self.work.meta().reply.take_failure() {
+                    self.drop_there(payload);
+                }
+            }
+            Ended::Result if self.work.minds_its_drop() => {
+                self.drop_there(Leftover(Arc::clone(&self.work)));
+            }
+            Ended::Result => {}
         }
     }
 }
 
-/// A result that nobody awaits is dropped where it was made: its destructor
-/// may block or compute as the body did.
-fn discard<T: Send + 'static>(function: &'static Function, mut outcome: Outcome<T>) {
-    let runtime = outcome.take_runtime();
-    let result = outcome.into_result();
-    if mem::needs_drop::<T>() || result.is_err() {
-        function.pool().drop_there(result, runtime);
+impl Sent {
+    /// What nobody awaits is dropped where it was made: its destructor may
+    /// block or compute as the body did.
+    fn drop_there(&self, left: impl Send + 'static) {
+        let meta = self.work.meta();
+        meta.function.pool().drop_there(left, meta.reply.take_runtime());
+    }
+}
+
+/// A result that nobody took.
+struct Leftover(Awaited);
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        self.0.drop_result();
     }
 }
 

@@ -81,12 +81,12 @@ impl Captured {
     }
 
     /// Calls `body` in these surroundings.
-    pub(crate) fn enter<T>(
+    pub(crate) fn enter(
         &mut self,
         function: &'static Function,
         waited: Duration,
-        body: impl FnOnce() -> T,
-    ) -> T {
+        body: &mut dyn FnMut(),
+    ) {
         let runtime = self.runtime.as_ref();
         let runtime = runtime.filter(|runtime| ENTERED.get() != Some(runtime.id()));
         let _runtime = runtime.map(Handle::enter);
@@ -94,23 +94,15 @@ impl Captured {
             // The next call is likely to come from there as well.
             STAY.set(runtime.cloned());
         }
-        let mut body = Some(body);
-        let mut result = None;
-        let mut call = || result = Some(body.take().expect("called once")());
         let values = self.values.take().unwrap_or_default();
         #[cfg(feature = "tracing")]
-        match self.spans.take() {
-            Some(spans) => {
-                spans.enter(function, waited, || enter_values(&mut values.into_iter(), &mut call))
-            }
-            None => enter_values(&mut values.into_iter(), &mut call),
+        if let Some(spans) = self.spans.take() {
+            spans.enter(function, waited, || enter_values(&mut values.into_iter(), body));
+            return;
         }
         #[cfg(not(feature = "tracing"))]
-        {
-            let _ = (function, waited);
-            enter_values(&mut values.into_iter(), &mut call);
-        }
-        result.expect("every value calls on")
+        let _ = waited;
+        enter_values(&mut values.into_iter(), body);
     }
 }
 

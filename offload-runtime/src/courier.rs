@@ -13,15 +13,25 @@
 //! a call while more are queued. All others (of other executors, of `block_on`,
 //! of combinators) are woken at once, as is the single call.
 //!
-//! *No wake-up depends on a runtime that is not driven.* A caller may be in the
-//! context of a runtime that nobody drives at this time, or whose threads all
-//! block. So every list that has waited for two looks of the timer, at least
-//! [`PATIENCE`], is woken by the timer, directly, and so are all callers after that until the
-//! courier comes. A runtime that ends drops its
+//! *When it is woken.* With the first caller of a burst; but where the bodies are
+//! so quick that a wake-up costs more than they do, a thread puts a load of callers on the
+//! list before it wakes the courier. It does so too when it has run out of calls, and before
+//! it runs a body of which it does not know that it is quick. Else each body would be
+//! interrupted by the loop that the one before it woke.
+//!
+//! *No wake-up depends on a runtime that is not driven*, nor on a quick body. A
+//! caller may be in the context of a runtime that nobody drives at this time, or
+//! whose threads all block. So every list that has waited for two looks of the
+//! timer, at least [`PATIENCE`], is woken by the timer, directly, and so are all
+//! callers after that until the courier comes, if it was on its way. A runtime that ends drops its
 //! courier, which wakes what is left. Where the system refuses the timer its
 //! thread, no courier is used.
+//!
+//! The [list](round) and who sees to it is apart from all that.
 
-use std::cell::RefCell;
+mod round;
+
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +42,8 @@ use std::{mem, ptr};
 
 use tokio::runtime::{Handle, Id};
 
+pub(crate) use self::round::Haste;
+use self::round::{Found, Pushed, Round};
 use crate::outcome::quietly;
 use crate::timer;
 
@@ -42,22 +54,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 struct Courier {
     /// Wakes the courier itself; set when it is first polled.
     own: OnceLock<Waker>,
-    round: Mutex<Round>,
-}
-
-#[derive(Default)]
-struct Round {
-    list: Vec<Waker>,
-    /// It was woken, and has not been polled since.
-    on_its_way: bool,
-    /// How often it was woken.
-    number: u64,
-    /// The round that the timer saw on its way.
-    seen: u64,
-    /// It did not come in time: until it does, nobody waits for it.
-    late: bool,
-    /// Its runtime has ended.
-    gone: bool,
+    round: Round<Waker>,
 }
 
 /// The couriers of all runtimes that have one.
@@ -69,30 +66,49 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// The courier that this thread used last.
     static LAST: RefCell<Option<(Id, Arc<Courier>)>> = const { RefCell::new(None) };
+    /// It is to be sent by this thread.
+    static OWED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Wakes a caller whose call has ended. `burst`: more calls are about to end.
-pub(crate) fn wake(waker: Waker, runtime: Option<Id>, burst: bool) {
-    if let Some(waker) = hand_over(waker, runtime, burst) {
+/// Wakes a caller whose call has ended. `Soon`: this thread calls [`send`]
+/// before it does anything that may take long.
+pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste) {
+    if let Some(waker) = hand_over(waker, runtime, haste) {
         quietly(|| waker.wake());
+    }
+}
+
+/// Sends the courier, if this thread has put callers on its list and not sent it yet.
+pub(crate) fn send() {
+    if OWED.replace(false) {
+        let last = LAST.take();
+        if let Some((_, courier)) = &last {
+            courier.send();
+        }
+        LAST.set(last);
     }
 }
 
 /// Gives a waker to the courier of its runtime. It comes back if it is to be
 /// woken here.
-fn hand_over(waker: Waker, runtime: Option<Id>, burst: bool) -> Option<Waker> {
+fn hand_over(waker: Waker, runtime: Option<Id>, haste: Haste) -> Option<Waker> {
     let Some(runtime) = runtime else { return Some(waker) };
     // Taken out, since foreign code may come here again.
     let mut last = LAST.take();
     if last.as_ref().is_none_or(|(id, _)| *id != runtime) {
-        if !burst {
+        if haste == Haste::Now {
             LAST.set(last);
             return Some(waker);
         }
-        last = of(runtime).map(|courier| (runtime, courier));
+        let other = of(runtime).map(|courier| (runtime, courier));
+        if let Some((_, courier)) = mem::replace(&mut last, other)
+            && OWED.replace(false)
+        {
+            courier.send();
+        }
     }
     let left = match &last {
-        Some((_, courier)) => courier.take(waker, burst),
+        Some((_, courier)) => courier.take(waker, haste),
         None => Some(waker),
     };
     LAST.set(last);
@@ -113,7 +129,7 @@ fn of(runtime: Id) -> Option<Arc<Courier>> {
     if !timer::is_running() {
         return None;
     }
-    let courier = Arc::new(Courier { own: OnceLock::new(), round: Mutex::default() });
+    let courier = Arc::new(Courier { own: OnceLock::new(), round: Round::new() });
     {
         let mut couriers = couriers();
         if let Some(courier) = find(&couriers) {
@@ -128,51 +144,36 @@ fn of(runtime: Id) -> Option<Arc<Courier>> {
 
 impl Courier {
     /// Puts a waker on the list, if it is one for a courier.
-    fn take(&self, waker: Waker, burst: bool) -> Option<Waker> {
+    fn take(&self, waker: Waker, haste: Haste) -> Option<Waker> {
         let Some(own) = self.own.get() else { return Some(waker) };
         if !ptr::eq(own.vtable(), waker.vtable()) {
             return Some(waker);
         }
-        let mut round = self.round();
-        if round.gone || round.late || !burst && !round.on_its_way {
-            return Some(waker);
+        let (pushed, begun) = self.round.push(waker, haste);
+        match pushed {
+            Pushed::Back(waker) => return Some(waker),
+            Pushed::Wake => own.wake_by_ref(),
+            Pushed::Listed => OWED.set(OWED.get() || haste == Haste::Soon),
         }
-        round.list.push(waker);
-        if !mem::replace(&mut round.on_its_way, true) {
-            round.number += 1;
-            drop(round);
-            own.wake_by_ref();
+        if begun {
             watch();
         }
         None
     }
 
-    fn round(&self) -> MutexGuard<'_, Round> {
-        self.round.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wakes those that wait on the list.
-    fn flush(&self, mut round: MutexGuard<'_, Round>) {
-        let list = mem::take(&mut round.list);
-        drop(round);
-        for waker in list {
-            quietly(|| waker.wake());
+    fn send(&self) {
+        if self.round.send()
+            && let Some(own) = self.own.get()
+        {
+            own.wake_by_ref();
         }
     }
+}
 
-    /// The timer looks. False: there is nothing to look after.
-    fn look(&self) -> bool {
-        let mut round = self.round();
-        if !round.on_its_way {
-            return false;
-        }
-        if round.seen != round.number {
-            round.seen = round.number;
-            return true;
-        }
-        round.late = true;
-        self.flush(round);
-        false
+/// Wakes those that were on a list.
+fn wake_all(list: impl IntoIterator<Item = Waker>) {
+    for waker in list {
+        quietly(|| waker.wake());
     }
 }
 
@@ -195,7 +196,11 @@ pub(crate) fn look() {
     let all: Vec<_> = couriers().iter().map(|(_, courier)| Arc::clone(courier)).collect();
     let mut any = false;
     for courier in all {
-        any |= courier.look();
+        match courier.round.look() {
+            Found::Nothing => {}
+            Found::New => any = true,
+            Found::Late(list) => wake_all(list),
+        }
     }
     if any {
         watch();
@@ -220,12 +225,7 @@ impl Future for Rounds {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Rounds { courier, spare, .. } = self.get_mut();
         courier.own.get_or_init(|| cx.waker().clone());
-        {
-            let mut round = courier.round();
-            round.on_its_way = false;
-            round.late = false;
-            mem::swap(&mut round.list, spare);
-        }
+        courier.round.collect(spare);
         for waker in spare.drain(..) {
             waker.wake();
         }
@@ -236,8 +236,6 @@ impl Future for Rounds {
 impl Drop for Rounds {
     fn drop(&mut self) {
         couriers().retain(|(runtime, _)| *runtime != self.runtime);
-        let mut round = self.courier.round();
-        round.gone = true;
-        self.courier.flush(round);
+        wake_all(self.courier.round.close());
     }
 }

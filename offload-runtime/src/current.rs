@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::Function;
@@ -31,17 +31,12 @@ pub(crate) struct Frame {
     /// A thread of which it occupies.
     pub(crate) pool: &'static Pool,
     pub(crate) function: &'static Function,
-    /// When its body started, then when it ended.
-    pub(crate) clock: Instant,
-    pub(crate) waited: Duration,
     /// Of which it holds a permit.
     pub(crate) permit: Option<&'static Limiter>,
     /// When its caller is answered without it, and it is cancelled.
     pub(crate) answer_by: Option<Instant>,
     /// The bodies that wait for this one.
     pub(crate) callers: Option<Arc<Caller>>,
-    /// The call ends without its body, for this reason.
-    pub(crate) refusal: Option<Error>,
     /// The worker that is to run the body.
     pub(crate) hired: Option<Box<Hired>>,
 }
@@ -88,12 +83,9 @@ impl Frame {
         Frame {
             pool: function.pool(),
             function,
-            clock: Instant::now(),
-            waited: Duration::ZERO,
             permit: None,
             answer_by: None,
             callers: None,
-            refusal: None,
             hired: None,
         }
     }
@@ -114,6 +106,7 @@ impl Frame {
     }
 
     /// Looks at the frame of this thread, which has to be there.
+    #[cfg(feature = "process")]
     pub(crate) fn with<R>(look: impl FnOnce(&mut Frame) -> R) -> R {
         FRAME.with_borrow_mut(|frame| look(frame.as_mut().expect("a job runs in a frame")))
     }

@@ -2,7 +2,7 @@
 //! and what it has done so far. One `static` each.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -40,12 +40,20 @@ pub struct Function {
     /// Its bodies have nothing in common but their kind.
     mixed: bool,
     known: AtomicBool,
+    /// So many of its bodies were [`QUICK`], one after the other.
+    streak: AtomicU32,
 }
 
-/// What a function's calls came to.
+/// A body that takes no longer costs less than a wake-up of another core.
+const QUICK: Duration = Duration::from_micros(5);
+
+/// After so many of them, the next is expected to be.
+const STREAK: u32 = 32;
+
+/// What a function's calls came to. In cache lines of their own: the threads of
+/// a pool write them, while callers read what is beside.
+#[repr(align(128))]
 pub(crate) struct Counts {
-    pub(crate) started: AtomicU64,
-    pub(crate) finished: AtomicU64,
     pub(crate) panicked: AtomicU64,
     #[cfg(feature = "process")]
     pub(crate) died: AtomicU64,
@@ -109,8 +117,6 @@ impl Function {
             #[cfg(feature = "process")]
             remote: None,
             counts: Counts {
-                started: AtomicU64::new(0),
-                finished: AtomicU64::new(0),
                 panicked: AtomicU64::new(0),
                 #[cfg(feature = "process")]
                 died: AtomicU64::new(0),
@@ -129,6 +135,7 @@ impl Function {
             effort: Effort::new(),
             mixed: false,
             known: AtomicBool::new(false),
+            streak: AtomicU32::new(0),
         }
     }
 
@@ -208,10 +215,47 @@ impl Function {
         self.remote.map(|(_, entry)| entry)
     }
 
-    /// A body is about to begin on this thread. `None`: it is not looked at.
+    /// Bodies that started.
+    pub(crate) fn started(&self) -> u64 {
+        self.counts.wait.total()
+    }
+
+    /// Bodies that returned: those that ended, but for what is counted as
+    /// another end, which is counted before.
+    pub(crate) fn finished(&self) -> u64 {
+        let counts = &self.counts;
+        let ended = counts.run.total();
+        let others = [
+            &counts.panicked,
+            #[cfg(feature = "process")]
+            &counts.died,
+            #[cfg(feature = "process")]
+            &counts.killed,
+            #[cfg(feature = "process")]
+            &counts.failed,
+        ];
+        let others: u64 = others.into_iter().map(|other| other.load(Ordering::Relaxed)).sum();
+        ended.saturating_sub(others)
+    }
+
+    /// A body took so long.
+    pub(crate) fn look_if_quick(&self, took: Duration) {
+        let streak = self.streak.load(Ordering::Relaxed);
+        let now = if took > QUICK { 0 } else { (streak + 1).min(STREAK) };
+        if now != streak {
+            self.streak.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the next body is likely to end in no time.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.streak.load(Ordering::Relaxed) == STREAK
+    }
+
+    /// A body is about to begin on this thread, and so many before it waited about as
+    /// long. `None`: it is not looked at.
     #[cfg(feature = "watch")]
-    pub(crate) fn sample(&self) -> Option<Sample> {
-        let number = self.counts.started.load(Ordering::Relaxed);
+    pub(crate) fn sample(&self, number: u64) -> Option<Sample> {
         if self.mixed { None } else { self.effort.begin(self.pool.kind(), number) }
     }
 

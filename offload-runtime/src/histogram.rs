@@ -24,15 +24,23 @@ impl Histogram {
         Histogram { counts: [const { AtomicU64::new(0) }; POWERS * STEPS], max: AtomicU64::new(0) }
     }
 
-    pub(crate) fn record(&self, time: Duration) {
+    /// One more. Returns how many of about that size there were before.
+    pub(crate) fn record(&self, time: Duration) -> u64 {
         if cfg!(offload_uncounted) {
-            return;
+            return u64::MAX;
         }
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.counts[bucket(nanos)].fetch_add(1, Ordering::Relaxed);
+        // What was counted before is seen by who sees this.
+        let before = self.counts[bucket(nanos)].fetch_add(1, Ordering::Release);
         if nanos > self.max.load(Ordering::Relaxed) {
             self.max.fetch_max(nanos, Ordering::Relaxed);
         }
+        before
+    }
+
+    /// How many there were.
+    pub(crate) fn total(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Ordering::Acquire)).sum()
     }
 
     /// The times that these shares of all did not exceed, in the order of

@@ -63,10 +63,12 @@ mod meta;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod outcome;
+mod perform;
 mod pool;
 mod pools;
 #[cfg(feature = "process")]
 mod process;
+mod reply;
 mod schedule;
 mod settings;
 mod shutdown;

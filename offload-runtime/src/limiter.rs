@@ -144,7 +144,7 @@ impl Limiter {
         assert!(limit > 0, "a limit has to be at least 1");
         self.lock().limit = limit;
         while let Some(job) = self.reserve() {
-            crate::job::resume(job);
+            crate::perform::resume(job);
         }
         self.wake_blocking();
     }
@@ -158,7 +158,7 @@ impl Limiter {
     /// A job that a thread is ready to run asks for a permit.
     pub(crate) fn acquire(&self, job: Job, may_wait: bool) -> Acquired {
         let mut state = self.lock();
-        let meta = job.metadata();
+        let meta = job.meta();
         let had_reservation = meta.take_reservation();
         state.reserved -= usize::from(had_reservation);
         // Nobody overtakes the line: a permit that is free while calls wait is
@@ -179,7 +179,7 @@ impl Limiter {
         }
         let waiting = state.waiting.get_or_insert_with(Calls::new);
         let place = |ticket: Ticket| {
-            job.metadata().set_limit_ticket(ticket);
+            job.meta().set_limit_ticket(ticket);
             job
         };
         if had_reservation {
@@ -233,7 +233,7 @@ impl Limiter {
     pub(crate) fn give_up(&self, job: &Job) -> Option<Job> {
         {
             let mut state = self.lock();
-            if !job.metadata().take_reservation() {
+            if !job.meta().take_reservation() {
                 return None;
             }
             state.reserved -= 1;
@@ -263,7 +263,7 @@ impl Limiter {
             return None;
         }
         let job = state.waiting.as_mut()?.take()?;
-        job.metadata().set_reservation();
+        job.meta().set_reservation();
         state.reserved += 1;
         Some(job)
     }

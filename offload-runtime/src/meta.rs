@@ -1,9 +1,8 @@
 //! What both sides of a job look at, the caller's and the pool's: since when
 //! it waits, until when, where, and what it has been given.
 
-use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -19,6 +18,7 @@ use crate::pool::core::Queued;
 use crate::pool::seat::Seat;
 #[cfg(feature = "process")]
 use crate::process::leash::{End, Leash};
+use crate::reply::Reply;
 use crate::sync;
 
 /// See the [module](self).
@@ -34,8 +34,6 @@ pub(crate) struct Meta {
     pub(crate) callers: Option<Arc<Caller>>,
     /// It is one of those that the function's `queue` bounds.
     counted: AtomicBool,
-    /// Its caller has gone, so it need not be queued again.
-    gone: AtomicBool,
     /// A permit of the function's limiter is reserved for it.
     reserved: AtomicBool,
     /// It has a permit.
@@ -50,8 +48,8 @@ pub(crate) struct Meta {
     limit_ticket: AtomicU64,
     /// The runtime of its caller.
     pub(crate) runtime: Option<Id>,
-    /// Wakes the caller, when the call has ended; taken when it starts.
-    waker: Mutex<Option<Waker>>,
+    /// How it ends.
+    pub(crate) reply: Reply,
     /// How it is ended where it runs, if that is another process.
     #[cfg(feature = "process")]
     pub(crate) leash: Option<Arc<Leash>>,
@@ -59,7 +57,11 @@ pub(crate) struct Meta {
 
 impl Meta {
     /// For a call that is made now, on this thread.
-    pub(crate) fn new(function: &'static Function, callers: Option<Arc<Caller>>) -> Meta {
+    pub(crate) fn new(
+        function: &'static Function,
+        callers: Option<Arc<Caller>>,
+        waker: Option<Waker>,
+    ) -> Meta {
         let since = Instant::now();
         let deadlines = function.deadlines();
         // What is beyond the clock is no deadline.
@@ -79,7 +81,6 @@ impl Meta {
             answer_by,
             callers,
             counted: AtomicBool::new(false),
-            gone: AtomicBool::new(false),
             reserved: AtomicBool::new(false),
             has_permit: AtomicBool::new(false),
             aside: OnceLock::new(),
@@ -87,41 +88,10 @@ impl Meta {
             pool_ticket: AtomicU64::new(0),
             limit_ticket: AtomicU64::new(0),
             runtime: None,
-            waker: Mutex::new(None),
+            reply: Reply::new(waker),
             #[cfg(feature = "process")]
             leash: function.pool().plan().map(|plan| Arc::new(Leash::new(plan.grace))),
         }
-    }
-
-    /// Whom to wake when it has ended; said before it is queued.
-    pub(crate) fn set_waker(&mut self, waker: Waker) {
-        self.waker = Mutex::new(Some(waker));
-    }
-
-    /// The same, while it waits. False: it was started, and its end wakes whom
-    /// it was told before.
-    #[must_use]
-    pub(crate) fn replace_waker(&self, waker: &Waker) -> bool {
-        // A waker is foreign code: cloned and dropped while nothing is locked.
-        let mut waker = waker.clone();
-        let waits = match &mut *self.lock_waker() {
-            Some(old) => {
-                mem::swap(old, &mut waker);
-                true
-            }
-            None => false,
-        };
-        drop(waker);
-        waits
-    }
-
-    /// It starts: whom to wake at its end.
-    pub(crate) fn take_waker(&self) -> Option<Waker> {
-        self.lock_waker().take()
-    }
-
-    fn lock_waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next moment at which something is due.
@@ -150,7 +120,7 @@ impl Meta {
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+        self.reply.is_gone()
     }
 
     pub(crate) fn set_reservation(&self) {
@@ -198,10 +168,13 @@ impl Meta {
 
     /// As [`withdraw`](Self::withdraw), for good: a job that is on its way will
     /// not be started, and a body that runs is told that nobody waits for it.
+    /// Nothing is done if the call has ended.
     pub(crate) fn cancel(&self) -> Option<Job> {
         // First, so that a thread that moves it from one place to the other
         // sees this, if the places do not have it.
-        self.gone.store(true, Ordering::Release);
+        if !self.reply.cancel() {
+            return None;
+        }
         fence(Ordering::SeqCst);
         if let Some(seat) = self.aside.get() {
             seat.set_cancelled(true);
@@ -246,11 +219,11 @@ impl Meta {
 
 impl Queued for Job {
     fn is_rationed(&self) -> bool {
-        self.metadata().function.limiter().is_some()
+        self.meta().function.limiter().is_some()
     }
 
     fn admit(self) -> Option<Job> {
-        let meta = self.metadata();
+        let meta = self.meta();
         let function = meta.function;
         let Some(limiter) = function.limiter() else { return Some(self) };
         if meta.is_gone() {
@@ -262,33 +235,33 @@ impl Queued for Job {
             Acquired::Waits => None,
             Acquired::Gone(job) => Some(job),
             Acquired::Permit(job) => {
-                job.metadata().give_permit();
+                job.meta().give_permit();
                 Some(job)
             }
             Acquired::Full(job) if function.enter_queue() => {
-                job.metadata().set_counted();
+                job.meta().set_counted();
                 job.admit()
             }
             Acquired::Full(job) => {
-                job.metadata().overloaded.store(true, Ordering::Relaxed);
+                job.meta().overloaded.store(true, Ordering::Relaxed);
                 Some(job)
             }
         }
     }
 
     fn place(&self, ticket: Ticket) {
-        self.metadata().pool_ticket.store(ticket.to_bits(), Ordering::Release);
+        self.meta().pool_ticket.store(ticket.to_bits(), Ordering::Release);
     }
 
     fn since(&self) -> Instant {
-        self.metadata().since
+        self.meta().since
     }
 
     fn is_gone(&self) -> bool {
-        self.metadata().is_gone()
+        self.meta().is_gone()
     }
 
     fn is_inner(&self) -> bool {
-        self.metadata().callers.is_some()
+        self.meta().callers.is_some()
     }
 }

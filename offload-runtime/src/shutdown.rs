@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::function::Function;
-use crate::job;
+use crate::perform;
 use crate::pool::Pool;
 use crate::timer::Alarm;
 
@@ -91,8 +91,8 @@ fn abandon() {
     let in_line: Vec<_> = in_line.flat_map(|limiter| limiter.drain()).collect();
     let queued = Pool::all().into_iter().flat_map(Pool::abandon);
     for job in queued.chain(in_line) {
-        let error = Error::shutting_down(job.metadata().function.name());
-        job::refuse(job, error, now);
+        let error = Error::shutting_down(job.meta().function.name());
+        perform::refuse(job, error, now);
     }
 }
 

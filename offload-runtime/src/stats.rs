@@ -209,8 +209,8 @@ impl FunctionStats {
             name: function.name(),
             kind: function.pool().kind(),
             pool: function.pool().name(),
-            started: read(&counts.started),
-            finished: read(&counts.finished),
+            started: function.started(),
+            finished: function.finished(),
             panicked: read(&counts.panicked),
             #[cfg(feature = "process")]
             died: read(&counts.died),

@@ -21,6 +21,19 @@ mod imp {
 
 pub(crate) use imp::*;
 
+/// In cache lines of its own: what one thread writes often and others read,
+/// beside what only they use.
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// Locks, and takes no notice of poison: nothing that is guarded here can be
 /// left half done, as no foreign code runs while it is held.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

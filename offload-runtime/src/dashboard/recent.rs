@@ -130,8 +130,13 @@ fn counters(function: &'static Function) -> [u64; COUNTERS] {
     let died = read(&counts.died);
     #[cfg(not(feature = "process"))]
     let died = 0;
-    let [started, refused] = [&counts.started, &counts.refused].map(read);
-    [started, refused, read(&counts.timed_out), read(&counts.panicked), died]
+    [
+        function.started(),
+        read(&counts.refused),
+        read(&counts.timed_out),
+        read(&counts.panicked),
+        died,
+    ]
 }
 
 fn grown(before: &[u64], now: &[u64]) -> Grown {

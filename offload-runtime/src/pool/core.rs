@@ -50,7 +50,7 @@ use std::time::{Duration, Instant};
 
 use super::calls::{Calls, Found, Ticket};
 use super::seat::Seat;
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{Apart, Arc, AtomicUsize, Mutex, Ordering, lock};
 
 /// After this long without a call taken or ended, a pool counts as stuck.
 pub(crate) const STUCK: Duration = Duration::from_millis(1);
@@ -136,8 +136,8 @@ pub(crate) enum Refused<J> {
 pub(crate) struct Core<J> {
     rules: Rules,
     /// How many calls wait, for those who look without the lock.
-    queued: AtomicUsize,
-    state: Mutex<State<J>>,
+    queued: Apart<AtomicUsize>,
+    state: Apart<Mutex<State<J>>>,
 }
 
 struct State<J> {
@@ -168,8 +168,8 @@ impl<J: Queued> Core<J> {
     pub(crate) fn new(rules: Rules) -> Core<J> {
         Core {
             rules,
-            queued: AtomicUsize::new(0),
-            state: Mutex::new(State {
+            queued: Apart(AtomicUsize::new(0)),
+            state: Apart(Mutex::new(State {
                 calls: Calls::new(),
                 seats: Vec::new(),
                 idle: Vec::new(),
@@ -181,7 +181,7 @@ impl<J: Queued> Core<J> {
                 watched: false,
                 refused: false,
                 closed: false,
-            }),
+            })),
         }
     }
 

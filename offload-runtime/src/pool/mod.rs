@@ -19,14 +19,14 @@ use self::calls::Ticket;
 use self::core::{Core, From, Next, Refused, Rules, STUCK, Snapshot, Task};
 use self::seat::Seat;
 use crate::error::Error;
-use crate::job::{self, Job};
+use crate::job::Job;
 #[cfg(feature = "process")]
 use crate::process::{Processes, plan::Plan};
 use crate::schedule::Priority;
 use crate::settings::{self, Settings};
 use crate::sync::Arc;
 use crate::timer;
-use crate::{context, current};
+use crate::{context, courier, current, perform};
 
 /// How many threads a thread pool may have.
 const THREADS: usize = 512;
@@ -290,7 +290,7 @@ impl Pool {
         match self.core().resume(job, Instant::now()) {
             Ok(next) => self.perform(next),
             Err(Refused::Gone(job) | Refused::Closed(job) | Refused::Full(job)) => {
-                job::discard(job);
+                perform::discard(job);
             }
         }
     }
@@ -311,13 +311,12 @@ impl Pool {
         value: T,
         runtime: Option<tokio::runtime::Handle>,
     ) {
-        let (job, handle) = job::cleaner(value, runtime);
-        handle.detach();
+        let job = Job::cleaner(value, runtime);
         if let Err(Refused::Closed(job) | Refused::Full(job) | Refused::Gone(job)) =
             self.submit(job, usize::MAX)
         {
             // No thread is left that could.
-            context::stay(|| job::run(self, job, Instant::now()));
+            perform::run_here(self, job);
         }
     }
 
@@ -452,13 +451,13 @@ impl Pool {
             let seat = Arc::new(Seat::new());
             current::sit(Arc::clone(&seat));
             if let Some(job) = take(&theirs) {
-                job::run_aside(self, job, Some(seat));
+                perform::run_aside(self, job, Some(seat));
             }
         });
         if started.is_err()
             && let Some(job) = take(&shared)
         {
-            job::run_aside(self, job, None);
+            perform::run_aside(self, job, None);
         }
     }
 
@@ -508,17 +507,24 @@ impl Pool {
         loop {
             match task {
                 Task::Run(job, next) => {
-                    if context::is_elsewhere(job.metadata().runtime) {
+                    if context::is_elsewhere(job.meta().runtime) {
                         return Task::Run(job, next);
                     }
                     self.perform(next);
-                    *turn = Turn { from: From::Body, now: job::run(self, job, turn.now) };
+                    if !job.meta().function.is_quick() {
+                        courier::send();
+                    }
+                    *turn = Turn { from: From::Body, now: perform::run(self, job, turn.now) };
                 }
                 Task::Search => {
+                    courier::send();
                     core.search();
                     *turn = Turn { from: From::Search, now: Instant::now() };
                 }
-                other => return other,
+                other => {
+                    courier::send();
+                    return other;
+                }
             }
             task = core.next(number, turn.from, turn.now);
             if context::is_to_stay() {

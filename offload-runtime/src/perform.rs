@@ -1,0 +1,270 @@
+//! What a thread does with a job: runs its body in the context of its caller,
+//! or ends the call in another way, if it is too late for that.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "process")]
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+
+use crate::context::{self, Captured};
+use crate::courier::{self, Haste};
+use crate::current::{Frame, Hired};
+use crate::error::{Error, ErrorKind, Ran};
+use crate::function::{Function, count};
+use crate::job::{self, Job, Work};
+use crate::limiter::Limiter;
+use crate::outcome::{Failure, drop_quietly, quietly};
+use crate::pool::Pool;
+use crate::pool::seat::Seat;
+#[cfg(feature = "process")]
+use crate::process::exchange::Ending;
+#[cfg(feature = "process")]
+use crate::process::leash::End;
+#[cfg(feature = "process")]
+use crate::process::workers::NoWorker;
+use crate::sync;
+
+/// Runs a job on this thread, or, if it is too late for that, ends or drops
+/// it. Returns when that was done.
+pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
+    let meta = job.meta();
+    let function = meta.function;
+    let waited = now.saturating_duration_since(meta.since);
+    if meta.is_gone() {
+        discard(job);
+        return now;
+    }
+    if meta.is_overloaded() {
+        let error = Error::overloaded(function.name(), function.queue_bound().unwrap_or(0));
+        return refuse(job, error, now);
+    }
+    if meta.start_by.is_some_and(|start_by| start_by <= now) {
+        return refuse(job, Error::expired_in_queue(function.name(), waited, Ran::No), now);
+    }
+    #[cfg(feature = "process")]
+    // What is left of a call is dropped here, also on a pool of processes.
+    if meta.leash.is_some() {
+        return run_remote(pool, job);
+    }
+    perform(pool, job, None, now)
+}
+
+/// Hires a worker for a job, and runs it, or ends or drops it if it is too late
+/// for that by then.
+#[cfg(feature = "process")]
+fn run_remote(pool: &'static Pool, job: Job) -> Instant {
+    let meta = job.meta();
+    let function = meta.function;
+    let leash = Arc::clone(meta.leash.as_ref().expect("a call to a process has a leash"));
+    let hired = pool.processes().workers.hire(pool, &leash, meta.start_by);
+    let now = Instant::now();
+    let lease = match hired {
+        Ok(lease) => lease,
+        Err(NoWorker::Late) if meta.is_gone() => {
+            discard(job);
+            return now;
+        }
+        Err(NoWorker::Late) => {
+            let error = match leash.why_ended() {
+                Some(End::Shutdown) => Error::shutting_down(function.name()),
+                _ => {
+                    let waited = now.saturating_duration_since(meta.since);
+                    Error::expired_in_queue(function.name(), waited, Ran::No)
+                }
+            };
+            return refuse(job, error, now);
+        }
+        Err(NoWorker::Unavailable(reason)) => {
+            return refuse(job, Error::no_worker(function.name(), &reason), now);
+        }
+    };
+    let hired = Box::new(Hired { lease: Some(lease), ending: None });
+    perform(pool, job, Some(hired), now)
+}
+
+/// Runs a job that blocks a body. It has its permit, if it needs one. `seat` is
+/// that of its thread, if it has one to itself.
+pub(crate) fn run_aside(pool: &'static Pool, job: Job, seat: Option<sync::Arc<Seat>>) {
+    let meta = job.meta();
+    meta.give_permit();
+    if let Some(seat) = seat {
+        meta.sit_aside(seat);
+    }
+    run_here(pool, job);
+}
+
+/// Runs a job on a thread that asks for no other. It may run in a body, which
+/// may have entered what it likes.
+pub(crate) fn run_here(pool: &'static Pool, job: Job) {
+    context::stay(|| run(pool, job, Instant::now()));
+    courier::send();
+}
+
+/// Ends a job without its body.
+pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
+    give_up_reservation(&job);
+    let work = job.begin();
+    let meta = work.meta();
+    meta.leave_queue();
+    if error.kind() == ErrorKind::TimedOut {
+        count(&meta.function.counts.cancelled);
+    }
+    let runtime = job::drop_body(&*work);
+    let permit = meta.take_permit();
+    let haste = haste(meta.function.pool(), false);
+    end(&*work, Some(Failure::Refusal(error)), runtime, haste);
+    release(permit);
+    now
+}
+
+/// Drops a job whose caller has gone.
+pub(crate) fn discard(job: Job) {
+    give_up_reservation(&job);
+    let permit = job.meta().take_permit();
+    job.meta().leave_queue();
+    drop(job);
+    release(permit);
+}
+
+/// Gives a permit back, and brings the job to a thread that gets it.
+fn release(permit: Option<&'static Limiter>) {
+    if let Some(next) = permit.and_then(Limiter::release) {
+        resume(next);
+    }
+}
+
+/// Brings a job with a reserved permit back to a thread of its pool.
+pub(crate) fn resume(job: Job) {
+    let pool = job.meta().function.pool();
+    pool.resume(job);
+}
+
+fn give_up_reservation(job: &Job) {
+    let limiter = job.meta().function.limiter();
+    if let Some(next) = limiter.and_then(|limiter| limiter.give_up(job)) {
+        resume(next);
+    }
+}
+
+/// Runs the body of a call that is not too late, on this thread.
+fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instant) -> Instant {
+    let work = job.begin();
+    let meta = work.meta();
+    meta.leave_queue();
+    let function = meta.function;
+    let waited = now.saturating_duration_since(meta.since);
+    let answer_by = meta.answer_by.filter(|_| !function.is_detached());
+    let frame = Frame {
+        pool,
+        function,
+        permit: meta.take_permit(),
+        answer_by,
+        callers: meta.callers.clone(),
+        hired,
+    };
+    let _number = function.counts.wait.record(waited);
+    #[cfg(feature = "watch")]
+    let sample = function.sample(_number);
+    let (mut panic, mut runtime) = (None, None);
+    let ((), frame) = frame.enter(|| {
+        work.call(&mut |mut captured: Captured, body| {
+            // Unwind safety: the payload goes to the caller, who unwinds on, so
+            // nobody sees what the body left half done, unless it shared that.
+            let enter = || captured.enter(function, waited, body);
+            panic = catch_unwind(AssertUnwindSafe(enter)).err();
+            runtime = captured.take_runtime();
+        });
+    });
+    let ended = Instant::now();
+    let took = ended.saturating_duration_since(now);
+    // In this order: see `Function::finished`.
+    if let Some(other) = other_end(function, panic.is_some(), frame.hired.as_deref()) {
+        count(other);
+    }
+    function.counts.run.record(took);
+    function.look_if_quick(took);
+    #[cfg(feature = "watch")]
+    if let Some(sample) = sample {
+        function.judge(&sample);
+    }
+    // Before the caller is woken: who awaits this call and makes the next
+    // finds the permit free.
+    release(frame.permit);
+    let mut failure = panic.map(Failure::Panic);
+    if answer_by.is_some_and(|answer_by| answer_by <= ended) {
+        // A body that was told of its deadline may have stopped half way.
+        count(&function.counts.abandoned);
+        drop_result(&*work, failure.take(), runtime.as_ref());
+        let error = Error::expired_running(function.name(), waited + took);
+        failure = Some(Failure::Refusal(error));
+    }
+    end(&*work, failure, runtime, haste(pool, true));
+    // A worker that is left over, since the caller has gone, is given back.
+    drop(frame.hired);
+    ended
+}
+
+/// How soon the caller is to be woken. `on_thread`: this thread of the pool asks for the next call
+/// when it has done so.
+fn haste(pool: &'static Pool, on_thread: bool) -> Haste {
+    match pool.has_waiting() {
+        true if on_thread => Haste::Soon,
+        true => Haste::Together,
+        false => Haste::Now,
+    }
+}
+
+/// What counts a body that did not finish. One that returned here may have come
+/// to another end in its process.
+fn other_end(
+    function: &'static Function,
+    panicked: bool,
+    hired: Option<&Hired>,
+) -> Option<&'static AtomicU64> {
+    let counts = &function.counts;
+    #[cfg(feature = "process")]
+    if let Some(ending) = hired.and_then(|hired| hired.ending) {
+        return Some(match ending {
+            Ending::Panicked => &counts.panicked,
+            Ending::Died => &counts.died,
+            Ending::Killed => &counts.killed,
+            Ending::Failed => &counts.failed,
+        });
+    }
+    let _ = hired;
+    panicked.then_some(&counts.panicked)
+}
+
+/// Tells the caller that its call has ended; if nobody waits for it any more,
+/// what it came to is dropped.
+fn end(work: &dyn Work, failure: Option<Failure>, runtime: Option<Handle>, haste: Haste) {
+    let meta = work.meta();
+    // Where nothing is left to be dropped, nobody needs it.
+    let is_left = failure.is_some() || work.minds_its_drop();
+    let (left, here) = if is_left { (runtime, None) } else { (None, runtime) };
+    match meta.reply.end(failure, left) {
+        Ok(Some(waker)) => courier::wake(waker, meta.runtime, haste),
+        Ok(None) => {}
+        Err((failure, left)) => {
+            let counts = &meta.function.counts;
+            match &failure {
+                // Counted when it was made.
+                Some(Failure::Refusal(error)) if error.kind() == ErrorKind::TimedOut => {}
+                Some(Failure::Refusal(_)) => count(&counts.cancelled),
+                _ if meta.function.is_detached() => {}
+                _ => count(&counts.abandoned),
+            }
+            drop_result(work, failure, left.or(here).as_ref());
+        }
+    }
+}
+
+/// Drops what a call came to where its caller would have been.
+fn drop_result(work: &dyn Work, failure: Option<Failure>, runtime: Option<&Handle>) {
+    let _runtime = runtime.map(Handle::enter);
+    quietly(|| work.drop_result());
+    drop_quietly(failure);
+}
