@@ -21,7 +21,12 @@ use crate::pools::THREAD;
 static CLEANER: Function = Function::thread("drop", &THREAD).mixed();
 
 /// The right to run a call, which only one has. Dropped, the call never runs.
-pub(crate) struct Job(Option<Awaited>);
+pub(crate) struct Job {
+    /// There until it begins.
+    work: Option<Awaited>,
+    /// Here, since it is asked for where the rest is in another core's cache.
+    quick: bool,
+}
 
 /// The other end of it: that which waits.
 pub(crate) type Awaited = Arc<dyn Work>;
@@ -127,7 +132,8 @@ impl Job {
         let captured = Captured::here();
         meta.runtime = captured.runtime_id();
         let task = Arc::new(Task { meta, content: Mutex::new(Content::Body(body, captured)) });
-        (Job(Some(task.clone())), task)
+        let quick = task.meta.function.is_quick();
+        (Job { work: Some(task.clone()), quick }, task)
     }
 
     /// A job that drops what is left of a call, in this runtime.
@@ -140,9 +146,14 @@ impl Job {
         job
     }
 
+    /// Its body is likely to end in no time.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
+    }
+
     /// It is run now, or ended in another way: that is up to the caller.
     pub(crate) fn begin(mut self) -> Awaited {
-        self.0.take().expect("there until it begins")
+        self.work.take().expect("a job begins once")
     }
 }
 
@@ -150,13 +161,13 @@ impl Deref for Job {
     type Target = dyn Work;
 
     fn deref(&self) -> &Self::Target {
-        self.0.as_deref().expect("there until it begins")
+        self.work.as_deref().expect("a job that began is gone")
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if let Some(work) = self.0.take() {
+        if let Some(work) = self.work.take() {
             count(&work.meta().function.counts.cancelled);
             drop_body(&*work);
         }

@@ -155,7 +155,7 @@ impl Meta {
 
     /// It waits no more.
     pub(crate) fn leave_queue(&self) {
-        if self.counted.swap(false, Ordering::Relaxed) {
+        if self.is_counted() && self.counted.swap(false, Ordering::Relaxed) {
             self.function.leave_queue();
         }
     }
@@ -255,6 +255,10 @@ impl Queued for Job {
 
     fn since(&self) -> Instant {
         self.meta().since
+    }
+
+    fn is_quick(&self) -> bool {
+        self.is_quick()
     }
 
     fn is_gone(&self) -> bool {

@@ -140,3 +140,97 @@ impl fmt::Debug for Reply {
         f.debug_struct("Reply").field("ended", &self.ended()).finish_non_exhaustive()
     }
 }
+
+/// Every order of the steps of both sides.
+#[cfg(all(test, offload_loom))]
+mod models {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use loom::sync::Condvar;
+    use loom::thread;
+
+    use super::*;
+
+    /// A task that is woken.
+    struct Sleeper {
+        is_woken: Mutex<bool>,
+        woken: Condvar,
+    }
+
+    impl Sleeper {
+        fn new() -> Arc<Sleeper> {
+            Arc::new(Sleeper { is_woken: Mutex::new(false), woken: Condvar::new() })
+        }
+
+        fn sleep(&self) {
+            let mut is_woken = lock(&self.is_woken);
+            while !*is_woken {
+                is_woken = self.woken.wait(is_woken).unwrap();
+            }
+        }
+    }
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            *lock(&self.is_woken) = true;
+            self.woken.notify_one();
+        }
+    }
+
+    fn end(reply: &Reply) -> bool {
+        let ended = reply.end(None, None);
+        if let Ok(Some(waker)) = &ended {
+            waker.wake_by_ref();
+        }
+        ended.is_ok()
+    }
+
+    /// A wake-up that is lost is a deadlock here.
+    #[test]
+    fn who_waits_is_woken_by_the_waker_that_it_showed_last() {
+        loom::model(|| {
+            let (first, last) = (Sleeper::new(), Sleeper::new());
+            let reply = Arc::new(Reply::new(Some(first.into())));
+            let theirs = Arc::clone(&reply);
+            let pool = thread::spawn(move || assert!(end(&theirs)));
+            if reply.poll(&Arc::clone(&last).into()) == Ended::Not {
+                last.sleep();
+            }
+            assert_eq!(reply.ended(), Ended::Result);
+            pool.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_a_call_came_to_is_left_to_exactly_one_side() {
+        for leave in [Reply::cancel, Reply::detach] {
+            loom::model(move || {
+                let reply = Arc::new(Reply::new(None));
+                let theirs = Arc::clone(&reply);
+                let pool = thread::spawn(move || end(&theirs));
+                let left = leave(&reply);
+                let is_taken = !left && reply.ended() == Ended::Result;
+                assert_ne!(is_taken, !pool.join().unwrap());
+            });
+        }
+    }
+
+    #[test]
+    fn a_failure_is_there_for_the_side_that_it_is_left_to() {
+        loom::model(|| {
+            let reply = Arc::new(Reply::new(None));
+            let theirs = Arc::clone(&reply);
+            let failure = || Some(Failure::Panic(Box::new(7)));
+            let pool = thread::spawn(move || match theirs.end(failure(), None) {
+                Ok(_) => 0,
+                Err((failure, _)) => usize::from(failure.is_some()),
+            });
+            let mine = match reply.cancel() {
+                true => 0,
+                false => usize::from(reply.take_failure().is_some()),
+            };
+            assert_eq!(mine + pool.join().unwrap(), 1);
+        });
+    }
+}

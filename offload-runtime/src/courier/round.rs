@@ -11,7 +11,7 @@ use std::mem;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Of so many wakers the courier is woken, though more are about to come.
-const LOAD: usize = 32;
+const LOAD: usize = 64;
 
 /// See the [module](self).
 pub(crate) struct Round<W> {

@@ -55,6 +55,10 @@ use crate::sync::{Apart, Arc, AtomicUsize, Mutex, Ordering, lock};
 /// After this long without a call taken or ended, a pool counts as stuck.
 pub(crate) const STUCK: Duration = Duration::from_millis(1);
 
+/// So many calls wait for a thread that runs a quick body before another one is
+/// woken.
+const FEW: usize = 64;
+
 /// A call that waited so long in a pool that moves shows that it is too small.
 pub(crate) const BEHIND: Duration = Duration::from_millis(10);
 
@@ -116,6 +120,8 @@ pub(crate) trait Queued: Sized {
     fn place(&self, ticket: Ticket);
     /// Since when it waits.
     fn since(&self) -> Instant;
+    /// Its body is likely to end in no time.
+    fn is_quick(&self) -> bool;
     /// Its caller has gone.
     fn is_gone(&self) -> bool;
     /// A body waits for it, and has to be let finish.
@@ -148,6 +154,10 @@ struct State<J> {
     idle: Vec<usize>,
     /// Threads on their way to the queue.
     coming: usize,
+    /// Threads that run a quick body, by their number.
+    quick: Vec<bool>,
+    /// So many of them there are.
+    quick_ones: usize,
     /// One of them searches.
     searching: bool,
     /// Some call was rationed. Until then none is asked, as its memory is in
@@ -174,6 +184,8 @@ impl<J: Queued> Core<J> {
                 seats: Vec::new(),
                 idle: Vec::new(),
                 coming: 0,
+                quick: Vec::new(),
+                quick_ones: 0,
                 searching: false,
                 rationed: false,
                 threads: 0,
@@ -283,6 +295,7 @@ impl<J: Queued> Core<J> {
             }
             From::Body => {
                 state.calls.end(number);
+                state.set_quick(number, false);
                 state.moved = now;
             }
         }
@@ -293,6 +306,7 @@ impl<J: Queued> Core<J> {
                 continue;
             };
             state.moved = now;
+            state.set_quick(number, job.is_quick());
             self.publish(state);
             state.seats[number].as_ref().expect("seated").set_cancelled(false);
             return Task::Run(job, state.summon(&self.rules, now, false));
@@ -454,13 +468,18 @@ impl<J: Queued> State<J> {
         if self.calls.queued() == 0 {
             return Next::Nothing;
         }
+        let stuck = now.saturating_duration_since(self.moved) >= STUCK;
+        // A thread that is about to be done takes them sooner than one that has
+        // to be woken, unless it is not.
+        if !stuck && self.calls.queued() <= self.quick_ones * FEW {
+            return self.watch();
+        }
         if let next @ Next::Call(_) = self.call_idle() {
             return next;
         }
         if self.threads >= rules.max {
             return Next::Nothing;
         }
-        let stuck = now.saturating_duration_since(self.moved) >= STUCK;
         let behind = |oldest: &J| now.saturating_duration_since(oldest.since()) >= BEHIND;
         let behind = watch_looks && self.calls.oldest().is_some_and(behind);
         if self.threads < rules.base || stuck || behind {
@@ -468,11 +487,23 @@ impl<J: Queued> State<J> {
             self.coming += 1;
             return Next::Start;
         }
+        self.watch()
+    }
+
+    fn watch(&mut self) -> Next {
         if self.watched {
             return Next::Nothing;
         }
         self.watched = true;
         Next::Watch
+    }
+
+    fn set_quick(&mut self, number: usize, quick: bool) {
+        if self.quick.len() <= number {
+            self.quick.resize(number + 1, false);
+        }
+        let before = std::mem::replace(&mut self.quick[number], quick);
+        self.quick_ones = self.quick_ones + usize::from(quick) - usize::from(before);
     }
 
     /// Calls the thread that became idle last, if calls wait.

@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::super::calls::Ticket;
 use super::super::seat::Seat;
-use super::{Core, From, Next, Queued, Rules, Task};
+use super::{Core, From, Next, Queued, Rules, STUCK, Task};
 
 /// How many bodies have come to where they wait for each other.
 type Meeting = (Mutex<usize>, Condvar);
@@ -21,6 +21,7 @@ struct Call {
     since: Instant,
     /// It ends when as many bodies have met here as wait for each other.
     meeting: Option<Arc<Meeting>>,
+    quick: bool,
     /// It is not admitted, but put here, the first time.
     aside: Option<Arc<Mutex<Option<Call>>>>,
 }
@@ -48,6 +49,10 @@ impl Queued for Call {
         self.since
     }
 
+    fn is_quick(&self) -> bool {
+        self.quick
+    }
+
     fn is_gone(&self) -> bool {
         false
     }
@@ -66,6 +71,8 @@ struct Pool {
     began: Instant,
     /// Its idle threads wait; else they give up at once.
     patient: bool,
+    /// It has a timer.
+    timed: bool,
 }
 
 impl Pool {
@@ -86,6 +93,7 @@ impl Pool {
             ran: Arc::default(),
             began: Instant::now(),
             patient: true,
+            timed: false,
         }
     }
 
@@ -95,6 +103,7 @@ impl Pool {
             ran: Arc::clone(&self.ran),
             since: self.began,
             meeting: None,
+            quick: false,
             aside: None,
         }
     }
@@ -127,7 +136,12 @@ impl Pool {
                 let thread = thread::spawn(move || pool.work());
                 self.threads.lock().unwrap().push(thread);
             }
-            Next::Watch => unreachable!("the base is the most"),
+            Next::Watch => {
+                assert!(self.timed, "the base is the most");
+                let pool = self.clone();
+                let timer = thread::spawn(move || pool.perform(pool.core.look(pool.began + STUCK)));
+                self.threads.lock().unwrap().push(timer);
+            }
         }
     }
 
@@ -233,6 +247,26 @@ fn calls_that_wait_for_each_other_get_a_thread_each_while_one_searches() {
         pool.close();
         assert_eq!(pool.ran.load(Ordering::Relaxed), 4);
         assert_eq!(pool.core.snapshot().threads, 0);
+    });
+}
+
+/// A call waits for a thread whose body was taken for a quick one, but waits for
+/// that call: the watch finds it a thread.
+#[test]
+fn a_body_that_only_seemed_quick_holds_up_no_call() {
+    model(2, || {
+        let pool = Pool { timed: true, ..Pool::new(2) };
+        let meeting = Arc::new((Mutex::new(0), Condvar::new()));
+        for _ in 0..2 {
+            let meeting = Some(Arc::clone(&meeting));
+            let call = Call { meeting, quick: true, ..pool.call() };
+            let next = pool.core.submit(call, usize::MAX).ok().unwrap();
+            pool.perform(next);
+        }
+        while pool.ran.load(Ordering::Acquire) < 2 {
+            thread::yield_now();
+        }
+        pool.close();
     });
 }
 

@@ -511,7 +511,7 @@ impl Pool {
                         return Task::Run(job, next);
                     }
                     self.perform(next);
-                    if !job.meta().function.is_quick() {
+                    if !job.is_quick() {
                         courier::send();
                     }
                     *turn = Turn { from: From::Body, now: perform::run(self, job, turn.now) };
