@@ -5,9 +5,10 @@ use std::task::Waker;
 use std::thread;
 use std::time::Instant;
 
+use crate::counts::count;
 use crate::current::Caller;
 use crate::error::Error;
-use crate::function::{Function, count};
+use crate::function::Function;
 use crate::job::Job;
 use crate::limiter::{Blocked, Blocking};
 use crate::meta::Meta;
@@ -56,7 +57,7 @@ pub(crate) fn admit(function: &'static Function, waker: &Waker) -> Result<(Meta,
 }
 
 fn overloaded(function: &'static Function, waiting: Option<usize>) -> Error {
-    count(&function.counts.refused);
+    count(&function.counts().refused);
     Error::overloaded(function.name(), waiting.unwrap_or(0))
 }
 
@@ -69,7 +70,7 @@ pub(crate) fn alarm(meta: &Meta, waker: &Waker) -> Result<Option<Alarm>, Error> 
         Ok(alarm) => Ok(Some(alarm)),
         Err(refusal) => {
             meta.leave_queue();
-            count(&meta.function.counts.refused);
+            count(&meta.function.counts().refused);
             Err(Error::no_timer(meta.function.name(), &refusal))
         }
     }

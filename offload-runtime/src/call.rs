@@ -10,8 +10,9 @@ use std::time::Instant;
 use std::{fmt, mem};
 
 use crate::admission::{self, Way};
+use crate::counts::count;
 use crate::error::{Error, ErrorKind, Ran};
-use crate::function::{Function, count};
+use crate::function::Function;
 use crate::job::{Awaited, Job};
 use crate::meta::Meta;
 use crate::outcome::Failure;
@@ -243,7 +244,7 @@ impl Sent {
             None => None,
             Some(Failure::Panic(payload)) => resume_unwind(payload),
             Some(Failure::Refusal(error)) => {
-                let counts = &self.work.meta().function.counts;
+                let counts = self.work.meta().function.counts();
                 let timed_out = error.kind() == ErrorKind::TimedOut;
                 count(if timed_out { &counts.timed_out } else { &counts.refused });
                 Some(error)

@@ -15,9 +15,9 @@
 //!
 //! *When it is woken.* With the first caller of a burst; but where the bodies are
 //! so quick that a wake-up costs more than they do, a thread puts a load of callers on the
-//! list before it wakes the courier. It does so too when it has run out of calls, and before
-//! it runs a body of which it does not know that it is quick. Else each body would be
-//! interrupted by the loop that the one before it woke.
+//! list before it wakes the courier. It does so too when it has run out of calls, before
+//! it runs a body of which it does not know that it is quick, and after [`HELD`]. Else each
+//! body would be interrupted by the loop that the one before it woke.
 //!
 //! *No wake-up depends on a runtime that is not driven*, nor on a quick body. A
 //! caller may be in the context of a runtime that nobody drives at this time, or
@@ -50,6 +50,9 @@ use crate::timer;
 /// What a courier does not bring in this time, the timer wakes.
 const PATIENCE: Duration = Duration::from_millis(2);
 
+/// A thread holds no caller back for longer, though the bodies are quick.
+const HELD: Duration = Duration::from_micros(100);
+
 /// See the [module](self).
 struct Courier {
     /// Wakes the courier itself; set when it is first polled.
@@ -66,13 +69,24 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// The courier that this thread used last.
     static LAST: RefCell<Option<(Id, Arc<Courier>)>> = const { RefCell::new(None) };
-    /// It is to be sent by this thread.
-    static OWED: Cell<bool> = const { Cell::new(false) };
+    /// It is to be sent by this thread: since when.
+    static OWED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Wakes a caller whose call has ended. `Soon`: this thread calls [`send`]
+/// Wakes a caller whose call has ended, `now`. `Soon`: this thread calls [`send`]
 /// before it does anything that may take long.
-pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste) {
+pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, now: Instant) {
+    let is_long_ago = |since| now.saturating_duration_since(since) >= HELD;
+    let haste = match OWED.get() {
+        Some(since) if haste == Haste::Soon && is_long_ago(since) => {
+            OWED.set(None);
+            Haste::Together
+        }
+        _ => haste,
+    };
+    if haste == Haste::Soon && OWED.get().is_none() {
+        OWED.set(Some(now));
+    }
     if let Some(waker) = hand_over(waker, runtime, haste) {
         quietly(|| waker.wake());
     }
@@ -80,7 +94,7 @@ pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste) {
 
 /// Sends the courier, if this thread has put callers on its list and not sent it yet.
 pub(crate) fn send() {
-    if OWED.replace(false) {
+    if OWED.take().is_some() {
         let last = LAST.take();
         if let Some((_, courier)) = &last {
             courier.send();
@@ -102,7 +116,7 @@ fn hand_over(waker: Waker, runtime: Option<Id>, haste: Haste) -> Option<Waker> {
         }
         let other = of(runtime).map(|courier| (runtime, courier));
         if let Some((_, courier)) = mem::replace(&mut last, other)
-            && OWED.replace(false)
+            && OWED.get().is_some()
         {
             courier.send();
         }
@@ -153,7 +167,7 @@ impl Courier {
         match pushed {
             Pushed::Back(waker) => return Some(waker),
             Pushed::Wake => own.wake_by_ref(),
-            Pushed::Listed => OWED.set(OWED.get() || haste == Haste::Soon),
+            Pushed::Listed => {}
         }
         if begun {
             watch();

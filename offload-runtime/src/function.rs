@@ -2,13 +2,13 @@
 //! and what it has done so far. One `static` each.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::counts::Counts;
 #[cfg(feature = "watch")]
 use crate::effort::{self, Effort, Sample};
-use crate::histogram::Histogram;
 use crate::limiter::Limiter;
 use crate::pool::Pool;
 use crate::pools::{CpuPool, ThreadPool};
@@ -33,7 +33,7 @@ pub struct Function {
     /// Where it stands, and how a worker runs it.
     #[cfg(feature = "process")]
     remote: Option<(Place, Entry)>,
-    pub(crate) counts: Counts,
+    counts: OnceLock<Box<Counts>>,
     /// Whether its bodies compute or wait.
     #[cfg(feature = "watch")]
     effort: Effort,
@@ -44,38 +44,11 @@ pub struct Function {
     streak: AtomicU32,
 }
 
-/// A body that takes no longer costs less than a wake-up of another core.
-const QUICK: Duration = Duration::from_micros(5);
+/// A body that takes no longer does not hold up others for long.
+const QUICK: Duration = Duration::from_micros(20);
 
 /// After so many of them, the next is expected to be.
 const STREAK: u32 = 32;
-
-/// What a function's calls came to. In cache lines of their own: the threads of
-/// a pool write them, while callers read what is beside.
-#[repr(align(128))]
-pub(crate) struct Counts {
-    pub(crate) panicked: AtomicU64,
-    #[cfg(feature = "process")]
-    pub(crate) died: AtomicU64,
-    #[cfg(feature = "process")]
-    pub(crate) killed: AtomicU64,
-    #[cfg(feature = "process")]
-    pub(crate) failed: AtomicU64,
-    pub(crate) cancelled: AtomicU64,
-    pub(crate) abandoned: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) timed_out: AtomicU64,
-    pub(crate) wait: Histogram,
-    pub(crate) run: Histogram,
-}
-
-/// One more. Not so with `--cfg offload_uncounted`, by which the benches find
-/// out what counting costs.
-pub(crate) fn count(counter: &AtomicU64) {
-    if !cfg!(offload_uncounted) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// Every function that was called.
 static KNOWN: Mutex<Vec<&'static Function>> = Mutex::new(Vec::new());
@@ -116,21 +89,7 @@ impl Function {
             waiting: AtomicUsize::new(0),
             #[cfg(feature = "process")]
             remote: None,
-            counts: Counts {
-                panicked: AtomicU64::new(0),
-                #[cfg(feature = "process")]
-                died: AtomicU64::new(0),
-                #[cfg(feature = "process")]
-                killed: AtomicU64::new(0),
-                #[cfg(feature = "process")]
-                failed: AtomicU64::new(0),
-                cancelled: AtomicU64::new(0),
-                abandoned: AtomicU64::new(0),
-                refused: AtomicU64::new(0),
-                timed_out: AtomicU64::new(0),
-                wait: Histogram::new(),
-                run: Histogram::new(),
-            },
+            counts: OnceLock::new(),
             #[cfg(feature = "watch")]
             effort: Effort::new(),
             mixed: false,
@@ -215,27 +174,10 @@ impl Function {
         self.remote.map(|(_, entry)| entry)
     }
 
-    /// Bodies that started.
-    pub(crate) fn started(&self) -> u64 {
-        self.counts.wait.total()
-    }
-
-    /// Bodies that returned: those that ended, but for what is counted as
-    /// another end, which is counted before.
-    pub(crate) fn finished(&self) -> u64 {
-        let counts = &self.counts;
-        let ended = counts.run.total();
-        let others = [
-            &counts.panicked,
-            #[cfg(feature = "process")]
-            &counts.died,
-            #[cfg(feature = "process")]
-            &counts.killed,
-            #[cfg(feature = "process")]
-            &counts.failed,
-        ];
-        let others: u64 = others.into_iter().map(|other| other.load(Ordering::Relaxed)).sum();
-        ended.saturating_sub(others)
+    /// What its calls came to. Made at the first call: a `static` of that size
+    /// would be in the program's file.
+    pub(crate) fn counts(&self) -> &Counts {
+        self.counts.get_or_init(Box::default)
     }
 
     /// A body took so long.

@@ -16,13 +16,15 @@ pub(crate) struct Histogram {
     max: AtomicU64,
 }
 
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram { counts: [const { AtomicU64::new(0) }; POWERS * STEPS], max: AtomicU64::new(0) }
+    }
+}
+
 impl Histogram {
     #[cfg(feature = "axum")]
     pub(crate) const BUCKETS: usize = POWERS * STEPS;
-
-    pub(crate) const fn new() -> Histogram {
-        Histogram { counts: [const { AtomicU64::new(0) }; POWERS * STEPS], max: AtomicU64::new(0) }
-    }
 
     /// One more. Returns how many of about that size there were before.
     pub(crate) fn record(&self, time: Duration) -> u64 {
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn percentiles_of_a_known_set() {
-        let histogram = Histogram::new();
+        let histogram = Histogram::default();
         for micros in 1..=1000 {
             histogram.record(Duration::from_micros(micros));
         }
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn nothing_recorded_is_zero() {
-        let ([half], max) = Histogram::new().percentiles([0.5]);
+        let ([half], max) = Histogram::default().percentiles([0.5]);
         assert_eq!((half, max), (Duration::ZERO, Duration::ZERO));
     }
 }

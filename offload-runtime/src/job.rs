@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 
 use crate::context::Captured;
-use crate::function::{Function, count};
+use crate::counts::count;
+use crate::function::Function;
 use crate::meta::Meta;
 use crate::outcome::quietly;
 use crate::pools::THREAD;
@@ -168,7 +169,7 @@ impl Deref for Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            count(&work.meta().function.counts.cancelled);
+            count(&work.meta().function.counts().cancelled);
             drop_body(&*work);
         }
     }

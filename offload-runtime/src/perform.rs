@@ -10,10 +10,11 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use crate::context::{self, Captured};
+use crate::counts::count;
 use crate::courier::{self, Haste};
 use crate::current::{Frame, Hired};
 use crate::error::{Error, ErrorKind, Ran};
-use crate::function::{Function, count};
+use crate::function::Function;
 use crate::job::{self, Job, Work};
 use crate::limiter::Limiter;
 use crate::outcome::{Failure, drop_quietly, quietly};
@@ -110,12 +111,12 @@ pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
     let meta = work.meta();
     meta.leave_queue();
     if error.kind() == ErrorKind::TimedOut {
-        count(&meta.function.counts.cancelled);
+        count(&meta.function.counts().cancelled);
     }
     let runtime = job::drop_body(&*work);
     let permit = meta.take_permit();
     let haste = haste(meta.function.pool(), false);
-    end(&*work, Some(Failure::Refusal(error)), runtime, haste);
+    end(&*work, Some(Failure::Refusal(error)), runtime, haste, now);
     release(permit);
     now
 }
@@ -165,7 +166,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         callers: meta.callers.clone(),
         hired,
     };
-    let _number = function.counts.wait.record(waited);
+    let _number = function.counts().wait.record(waited);
     #[cfg(feature = "watch")]
     let sample = function.sample(_number);
     let (mut panic, mut runtime) = (None, None);
@@ -184,7 +185,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     if let Some(other) = other_end(function, panic.is_some(), frame.hired.as_deref()) {
         count(other);
     }
-    function.counts.run.record(took);
+    function.counts().run.record(took);
     function.look_if_quick(took);
     #[cfg(feature = "watch")]
     if let Some(sample) = sample {
@@ -196,12 +197,12 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     let mut failure = panic.map(Failure::Panic);
     if answer_by.is_some_and(|answer_by| answer_by <= ended) {
         // A body that was told of its deadline may have stopped half way.
-        count(&function.counts.abandoned);
+        count(&function.counts().abandoned);
         drop_result(&*work, failure.take(), runtime.as_ref());
         let error = Error::expired_running(function.name(), waited + took);
         failure = Some(Failure::Refusal(error));
     }
-    end(&*work, failure, runtime, haste(pool, true));
+    end(&*work, failure, runtime, haste(pool, true), ended);
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
     ended
@@ -224,7 +225,7 @@ fn other_end(
     panicked: bool,
     hired: Option<&Hired>,
 ) -> Option<&'static AtomicU64> {
-    let counts = &function.counts;
+    let counts = function.counts();
     #[cfg(feature = "process")]
     if let Some(ending) = hired.and_then(|hired| hired.ending) {
         return Some(match ending {
@@ -240,16 +241,22 @@ fn other_end(
 
 /// Tells the caller that its call has ended; if nobody waits for it any more,
 /// what it came to is dropped.
-fn end(work: &dyn Work, failure: Option<Failure>, runtime: Option<Handle>, haste: Haste) {
+fn end(
+    work: &dyn Work,
+    failure: Option<Failure>,
+    runtime: Option<Handle>,
+    haste: Haste,
+    now: Instant,
+) {
     let meta = work.meta();
     // Where nothing is left to be dropped, nobody needs it.
     let is_left = failure.is_some() || work.minds_its_drop();
     let (left, here) = if is_left { (runtime, None) } else { (None, runtime) };
     match meta.reply.end(failure, left) {
-        Ok(Some(waker)) => courier::wake(waker, meta.runtime, haste),
+        Ok(Some(waker)) => courier::wake(waker, meta.runtime, haste, now),
         Ok(None) => {}
         Err((failure, left)) => {
-            let counts = &meta.function.counts;
+            let counts = meta.function.counts();
             match &failure {
                 // Counted when it was made.
                 Some(Failure::Refusal(error)) if error.kind() == ErrorKind::TimedOut => {}

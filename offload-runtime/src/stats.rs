@@ -203,14 +203,14 @@ impl PoolStats {
 
 impl FunctionStats {
     pub(crate) fn of(function: &'static Function) -> FunctionStats {
-        let counts = &function.counts;
+        let counts = function.counts();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         FunctionStats {
             name: function.name(),
             kind: function.pool().kind(),
             pool: function.pool().name(),
-            started: function.started(),
-            finished: function.finished(),
+            started: counts.started(),
+            finished: counts.finished(),
             panicked: read(&counts.panicked),
             #[cfg(feature = "process")]
             died: read(&counts.died),

@@ -74,7 +74,7 @@ impl Recents {
     /// `None`: that was just now.
     pub(super) fn look(&mut self, function: &'static Function, now: Instant) -> Option<Summary> {
         let counters = counters(function);
-        let (wait, run) = (function.counts.wait.read(), function.counts.run.read());
+        let (wait, run) = (function.counts().wait.read(), function.counts().run.read());
         let key = ptr::from_ref(function).addr();
         let Some(recent) = self.0.get_mut(&key) else {
             let added = VecDeque::from([Added::nothing(now)]);
@@ -124,19 +124,13 @@ impl Recent {
 }
 
 fn counters(function: &'static Function) -> [u64; COUNTERS] {
-    let counts = &function.counts;
+    let counts = function.counts();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     #[cfg(feature = "process")]
     let died = read(&counts.died);
     #[cfg(not(feature = "process"))]
     let died = 0;
-    [
-        function.started(),
-        read(&counts.refused),
-        read(&counts.timed_out),
-        read(&counts.panicked),
-        died,
-    ]
+    [counts.started(), read(&counts.refused), read(&counts.timed_out), read(&counts.panicked), died]
 }
 
 fn grown(before: &[u64], now: &[u64]) -> Grown {

@@ -124,7 +124,7 @@ impl Record {
                 _ => "multi_thread",
             },
             workers: runtime.metrics().num_workers(),
-            lag: Histogram::new(),
+            lag: Histogram::default(),
             state: Mutex::new(State {
                 second: (Instant::now(), Duration::ZERO),
                 seconds: VecDeque::new(),

@@ -1,0 +1,66 @@
+//! The callers of a burst are woken together. To wake a `current_thread` runtime
+//! from outside is a write to an eventfd, and Linux counts the writes of a process:
+//! so this file has one test.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::sync::mpsc::{self, Receiver};
+
+use offload_runtime::{CpuPool, offload};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+/// So many calls wait when the first of them starts.
+const CALLS: u64 = 1000;
+
+static POOL: CpuPool = CpuPool::new("one").threads(1);
+
+#[offload(cpu, pool = POOL)]
+fn number(n: u64) -> u64 {
+    n
+}
+
+/// Keeps the only thread busy.
+#[offload(cpu, pool = POOL)]
+fn wait_for(gate: Receiver<()>) {
+    gate.recv().unwrap();
+}
+
+/// How often this process has written anything.
+fn writes() -> u64 {
+    let text = fs::read_to_string("/proc/self/io").expect("Linux counts the writes of a process");
+    let count = text.lines().find_map(|line| line.strip_prefix("syscw: "));
+    count.expect("a line of its own").parse().unwrap()
+}
+
+/// How often the process writes while the callers of a burst are woken.
+async fn burst() -> u64 {
+    let (open, gate) = mpsc::channel();
+    let holder = tokio::spawn(wait_for(gate));
+    let mut calls = JoinSet::new();
+    for n in 0..CALLS {
+        calls.spawn(number(n));
+    }
+    let waiting = || offload_runtime::stats().pools.iter().map(|pool| pool.queued).sum::<usize>();
+    while waiting() < CALLS as usize {
+        tokio::task::yield_now().await;
+    }
+    let before = writes();
+    open.send(()).unwrap();
+    let sum: u64 = calls.join_all().await.iter().sum();
+    let after = writes();
+    holder.await.unwrap();
+    assert_eq!(sum, CALLS * (CALLS - 1) / 2);
+    after - before
+}
+
+#[test]
+fn the_callers_of_a_burst_are_not_woken_one_by_one() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    // The least of some: where the loop gets no processor for milliseconds,
+    // its callers are woken directly.
+    let writes: Vec<u64> = (0..20).map(|_| runtime.block_on(burst())).collect();
+    let least = writes.iter().min().unwrap();
+    assert!(*least < CALLS / 4, "{CALLS} calls, and so many writes: {writes:?}");
+    println!("{CALLS} calls, and so many writes: {writes:?}");
+}
