@@ -1,10 +1,12 @@
 //! A function whose bodies do what another kind is for is found, and told once.
 
 use std::fmt::Debug;
-use std::sync::{Mutex, Once};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
+use futures::future::join_all;
 use offload_runtime::{FunctionStats, offload, to_thread};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -114,14 +116,80 @@ fn a_cpu_function_that_waits_is_told_to_be_thread() {
     assert!(told[0].contains("`#[offload(thread)]`") && told[0].contains("is `cpu`"), "{told:?}");
 }
 
-/// Also while the machine has more to do than it can: to wait for a processor
-/// is neither to compute nor to wait.
+/// So much computing, however many others want the processor.
+#[cfg(target_os = "linux")]
+fn compute_much() {
+    use rustix::time::{ClockId, clock_gettime};
+    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let start = used();
+    while used() - start < Duration::from_millis(5) {
+        std::hint::spin_loop();
+    }
+}
+
+fn spin_until(end: &AtomicBool) {
+    while !end.load(Ordering::Relaxed) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Of many more bodies than there are cores each waits for a core most of its
+/// time, and still it can be told what it does.
+#[cfg(target_os = "linux")]
+#[test]
+fn in_a_crowd_those_that_compute_are_told_and_those_that_wait_are_not() {
+    #[offload(thread, name = "is the crowd")]
+    fn crowd(begun: Arc<Barrier>, end: Arc<AtomicBool>) {
+        begun.wait();
+        spin_until(&end);
+    }
+
+    #[offload(thread, name = "computes in a crowd")]
+    fn computes() {
+        compute_much();
+    }
+
+    #[offload(thread, name = "waits in a crowd")]
+    fn waits(all: Arc<Barrier>) {
+        all.wait();
+    }
+
+    listen();
+    let many = 20 * std::thread::available_parallelism().unwrap().get();
+    let [begun, all] = [many + 1, 8].map(|so_many| Arc::new(Barrier::new(so_many)));
+    let end = Arc::new(AtomicBool::new(false));
+    let crowd: Vec<_> = (0..many)
+        .map(|_| {
+            let call = crowd(Arc::clone(&begun), Arc::clone(&end));
+            std::thread::spawn(|| block_on(call))
+        })
+        .collect();
+    begun.wait();
+    // The first eight are enough, unless one was interrupted while it was looked at.
+    for _ in 0..4 {
+        for _ in 0..8 {
+            block_on(computes());
+        }
+        block_on(join_all((0..8).map(|_| waits(Arc::clone(&all)))));
+    }
+    end.store(true, Ordering::Relaxed);
+    for one in crowd {
+        one.join().unwrap();
+    }
+    let [computes, waits] = ["computes in a crowd", "waits in a crowd"].map(numbers);
+    assert_eq!(computes.better_kind, Some("cpu"), "{computes:?}");
+    assert_eq!(warnings("computes in a crowd").len(), 1);
+    assert!(waits.computing.is_some_and(|share| share < 0.4), "{waits:?}");
+    assert_eq!(waits.better_kind, None);
+    assert_eq!(warnings("waits in a crowd"), [""; 0]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
     #[offload(cpu, name = "computes on cpu")]
     fn computes() {
-        compute(A_WHILE);
+        compute_much();
     }
 
     #[offload(thread, name = "waits on thread")]
@@ -130,25 +198,20 @@ fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
     }
 
     listen();
-    let busy = std::sync::Arc::new(());
+    let end = Arc::new(AtomicBool::new(false));
     let others: Vec<_> = (0..4)
         .map(|_| {
-            let busy = std::sync::Arc::downgrade(&busy);
-            std::thread::spawn(move || {
-                while busy.upgrade().is_some() {
-                    std::hint::spin_loop();
-                }
-            })
+            let end = Arc::clone(&end);
+            std::thread::spawn(move || spin_until(&end))
         })
         .collect();
-    for _ in 0..20 {
-        block_on(computes());
-        block_on(waits());
-    }
-    drop(busy);
+    let computing = call_until_known("computes on cpu", computes);
+    let waiting = call_until_known("waits on thread", waits);
+    end.store(true, Ordering::Relaxed);
     for other in others {
         other.join().unwrap();
     }
+    assert!(waiting < 0.4 && computing > 0.6, "{waiting} and {computing}");
     assert_eq!(numbers("computes on cpu").better_kind, None);
     assert_eq!(numbers("waits on thread").better_kind, None);
     assert_eq!(warnings("computes on cpu"), [""; 0]);

@@ -1,6 +1,7 @@
 //! Whether a function's bodies compute or wait, by sampling: the processor time
-//! of their thread against the time that passed. So that a function of the
-//! wrong kind can be told.
+//! of their thread against the time that passed, without that for which it was
+//! ready to run and had no processor. So that a function of the wrong kind can
+//! be told, also where many bodies share few cores.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,6 +45,8 @@ pub(crate) struct Sample {
     used: Duration,
     /// How long the thread has waited for a processor, if it was asked.
     ready: Option<Duration>,
+    /// How long it took to find that out.
+    reading: Duration,
     /// Taken last, and first when the body has ended: who gets no processor in
     /// between has not used it.
     began: Instant,
@@ -72,16 +75,22 @@ impl Effort {
         if !is_new && !number.is_multiple_of(each) {
             return None;
         }
-        // The rest costs more: only for those that are known to be worth it.
-        let ready = if is_long { ready() } else { None };
+        if kind == "process" {
+            return None;
+        }
+        let asked = Instant::now();
+        // This costs more: only for the first, and those that are known to be worth it.
+        let ready = if is_long || number < BODIES { ready() } else { None };
         let used = used()?;
-        (kind != "process").then(|| Sample { used, ready, began: Instant::now() })
+        let began = Instant::now();
+        Some(Sample { used, ready, reading: began - asked, began })
     }
 
     /// That body has ended. If it is known now, and for the first time, that
     /// its function should be of another kind: that kind.
     pub(crate) fn end(&self, kind: &str, sample: &Sample) -> Option<&'static str> {
-        let took = sample.began.elapsed();
+        let ended = Instant::now();
+        let took = ended - sample.began;
         if took < SHORTEST {
             return None;
         }
@@ -95,11 +104,12 @@ impl Effort {
             None if kind == "thread" && !cfg!(target_os = "linux") => Duration::ZERO,
             None => return None,
         };
-        // On a machine that is so busy, what is left says little.
-        if ready > took / 2 {
+        let rest = took.saturating_sub(ready);
+        // Whoever lost its processor while it asked has an answer of another time.
+        if sample.reading + ended.elapsed() > rest / 4 {
             return None;
         }
-        self.add(took.saturating_sub(ready), used);
+        self.add(rest, used);
         let better = self.better_kind(kind)?;
         (!self.told.swap(true, Ordering::Relaxed)).then_some(better)
     }
@@ -153,8 +163,21 @@ fn used() -> Option<Duration> {
 /// How long this thread has been ready to run, and had no processor.
 #[cfg(target_os = "linux")]
 fn ready() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    use std::io::Read;
+
+    // By hand, since it is asked often: no buffer, no length, no second look.
+    let mut text = [0; 64];
+    let length = std::fs::File::open("/proc/thread-self/schedstat").ok()?.read(&mut text).ok()?;
+    parse_ready(text.get(..length)?)
+}
+
+/// Its line is the time on a processor, the time without, and how often it was
+/// on one, which is zero only where the kernel does not count.
+#[cfg(target_os = "linux")]
+fn parse_ready(text: &[u8]) -> Option<Duration> {
+    let mut numbers = std::str::from_utf8(text).ok()?.split_whitespace().skip(1);
+    let ready = numbers.next()?.parse().ok().map(Duration::from_nanos);
+    if numbers.next()? == "0" { None } else { ready }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -228,6 +251,16 @@ mod tests {
             effort.add(Duration::from_millis(100), Duration::ZERO);
         }
         assert_eq!(effort.better_kind("cpu"), Some("thread"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_kernel_that_does_not_count_says_nothing_of_waiting() {
+        let millis = |text: &str| parse_ready(text.as_bytes()).map(|time| time.as_millis());
+        assert_eq!(millis("73000000 5000000 12\n"), Some(5));
+        assert_eq!(millis("0 0 1\n"), Some(0), "it has just begun");
+        assert_eq!(millis("0 0 0\n"), None);
+        assert_eq!(millis(""), None);
     }
 
     #[test]

@@ -125,16 +125,23 @@ pub struct FunctionStats {
     ///
     /// One body in 64 is sampled, of functions whose bodies take longer than
     /// 100 µs one in 16, and of each function the first eight: the processor time
-    /// of its thread against the time that passed, not counting, on Linux, what it
-    /// waited for a processor.
+    /// of its thread against the time that passed. What it was ready to run and
+    /// had no processor, since others had them, is neither computing nor waiting:
+    /// on Linux it is not counted (`/proc/thread-self/schedstat`; where that cannot
+    /// be read, this stays `None`). Other systems do not tell it, so there a body
+    /// that computes among many seems to wait for a part of its time.
     #[cfg(feature = "watch")]
     pub computing: Option<f64>,
     /// The kind that it should be, if most of what its bodies do is of that
     /// kind: three fifths of their time. This is reported once, too, as a
     /// `tracing` warning of the target `offload`.
     ///
-    /// A `thread` function that computes is found on Unix, a `cpu` function that
-    /// waits on Linux.
+    /// What each system gives:
+    ///
+    /// | | Linux | other Unix | others |
+    /// | --- | --- | --- | --- |
+    /// | a `thread` function that computes | yes | where there are cores for all | no |
+    /// | a `cpu` function that waits | yes | no | no |
     #[cfg(feature = "watch")]
     pub better_kind: Option<&'static str>,
     /// Its option `limit`.
