@@ -166,6 +166,15 @@ impl Chromium {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
     }
 
+    /// Lets no more than so many bytes a second leave the browser.
+    pub(crate) async fn upload_at(&self, rate: u32) {
+        let conditions = json!({
+            "offline": false, "latency": 0, "upload_throughput": rate, "download_throughput": -1,
+        });
+        let body = json!({"network_conditions": conditions});
+        self.driver_command("chromium/network_conditions", body).await;
+    }
+
     /// Takes a picture of the top of the page, below `target`, and, if the variable `SCREENSHOTS` is
     /// set, into the folder of those that are shown.
     pub(crate) async fn picture(&self, name: &str) {

@@ -81,7 +81,9 @@ async fn copy_all(
     let count = photos.len();
     for id in photos {
         let photo = read(db.clone(), user.clone(), id).await?;
-        let copies = make_copies(photo, progress.clone()).await?;
+        let progress = progress.clone();
+        let step = move || progress.send_modify(|progress| progress.done += 1);
+        let copies = make_copies(photo, step).await?;
         store(db.clone(), id, copies).await?;
     }
     Ok(count)
@@ -94,10 +96,13 @@ struct Copy {
 
 /// One at a time, whoever asks: the other cores are for those who wait for a page.
 #[offload(cpu, limit = 1)]
-fn make_copies(photo: Bytes, progress: watch::Sender<Progress>) -> Result<Vec<Copy>, Problem> {
+fn make_copies(
+    photo: Bytes,
+    mut step: impl FnMut() + Send + 'static,
+) -> Result<Vec<Copy>, Problem> {
     let (image, format) = decode(photo)?;
     let mut copies = Vec::new();
-    progress.send_modify(|progress| progress.done += 1);
+    step();
     for width in WIDTHS {
         check_cancelled()?; // nobody waits any more: somebody else's copies are next
         if width < image.width() {
@@ -106,7 +111,7 @@ fn make_copies(photo: Bytes, progress: watch::Sender<Progress>) -> Result<Vec<Co
             copy.write_to(&mut Cursor::new(&mut bytes), format)?;
             copies.push(Copy { width, bytes });
         }
-        progress.send_modify(|progress| progress.done += 1);
+        step();
     }
     Ok(copies)
 }
@@ -154,4 +159,51 @@ pub(crate) fn copy(
     let select = "SELECT media_type, copy FROM photos JOIN copies ON copies.photo = photos.id
                   WHERE id = :id AND owner = :owner AND copies.width = :width";
     picture(&db, select, named_params! {":id": id, ":owner": user.id, ":width": width})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures::{FutureExt, executor::block_on};
+    use image::{DynamicImage, ImageFormat};
+
+    use super::*;
+
+    fn photo() -> Bytes {
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::new_rgb8(1400, 9).write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner().into()
+    }
+
+    /// Each step is told, and waits until the test lets it go on.
+    #[test]
+    fn a_body_whose_caller_has_gone_makes_no_further_copy() {
+        for so_many in 1..STEPS {
+            let (step, steps) = mpsc::channel();
+            let (go_on, gate) = mpsc::channel();
+            let told = move || {
+                step.send(()).unwrap();
+                let _ = gate.recv();
+            };
+            let mut copying = Box::pin(make_copies(photo(), told));
+            assert!(copying.as_mut().now_or_never().is_none());
+            for _ in 1..so_many {
+                steps.recv().unwrap();
+                go_on.send(()).unwrap();
+            }
+            steps.recv().unwrap();
+            drop(copying); // in the middle of this step
+            drop(go_on);
+            assert_eq!(steps.iter().count(), 0, "it went on after step {so_many}");
+        }
+    }
+
+    #[test]
+    fn one_whose_caller_waits_makes_all() {
+        let (step, steps) = mpsc::channel();
+        let copies = block_on(make_copies(photo(), move || step.send(()).unwrap())).unwrap();
+        assert_eq!(copies.iter().map(|copy| copy.width).collect::<Vec<_>>(), WIDTHS);
+        assert_eq!(steps.iter().count(), STEPS);
+    }
 }

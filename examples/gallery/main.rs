@@ -1,14 +1,18 @@
 //! The photo gallery as a program: `cargo run --bin gallery`.
 //!
 //! `GALLERY_ADDR` is where it listens (127.0.0.1:3000), `GALLERY_DATA` is the folder that it keeps
-//! everything in (`gallery-data`). Ctrl-C stops it.
+//! everything in (`gallery-data`). Ctrl-C stops it. It needs Unix, as the kind `process` does.
 
 use std::{env, io, time::Duration};
 
 use anyhow::Context;
 use gallery::Db;
 use offload_runtime::axum::close_dashboard;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
 
 /// How long requests may still take after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
@@ -47,22 +51,11 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ready when Ctrl-C is pressed or, on Unix, the process is told to terminate.
+/// Ready when Ctrl-C is pressed, or the process is told to terminate.
 fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        Ok(async move {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        })
-    }
-    #[cfg(windows)]
-    {
-        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
-        Ok(async move {
-            ctrl_c.recv().await;
-        })
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    })
 }

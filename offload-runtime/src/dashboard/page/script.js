@@ -245,7 +245,7 @@ const pools = table({
       if (!parts.text) {
         parts.text = make("span");
         parts.meter = make("meter", { min: 0, "aria-hidden": "true" });
-        cell.append(make("span", {}, parts.text, parts.meter));
+        cell.append(make("span", {}, parts.meter, parts.text));
       }
       say(parts.text, `${count(item.running)} of ${count(item.limit)}`);
       parts.meter.max = item.limit;
@@ -263,14 +263,14 @@ const pools = table({
   ],
 });
 
-/// A number with a small plot of what it was in the last minute.
+/// A number, after a small plot of what it was in the last minute: so numbers stand below each other.
 function sparkline(value, text, past) {
   return (cell, item, parts) => {
     if (!parts.text) {
       const { svg, draw } = plot(KEPT);
       parts.draw = draw;
       parts.text = make("span");
-      cell.append(make("span", {}, parts.text, make("span", { class: "spark" }, svg)));
+      cell.append(make("span", {}, make("span", { class: "spark" }, svg), parts.text));
     }
     say(parts.text, text(item));
     mark(parts.text, "zero", !value(item));
