@@ -8,12 +8,12 @@ const KEPT = 60; // seconds of history of a pool or function
 
 const millis = time => time.secs * 1e3 + time.nanos / 1e6;
 const digits = value => value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
-const duration = ms =>
+const duration = ms => // its unit stays on its line
   ms === null ? "–" :
-  ms >= 60_000 ? `${digits(ms / 60_000)} min` :
-  ms >= 1_000 ? `${digits(ms / 1_000)} s` :
-  ms >= 1 ? `${digits(ms)} ms` :
-  ms > 0 ? `${digits(ms * 1e3)} µs` : "0";
+  ms >= 60_000 ? `${digits(ms / 60_000)}\u00a0min` :
+  ms >= 1_000 ? `${digits(ms / 1_000)}\u00a0s` :
+  ms >= 1 ? `${digits(ms)}\u00a0ms` :
+  ms > 0 ? `${digits(ms * 1e3)}\u00a0µs` : "0";
 const whole = new Intl.NumberFormat("en");
 const count = value => whole.format(value);
 const rate = value => value === null ? "–" : value === 0 ? "0" : value >= 1000 ? count(Math.round(value)) : digits(value);
@@ -146,7 +146,7 @@ function number(key, title, value, { hurts } = {}) {
 function kind(cell, item) {
   const pool = item.pool && item.pool !== item.kind ? ` ${item.pool}` : "";
   if (cell.textContent !== item.kind + pool) {
-    cell.replaceChildren(make("span", {}, make("span", { class: `kind ${item.kind}` }, item.kind), pool));
+    cell.replaceChildren(make("span", { class: "with-pool" }, make("span", { class: `kind ${item.kind}` }, item.kind), pool));
   }
 }
 
@@ -163,7 +163,8 @@ function named(cell, item, parts) {
     const at = item.name.lastIndexOf("::");
     const path = at < 0 ? "" : item.name.slice(0, at + 2);
     parts.list = make("ul", { class: "notes" });
-    cell.append(make("span", { class: "path" }, path), item.name.slice(path.length), parts.list);
+    const parted = path.split("::").slice(0, -1).flatMap(part => [`${part}::`, make("wbr")]);
+    cell.append(make("span", { class: "path" }, ...parted), item.name.slice(path.length), parts.list);
   }
   notes(parts.list, item.notes);
 }
@@ -219,7 +220,7 @@ const stalls = table({
   caption: "Where the event loop was stuck",
   columns: [
     { key: "place", title: "Where", text: true, cell: (cell, item) => say(cell, item.spans.length ? item.spans.join(" › ") : `in no known span (thread ${item.thread})`) },
-    { key: "doing", title: "What the thread did", text: true, cell: (cell, item) => say(cell, doing(item.doing)) },
+    { key: "doing", title: "What the thread did", text: true, wide: true, cell: (cell, item) => say(cell, doing(item.doing)) },
     { key: "count", title: "How often", cell: (cell, item) => say(cell, count(item.count)) },
     { key: "longest", title: "Longest", cell(cell, item) { say(cell, duration(millis(item.longest))); mark(cell, "hurts", true); } },
   ],
