@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, Once};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -14,6 +14,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One test at a time: a crowd of bodies leaves no time to the others.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The warnings, of all tests.
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -36,12 +39,14 @@ impl<S: Subscriber> Layer<S> for Listen {
     }
 }
 
-fn listen() {
+#[must_use]
+fn listen() -> MutexGuard<'static, ()> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let all = tracing_subscriber::registry().with(Listen);
         tracing::subscriber::set_global_default(all).unwrap();
     });
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn warnings(of: &str) -> Vec<String> {
@@ -83,7 +88,7 @@ fn a_thread_function_that_computes_is_told_to_be_cpu_and_only_once() {
         compute(A_WHILE);
     }
 
-    listen();
+    let _alone = listen();
     let computing = call_until_known("computes on thread", computes);
     assert!(computing > 0.4, "{computing}");
     let start = Instant::now();
@@ -107,7 +112,7 @@ fn a_cpu_function_that_waits_is_told_to_be_thread() {
         std::thread::sleep(A_WHILE);
     }
 
-    listen();
+    let _alone = listen();
     let computing = call_until_known("waits on cpu", waits);
     assert!(computing < 0.4, "{computing}");
     assert_eq!(numbers("waits on cpu").better_kind, Some("thread"));
@@ -154,7 +159,7 @@ fn in_a_crowd_those_that_compute_are_told_and_those_that_wait_are_not() {
         all.wait();
     }
 
-    listen();
+    let _alone = listen();
     let many = 20 * std::thread::available_parallelism().unwrap().get();
     let [begun, all] = [many + 1, 8].map(|so_many| Arc::new(Barrier::new(so_many)));
     let end = Arc::new(AtomicBool::new(false));
@@ -197,7 +202,7 @@ fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
         std::thread::sleep(A_WHILE);
     }
 
-    listen();
+    let _alone = listen();
     let end = Arc::new(AtomicBool::new(false));
     let others: Vec<_> = (0..4)
         .map(|_| {
@@ -226,9 +231,9 @@ fn closures_and_short_bodies_are_not_judged() {
         std::hint::black_box(1);
     }
 
-    listen();
+    let _alone = listen();
     for _ in 0..200 {
-        block_on(to_thread(|| compute(Duration::from_micros(500))));
+        block_on(to_thread(|| compute(A_WHILE)));
         block_on(short());
     }
     assert_eq!(numbers("to_thread").computing, None);

@@ -8,6 +8,7 @@ mod program;
 use std::path::{Path, PathBuf};
 
 use chromium::Chromium;
+use fantoccini::key::Key;
 use landscape::{DAWN, DUSK, NIGHT, NOON, paint};
 use program::Program;
 use serde_json::Value;
@@ -233,6 +234,11 @@ async fn the_heartbeat_and_the_dashboard_under_a_burst() {
     assert!(visit.text("[data-way=inline] .verdict").await.contains("heartbeat stopped"));
     for way in ["thread", "cpu", "process"] {
         let p99 = visit.burst(way).await;
+        let verdict = visit.text(&format!("[data-way={way}] .verdict")).await;
+        assert!(
+            verdict.contains("heartbeat went on") && verdict.contains("p99"),
+            "{way}: {verdict}"
+        );
         assert!(p99 < inline, "{way}: {p99} ms, inline: {inline} ms");
     }
 
@@ -270,6 +276,64 @@ async fn the_heartbeat_and_the_dashboard_under_a_burst() {
     let moves = "/Bodies running\\s+[1-9]/.test(document.getElementById('tiles').innerText)";
     visit.browser.until(moves).await;
     visit.end().await;
+}
+
+#[tokio::test]
+async fn the_dashboard_is_sorted_and_filtered_from_the_keyboard() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    visit.upload(&["harbour.jpg"], 300, 200).await;
+    visit.browser.go(&format!("{}/offload", visit.program.url)).await;
+    let names = "[...document.querySelectorAll('#table tbody th')].map((one) => one.innerText)";
+    visit.browser.until(&format!("{names}.length > 5")).await;
+    let plot = visit.browser.see("#loops .plot[role=img]").await;
+    let words = plot.attr("aria-label").await.unwrap().unwrap();
+    assert!(words.contains("Lag of the loop") && words.contains("longest"), "{words}");
+
+    let button = visit.browser.see("#table thead th:first-child button").await;
+    for (order, compares) in [("ascending", "<= 0"), ("descending", ">= 0")] {
+        button.send_keys(&Key::Enter).await.unwrap();
+        visit.browser.see(&format!("#table th[aria-sort={order}]:first-child")).await;
+        let in_order = format!("(name, n) => !n || all[n - 1].localeCompare(name) {compares}");
+        visit.browser.until(&format!("((all) => all.every({in_order}))({names})")).await;
+    }
+    visit.browser.write("#filter", "PHOTOS::").await;
+    visit.browser.until(&format!("/^[2-9] of /.test({})", text_of("shown"))).await;
+    assert_eq!(
+        visit.browser.get(&format!("{names}.every((one) => one.includes('photos::'))")).await,
+        true
+    );
+    visit.browser.write("#filter", "no function has this name").await;
+    visit.browser.until(&format!("{names}.length === 0")).await;
+    visit.browser.write("#filter", "").await;
+    visit.browser.see("#noted").await.send_keys(" ").await.unwrap();
+    let noted = "document.querySelectorAll('#table tbody th:has(li)').length";
+    visit.browser.until(&format!("{names}.length === {noted}")).await;
+    visit.end().await;
+}
+
+#[tokio::test]
+async fn the_dashboard_says_that_its_server_has_gone_and_finds_it_again() {
+    let Some(mut visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    visit.browser.go(&format!("{}/offload", visit.program.url)).await;
+    visit.browser.see("#state.live").await;
+    visit.program.child.kill().unwrap();
+    visit.program.child.wait().unwrap();
+    visit.browser.see("#state.lost").await;
+    assert!(visit.text("#state").await.contains("does not answer"));
+    let address = visit.program.address().to_owned();
+    visit.program = Program::start_at(&address, &visit.file("data"));
+    visit.browser.see("#state.live").await;
+    // The browser notes each request that failed meanwhile, and nothing else.
+    let console = visit.browser.console().await;
+    assert!(console.iter().all(|line| line.contains("net::ERR_")), "{console:?}");
+    visit.end().await;
+}
+
+/// The text of the element with this id, in the page.
+fn text_of(id: &str) -> String {
+    format!("document.getElementById('{id}').textContent")
 }
 
 impl Visit {

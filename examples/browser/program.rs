@@ -18,8 +18,12 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it on a free port, and waits until it says where.
     pub(crate) fn start(folder: &Path) -> Program {
+        Program::start_at("127.0.0.1:0", folder)
+    }
+
+    pub(crate) fn start_at(address: &str, folder: &Path) -> Program {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gallery"))
-            .env("GALLERY_ADDR", "127.0.0.1:0")
+            .env("GALLERY_ADDR", address)
             .env("GALLERY_DATA", folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

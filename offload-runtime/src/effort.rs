@@ -263,6 +263,25 @@ mod tests {
         assert_eq!(millis(""), None);
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_short_body_and_one_that_lost_its_core_while_it_was_asked_tell_nothing() {
+        if ready().is_none() {
+            return;
+        }
+        let (now, long) = (Instant::now(), Duration::from_secs(10));
+        let effort = Effort::new();
+        let bodies = |began, reading| {
+            effort.end("thread", &Sample { used: Duration::ZERO, ready: ready(), reading, began });
+            effort.bodies.load(Ordering::Relaxed)
+        };
+        assert_eq!(bodies(now + long, Duration::ZERO), 0);
+        assert!(!effort.is_long.load(Ordering::Relaxed), "it took no time");
+        assert_eq!(bodies(now - long, long), 0);
+        assert_eq!(bodies(now - long, Duration::ZERO), 1);
+        assert!(effort.is_long.load(Ordering::Relaxed));
+    }
+
     #[test]
     fn the_first_bodies_are_sampled_and_then_one_in_many() {
         let effort = Effort::new();
@@ -274,6 +293,10 @@ mod tests {
         }
         assert_eq!(sampled(0..BODIES), BODIES);
         assert_eq!(sampled(BODIES..640), 640 / RARELY - 1);
+        // Those of a crowd that comes at once have all begun before one of them ends.
+        let ready = |number| effort.begin("thread", number).unwrap().ready;
+        assert_eq!(ready(0).is_some(), cfg!(target_os = "linux"));
+        assert_eq!(ready(RARELY), None, "it costs more than a short body is worth");
         effort.is_long.store(true, Ordering::Relaxed);
         assert_eq!(sampled(640..740), 100, "until enough is known");
         (0..BODIES).for_each(|_| effort.add(SHORTEST, SHORTEST));
