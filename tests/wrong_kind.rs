@@ -39,7 +39,6 @@ impl<S: Subscriber> Layer<S> for Listen {
     }
 }
 
-#[must_use]
 fn listen() -> MutexGuard<'static, ()> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
