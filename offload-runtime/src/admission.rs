@@ -1,5 +1,6 @@
 //! Whether a call may wait, and where: asked before anything is allocated.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::thread;
@@ -17,6 +18,7 @@ use crate::pool::core::Refused;
 use crate::timer::Alarm;
 
 /// The way of a call to a thread.
+#[derive(Clone, Copy)]
 pub(crate) enum Way {
     /// Through the queue of its pool.
     Queue,
@@ -26,20 +28,29 @@ pub(crate) enum Way {
     Aside,
 }
 
+/// What is known of a call that may wait.
+pub(crate) struct Admitted {
+    /// The bodies that wait for it, if it is made in one.
+    pub(crate) callers: Option<Arc<Caller>>,
+    /// It is one of those that the function's `queue` bounds.
+    pub(crate) is_counted: bool,
+    pub(crate) way: Way,
+}
+
 /// Asks for room for a call that is made now, on this thread.
-pub(crate) fn admit(function: &'static Function, waker: &Waker) -> Result<(Meta, Way), Error> {
+pub(crate) fn admit(function: &'static Function) -> Result<Admitted, Error> {
     function.make_known();
     let pool = function.pool();
     pool.check().map_err(|error| error.of(function.name()))?;
     let callers = Caller::here();
-    let meta = Meta::new(function, callers, Some(waker.clone()));
     let limiter = function.limiter();
-    if meta.callers().is_some_and(|callers| {
+    if callers.as_ref().is_some_and(|callers| {
         callers.occupies(pool) && (limiter.is_some() || pool.waiting().is_some())
             || limiter.is_some_and(|limiter| callers.holds(limiter) > 0)
     }) {
-        return Ok((meta, Way::Aside));
+        return Ok(Admitted { callers, is_counted: false, way: Way::Aside });
     }
+    let mut is_counted = false;
     let bounded = function.queue_bound().is_some() || pool.queue_bound().is_some();
     if bounded {
         let behind = pool.waiting();
@@ -50,10 +61,10 @@ pub(crate) fn admit(function: &'static Function, waker: &Waker) -> Result<(Meta,
             if !function.enter_queue() {
                 return Err(overloaded(function, function.queue_bound()));
             }
-            meta.set_counted();
+            is_counted = true;
         }
     }
-    Ok((meta, Way::Queue))
+    Ok(Admitted { callers, is_counted, way: Way::Queue })
 }
 
 fn overloaded(function: &'static Function, waiting: Option<usize>) -> Error {

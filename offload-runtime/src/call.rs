@@ -13,8 +13,7 @@ use crate::admission::{self, Way};
 use crate::counts::count;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::Function;
-use crate::job::{Awaited, Job};
-use crate::meta::Meta;
+use crate::job::{self, Awaited, Job};
 use crate::outcome::Failure;
 use crate::perform;
 use crate::pools::{CPU, THREAD};
@@ -112,6 +111,7 @@ struct Sent {
     /// The job, if it blocks a body on this thread and waits for its permit.
     blocking: Option<Box<Blocked>>,
     alarm: Option<Alarm>,
+    is_new: bool,
     answered: bool,
 }
 
@@ -166,13 +166,17 @@ where
         let function = self.function;
         let mut sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => sent,
-            State::Lazy(body) => match Sent::admit(function, cx.waker()) {
-                Ok((meta, way, alarm)) => {
-                    let (job, work) = Job::new(meta, body);
-                    Sent::send(job, work, way, alarm)
+            State::Lazy(body) => {
+                let sent = admission::admit(function).and_then(|admitted| {
+                    let way = admitted.way;
+                    let (job, work) = Job::new(function, admitted, Some(cx.waker().clone()), body);
+                    Sent::new(job, work, way, cx.waker())
+                });
+                match sent {
+                    Ok(sent) => sent,
+                    Err(error) => return Poll::Ready(self.answer(error)),
                 }
-                Err(error) => return Poll::Ready(self.answer(error)),
-            },
+            }
             State::Done => polled_again(),
         };
         let mut result: Option<T> = None;
@@ -204,19 +208,16 @@ enum End {
 }
 
 impl Sent {
-    /// At the first poll: the call is admitted.
-    fn admit(
-        function: &'static Function,
-        waker: &Waker,
-    ) -> Result<(Meta, Way, Option<Alarm>), Error> {
-        let (meta, way) = admission::admit(function, waker)?;
-        let alarm = admission::alarm(&meta, waker)?;
-        Ok((meta, way, alarm))
-    }
-
-    /// The job is sent.
-    fn send(job: Job, work: Awaited, way: Way, alarm: Option<Alarm>) -> Sent {
-        let mut sent = Sent { work, blocking: None, alarm, answered: false };
+    /// At the first poll: the job is sent.
+    fn new(job: Job, work: Awaited, way: Way, waker: &Waker) -> Result<Sent, Error> {
+        let alarm = match admission::alarm(work.meta(), waker) {
+            Ok(alarm) => alarm,
+            Err(error) => {
+                job::drop_body(&*job.begin());
+                return Err(error);
+            }
+        };
+        let mut sent = Sent { work, blocking: None, alarm, is_new: true, answered: false };
         match way {
             Way::Queue => admission::send(job),
             Way::Aside => {
@@ -224,7 +225,7 @@ impl Sent {
                 sent.blocking = Some(Box::new(Blocked { job, number }));
             }
         }
-        sent
+        Ok(sent)
     }
 
     /// Ready when the call has ended: its result is moved to `result`, an
@@ -268,7 +269,12 @@ impl Sent {
                 Err(error) => drop(perform::refuse(blocked.job, error, Instant::now())),
             }
         }
-        let ended = self.work.meta().reply.poll(cx.waker());
+        let reply = &self.work.meta().reply;
+        // At first it knows this waker.
+        let ended = match mem::take(&mut self.is_new) {
+            true => reply.ended(),
+            false => reply.poll(cx.waker()),
+        };
         if ended != Ended::Not {
             return Poll::Ready(End::Ended(ended));
         }

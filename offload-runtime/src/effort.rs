@@ -34,7 +34,7 @@ pub(crate) struct Effort {
     bodies: AtomicU64,
     took: AtomicU64,
     used: AtomicU64,
-    /// It has had bodies that are not short.
+    /// The last one that was looked at was not short.
     is_long: AtomicBool,
     told: AtomicBool,
 }
@@ -91,10 +91,11 @@ impl Effort {
     pub(crate) fn end(&self, kind: &str, sample: &Sample) -> Option<&'static str> {
         let ended = Instant::now();
         let took = ended - sample.began;
+        // Anew each time: a short body may have lost its processor.
+        self.is_long.store(took >= SHORTEST, Ordering::Relaxed);
         if took < SHORTEST {
             return None;
         }
-        self.is_long.store(true, Ordering::Relaxed);
         let used = used()?.saturating_sub(sample.used);
         // What a body waits for a processor, it neither computes nor waits.
         let ready = match sample.ready {

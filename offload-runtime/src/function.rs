@@ -198,7 +198,11 @@ impl Function {
     /// long. `None`: it is not looked at.
     #[cfg(feature = "watch")]
     pub(crate) fn sample(&self, number: u64) -> Option<Sample> {
-        if self.mixed { None } else { self.effort.begin(self.pool.kind(), number) }
+        // Where bodies are quick, the kind makes no difference, and to look would take longer.
+        if self.mixed || self.is_quick() {
+            return None;
+        }
+        self.effort.begin(self.pool.kind(), number)
     }
 
     /// That body has ended. If it is known now that the function is of the

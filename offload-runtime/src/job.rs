@@ -8,9 +8,11 @@ use std::any::Any;
 use std::mem;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use tokio::runtime::Handle;
 
+use crate::admission::{Admitted, Way};
 use crate::context::Captured;
 use crate::counts::count;
 use crate::function::Function;
@@ -52,9 +54,11 @@ pub(crate) trait Work: Send + Sync {
     fn minds_its_drop(&self) -> bool;
 }
 
+// In this order: see `Meta`.
+#[repr(C)]
 struct Task<F, T> {
-    meta: Meta,
     content: Mutex<Content<F, T>>,
+    meta: Meta,
 }
 
 enum Content<F, T> {
@@ -125,24 +129,30 @@ where
 
 impl Job {
     /// Makes a job of a body, in the surroundings of this thread.
-    pub(crate) fn new<F, T>(mut meta: Meta, body: F) -> (Job, Awaited)
+    pub(crate) fn new<F, T>(
+        function: &'static Function,
+        admitted: Admitted,
+        waker: Option<Waker>,
+        body: F,
+    ) -> (Job, Awaited)
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         let captured = Captured::here();
-        meta.runtime = captured.runtime_id();
-        let task = Arc::new(Task { meta, content: Mutex::new(Content::Body(body, captured)) });
-        let quick = task.meta.function.is_quick();
-        (Job { work: Some(task.clone()), quick }, task)
+        let meta = Meta::new(function, admitted, waker, captured.runtime_id());
+        let task = Arc::new(Task { content: Mutex::new(Content::Body(body, captured)), meta });
+        (Job { work: Some(task.clone()), quick: function.is_quick() }, task)
     }
 
     /// A job that drops what is left of a call, in this runtime.
     pub(crate) fn cleaner(left: impl Send + 'static, runtime: Option<Handle>) -> Job {
-        let (job, awaited) = Job::new(Meta::new(&CLEANER, None, None), move || {
+        let body = move || {
             let _runtime = runtime.as_ref().map(Handle::enter);
             drop(left);
-        });
+        };
+        let admitted = Admitted { callers: None, is_counted: false, way: Way::Queue };
+        let (job, awaited) = Job::new(&CLEANER, admitted, None, body);
         awaited.meta().reply.detach();
         job
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::runtime::Id;
 
+use crate::admission::Admitted;
 use crate::current::Caller;
 use crate::function::Function;
 use crate::job::Job;
@@ -22,45 +23,48 @@ use crate::reply::Reply;
 use crate::sync;
 
 /// See the [module](self).
+// In this order, so that what a pool's thread writes is in few cache lines, next to the result.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Meta {
-    pub(crate) function: &'static Function,
-    pub(crate) since: Instant,
-    /// It is not started after this.
-    pub(crate) start_by: Option<Instant>,
-    /// It is answered at this, by its result or without.
-    pub(crate) answer_by: Option<Instant>,
-    /// The bodies that wait for it, if it was made in one.
-    pub(crate) callers: Option<Arc<Caller>>,
+    /// How it ends.
+    pub(crate) reply: Reply,
     /// It is one of those that the function's `queue` bounds.
     counted: AtomicBool,
     /// A permit of the function's limiter is reserved for it.
     reserved: AtomicBool,
     /// It has a permit.
     has_permit: AtomicBool,
-    /// Where it runs, if that is beside the pool.
-    aside: OnceLock<sync::Arc<Seat>>,
     /// It came to wait for a permit when as many did as may.
     overloaded: AtomicBool,
+    pub(crate) function: &'static Function,
+    pub(crate) since: Instant,
+    /// The runtime of its caller.
+    pub(crate) runtime: Option<Id>,
+    /// The bodies that wait for it, if it was made in one.
+    pub(crate) callers: Option<Arc<Caller>>,
+    /// It is not started after this.
+    pub(crate) start_by: Option<Instant>,
+    /// How it is ended where it runs, if that is another process.
+    #[cfg(feature = "process")]
+    pub(crate) leash: Option<Arc<Leash>>,
+    /// It is answered at this, by its result or without.
+    pub(crate) answer_by: Option<Instant>,
     /// The [`Ticket`] it had last in the queue of its pool, or 0.
     pool_ticket: AtomicU64,
     /// The [`Ticket`] it had last in the line of its limiter, or 0.
     limit_ticket: AtomicU64,
-    /// The runtime of its caller.
-    pub(crate) runtime: Option<Id>,
-    /// How it ends.
-    pub(crate) reply: Reply,
-    /// How it is ended where it runs, if that is another process.
-    #[cfg(feature = "process")]
-    pub(crate) leash: Option<Arc<Leash>>,
+    /// Where it runs, if that is beside the pool.
+    aside: OnceLock<sync::Arc<Seat>>,
 }
 
 impl Meta {
     /// For a call that is made now, on this thread.
     pub(crate) fn new(
         function: &'static Function,
-        callers: Option<Arc<Caller>>,
+        admitted: Admitted,
         waker: Option<Waker>,
+        runtime: Option<Id>,
     ) -> Meta {
         let since = Instant::now();
         let deadlines = function.deadlines();
@@ -79,15 +83,15 @@ impl Meta {
             since,
             start_by,
             answer_by,
-            callers,
-            counted: AtomicBool::new(false),
+            callers: admitted.callers,
+            counted: AtomicBool::new(admitted.is_counted),
             reserved: AtomicBool::new(false),
             has_permit: AtomicBool::new(false),
             aside: OnceLock::new(),
             overloaded: AtomicBool::new(false),
             pool_ticket: AtomicU64::new(0),
             limit_ticket: AtomicU64::new(0),
-            runtime: None,
+            runtime,
             reply: Reply::new(waker),
             #[cfg(feature = "process")]
             leash: function.pool().plan().map(|plan| Arc::new(Leash::new(plan.grace))),

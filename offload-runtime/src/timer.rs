@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::courier;
 use crate::pool::Pool;
+use crate::pool::core::Watch;
 
 static TIMER: Timer = Timer {
     entries: Mutex::new(Entries { due: BTreeMap::new(), number: 0, running: false }),
@@ -37,15 +38,15 @@ struct Entries {
 type Key = (Instant, u64);
 
 enum Due {
-    Look(&'static Pool),
+    Look(&'static Pool, Watch),
     Couriers,
     Wake(Waker),
 }
 
 /// Lets `pool` look at its queue at `at`. It fails if the system refuses the
 /// timer its thread.
-pub(crate) fn look_at(pool: &'static Pool, at: Instant) -> io::Result<()> {
-    add(at, Due::Look(pool)).map(drop)
+pub(crate) fn look_at(pool: &'static Pool, watch: Watch, at: Instant) -> io::Result<()> {
+    add(at, Due::Look(pool, watch)).map(drop)
 }
 
 /// Looks whether callers wait to be woken, at `at`. It fails if the system
@@ -143,7 +144,7 @@ fn run() {
                 let due = first.remove();
                 drop(entries);
                 match due {
-                    Due::Look(pool) => pool.look(now),
+                    Due::Look(pool, watch) => pool.look(watch, now),
                     Due::Couriers => courier::look(),
                     // A waker that panics must not stop the timer.
                     Due::Wake(waker) => crate::outcome::quietly(|| waker.wake()),

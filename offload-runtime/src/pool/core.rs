@@ -29,13 +29,18 @@
 //! *No call is forgotten.* Whenever the lock is released while calls wait, at
 //! least one of these holds: a thread is coming; every thread is at work (and
 //! asks for the next call when it is done), and no more may be started now; or
-//! the growth watch is set, and will look again. Each place that changes the
+//! a watch is set, and will look again. Each place that changes the
 //! queue or the threads ends with [`State::summon`], which restores this.
 //!
 //! *No more wake-ups than needed.* While one thread is coming, nobody calls
 //! another: the one that arrives takes the first call and, if more wait, calls
 //! the next thread. So a burst of calls costs its sender one wake-up, and the
 //! threads share out the rest.
+//!
+//! *Quick bodies.* Where each body ended in no time so far, a thread that runs
+//! one is as good as on its way, as long as few calls wait: to wake another
+//! would take longer, and take a core from the callers. Should the body not be quick,
+//! a watch finds that out, after [`QUICK_STUCK`].
 //!
 //! The most recently idle thread is called first (its caches are warm), so the
 //! least recently used one is the first to be idle for `keep_alive`, and ends.
@@ -53,7 +58,13 @@ use super::seat::Seat;
 use crate::sync::{Apart, Arc, AtomicUsize, Mutex, Ordering, lock};
 
 /// After this long without a call taken or ended, a pool counts as stuck.
-pub(crate) const STUCK: Duration = Duration::from_millis(1);
+const STUCK: Duration = Duration::from_millis(1);
+
+/// A call waits so long for a thread whose body seemed quick and is not.
+const QUICK_STUCK: Duration = Duration::from_millis(4);
+
+/// After the system refused a thread, the pool asks again this much later.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// So many calls wait for a thread that runs a quick body before another one is
 /// woken.
@@ -83,8 +94,17 @@ pub(crate) enum Next {
     Call(Arc<Seat>),
     /// Start a thread; if that fails, report it by [`Core::start_failed`].
     Start,
-    /// Look again by [`Core::look`] in a while.
-    Watch,
+    /// Look again by [`Core::look`], after this time.
+    Watch(Watch, Duration),
+}
+
+/// For what the timer looks at the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Watch {
+    /// Whether more threads are needed.
+    Growth,
+    /// Whether calls wait for a body that only seemed quick.
+    Quick,
 }
 
 /// What a thread of the pool is to do.
@@ -167,8 +187,8 @@ struct State<J> {
     threads: usize,
     /// When a thread that is not new last took or ended a call.
     moved: Instant,
-    /// The growth watch is set.
-    watched: bool,
+    /// The watches that are set.
+    watched: [bool; 2],
     /// The system refused the last thread that was asked for.
     refused: bool,
     closed: bool,
@@ -190,7 +210,7 @@ impl<J: Queued> Core<J> {
                 rationed: false,
                 threads: 0,
                 moved: Instant::now(),
-                watched: false,
+                watched: [false; 2],
                 refused: false,
                 closed: false,
             })),
@@ -348,11 +368,10 @@ impl<J: Queued> Core<J> {
         if let next @ Next::Call(_) = state.call_idle() {
             return next;
         }
-        if state.calls.queued() == 0 || state.watched {
+        if state.calls.queued() == 0 {
             return Next::Nothing;
         }
-        state.watched = true;
-        Next::Watch
+        state.watch(Watch::Growth, RETRY)
     }
 
     /// The thread that a [`Next::Start`] asked for does not come: those at work
@@ -370,10 +389,10 @@ impl<J: Queued> Core<J> {
         state.summon(&self.rules, now, false)
     }
 
-    /// The growth watch looks.
-    pub(crate) fn look(&self, now: Instant) -> Next {
+    /// This watch looks.
+    pub(crate) fn look(&self, watch: Watch, now: Instant) -> Next {
         let mut state = lock(&self.state);
-        state.watched = false;
+        state.watched[watch as usize] = false;
         state.summon(&self.rules, now, true)
     }
 
@@ -384,7 +403,7 @@ impl<J: Queued> Core<J> {
 
     /// The watch could not be set: the next call that is queued tries again.
     pub(crate) fn watch_failed(&self) {
-        lock(&self.state).watched = false;
+        lock(&self.state).watched = [false; 2];
     }
 
     /// Takes a call out of the queue.
@@ -472,7 +491,7 @@ impl<J: Queued> State<J> {
         // A thread that is about to be done takes them sooner than one that has
         // to be woken, unless it is not.
         if !stuck && self.calls.queued() <= self.quick_ones * FEW {
-            return self.watch();
+            return self.watch(Watch::Quick, QUICK_STUCK);
         }
         if let next @ Next::Call(_) = self.call_idle() {
             return next;
@@ -487,15 +506,13 @@ impl<J: Queued> State<J> {
             self.coming += 1;
             return Next::Start;
         }
-        self.watch()
+        self.watch(Watch::Growth, STUCK)
     }
 
-    fn watch(&mut self) -> Next {
-        if self.watched {
-            return Next::Nothing;
-        }
-        self.watched = true;
-        Next::Watch
+    /// Sets a watch, unless it is set.
+    fn watch(&mut self, watch: Watch, pause: Duration) -> Next {
+        let is_set = std::mem::replace(&mut self.watched[watch as usize], true);
+        if is_set { Next::Nothing } else { Next::Watch(watch, pause) }
     }
 
     fn set_quick(&mut self, number: usize, quick: bool) {

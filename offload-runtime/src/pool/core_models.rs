@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::super::calls::Ticket;
 use super::super::seat::Seat;
-use super::{Core, From, Next, Queued, Rules, STUCK, Task};
+use super::{Core, From, Next, Queued, Rules, STUCK, Task, Watch};
 
 /// How many bodies have come to where they wait for each other.
 type Meeting = (Mutex<usize>, Condvar);
@@ -136,10 +136,11 @@ impl Pool {
                 let thread = thread::spawn(move || pool.work());
                 self.threads.lock().unwrap().push(thread);
             }
-            Next::Watch => {
+            Next::Watch(watch, _) => {
                 assert!(self.timed, "the base is the most");
                 let pool = self.clone();
-                let timer = thread::spawn(move || pool.perform(pool.core.look(pool.began + STUCK)));
+                let timer =
+                    thread::spawn(move || pool.perform(pool.core.look(watch, pool.began + STUCK)));
                 self.threads.lock().unwrap().push(timer);
             }
         }
@@ -339,7 +340,7 @@ fn a_refused_thread_costs_no_call() {
             Next::Start => match pool.core.start_failed() {
                 // No thread has taken its seat, or all are at work: the watch
                 // looks again, and this time the system agrees.
-                Next::Watch => pool.perform(pool.core.look(pool.began)),
+                Next::Watch(watch, _) => pool.perform(pool.core.look(watch, pool.began)),
                 next => pool.perform(next),
             },
             next => pool.perform(next),
@@ -431,7 +432,7 @@ fn a_call_that_came_while_a_thread_was_refused_is_taken_by_the_other() {
                 // The first thread may take both calls and go idle here.
                 pool.submit().unwrap();
                 match pool.core.start_failed() {
-                    Next::Watch => pool.perform(pool.core.look(pool.began)),
+                    Next::Watch(watch, _) => pool.perform(pool.core.look(watch, pool.began)),
                     next => pool.perform(next),
                 }
             }
@@ -454,20 +455,20 @@ fn the_watch_is_set_as_long_as_threads_are_refused() {
         let mut next = pool.core.submit(pool.call(), usize::MAX).ok().unwrap();
         for _ in 0..3 {
             assert!(matches!(next, Next::Start));
-            assert!(matches!(pool.core.start_failed(), Next::Watch));
+            assert!(matches!(pool.core.start_failed(), Next::Watch(..)));
             // One watch is enough.
             assert!(matches!(pool.core.submit(pool.call(), usize::MAX), Ok(Next::Start)));
             assert!(matches!(pool.core.start_failed(), Next::Nothing));
-            next = pool.core.look(pool.began);
+            next = pool.core.look(Watch::Growth, pool.began);
         }
         // Neither is there a watch now, so the next call asks for it.
         assert!(matches!(next, Next::Start));
-        assert!(matches!(pool.core.start_failed(), Next::Watch));
+        assert!(matches!(pool.core.start_failed(), Next::Watch(..)));
         pool.core.watch_failed();
         assert!(matches!(pool.core.submit(pool.call(), usize::MAX), Ok(Next::Start)));
-        assert!(matches!(pool.core.start_failed(), Next::Watch));
+        assert!(matches!(pool.core.start_failed(), Next::Watch(..)));
         assert_eq!(pool.core.snapshot().threads, 0);
-        pool.perform(pool.core.look(pool.began));
+        pool.perform(pool.core.look(Watch::Growth, pool.began));
         while pool.ran.load(Ordering::Acquire) < 5 {
             thread::yield_now();
         }

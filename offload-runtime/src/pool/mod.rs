@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use self::calls::Ticket;
-use self::core::{Core, From, Next, Refused, Rules, STUCK, Snapshot, Task};
+use self::core::{Core, From, Next, Refused, Rules, Snapshot, Task, Watch};
 use self::seat::Seat;
 use crate::error::Error;
 use crate::job::Job;
@@ -41,9 +41,6 @@ const KEEP_WORKERS: Duration = Duration::from_secs(60);
 /// A thread that has run out of calls lets others run so many times before it
 /// parks: some ten microseconds, if nobody else wants the core.
 const SEARCHES: u32 = 32;
-
-/// After the system refused a thread, the pool asks again this much later.
-const RETRY: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -320,16 +317,16 @@ impl Pool {
         }
     }
 
-    /// What the growth watch does.
-    pub(crate) fn look(&'static self, now: Instant) {
-        let next = self.core().look(now);
+    /// What a watch does.
+    pub(crate) fn look(&'static self, watch: Watch, now: Instant) {
+        let next = self.core().look(watch, now);
         self.perform(next);
     }
 
     /// Looks at the queue, if nobody else would.
     pub(crate) fn look_if_forsaken(&'static self) {
         if self.forsaken.load(Ordering::Relaxed) && self.forsaken.swap(false, Ordering::Relaxed) {
-            self.look(Instant::now());
+            self.look(Watch::Growth, Instant::now());
         }
     }
 
@@ -396,18 +393,18 @@ impl Pool {
                 if self.start_thread().is_err() {
                     match self.core().start_failed() {
                         Next::Call(seat) => seat.call(),
-                        Next::Watch => self.watch(RETRY),
+                        Next::Watch(watch, pause) => self.watch(watch, pause),
                         Next::Nothing | Next::Start => {}
                     }
                 }
             }
-            Next::Watch => self.watch(STUCK),
+            Next::Watch(watch, pause) => self.watch(watch, pause),
         }
     }
 
     /// Lets the timer look at the queue after this time.
-    fn watch(&'static self, pause: Duration) {
-        if timer::look_at(self, Instant::now() + pause).is_err() {
+    fn watch(&'static self, watch: Watch, pause: Duration) {
+        if timer::look_at(self, watch, Instant::now() + pause).is_err() {
             self.core().watch_failed();
             self.forsaken.store(true, Ordering::Relaxed);
         }
