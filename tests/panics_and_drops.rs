@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::{self, FutureExt, join_all};
-use offload_runtime::{Limiter, ThreadPool, offload, to_cpu, to_thread};
+use offload_runtime::{CpuPool, Limiter, ThreadPool, offload, to_cpu, to_thread};
+use tokio::runtime::Builder;
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -291,8 +292,8 @@ fn a_panicking_destructor_of_an_argument_or_of_a_local_is_a_panic_of_the_body() 
     assert_the_pools_serve();
 }
 
-/// async-task aborts the process when the destructor of a result that nobody
-/// takes panics in its hands.
+/// A task that drops such a result while it tidies up after the body aborts the
+/// process, or takes the pool's thread with it.
 #[test]
 fn a_panicking_destructor_of_a_result_that_nobody_awaits_takes_nothing_down() {
     let _alone = alone();
@@ -890,4 +891,89 @@ async fn drop_at_random(task: usize, ledger: Arc<Ledger>) -> usize {
     }
     drop(kept);
     awaited
+}
+
+static ONE: CpuPool = CpuPool::new("one").threads(1);
+
+#[offload(cpu, pool = ONE)]
+fn on_the_one<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    body()
+}
+
+/// Its destructor makes a call to a pool, and waits for it.
+struct Cleans(Sender<u64>);
+
+impl Drop for Cleans {
+    fn drop(&mut self) {
+        let _ = self.0.send(block_on(on_the_one(|| 7)));
+    }
+}
+
+/// The thread that drops the result is the only one of the pool, so the call in
+/// the destructor has to run beside it, as one in the body would.
+#[test]
+fn the_destructor_of_a_result_that_nobody_awaits_may_make_a_call_to_its_own_full_pool() {
+    let (cleaned, clean) = mpsc::channel();
+    let (started, start) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let mut call = Box::pin(on_the_one(move || {
+        started.send(()).unwrap();
+        held.recv().unwrap();
+        Cleans(cleaned)
+    }));
+    assert!(poll(call.as_mut()).is_pending());
+    soon(&start);
+    drop(call);
+    release.send(()).unwrap();
+    assert_eq!(soon(&clean), 7);
+    assert_eq!(block_on(on_the_one(|| 8)), 8);
+}
+
+/// A body that leaks the guard of a runtime's context returns, and then what is
+/// around it panics: its result is there, and nobody will take it.
+#[test]
+fn a_panic_after_the_body_leaves_its_result_to_the_pools_thread() {
+    let _alone = alone();
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let other = Builder::new_current_thread().build().unwrap();
+    let (dropped, told) = mpsc::channel();
+    let handle = other.handle().clone();
+    let result = Told(dropped);
+    let call = on_the_one(move || {
+        std::mem::forget(handle.enter());
+        result
+    });
+    let ended = runtime.block_on(AssertUnwindSafe(call).catch_unwind());
+    assert!(ended.is_err());
+    assert_eq!(soon(&told), "one-0");
+    assert_eq!(block_on(on_the_one(|| 8)), 8);
+}
+
+/// A task that has gone may be dropped with its waker, which is foreign code.
+#[test]
+fn the_waker_of_a_call_that_is_dropped_goes_with_it() {
+    struct Noted(Sender<String>);
+
+    impl Wake for Noted {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().name().unwrap_or_default().to_owned());
+        }
+    }
+
+    let _alone = alone();
+    let (noted, note) = mpsc::channel();
+    let (mut call, release) = running(Kind::Cpu, || ());
+    {
+        let waker = Waker::from(Arc::new(Noted(noted)));
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(call);
+    // Before the body has ended.
+    assert_eq!(soon(&note), thread::current().name().unwrap());
+    release.send(()).unwrap();
+    assert_the_pools_serve();
 }

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# What the attribute adds to the time to compile a crate, and to its program: 500 functions
-# with it, the same 500 written by hand with `spawn_blocking`, and the same 500 left synchronous.
-# FUNCTIONS sets how many; ROUNDS how often each is built, 5 unless set. Then, how long the runtime itself takes to
-# build from nothing, beside tokio alone.
+# What the attribute adds to the time to compile a crate, and to its program: functions with it,
+# the same written by hand with `spawn_blocking`, and the same left synchronous. FUNCTIONS sets
+# how many, 500 unless set, and a fifth of that for optimised builds; ROUNDS how often each is
+# built, 3 unless set. Then, how long the runtime itself takes to build from nothing, beside tokio alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD
 crates=target/compile
-functions=${FUNCTIONS:-500}
+many=${FUNCTIONS:-500}
+few=$((many / 5))
 
 crate() { # NAME DEPENDENCIES...
     mkdir -p "$crates/$1/src"
@@ -22,7 +23,8 @@ runtime="offload-runtime = { path = \"$here/offload-runtime\" }"
 
 signature() { echo "(text: String, add: u64) -> Result<u64, std::num::ParseIntError>"; }
 body='Ok(text.parse::<u64>()? + add)'
-for kind in attribute by_hand plain; do
+program() { # KIND FUNCTIONS: its crate.
+    local kind=$1 functions=$2 n
     crate "$kind" "$tokio" "$runtime"
     {
         for ((n = 0; n < functions; n++)); do
@@ -66,7 +68,7 @@ for kind in attribute by_hand plain; do
         echo '    println!("{}", runtime.block_on(run()));'
         echo "}"
     } >"$crates/$kind/src/main.rs"
-done
+}
 
 seconds() { # COMMAND...: how long it takes.
     local began ended
@@ -79,29 +81,36 @@ build() { # KIND PROFILE...: its own crate only, from nothing.
     touch "$crates/$1/src/main.rs"
     CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$crates/target cargo build -q "${@:2}" --manifest-path "$crates/$1/Cargo.toml"
 }
-for kind in attribute by_hand plain; do
-    build "$kind"
-    build "$kind" --release
-done
-for profile in "" --release; do
-    for ((round = 0; round < ${ROUNDS:-5}; round++)); do
-        # shellcheck disable=SC2086 # Empty, or one word.
-        echo "$(seconds build plain $profile) $(seconds build by_hand $profile) $(seconds build attribute $profile)"
-    done | awk -v functions=$functions '{ print ($3 - $1) / ($2 - $1), ($3 - $1) / functions * 1000, ($2 - $1) / functions * 1000 }' |
-        sort -n | awk -v profile="${profile:-debug}" '
+compare() { # FUNCTIONS PROFILE...: the middle of some rounds.
+    local functions=$1 kind round
+    for kind in attribute by_hand plain; do
+        program "$kind" "$functions"
+        build "$kind" "${@:2}"
+    done
+    for ((round = 0; round < ${ROUNDS:-3}; round++)); do
+        echo "$(seconds build plain "${@:2}") $(seconds build by_hand "${@:2}") $(seconds build attribute "${@:2}")"
+    done | awk -v functions="$functions" '{ print ($3 - $1) / ($2 - $1), ($3 - $1) / functions * 1000, ($2 - $1) / functions * 1000 }' |
+        sort -n | awk -v what="$functions functions, ${2:---debug}" '
             { ratio[NR] = $1; ours[NR] = $2; hand[NR] = $3 }
             END {
                 m = int((NR + 1) / 2)
-                printf "%s: the attribute adds %.2f ms a function, by hand %.2f ms: %.2f times (%.2f to %.2f)\n",
-                    profile, ours[m], hand[m], ratio[m], ratio[1], ratio[NR]
+                printf "%s: the attribute adds %.1f ms a function, by hand %.1f ms: %.2f times (%.2f to %.2f)\n",
+                    what, ours[m], hand[m], ratio[m], ratio[1], ratio[NR]
             }'
-done
+}
+compare "$many"
+compare "$few" --release
 
-text() { size "$crates/target/release/$1" | awk 'NR == 2 { print $1 + $2 }'; }
-plain=$(text plain)
+# What a function adds to an optimised program: to one that has twice as many.
+sections() { size "$crates/target/release/$1" | awk 'NR == 2 { print $1, $2 }'; }
 for kind in attribute by_hand; do
-    echo "$kind: $((($(text "$kind") - plain) / functions)) bytes of program a function;" \
-        "its future: $("$crates/target/release/$kind" | head -n 1)"
+    read -r text data < <(sections "$kind")
+    program "$kind" $((few * 2))
+    build "$kind" --release
+    read -r more_text more_data < <(sections "$kind")
+    said=$("$crates/target/release/$kind")
+    echo "$kind: $(((more_text - text) / few)) bytes of code and constants a function, and $(((more_data - data) / few)) of data;" \
+        "a future of ${said%%$'\n'*}"
 done
 
 for kind in tokio runtime; do

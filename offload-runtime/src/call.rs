@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::resume_unwind;
+use std::panic::{UnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -154,6 +154,9 @@ fn refuse_infallible(error: &Error) -> ! {
 
 // Neither the body nor the result is pinned: both are moved.
 impl<F, T> Unpin for Call<F, T> {}
+
+// What a job shares it keeps under locks, and nothing of it is left half done.
+impl<F: UnwindSafe, T> UnwindSafe for Call<F, T> {}
 
 impl<F, T> Future for Call<F, T>
 where

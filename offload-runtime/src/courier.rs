@@ -76,19 +76,15 @@ thread_local! {
 /// Wakes a caller whose call has ended, `now`. `Soon`: this thread calls [`send`]
 /// before it does anything that may take long.
 pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, now: Instant) {
-    let is_long_ago = |since| now.saturating_duration_since(since) >= HELD;
-    let haste = match OWED.get() {
-        Some(since) if haste == Haste::Soon && is_long_ago(since) => {
-            OWED.set(None);
-            Haste::Together
-        }
-        _ => haste,
-    };
-    if haste == Haste::Soon && OWED.get().is_none() {
-        OWED.set(Some(now));
+    let since = OWED.get().unwrap_or(now);
+    if haste == Haste::Soon {
+        OWED.set(Some(since));
     }
     if let Some(waker) = hand_over(waker, runtime, haste) {
         quietly(|| waker.wake());
+    }
+    if now.saturating_duration_since(since) >= HELD {
+        send();
     }
 }
 

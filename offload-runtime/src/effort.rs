@@ -63,8 +63,8 @@ impl Effort {
         }
     }
 
-    /// A body of this kind is about to begin on this thread, the `number`th of its
-    /// function. `None`: it is not looked at.
+    /// A body of this kind is about to begin on this thread, the `number`th of
+    /// those of its function that waited about as long. `None`: it is not looked at.
     pub(crate) fn begin(&self, kind: &str, number: u64) -> Option<Sample> {
         if cfg!(offload_unsampled) {
             return None;

@@ -191,7 +191,7 @@ impl Function {
 
     /// Whether the next body is likely to end in no time.
     pub(crate) fn is_quick(&self) -> bool {
-        self.streak.load(Ordering::Relaxed) == STREAK
+        !self.mixed && self.streak.load(Ordering::Relaxed) == STREAK
     }
 
     /// A body is about to begin on this thread, and so many before it waited about as

@@ -102,6 +102,10 @@ where
                 *self.content() = Content::Result(result);
             }
         });
+        // What was to be entered has panicked.
+        if body.is_some() {
+            quietly(&mut || drop(body.take()));
+        }
     }
 
     fn drop_body(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {

@@ -40,10 +40,11 @@ pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
     }
     if meta.is_overloaded() {
         let error = Error::overloaded(function.name(), function.queue_bound().unwrap_or(0));
-        return refuse(job, error, now);
+        return refuse_here(pool, job, error, now);
     }
     if meta.start_by.is_some_and(|start_by| start_by <= now) {
-        return refuse(job, Error::expired_in_queue(function.name(), waited, Ran::No), now);
+        let error = Error::expired_in_queue(function.name(), waited, Ran::No);
+        return refuse_here(pool, job, error, now);
     }
     #[cfg(feature = "process")]
     // What is left of a call is dropped here, also on a pool of processes.
@@ -76,10 +77,11 @@ fn run_remote(pool: &'static Pool, job: Job) -> Instant {
                     Error::expired_in_queue(function.name(), waited, Ran::No)
                 }
             };
-            return refuse(job, error, now);
+            return refuse_here(pool, job, error, now);
         }
         Err(NoWorker::Unavailable(reason)) => {
-            return refuse(job, Error::no_worker(function.name(), &reason), now);
+            let error = Error::no_worker(function.name(), &reason);
+            return refuse_here(pool, job, error, now);
         }
     };
     let hired = Box::new(Hired { lease: Some(lease), ending: None });
@@ -115,10 +117,25 @@ pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
     }
     let runtime = job::drop_body(&*work);
     let permit = meta.take_permit();
-    let haste = haste(meta.function.pool(), false);
-    end(&*work, Some(Failure::Refusal(error)), runtime, haste, now);
+    let haste = || if meta.function.pool().has_waiting() { Haste::Together } else { Haste::Now };
+    end(&*work, Some(Failure::Refusal(error)), runtime, now, haste);
     release(permit);
     now
+}
+
+/// The same on a thread of the pool: the destructor of an argument may call as
+/// the body would have.
+fn refuse_here(pool: &'static Pool, job: Job, error: Error, now: Instant) -> Instant {
+    let meta = job.meta();
+    let frame = Frame {
+        pool,
+        function: meta.function,
+        permit: None,
+        answer_by: None,
+        callers: meta.callers.clone(),
+        hired: None,
+    };
+    frame.enter(|| refuse(job, error, now)).0
 }
 
 /// Drops a job whose caller has gone.
@@ -170,7 +187,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     #[cfg(feature = "watch")]
     let sample = function.sample(_number);
     let (mut panic, mut runtime) = (None, None);
-    let ((), frame) = frame.enter(|| {
+    let ((), mut frame) = frame.enter(|| {
         work.call(&mut |mut captured: Captured, body| {
             // Unwind safety: the payload goes to the caller, who unwinds on, so
             // nobody sees what the body left half done, unless it shared that.
@@ -181,7 +198,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     });
     let ended = Instant::now();
     let took = ended.saturating_duration_since(now);
-    // In this order: see `Function::finished`.
+    // In this order: see `Counts::finished`.
     if let Some(other) = other_end(function, panic.is_some(), frame.hired.as_deref()) {
         count(other);
     }
@@ -193,29 +210,27 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     }
     // Before the caller is woken: who awaits this call and makes the next
     // finds the permit free.
-    release(frame.permit);
-    let mut failure = panic.map(Failure::Panic);
-    if answer_by.is_some_and(|answer_by| answer_by <= ended) {
-        // A body that was told of its deadline may have stopped half way.
-        count(&function.counts().abandoned);
-        drop_result(&*work, failure.take(), runtime.as_ref());
-        let error = Error::expired_running(function.name(), waited + took);
-        failure = Some(Failure::Refusal(error));
-    }
-    end(&*work, failure, runtime, haste(pool, true), ended);
+    release(frame.permit.take());
+    // What is dropped is as foreign as the body, and may call as it did.
+    let ((), frame) = frame.enter(|| {
+        let mut failure = panic.map(Failure::Panic);
+        if failure.is_some() {
+            // One that panicked as it was left has its result already.
+            drop_result(&*work, None, runtime.as_ref());
+        }
+        if answer_by.is_some_and(|answer_by| answer_by <= ended) {
+            // A body that was told of its deadline may have stopped half way.
+            count(&function.counts().abandoned);
+            drop_result(&*work, failure.take(), runtime.as_ref());
+            let error = Error::expired_running(function.name(), waited + took);
+            failure = Some(Failure::Refusal(error));
+        }
+        let haste = || if pool.has_waiting() { Haste::Soon } else { Haste::Now };
+        end(&*work, failure, runtime, ended, haste);
+    });
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
     ended
-}
-
-/// How soon the caller is to be woken. `on_thread`: this thread of the pool asks for the next call
-/// when it has done so.
-fn haste(pool: &'static Pool, on_thread: bool) -> Haste {
-    match pool.has_waiting() {
-        true if on_thread => Haste::Soon,
-        true => Haste::Together,
-        false => Haste::Now,
-    }
 }
 
 /// What counts a body that did not finish. One that returned here may have come
@@ -245,17 +260,19 @@ fn end(
     work: &dyn Work,
     failure: Option<Failure>,
     runtime: Option<Handle>,
-    haste: Haste,
     now: Instant,
+    haste: impl FnOnce() -> Haste,
 ) {
     let meta = work.meta();
     // Where nothing is left to be dropped, nobody needs it.
     let is_left = failure.is_some() || work.minds_its_drop();
     let (left, here) = if is_left { (runtime, None) } else { (None, runtime) };
     match meta.reply.end(failure, left) {
-        Ok(Some(waker)) => courier::wake(waker, meta.runtime, haste, now),
+        Ok(Some(waker)) => courier::wake(waker, meta.runtime, haste(), now),
         Ok(None) => {}
         Err((failure, left)) => {
+            // Who waits for another call does not wait for this.
+            courier::send();
             let counts = meta.function.counts();
             match &failure {
                 // Counted when it was made.

@@ -87,12 +87,22 @@ impl Reply {
 
     /// Nobody waits any more: it runs all the same. False: it has ended.
     pub(crate) fn detach(&self) -> bool {
-        self.leave(DETACHED)
+        self.leave_for_good(DETACHED)
     }
 
     /// Nobody waits any more: if it has not started, it will not. False: it has ended.
     pub(crate) fn cancel(&self) -> bool {
-        self.leave(GONE)
+        self.leave_for_good(GONE)
+    }
+
+    fn leave_for_good(&self, state: usize) -> bool {
+        let left = self.leave(state);
+        if left {
+            // Here, and not where the body runs: to drop it may be to drop a task.
+            let waker = lock(&self.told).waker.take();
+            drop(waker);
+        }
+        left
     }
 
     fn leave(&self, state: usize) -> bool {

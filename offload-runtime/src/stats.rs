@@ -212,12 +212,14 @@ impl FunctionStats {
     pub(crate) fn of(function: &'static Function) -> FunctionStats {
         let counts = function.counts();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // In this order: no more have finished than started.
+        let finished = counts.finished();
         FunctionStats {
             name: function.name(),
             kind: function.pool().kind(),
             pool: function.pool().name(),
             started: counts.started(),
-            finished: counts.finished(),
+            finished,
             panicked: read(&counts.panicked),
             #[cfg(feature = "process")]
             died: read(&counts.died),

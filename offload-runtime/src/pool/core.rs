@@ -39,8 +39,9 @@
 //!
 //! *Quick bodies.* Where each body ended in no time so far, a thread that runs
 //! one is as good as on its way, as long as few calls wait: to wake another
-//! would take longer, and take a core from the callers. Should the body not be quick,
-//! a watch finds that out, after [`QUICK_STUCK`].
+//! would take longer, and take a core from the callers. Should a body not be quick,
+//! a watch finds that out, after [`QUICK_STUCK`], and none is believed to be until the
+//! queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.
 //!
 //! The most recently idle thread is called first (its caches are warm), so the
 //! least recently used one is the first to be idle for `keep_alive`, and ends.
@@ -178,6 +179,11 @@ struct State<J> {
     quick: Vec<bool>,
     /// So many of them there are.
     quick_ones: usize,
+    /// A body only seemed quick: until the queue is empty, none is believed to be.
+    distrusts: bool,
+    /// Somebody asks how many calls wait, since there is a bound on them: then
+    /// none waits while a thread is idle.
+    bounded: bool,
     /// One of them searches.
     searching: bool,
     /// Some call was rationed. Until then none is asked, as its memory is in
@@ -206,6 +212,8 @@ impl<J: Queued> Core<J> {
                 coming: 0,
                 quick: Vec::new(),
                 quick_ones: 0,
+                distrusts: false,
+                bounded: false,
                 searching: false,
                 rationed: false,
                 threads: 0,
@@ -227,7 +235,7 @@ impl<J: Queued> Core<J> {
         if state.closed && !job.is_inner() {
             return Err(Refused::Closed(job));
         }
-        if room != usize::MAX && state.waiting(&self.rules).is_some_and(|waiting| waiting >= room) {
+        if room != usize::MAX && state.look_at_bound(&self.rules).is_some_and(|more| more >= room) {
             return Err(Refused::Full(job));
         }
         let now = job.since();
@@ -280,7 +288,7 @@ impl<J: Queued> Core<J> {
 
     /// How many calls wait for a thread; `None`: a thread is free for one more.
     pub(crate) fn waiting(&self) -> Option<usize> {
-        lock(&self.state).waiting(&self.rules)
+        lock(&self.state).look_at_bound(&self.rules)
     }
 
     /// A new thread takes its seat, and counts as on its way.
@@ -326,11 +334,12 @@ impl<J: Queued> Core<J> {
                 continue;
             };
             state.moved = now;
-            state.set_quick(number, job.is_quick());
+            state.set_quick(number, job.is_quick() && !state.distrusts && !state.bounded);
             self.publish(state);
             state.seats[number].as_ref().expect("seated").set_cancelled(false);
             return Task::Run(job, state.summon(&self.rules, now, false));
         }
+        state.distrusts = false;
         self.publish(state);
         if state.closed {
             state.leave(number);
@@ -393,6 +402,10 @@ impl<J: Queued> Core<J> {
     pub(crate) fn look(&self, watch: Watch, now: Instant) -> Next {
         let mut state = lock(&self.state);
         state.watched[watch as usize] = false;
+        let is_late = |oldest: &J| now.saturating_duration_since(oldest.since()) >= QUICK_STUCK;
+        if matches!(watch, Watch::Quick) && state.calls.oldest().is_some_and(is_late) {
+            state.distrust();
+        }
         state.summon(&self.rules, now, true)
     }
 
@@ -488,9 +501,12 @@ impl<J: Queued> State<J> {
             return Next::Nothing;
         }
         let stuck = now.saturating_duration_since(self.moved) >= STUCK;
+        if stuck && self.quick_ones > 0 {
+            self.distrust();
+        }
         // A thread that is about to be done takes them sooner than one that has
-        // to be woken, unless it is not.
-        if !stuck && self.calls.queued() <= self.quick_ones * FEW {
+        // to be woken.
+        if self.calls.queued() <= self.quick_ones * FEW {
             return self.watch(Watch::Quick, QUICK_STUCK);
         }
         if let next @ Next::Call(_) = self.call_idle() {
@@ -513,6 +529,21 @@ impl<J: Queued> State<J> {
     fn watch(&mut self, watch: Watch, pause: Duration) -> Next {
         let is_set = std::mem::replace(&mut self.watched[watch as usize], true);
         if is_set { Next::Nothing } else { Next::Watch(watch, pause) }
+    }
+
+    /// How many calls wait for a thread, asked since there is a bound on them.
+    fn look_at_bound(&mut self, rules: &Rules) -> Option<usize> {
+        if !std::mem::replace(&mut self.bounded, true) {
+            self.distrust();
+        }
+        self.waiting(rules)
+    }
+
+    /// No body is believed to be quick, until the queue is empty.
+    fn distrust(&mut self) {
+        self.distrusts = true;
+        self.quick.fill(false);
+        self.quick_ones = 0;
     }
 
     fn set_quick(&mut self, number: usize, quick: bool) {
@@ -546,3 +577,86 @@ impl<J: Queued> State<J> {
 #[cfg(all(test, offload_loom))]
 #[path = "core_models.rs"]
 mod models;
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    /// A call whose body is likely to end in no time.
+    struct Quick(Instant);
+
+    impl Queued for Quick {
+        fn is_rationed(&self) -> bool {
+            false
+        }
+
+        fn admit(self) -> Option<Quick> {
+            Some(self)
+        }
+
+        fn place(&self, _: Ticket) {}
+
+        fn since(&self) -> Instant {
+            self.0
+        }
+
+        fn is_quick(&self) -> bool {
+            true
+        }
+
+        fn is_gone(&self) -> bool {
+            false
+        }
+
+        fn is_inner(&self) -> bool {
+            false
+        }
+    }
+
+    /// A pool with one thread, which runs a call, and another call that waits for
+    /// it; what is to be done for that one.
+    fn pool() -> (Core<Quick>, Instant, Next) {
+        let core = Core::new(Rules { max: 3, base: 3, keep_alive: None, searches: 0 });
+        let now = Instant::now();
+        assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+        assert!(matches!(arrive(&core, now), Task::Run(_, Next::Nothing)));
+        let next = core.submit(Quick(now), usize::MAX).ok().unwrap();
+        (core, now, next)
+    }
+
+    /// A new thread comes for its first call.
+    fn arrive(core: &Core<Quick>, now: Instant) -> Task<Quick> {
+        core.next(core.sit(Arc::new(Seat::new())), From::Start, now)
+    }
+
+    #[test]
+    fn a_thread_in_a_quick_body_takes_the_next_call_too() {
+        let (core, now, next) = pool();
+        assert!(matches!(next, Next::Watch(Watch::Quick, QUICK_STUCK)));
+        assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+        assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
+    }
+
+    /// Another thread may take calls all the while, so the pool is not stuck.
+    #[test]
+    fn a_call_that_waits_for_a_body_that_only_seemed_quick_gets_a_thread_and_so_do_those_behind() {
+        let (core, now, _) = pool();
+        assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+        let late = now + QUICK_STUCK;
+        lock(&core.state).moved = late;
+        assert!(matches!(core.look(Watch::Quick, late), Next::Start));
+        assert!(matches!(arrive(&core, late), Task::Run(_, Next::Start)));
+        assert!(matches!(arrive(&core, late), Task::Run(_, Next::Nothing)));
+        // The queue was found empty: they are believed to be quick again.
+        assert!(matches!(core.next(1, From::Body, late), Task::Idle));
+        assert!(!lock(&core.state).distrusts);
+    }
+
+    /// Else calls would be refused for others that wait, while threads are idle.
+    #[test]
+    fn where_calls_that_wait_are_bounded_no_body_counts_as_quick() {
+        let (core, now, _) = pool();
+        assert_eq!(core.waiting(), None);
+        assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+    }
+}

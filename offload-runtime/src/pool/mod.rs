@@ -507,10 +507,11 @@ impl Pool {
                     if context::is_elsewhere(job.meta().runtime) {
                         return Task::Run(job, next);
                     }
-                    self.perform(next);
-                    if !job.is_quick() {
+                    // Before anything that takes long.
+                    if !job.is_quick() || matches!(next, Next::Start) {
                         courier::send();
                     }
+                    self.perform(next);
                     *turn = Turn { from: From::Body, now: perform::run(self, job, turn.now) };
                 }
                 Task::Search => {

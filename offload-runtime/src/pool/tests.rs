@@ -165,3 +165,22 @@ fn dropped_calls_leave_the_queue_and_never_run() {
     release.send(()).unwrap();
     blocker.join().unwrap();
 }
+
+/// Where bodies were quick so far, few threads are woken. These wait for each other.
+#[test]
+fn bodies_that_only_seemed_quick_get_a_thread_each() {
+    static POOL: CpuPool = CpuPool::new("seemed").threads(6);
+    static FUNCTION: Function = Function::cpu("seemed", &POOL);
+    let quick = (0..1000).map(|_| Call::new(&FUNCTION, || ()));
+    block_on(join_all(quick));
+    // A machine that stalls makes a body slow; then there is nothing to see.
+    let was_quick = FUNCTION.is_quick();
+    let together = Arc::new(Barrier::new(6));
+    let calls = (0..6).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait().is_leader())
+    });
+    let leaders = block_on(join_all(calls)).into_iter().filter(|leader| *leader).count();
+    assert_eq!(leaders, 1);
+    println!("they were taken for quick: {was_quick}");
+}
