@@ -2,7 +2,8 @@
 # What the attribute adds to the time to compile a crate, and to its program: functions with it,
 # the same written by hand with `spawn_blocking`, and the same left synchronous. FUNCTIONS sets
 # how many, 500 unless set, and a fifth of that for optimised builds; ROUNDS how often each is
-# built, 3 unless set. Then, how long the runtime itself takes to build from nothing, beside tokio alone.
+# built, 3 unless set. Then, how long the runtime takes to build from nothing: beside tokio alone,
+# and beside what an axum service has.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD
@@ -113,11 +114,22 @@ for kind in attribute by_hand; do
         "a future of ${said%%$'\n'*}"
 done
 
-for kind in tokio runtime; do
-    crate "only_$kind" "${!kind}"
-    echo "pub use ${kind/runtime/offload_runtime} as it;" >"$crates/only_$kind/src/lib.rs"
+service='axum = "0.8"
+tokio = { version = "1", features = ["rt-multi-thread", "macros", "net"] }
+serde = { version = "1", features = ["derive"] }
+serde_json = "1"
+tracing = "0.1"'
+from_nothing() { # NAME DEPENDENCIES: how long they take to build.
+    crate dependencies "$2"
+    : >"$crates/dependencies/src/lib.rs"
     rm -rf "$crates/clean"
-    echo "$kind, from nothing: $(CARGO_TARGET_DIR=$crates/clean seconds \
-        cargo build -q --manifest-path "$crates/only_$kind/Cargo.toml") s"
-done
+    echo "$1, from nothing: $(CARGO_TARGET_DIR=$crates/clean seconds \
+        cargo build -q --manifest-path "$crates/dependencies/Cargo.toml") s"
+}
+from_nothing "tokio alone" "$tokio"
+from_nothing "the runtime, without default features" "${runtime% \}}, default-features = false }"
+from_nothing "the runtime" "$runtime"
+from_nothing "what an axum service has" "$service"
+from_nothing "the same and the runtime" "$service
+$runtime"
 rm -rf "$crates/clean"

@@ -124,7 +124,8 @@ pub struct FunctionStats {
     /// enough of them were sampled; `None` for what runs in other processes.
     ///
     /// One body in 64 is sampled, of functions whose bodies take longer than
-    /// 100 µs one in 16, and of each function the first eight: the processor time
+    /// 100 µs one in 16, and of each function the first ones, but none as long as
+    /// they take less than 20 µs: the processor time
     /// of its thread against the time that passed. What it was ready to run and
     /// had no processor, since others had them, is neither computing nor waiting:
     /// on Linux it is not counted (`/proc/thread-self/schedstat`; where that cannot
