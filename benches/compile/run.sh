@@ -2,7 +2,7 @@
 # What the attribute adds to the time to compile a crate, and to its program: functions with it,
 # the same written by hand with `spawn_blocking`, and the same left synchronous. FUNCTIONS sets
 # how many, 500 unless set, and a fifth of that for optimised builds; ROUNDS how often each is
-# built, 3 unless set. Then, how long the runtime takes to build from nothing: beside tokio alone,
+# built, 2 unless set. Then, how long the runtime takes to build from nothing: beside tokio alone,
 # and beside what an axum service has.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -88,7 +88,7 @@ compare() { # FUNCTIONS PROFILE...: the middle of some rounds.
         program "$kind" "$functions"
         build "$kind" "${@:2}"
     done
-    for ((round = 0; round < ${ROUNDS:-3}; round++)); do
+    for ((round = 0; round < ${ROUNDS:-2}; round++)); do
         echo "$(seconds build plain "${@:2}") $(seconds build by_hand "${@:2}") $(seconds build attribute "${@:2}")"
     done | awk -v functions="$functions" '{ print ($3 - $1) / ($2 - $1), ($3 - $1) / functions * 1000, ($2 - $1) / functions * 1000 }' |
         sort -n | awk -v what="$functions functions, ${2:---debug}" '
