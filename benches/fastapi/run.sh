@@ -12,7 +12,18 @@ bench=$(cargo bench -q -p offload-benches --bench server --no-run --message-form
     grep -o '"executable":"[^"]*server[^"]*"' | cut -d'"' -f4)
 port=${PORT:-8765}
 server=
-trap '[[ -z $server ]] || kill "$server"' EXIT
+stop() { # The server, and the processes of its pool, which it would leave behind.
+    [[ -n $server ]] || return 0
+    local pool
+    pool=$(pgrep -P "$server" || true)
+    kill "$server"
+    # They have its handler of the other signals. One word each.
+    # shellcheck disable=SC2086
+    [[ -z $pool ]] || kill -KILL $pool
+    wait "$server" 2>/dev/null || true
+    server=
+}
+trap stop EXIT
 
 echo "| | p50 ms | p99 ms | p99.9 ms | worst ms | pings served | p99, times idle | answers/s |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -25,7 +36,5 @@ for path in /to_thread /def_route /run_in_threadpool /process_pool; do
         sleep 0.1
     done
     timeout 60 "$bench" load "127.0.0.1:$port" "$path"
-    kill "$server"
-    wait "$server" 2>/dev/null || true
-    server=
+    stop
 done
