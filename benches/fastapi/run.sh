@@ -16,10 +16,9 @@ stop() { # The server, and the processes of its pool, which it would leave behin
     [[ -n $server ]] || return 0
     local pool
     pool=$(pgrep -P "$server" || true)
-    kill "$server"
-    # They have its handler of the other signals. One word each.
+    # All at once: they would go on without each other, and complain. One word each.
     # shellcheck disable=SC2086
-    [[ -z $pool ]] || kill -KILL $pool
+    kill -KILL "$server" $pool
     wait "$server" 2>/dev/null || true
     server=
 }
