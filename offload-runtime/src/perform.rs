@@ -183,9 +183,11 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         callers: meta.callers.clone(),
         hired,
     };
-    let _number = function.counts().wait.record(waited);
+    let number = function.counts().wait.record(waited);
     #[cfg(feature = "watch")]
-    let sample = function.sample(_number);
+    let sample = function.sample(number);
+    #[cfg(not(feature = "watch"))]
+    let _ = number;
     let (mut panic, mut runtime) = (None, None);
     let ((), mut frame) = frame.enter(|| {
         work.call(&mut |mut captured: Captured, body| {

@@ -108,11 +108,11 @@ impl Pool {
         }
     }
 
-    /// Two calls whose bodies wait for each other.
-    fn meet(&self) {
+    /// Two calls whose bodies wait for each other, and may be taken for quick ones.
+    fn meet(&self, quick: bool) {
         let meeting = Arc::new((Mutex::new(0), Condvar::new()));
         for _ in 0..2 {
-            let call = Call { meeting: Some(Arc::clone(&meeting)), ..self.call() };
+            let call = Call { meeting: Some(Arc::clone(&meeting)), quick, ..self.call() };
             let next = self.core.submit(call, usize::MAX).ok().unwrap();
             self.perform(next);
         }
@@ -237,33 +237,13 @@ fn a_call_that_comes_while_a_thread_searches_runs() {
     });
 }
 
-/// One thread searches at a time, and the other goes idle; bodies that wait for
-/// each other still get one each.
-#[test]
-fn calls_that_wait_for_each_other_get_a_thread_each_while_one_searches() {
-    model(2, || {
-        let pool = Pool::searching(2);
-        pool.meet();
-        pool.meet();
-        pool.close();
-        assert_eq!(pool.ran.load(Ordering::Relaxed), 4);
-        assert_eq!(pool.core.snapshot().threads, 0);
-    });
-}
-
 /// A call waits for a thread whose body was taken for a quick one, but waits for
 /// that call: the watch finds it a thread.
 #[test]
 fn a_body_that_only_seemed_quick_holds_up_no_call() {
     model(2, || {
         let pool = Pool { timed: true, ..Pool::new(2) };
-        let meeting = Arc::new((Mutex::new(0), Condvar::new()));
-        for _ in 0..2 {
-            let meeting = Some(Arc::clone(&meeting));
-            let call = Call { meeting, quick: true, ..pool.call() };
-            let next = pool.core.submit(call, usize::MAX).ok().unwrap();
-            pool.perform(next);
-        }
+        pool.meet(true);
         while pool.ran.load(Ordering::Acquire) < 2 {
             thread::yield_now();
         }
@@ -351,18 +331,20 @@ fn a_refused_thread_costs_no_call() {
 }
 
 /// Bodies that wait for each other get a thread each, whether the threads are
-/// started for them, at work, going idle or parked: who takes a call sees to it
+/// started for them, at work, searching, going idle or parked: who takes a call sees to it
 /// that the next is taken, too.
 #[test]
 fn calls_that_wait_for_each_other_get_a_thread_each() {
-    model(2, || {
-        let pool = Pool::new(2);
-        pool.meet();
-        pool.meet();
-        pool.close();
-        assert_eq!(pool.ran.load(Ordering::Relaxed), 4);
-        assert_eq!(pool.core.snapshot().threads, 0);
-    });
+    for searches in [0, 1] {
+        model(2, move || {
+            let pool = Pool::with(2, searches);
+            pool.meet(false);
+            pool.meet(false);
+            pool.close();
+            assert_eq!(pool.ran.load(Ordering::Relaxed), 4);
+            assert_eq!(pool.core.snapshot().threads, 0);
+        });
+    }
 }
 
 /// An idle thread gives up at any moment: it is called and comes, or it has

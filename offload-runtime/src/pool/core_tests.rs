@@ -1,0 +1,81 @@
+//! What the [protocol](super) decides, step by step.
+
+use super::*;
+
+/// A call whose body is likely to end in no time.
+struct Quick(Instant);
+
+impl Queued for Quick {
+    fn is_rationed(&self) -> bool {
+        false
+    }
+
+    fn admit(self) -> Option<Quick> {
+        Some(self)
+    }
+
+    fn place(&self, _: Ticket) {}
+
+    fn since(&self) -> Instant {
+        self.0
+    }
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+
+    fn is_gone(&self) -> bool {
+        false
+    }
+
+    fn is_inner(&self) -> bool {
+        false
+    }
+}
+
+/// A pool with one thread, which runs a call, and another call that waits for
+/// it; what is to be done for that one.
+fn pool() -> (Core<Quick>, Instant, Next) {
+    let core = Core::new(Rules { max: 3, base: 3, keep_alive: None, searches: 0 });
+    let now = Instant::now();
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+    assert!(matches!(arrive(&core, now), Task::Run(_, Next::Nothing)));
+    let next = core.submit(Quick(now), usize::MAX).ok().unwrap();
+    (core, now, next)
+}
+
+/// A new thread comes for its first call.
+fn arrive(core: &Core<Quick>, now: Instant) -> Task<Quick> {
+    core.next(core.sit(Arc::new(Seat::new())), From::Start, now)
+}
+
+#[test]
+fn a_thread_in_a_quick_body_takes_the_next_call_too() {
+    let (core, now, next) = pool();
+    assert!(matches!(next, Next::Watch(Watch::Quick, QUICK_STUCK)));
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+    assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
+}
+
+/// Another thread may take calls all the while, so the pool is not stuck.
+#[test]
+fn a_call_that_waits_for_a_body_that_only_seemed_quick_gets_a_thread_and_so_do_those_behind() {
+    let (core, now, _) = pool();
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+    let late = now + QUICK_STUCK;
+    lock(&core.state).moved = late;
+    assert!(matches!(core.look(Watch::Quick, late), Next::Start));
+    assert!(matches!(arrive(&core, late), Task::Run(_, Next::Start)));
+    assert!(matches!(arrive(&core, late), Task::Run(_, Next::Nothing)));
+    // The queue was found empty: they are believed to be quick again.
+    assert!(matches!(core.next(1, From::Body, late), Task::Idle));
+    assert!(!lock(&core.state).distrusts);
+}
+
+/// Else calls would be refused for others that wait, while threads are idle.
+#[test]
+fn where_calls_that_wait_are_bounded_no_body_counts_as_quick() {
+    let (core, now, _) = pool();
+    assert_eq!(core.waiting(), None);
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+}
