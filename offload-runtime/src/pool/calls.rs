@@ -23,6 +23,11 @@ impl Ticket {
     pub(crate) fn from_bits(bits: u64) -> Option<Ticket> {
         (bits != 0).then_some(Ticket(bits))
     }
+
+    /// The one after it.
+    pub(crate) fn after(self) -> Ticket {
+        Ticket(self.0 + 1)
+    }
 }
 
 /// The first ticket of all: as many can be given out on either side of it as
@@ -86,6 +91,20 @@ impl<J> Calls<J> {
         ticket
     }
 
+    /// Adds calls at the end of the queue, which know their tickets: those from
+    /// [`end`](Self::end) on.
+    pub(crate) fn extend(&mut self, jobs: impl ExactSizeIterator<Item = J>) {
+        self.queued += jobs.len();
+        let first = self.end;
+        self.end += jobs.len() as u64;
+        self.ring.extend(jobs.zip(first..).map(|(job, ticket)| (Ticket(ticket), Some(job))));
+    }
+
+    /// The ticket of the next call that is added at the end.
+    pub(crate) fn end(&self) -> Ticket {
+        Ticket(self.end)
+    }
+
     /// Adds a call that has waited before at the front of the queue.
     pub(crate) fn push_front(&mut self, job: impl FnOnce(Ticket) -> J) -> Ticket {
         self.front -= 1;
@@ -128,7 +147,7 @@ impl<J> Calls<J> {
 
     /// The body of the call that [`start`](Self::start) gave to this seat has
     /// ended.
-    pub(crate) fn end(&mut self, seat: usize) {
+    pub(crate) fn leave(&mut self, seat: usize) {
         self.running[seat] = None;
     }
 
@@ -169,7 +188,7 @@ mod tests {
     fn drain(calls: &mut Calls<u32>) -> Vec<u32> {
         std::iter::from_fn(|| {
             let job = calls.start(0)?;
-            calls.end(0);
+            calls.leave(0);
             Some(job)
         })
         .collect()
@@ -210,7 +229,7 @@ mod tests {
         assert_eq!(calls.start(7), Some(1));
         assert_eq!(calls.running(), 1);
         assert!(matches!(calls.cancel(ticket), Found::Running(7)));
-        calls.end(7);
+        calls.leave(7);
         assert!(matches!(calls.cancel(ticket), Found::Gone));
     }
 

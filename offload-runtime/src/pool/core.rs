@@ -14,10 +14,16 @@
 //!   searches, to look at the queue, and has not done so yet. `coming` counts
 //!   these.
 //!
+//! *The inbox.* Calls are put in front of the queue, under a lock of their own,
+//! as long as there is [`room`](State::room): a thread comes for them without being
+//! called. The threads move all that is there to the queue when that is empty, and
+//! everybody else does who has to know what waits. So callers and threads write to
+//! the same memory once for a burst. The lock of the inbox is taken last.
+//!
 //! *Search.* A thread that ran a body and finds the queue empty does not park
 //! at once: a caller that makes one call after the other sends the next in a
 //! few microseconds, and to wake a thread takes as long. It lets others run,
-//! looks whether a call was queued meanwhile, and after a few turns
+//! looks whether a call was put in the inbox meanwhile, and after some [turns](super::search)
 //! asks once more, under the lock, before it goes idle. All that time it is on
 //! its way, so nobody calls another; and it is one thread at a time.
 //!
@@ -26,11 +32,12 @@
 //! looks at the flag before each park. So a thread on its way arrives at
 //! [`Core::next`] even if it had not parked yet.
 //!
-//! *No call is forgotten.* Whenever the lock is released while calls wait, at
-//! least one of these holds: a thread is coming; every thread is at work (and
+//! *No call is forgotten.* Whenever the lock is released while calls wait, or there is
+//! room in the inbox, at least one of these holds: a thread is coming; every thread is at work (and
 //! asks for the next call when it is done), and no more may be started now; or
 //! a watch is set, and will look again. Each place that changes the
-//! queue or the threads ends with [`State::summon`], which restores this.
+//! queue or the threads ends with [`State::summon`], which restores this, and says
+//! anew how much room there is.
 //!
 //! *No more wake-ups than needed.* While one thread is coming, nobody calls
 //! another: the one that arrives takes the first call and, if more wait, calls
@@ -38,7 +45,7 @@
 //! threads share out the rest.
 //!
 //! *Quick bodies.* Where each body ended in no time so far, a thread that runs
-//! one is as good as on its way, as long as few calls wait: to wake another
+//! one is as good as on its way, as long as [few](super::quick) calls wait: to wake another
 //! would take longer, and take a core from the callers. Should a body not be quick,
 //! a watch finds that out, after [`QUICK_STUCK`], and none is believed to be until the
 //! queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.
@@ -52,11 +59,15 @@
 //! one thread is added at each look of the watch. So calls that block get a
 //! thread each after a millisecond, and a burst of short ones gets none.
 
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use super::calls::{Calls, Found, Ticket};
+use super::inbox::{Inbox, Tray};
+use super::quick::Quick;
+use super::search::Search;
 use super::seat::Seat;
-use crate::sync::{Apart, Arc, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{Apart, Arc, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 
 /// After this long without a call taken or ended, a pool counts as stuck.
 const STUCK: Duration = Duration::from_millis(1);
@@ -67,9 +78,8 @@ const QUICK_STUCK: Duration = Duration::from_millis(4);
 /// After the system refused a thread, the pool asks again this much later.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// So many calls wait for a thread that runs a quick body before another one is
-/// woken.
-const FEW: usize = 64;
+/// After so many calls that came alone, the next is expected to.
+const LONE: u32 = 16;
 
 /// A call that waited so long in a pool that moves shows that it is too small.
 pub(crate) const BEHIND: Duration = Duration::from_millis(10);
@@ -83,8 +93,10 @@ pub(crate) struct Rules {
     pub(crate) base: usize,
     /// An idle thread ends after this; `None`: never.
     pub(crate) keep_alive: Option<Duration>,
-    /// A thread that has run out of calls looks so many times for the next.
-    pub(crate) searches: u32,
+    /// A thread that has run out of calls [searches](Core::search) for the next.
+    pub(crate) searches: bool,
+    /// Its threads may run while their callers do: there is more than one core.
+    pub(crate) parallel: bool,
 }
 
 /// What is left to do after the lock is released.
@@ -112,8 +124,8 @@ pub(crate) enum Watch {
 pub(crate) enum Task<J> {
     /// Run this, after doing what is next.
     Run(J, Next),
-    /// [Search](Core::search), and ask again.
-    Search,
+    /// [Search](Core::search) for so many turns, and ask again.
+    Search(u32),
     /// Wait to be called.
     Idle,
     /// End.
@@ -162,9 +174,41 @@ pub(crate) enum Refused<J> {
 /// See the [module](self).
 pub(crate) struct Core<J> {
     rules: Rules,
-    /// How many calls wait, for those who look without the lock.
+    inbox: Inbox<J>,
+    /// How many calls are in the queue, for those who look without the lock.
     queued: Apart<AtomicUsize>,
     state: Apart<Mutex<State<J>>>,
+}
+
+/// The whole of it: the inbox was emptied into the queue, and nobody puts anything
+/// there meanwhile.
+struct Open<'a, J: Queued> {
+    core: &'a Core<J>,
+    state: MutexGuard<'a, State<J>>,
+    tray: MutexGuard<'a, Tray<J>>,
+}
+
+impl<J: Queued> Deref for Open<'_, J> {
+    type Target = State<J>;
+
+    fn deref(&self) -> &State<J> {
+        &self.state
+    }
+}
+
+impl<J: Queued> DerefMut for Open<'_, J> {
+    fn deref_mut(&mut self) -> &mut State<J> {
+        &mut self.state
+    }
+}
+
+impl<J: Queued> Drop for Open<'_, J> {
+    fn drop(&mut self) {
+        let Open { core, state, tray } = self;
+        core.publish(state);
+        core.inbox.set_sought(core.rules.parallel && state.search.is_on() && state.lone >= LONE);
+        tray.close(&state.calls, state.room(&core.rules));
+    }
 }
 
 struct State<J> {
@@ -175,17 +219,13 @@ struct State<J> {
     idle: Vec<usize>,
     /// Threads on their way to the queue.
     coming: usize,
-    /// Threads that run a quick body, by their number.
-    quick: Vec<bool>,
-    /// So many of them there are.
-    quick_ones: usize,
-    /// A body only seemed quick: until the queue is empty, none is believed to be.
-    distrusts: bool,
+    quick: Quick,
     /// Somebody asks how many calls wait, since there is a bound on them: then
     /// none waits while a thread is idle.
     bounded: bool,
-    /// One of them searches.
-    searching: bool,
+    search: Search,
+    /// So many calls were taken, one after the other, while no other waited.
+    lone: u32,
     /// Some call was rationed. Until then none is asked, as its memory is in
     /// the cache of its caller's core.
     rationed: bool,
@@ -201,23 +241,23 @@ struct State<J> {
 }
 
 impl<J: Queued> Core<J> {
-    pub(crate) fn new(rules: Rules) -> Core<J> {
+    pub(crate) fn new(rules: Rules, now: Instant) -> Core<J> {
         Core {
             rules,
+            inbox: Inbox::new(),
             queued: Apart(AtomicUsize::new(0)),
             state: Apart(Mutex::new(State {
                 calls: Calls::new(),
                 seats: Vec::new(),
                 idle: Vec::new(),
                 coming: 0,
-                quick: Vec::new(),
-                quick_ones: 0,
-                distrusts: false,
+                quick: Quick::new(),
                 bounded: false,
-                searching: false,
+                search: Search::new(now),
+                lone: 0,
                 rationed: false,
                 threads: 0,
-                moved: Instant::now(),
+                moved: now,
                 watched: [false; 2],
                 refused: false,
                 closed: false,
@@ -229,9 +269,26 @@ impl<J: Queued> Core<J> {
         &self.rules
     }
 
+    fn open(&self) -> Open<'_, J> {
+        self.open_from(lock(&self.state))
+    }
+
+    fn open_from<'a>(&'a self, mut state: MutexGuard<'a, State<J>>) -> Open<'a, J> {
+        let mut tray = self.inbox.open();
+        self.inbox.empty(&mut tray, &mut state.calls);
+        Open { core: self, state, tray }
+    }
+
     /// Queues a call, if no more than `room` then wait for a thread.
     pub(crate) fn submit(&self, job: J, room: usize) -> Result<Next, Refused<J>> {
-        let mut state = lock(&self.state);
+        let mut job = job;
+        if room == usize::MAX && !job.is_rationed() {
+            match self.inbox.put(job) {
+                Ok(()) => return Ok(Next::Nothing),
+                Err(back) => job = back,
+            }
+        }
+        let mut state = self.open();
         if state.closed && !job.is_inner() {
             return Err(Refused::Closed(job));
         }
@@ -244,14 +301,13 @@ impl<J: Queued> Core<J> {
             job.place(ticket);
             job
         });
-        self.publish(&state);
         Ok(state.summon(&self.rules, now, false))
     }
 
     /// Queues a call that was here before, ahead of the others. Also when the
     /// pool is closed: it was accepted.
     pub(crate) fn resume(&self, job: J, now: Instant) -> Result<Next, Refused<J>> {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         // Read under the lock that a cancel takes: either that finds the call
         // in the queue, or it is seen here.
         if job.is_gone() {
@@ -262,7 +318,6 @@ impl<J: Queued> Core<J> {
             job.place(ticket);
             job
         });
-        self.publish(&state);
         Ok(state.summon(&self.rules, now, false))
     }
 
@@ -272,13 +327,18 @@ impl<J: Queued> Core<J> {
 
     /// Whether calls wait, at about this time.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) > 0
+        self.queued.load(Ordering::Relaxed) > 0 || self.inbox.is_filled()
+    }
+
+    /// Whether a thread searches, at about this time, and would take a call at once.
+    pub(crate) fn is_sought(&self) -> bool {
+        self.inbox.is_sought()
     }
 
     /// What a thread does that is to search, in this thread: returns when it is
     /// time to ask for the next call.
-    pub(crate) fn search(&self) {
-        for _ in 0..self.rules.searches {
+    pub(crate) fn search(&self, turns: u32) {
+        for _ in 0..turns {
             if self.has_waiting() {
                 return;
             }
@@ -288,7 +348,7 @@ impl<J: Queued> Core<J> {
 
     /// How many calls wait for a thread; `None`: a thread is free for one more.
     pub(crate) fn waiting(&self) -> Option<usize> {
-        lock(&self.state).look_at_bound(&self.rules)
+        self.open().look_at_bound(&self.rules)
     }
 
     /// A new thread takes its seat, and counts as on its way.
@@ -309,46 +369,54 @@ impl<J: Queued> Core<J> {
 
     /// A thread asks what to do.
     pub(crate) fn next(&self, number: usize, from: From, now: Instant) -> Task<J> {
-        let mut guard = lock(&self.state);
-        let state = &mut *guard;
+        let mut state = lock(&self.state);
+        if matches!(from, From::Body)
+            && let Some(job) = state.next_quick(number, now)
+        {
+            self.publish(&state);
+            return Task::Run(job, Next::Nothing);
+        }
+        let mut open = self.open_from(state);
+        let state = &mut *open;
         match from {
             From::Start => state.coming -= 1,
             From::Wait => {
                 state.coming -= 1;
                 state.moved = now;
+                if let Some(oldest) = state.calls.oldest() {
+                    state.search.missed(oldest.since());
+                }
             }
             From::Search => {
                 state.coming -= 1;
-                state.searching = false;
+                state.search.end(state.calls.queued() > 0);
             }
             From::Body => {
-                state.calls.end(number);
-                state.set_quick(number, false);
+                state.calls.leave(number);
+                state.quick.set(number, false);
                 state.moved = now;
             }
         }
         while let Some(job) = state.calls.start(number) {
             let admitted = if state.rationed { job.admit() } else { Some(job) };
             let Some(job) = admitted else {
-                state.calls.end(number);
+                state.calls.leave(number);
                 continue;
             };
             state.moved = now;
-            state.set_quick(number, job.is_quick() && !state.distrusts && !state.bounded);
-            self.publish(state);
+            state.lone = if state.calls.queued() == 0 { state.lone.saturating_add(1) } else { 0 };
+            state.quick.set(number, job.is_quick() && !state.bounded);
             state.seats[number].as_ref().expect("seated").set_cancelled(false);
             return Task::Run(job, state.summon(&self.rules, now, false));
         }
-        state.distrusts = false;
-        self.publish(state);
+        state.quick.trust();
         if state.closed {
             state.leave(number);
             return Task::Exit;
         }
-        if matches!(from, From::Body) && self.rules.searches > 0 && !state.searching {
-            state.searching = true;
+        if matches!(from, From::Body) && self.rules.searches && !state.search.is_on() {
             state.coming += 1;
-            return Task::Search;
+            return Task::Search(state.search.begin(now));
         }
         state.idle.push(number);
         Task::Idle
@@ -357,7 +425,7 @@ impl<J: Queued> Core<J> {
     /// An idle thread that nobody called wants to end. False: it was called
     /// just now, so it has to wait for that and come.
     pub(crate) fn retire(&self, number: usize) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         let Some(at) = state.idle.iter().position(|idle| *idle == number) else {
             return false;
         };
@@ -369,7 +437,7 @@ impl<J: Queued> Core<J> {
     /// The system refused to start the thread that a [`Next::Start`] asked
     /// for. The calls keep waiting, for the other threads and for another try.
     pub(crate) fn start_failed(&self) -> Next {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         state.coming -= 1;
         state.threads -= 1;
         state.refused = true;
@@ -388,7 +456,7 @@ impl<J: Queued> Core<J> {
     /// for.
     #[cfg(feature = "rayon")]
     pub(crate) fn give_up_start(&self) -> Next {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         state.coming -= 1;
         state.threads -= 1;
         if state.threads > 0 {
@@ -400,11 +468,11 @@ impl<J: Queued> Core<J> {
 
     /// This watch looks.
     pub(crate) fn look(&self, watch: Watch, now: Instant) -> Next {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         state.watched[watch as usize] = false;
         let is_late = |oldest: &J| now.saturating_duration_since(oldest.since()) >= QUICK_STUCK;
         if matches!(watch, Watch::Quick) && state.calls.oldest().is_some_and(is_late) {
-            state.distrust();
+            state.quick.distrust();
         }
         state.summon(&self.rules, now, true)
     }
@@ -416,17 +484,17 @@ impl<J: Queued> Core<J> {
 
     /// The watch could not be set: the next call that is queued tries again.
     pub(crate) fn watch_failed(&self) {
-        lock(&self.state).watched = [false; 2];
+        self.open().watched = [false; 2];
     }
 
     /// Takes a call out of the queue.
     pub(crate) fn withdraw(&self, ticket: Ticket) -> Option<J> {
-        lock(&self.state).calls.withdraw(ticket)
+        self.open().calls.withdraw(ticket)
     }
 
     /// Takes a call out of the queue, or tells its body that nobody waits.
     pub(crate) fn cancel(&self, ticket: Ticket) -> Option<J> {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         match state.calls.cancel(ticket) {
             Found::Queued(job) => Some(job),
             Found::Running(number) => {
@@ -440,8 +508,8 @@ impl<J: Queued> Core<J> {
     /// Takes no more calls; those that wait still run. The idle threads are to
     /// be called: they end.
     pub(crate) fn close(&self) -> Vec<Arc<Seat>> {
-        let mut guard = lock(&self.state);
-        let state = &mut *guard;
+        let mut open = self.open();
+        let state = &mut *open;
         state.closed = true;
         let idle = std::mem::take(&mut state.idle);
         state.coming += idle.len();
@@ -450,7 +518,7 @@ impl<J: Queued> Core<J> {
 
     /// Takes out all calls that wait, and tells all bodies to stop.
     pub(crate) fn abandon(&self) -> Vec<J> {
-        let mut state = lock(&self.state);
+        let mut state = self.open();
         for seat in state.seats.iter().flatten() {
             seat.set_cancelled(true);
         }
@@ -458,7 +526,7 @@ impl<J: Queued> Core<J> {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let state = lock(&self.state);
+        let state = self.open();
         Snapshot {
             threads: state.threads,
             idle: state.idle.len(),
@@ -492,6 +560,37 @@ impl<J: Queued> State<J> {
         self.calls.queued().checked_sub(spare)
     }
 
+    /// For how many calls a thread comes without being called.
+    fn room(&self, rules: &Rules) -> usize {
+        if self.closed || self.bounded {
+            return 0;
+        }
+        // One is on its way, or there is none that could be called.
+        if self.coming > 0 || self.threads >= rules.max && self.idle.is_empty() {
+            return usize::MAX;
+        }
+        // See `summon`. Without the watch, the next call has to set it.
+        match self.watched[Watch::Quick as usize] {
+            true => self.quick.room().saturating_sub(self.calls.queued()),
+            false => 0,
+        }
+    }
+
+    /// The next call of the queue, if both it and the one before it are quick: then
+    /// nothing else changes, and what is in the inbox has time.
+    fn next_quick(&mut self, number: usize, now: Instant) -> Option<J> {
+        let is_quick = self.quick.is(number) && self.calls.oldest().is_some_and(J::is_quick);
+        if !is_quick || self.rationed {
+            return None;
+        }
+        self.lone = 0;
+        self.calls.leave(number);
+        self.quick.keep_pace(now.saturating_duration_since(self.moved));
+        self.moved = now;
+        self.seats[number].as_ref().expect("seated").set_cancelled(false);
+        self.calls.start(number)
+    }
+
     /// Sees to it that a waiting call is not forgotten.
     fn summon(&mut self, rules: &Rules, now: Instant, watch_looks: bool) -> Next {
         if self.coming > 0 {
@@ -501,12 +600,12 @@ impl<J: Queued> State<J> {
             return Next::Nothing;
         }
         let stuck = now.saturating_duration_since(self.moved) >= STUCK;
-        if stuck && self.quick_ones > 0 {
-            self.distrust();
+        if stuck && self.quick.is_any() {
+            self.quick.distrust();
         }
         // A thread that is about to be done takes them sooner than one that has
         // to be woken.
-        if self.calls.queued() <= self.quick_ones * FEW {
+        if self.calls.queued() <= self.quick.room() {
             return self.watch(Watch::Quick, QUICK_STUCK);
         }
         if let next @ Next::Call(_) = self.call_idle() {
@@ -534,24 +633,9 @@ impl<J: Queued> State<J> {
     /// How many calls wait for a thread, asked since there is a bound on them.
     fn look_at_bound(&mut self, rules: &Rules) -> Option<usize> {
         if !std::mem::replace(&mut self.bounded, true) {
-            self.distrust();
+            self.quick.distrust();
         }
         self.waiting(rules)
-    }
-
-    /// No body is believed to be quick, until the queue is empty.
-    fn distrust(&mut self) {
-        self.distrusts = true;
-        self.quick.fill(false);
-        self.quick_ones = 0;
-    }
-
-    fn set_quick(&mut self, number: usize, quick: bool) {
-        if self.quick.len() <= number {
-            self.quick.resize(number + 1, false);
-        }
-        let before = std::mem::replace(&mut self.quick[number], quick);
-        self.quick_ones = self.quick_ones + usize::from(quick) - usize::from(before);
     }
 
     /// Calls the thread that became idle last, if calls wait.

@@ -78,20 +78,22 @@ struct Pool {
 impl Pool {
     /// Its threads park as soon as they have run out of calls.
     fn new(max: usize) -> Pool {
-        Pool::with(max, 0)
+        Pool::with(max, false)
     }
 
     /// Its threads search before they park.
     fn searching(max: usize) -> Pool {
-        Pool::with(max, 1)
+        Pool::with(max, true)
     }
 
-    fn with(max: usize, searches: u32) -> Pool {
+    fn with(max: usize, searches: bool) -> Pool {
+        let rules = Rules { max, base: max, keep_alive: None, searches, parallel: true };
+        let began = Instant::now();
         Pool {
-            core: Arc::new(Core::new(Rules { max, base: max, keep_alive: None, searches })),
+            core: Arc::new(Core::new(rules, began)),
             threads: Arc::default(),
             ran: Arc::default(),
-            began: Instant::now(),
+            began,
             patient: true,
             timed: false,
         }
@@ -166,7 +168,7 @@ impl Pool {
                     }
                     from = From::Body;
                 }
-                Task::Search => {
+                Task::Search(_) => {
                     // To search is to let others run: loom does that anyway.
                     from = From::Search;
                 }
@@ -206,7 +208,7 @@ fn model(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 /// work, going idle, or parked.
 #[test]
 fn every_call_of_two_callers_runs_once() {
-    for searches in [0, 1] {
+    for searches in [false, true] {
         model(3, move || {
             let pool = Pool::with(1, searches);
             let other = pool.clone();
@@ -335,7 +337,7 @@ fn a_refused_thread_costs_no_call() {
 /// that the next is taken, too.
 #[test]
 fn calls_that_wait_for_each_other_get_a_thread_each() {
-    for searches in [0, 1] {
+    for searches in [false, true] {
         model(2, move || {
             let pool = Pool::with(2, searches);
             pool.meet(false);

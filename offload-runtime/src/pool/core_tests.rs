@@ -36,8 +36,9 @@ impl Queued for Quick {
 /// A pool with one thread, which runs a call, and another call that waits for
 /// it; what is to be done for that one.
 fn pool() -> (Core<Quick>, Instant, Next) {
-    let core = Core::new(Rules { max: 3, base: 3, keep_alive: None, searches: 0 });
+    let rules = Rules { max: 3, base: 3, keep_alive: None, searches: false, parallel: true };
     let now = Instant::now();
+    let core = Core::new(rules, now);
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
     assert!(matches!(arrive(&core, now), Task::Run(_, Next::Nothing)));
     let next = core.submit(Quick(now), usize::MAX).ok().unwrap();
@@ -69,7 +70,9 @@ fn a_call_that_waits_for_a_body_that_only_seemed_quick_gets_a_thread_and_so_do_t
     assert!(matches!(arrive(&core, late), Task::Run(_, Next::Nothing)));
     // The queue was found empty: they are believed to be quick again.
     assert!(matches!(core.next(1, From::Body, late), Task::Idle));
-    assert!(!lock(&core.state).distrusts);
+    let quick = &mut lock(&core.state).quick;
+    quick.set(0, true);
+    assert!(quick.is(0));
 }
 
 /// Else calls would be refused for others that wait, while threads are idle.
@@ -78,4 +81,20 @@ fn where_calls_that_wait_are_bounded_no_body_counts_as_quick() {
     let (core, now, _) = pool();
     assert_eq!(core.waiting(), None);
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+}
+
+/// Every thread is at work, so a call would need none to be called.
+#[test]
+fn a_closed_pool_refuses_calls_also_if_it_has_no_idle_thread() {
+    let now = Instant::now();
+    let rules = Rules { max: 1, base: 1, keep_alive: None, searches: false, parallel: true };
+    let core = Core::new(rules, now);
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+    assert!(matches!(arrive(&core, now), Task::Run(..)));
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+    assert!(core.close().is_empty());
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Err(Refused::Closed(_))));
+    // What was accepted runs.
+    assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
+    assert!(matches!(core.next(0, From::Body, now), Task::Exit));
 }

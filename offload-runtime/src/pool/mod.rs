@@ -5,8 +5,11 @@
 
 pub(crate) mod calls;
 pub(crate) mod core;
+mod inbox;
+mod quick;
 #[cfg(feature = "rayon")]
 mod rayon;
+mod search;
 pub(crate) mod seat;
 
 use std::num::NonZero;
@@ -37,10 +40,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a worker stays idle before it ends: it costs more to start.
 #[cfg(feature = "process")]
 const KEEP_WORKERS: Duration = Duration::from_secs(60);
-
-/// A thread that has run out of calls lets others run so many times before it
-/// parks: some ten microseconds, if nobody else wants the core.
-const SEARCHES: u32 = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -190,6 +189,7 @@ impl Pool {
         };
         // What affinity and the cgroup's quota leave to this process.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let parallel = cores > 1;
         let rules = match self.kind {
             Kind::Thread => {
                 let max = settings.threads.unwrap_or(THREADS);
@@ -198,18 +198,19 @@ impl Pool {
                     max,
                     base: max.min(cores),
                     keep_alive: Some(keep_alive),
-                    searches: SEARCHES,
+                    searches: true,
+                    parallel,
                 }
             }
             Kind::Cpu => {
                 let max = settings.threads.unwrap_or(cores);
-                Rules { max, base: max, keep_alive: None, searches: SEARCHES }
+                Rules { max, base: max, keep_alive: None, searches: true, parallel }
             }
             #[cfg(feature = "process")]
             Kind::Process => {
                 let max = settings.threads.unwrap_or(cores);
                 let keep_alive = settings.keep_alive.unwrap_or(KEEP_WORKERS);
-                Rules { max, base: max, keep_alive: Some(keep_alive), searches: 0 }
+                Rules { max, base: max, keep_alive: Some(keep_alive), searches: false, parallel }
             }
         };
         let priority = match self.kind {
@@ -219,7 +220,7 @@ impl Pool {
         #[cfg(feature = "rayon")]
         let (rules, rayon) = self.with_rayon(rules, priority);
         Ok(Started {
-            core: Core::new(rules),
+            core: Core::new(rules, Instant::now()),
             queue: settings.queue,
             priority,
             #[cfg(feature = "rayon")]
@@ -240,9 +241,10 @@ impl Pool {
         }
         match rayon::start(|_| self.thread_name(), rules.max, priority) {
             // A turn ends when there is no call. What searches is rayon.
-            Ok(threads) => {
-                (Rules { keep_alive: Some(Duration::ZERO), searches: 0, ..rules }, Some(threads))
-            }
+            Ok(threads) => (
+                Rules { keep_alive: Some(Duration::ZERO), searches: false, ..rules },
+                Some(threads),
+            ),
             Err(_) => (rules, None),
         }
     }
@@ -274,6 +276,11 @@ impl Pool {
     /// Whether calls wait, at about this time.
     pub(crate) fn has_waiting(&'static self) -> bool {
         self.core().has_waiting()
+    }
+
+    /// Whether a thread would take a call at once, at about this time.
+    pub(crate) fn is_sought(&'static self) -> bool {
+        self.core().is_sought()
     }
 
     /// Queues a job, and sees to it that a thread comes for it, if no more
@@ -514,9 +521,9 @@ impl Pool {
                     self.perform(next);
                     *turn = Turn { from: From::Body, now: perform::run(self, job, turn.now) };
                 }
-                Task::Search => {
+                Task::Search(turns) => {
                     courier::send();
-                    core.search();
+                    core.search(turns);
                     *turn = Turn { from: From::Search, now: Instant::now() };
                 }
                 other => {

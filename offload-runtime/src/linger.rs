@@ -1,0 +1,154 @@
+//! Waiting on the spot: where a quick body begins at once, its caller's thread
+//! does nothing else for a moment, and has the result before it would have gone to
+//! sleep.
+//!
+//! To let a runtime's thread sleep and to wake it takes some microseconds of two
+//! cores, and far more where the cores are virtual ones; a body that does
+//! little has long ended by then. A caller lingers only if:
+//!
+//! * the function's bodies have been quick, and a thread of the pool is on a core,
+//!   looking for calls;
+//! * no other call that was made on this thread waits: then there is enough else to do
+//!   meanwhile, and calls cost less together;
+//! * it was not in vain lately, nor so often in a row that this thread's other
+//!   tasks would wait for their turn.
+
+use std::cell::Cell;
+use std::hint;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::function::Function;
+use crate::meta::Meta;
+use crate::reply::Ended;
+
+/// A caller lingers no longer.
+const MOMENT: Duration = Duration::from_micros(5);
+
+/// Between two looks at the clock.
+const LOOKS: u32 = 16;
+
+/// After so many calls that were answered on the spot, others have their turn.
+const IN_A_ROW: u32 = 32;
+
+/// However often it was in vain, each so many calls one lingers.
+const SELDOM: u32 = 256;
+
+thread_local! {
+    /// Shared with each call that was made on this thread and waits.
+    static WAITING: Arc<()> = Arc::new(());
+    static TALLY: Cell<Tally> = const { Cell::new(Tally::NEW) };
+}
+
+/// What lingering came to on one thread.
+#[derive(Clone, Copy)]
+struct Tally {
+    /// Calls that were answered on the spot, one after the other.
+    in_a_row: u32,
+    /// So many calls do not linger after one that did in vain.
+    pause: u32,
+    /// How many of them are left.
+    left: u32,
+}
+
+impl Tally {
+    const NEW: Tally = Tally { in_a_row: 0, pause: 0, left: 0 };
+
+    /// Whether a call may linger.
+    fn may(&mut self) -> bool {
+        let may = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        may
+    }
+
+    /// A call lingered. Whether it is the others' turn.
+    fn add(&mut self, answered: bool) -> bool {
+        if !answered {
+            // Once is an accident.
+            let pause = (self.pause * 2 + 1).min(SELDOM);
+            *self = Tally { in_a_row: 0, pause, left: self.pause };
+            return false;
+        }
+        let in_a_row = (self.in_a_row + 1) % IN_A_ROW;
+        *self = Tally { in_a_row, ..Tally::NEW };
+        in_a_row == 0
+    }
+}
+
+/// Shows that a call waits, which was made on the thread that made this.
+pub(crate) type Place = Arc<()>;
+
+/// A call that was made on this thread begins to wait.
+pub(crate) fn place() -> Option<Place> {
+    WAITING.try_with(Arc::clone).ok()
+}
+
+/// Whether a call of this function, made on this thread now, is to [`linger`].
+pub(crate) fn may_linger(function: &'static Function) -> bool {
+    if !function.is_quick() || !function.pool().is_sought() {
+        return false;
+    }
+    let is_alone = WAITING.try_with(|waiting| Arc::strong_count(waiting) == 1);
+    if !is_alone.unwrap_or(false) {
+        return false;
+    }
+    let mut tally = TALLY.get();
+    let may = tally.may();
+    TALLY.set(tally);
+    may
+}
+
+/// Waits a moment for the end of a call that was sent just now. True: so many
+/// were answered so that it is the turn of other tasks.
+pub(crate) fn linger(meta: &Meta) -> bool {
+    let answered = loop {
+        if (0..LOOKS).any(|_| {
+            hint::spin_loop();
+            meta.reply.ended() != Ended::Not
+        }) {
+            break true;
+        }
+        if meta.since.elapsed() >= MOMENT {
+            break false;
+        }
+    };
+    let mut tally = TALLY.get();
+    let others_turn = tally.add(answered);
+    TALLY.set(tally);
+    others_turn
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_have_their_turn() {
+        let mut tally = Tally::NEW;
+        for _ in 0..3 {
+            for answered in 1..=IN_A_ROW {
+                assert!(tally.may());
+                assert_eq!(tally.add(true), answered == IN_A_ROW);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_vain_is_tried_seldom_and_again_when_it_is_not() {
+        let mut tally = Tally::NEW;
+        // How many calls do not linger before one does.
+        let pause = |tally: &mut Tally| (0..).find(|_| tally.may()).unwrap();
+        let pauses: Vec<u32> = (0..12)
+            .map(|_| {
+                let pause = pause(&mut tally);
+                tally.add(false);
+                pause
+            })
+            .collect();
+        assert_eq!(pauses[..5], [0, 0, 1, 3, 7]);
+        assert_eq!(pauses[11], SELDOM);
+        pause(&mut tally);
+        tally.add(true);
+        assert_eq!(pause(&mut tally), 0);
+    }
+}

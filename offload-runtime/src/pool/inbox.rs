@@ -1,0 +1,180 @@
+//! Where calls are put: in front of the queue, so that those who make calls and
+//! the threads that run them do not write to the same memory for each.
+//!
+//! A thread takes out all that is here at once. As long as it is known that one
+//! will, a call is put here, and that is all: the pool says for how many there
+//! is room so. Any other goes straight to the [queue](super::core), and
+//! it is decided whether a thread is called.
+
+use super::calls::{Calls, Ticket};
+use super::core::Queued;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
+
+/// An empty inbox gives back the memory of a burst beyond so many places.
+const KEEP_PLACES: usize = 1024;
+
+/// See the [module](self). In cache lines of its own.
+#[repr(align(128))]
+pub(crate) struct Inbox<J> {
+    /// Something is in it, for those who look without the lock.
+    filled: AtomicBool,
+    /// A thread searches: what is put here is taken out at once.
+    sought: AtomicBool,
+    tray: Mutex<Tray<J>>,
+}
+
+/// What is in the inbox.
+pub(crate) struct Tray<J> {
+    jobs: Vec<J>,
+    /// The ticket of the next one.
+    next: Ticket,
+    /// As many may be here as somebody comes for without being called.
+    room: usize,
+}
+
+impl<J: Queued> Inbox<J> {
+    /// There is no room before the first [`Tray::close`].
+    pub(crate) fn new() -> Inbox<J> {
+        let tray = Tray { jobs: Vec::new(), next: Calls::<J>::new().end(), room: 0 };
+        let (filled, sought) = (AtomicBool::new(false), AtomicBool::new(false));
+        Inbox { filled, sought, tray: Mutex::new(tray) }
+    }
+
+    /// Puts a call here, if there is room; else it comes back.
+    pub(crate) fn put(&self, job: J) -> Result<(), J> {
+        let mut tray = self.open();
+        if tray.jobs.len() >= tray.room {
+            return Err(job);
+        }
+        job.place(tray.next);
+        tray.next = tray.next.after();
+        tray.jobs.push(job);
+        if tray.jobs.len() == 1 {
+            self.filled.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether something is in it, at about this time.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
+    }
+
+    /// Whether a thread searches, at about this time.
+    pub(crate) fn is_sought(&self) -> bool {
+        self.sought.load(Ordering::Relaxed)
+    }
+
+    /// A thread searches, or does no longer.
+    pub(crate) fn set_sought(&self, sought: bool) {
+        if self.is_sought() != sought {
+            self.sought.store(sought, Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody puts anything here as long as this is held.
+    pub(crate) fn open(&self) -> MutexGuard<'_, Tray<J>> {
+        lock(&self.tray)
+    }
+
+    /// Moves all to the end of the queue.
+    pub(crate) fn empty(&self, tray: &mut Tray<J>, calls: &mut Calls<J>) {
+        if tray.jobs.is_empty() {
+            return;
+        }
+        self.filled.store(false, Ordering::Relaxed);
+        calls.extend(tray.jobs.drain(..));
+        if tray.jobs.capacity() > KEEP_PLACES {
+            tray.jobs = Vec::new();
+        }
+    }
+}
+
+impl<J> Tray<J> {
+    /// It is empty: from now on there is room for so many, which get the
+    /// tickets after those of the queue.
+    pub(crate) fn close(&mut self, calls: &Calls<J>, room: usize) {
+        self.next = calls.end();
+        self.room = room;
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A call that shows its ticket.
+    struct Call(Rc<Cell<Option<Ticket>>>);
+
+    impl Queued for Call {
+        fn is_rationed(&self) -> bool {
+            false
+        }
+
+        fn admit(self) -> Option<Call> {
+            Some(self)
+        }
+
+        fn place(&self, ticket: Ticket) {
+            self.0.set(Some(ticket));
+        }
+
+        fn since(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn is_quick(&self) -> bool {
+            false
+        }
+
+        fn is_gone(&self) -> bool {
+            false
+        }
+
+        fn is_inner(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn calls_keep_their_order_and_their_tickets_when_they_are_taken_out() {
+        let (inbox, mut calls) = (Inbox::new(), Calls::new());
+        let mut tickets = Vec::new();
+        for burst in 1..4 {
+            let mut tray = inbox.open();
+            inbox.empty(&mut tray, &mut calls);
+            // One goes straight to the queue.
+            tickets.push(calls.push(|_| Call(Rc::default())));
+            tray.close(&calls, burst);
+            drop(tray);
+            for _ in 0..burst {
+                let ticket = Rc::default();
+                assert!(inbox.put(Call(Rc::clone(&ticket))).is_ok());
+                tickets.extend(ticket.get());
+            }
+            assert!(inbox.put(Call(Rc::default())).is_err(), "there is no room");
+            assert!(inbox.is_filled());
+        }
+        inbox.empty(&mut inbox.open(), &mut calls);
+        assert!(!inbox.is_filled());
+        assert_eq!(calls.queued(), tickets.len());
+        assert!(tickets.is_sorted());
+        assert!(tickets.into_iter().all(|ticket| calls.withdraw(ticket).is_some()));
+    }
+
+    #[test]
+    fn the_memory_of_a_burst_is_given_back() {
+        let (inbox, mut calls) = (Inbox::new(), Calls::new());
+        inbox.open().close(&calls, usize::MAX);
+        for _ in 0..5000 {
+            assert!(inbox.put(Call(Rc::default())).is_ok());
+        }
+        let mut tray = inbox.open();
+        inbox.empty(&mut tray, &mut calls);
+        assert_eq!((tray.jobs.capacity(), calls.queued()), (0, 5000));
+    }
+}

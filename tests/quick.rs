@@ -1,0 +1,76 @@
+//! Functions whose bodies have been quick: their callers may wait on the spot for a
+//! moment. No other task is held up by that, also if the next body is not quick.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+
+use futures::FutureExt;
+use offload_runtime::{CpuPool, offload};
+use tokio::runtime::Builder;
+
+static POOL: CpuPool = CpuPool::new("quick").threads(1);
+
+/// Does nothing, unless there is something to wait for.
+#[offload(cpu, pool = POOL)]
+fn quick(gate: Option<Receiver<()>>) {
+    if let Some(gate) = gate {
+        gate.recv().unwrap();
+    }
+}
+
+/// Enough for the function to count as quick, and its caller as one that calls alone.
+async fn warm_up() {
+    for _ in 0..1000 {
+        quick(None).await;
+    }
+}
+
+/// The loop has one thread, so the task that opens the gate runs when the caller of
+/// the body that waits for it has let go of that thread.
+#[test]
+fn a_body_that_is_not_quick_for_once_holds_up_nobody() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..20 {
+            warm_up().await;
+            let (open, gate) = mpsc::channel();
+            tokio::spawn(async move { open.send(()).unwrap() });
+            quick(Some(gate)).await;
+        }
+    });
+}
+
+/// Each call of the one task may be answered before it is pending.
+#[test]
+fn a_task_that_calls_without_end_leaves_the_others_their_turn() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        warm_up().await;
+        tokio::spawn(async { DONE.store(true, Ordering::Relaxed) });
+        while !DONE.load(Ordering::Relaxed) {
+            quick(None).await;
+        }
+    });
+}
+
+/// Where a core is free for the pool's thread, which others may want meanwhile: so it is
+/// waited for.
+#[test]
+fn a_caller_alone_has_its_answer_at_the_first_poll() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+        return;
+    }
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let answered = || (0..100).filter(|_| quick(None).now_or_never().is_some()).count();
+        for _ in 0..1000 {
+            warm_up().await;
+            // Now and then it is the turn of others.
+            if answered() > 90 {
+                return;
+            }
+        }
+        panic!("no hundred calls of a million were answered at once");
+    });
+}
