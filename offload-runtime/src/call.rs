@@ -425,7 +425,7 @@ impl Sent {
     /// block or compute as the body did.
     fn drop_there(&self, left: impl Send + 'static) {
         let meta = self.work.meta();
-        meta.function.pool().drop_there(left, meta.reply.take_runtime());
+        meta.function.pool().drop_there(left, meta.handle.clone());
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Id};
 use tokio::task::LocalKey;
 
-use crate::function::Function;
+use crate::meta::Meta;
 use crate::outcome::quietly;
 
 thread_local! {
@@ -46,9 +46,9 @@ pub(crate) fn is_to_stay() -> bool {
     is_to_stay
 }
 
-/// The caller's surroundings, taken at the first poll of the call.
+/// The caller's surroundings, taken at the first poll of the call, but for its
+/// runtime: that is in [`Meta`].
 pub(crate) struct Captured {
-    runtime: Option<Handle>,
     values: Option<Box<[Box<dyn Value>]>>,
     #[cfg(feature = "tracing")]
     spans: Option<Box<crate::spans::Spans>>,
@@ -58,46 +58,30 @@ impl Captured {
     /// The surroundings of this thread.
     pub(crate) fn here() -> Captured {
         Captured {
-            runtime: Handle::try_current().ok(),
             values: values(),
             #[cfg(feature = "tracing")]
             spans: crate::spans::Spans::here(),
         }
     }
 
-    /// Which runtime that is.
-    pub(crate) fn runtime_id(&self) -> Option<Id> {
-        self.runtime.as_ref().map(Handle::id)
-    }
-
-    /// The runtime, for what is left when the body has ended.
-    pub(crate) fn take_runtime(&mut self) -> Option<Handle> {
-        self.runtime.take()
-    }
-
     /// Drops what was not entered: carried values are foreign.
-    pub(crate) fn drop_quietly(&mut self) {
-        crate::outcome::drop_quietly(self.values.take());
+    pub(crate) fn drop_quietly(self) {
+        crate::outcome::drop_quietly(self.values);
     }
 
-    /// Calls `body` in these surroundings.
-    pub(crate) fn enter(
-        &mut self,
-        function: &'static Function,
-        waited: Duration,
-        body: &mut dyn FnMut(),
-    ) {
-        let runtime = self.runtime.as_ref();
-        let runtime = runtime.filter(|runtime| ENTERED.get() != Some(runtime.id()));
+    /// Calls `body` in these surroundings, and in the runtime of the call.
+    pub(crate) fn enter(self, meta: &Meta, waited: Duration, body: &mut dyn FnMut()) {
+        let entered = ENTERED.get();
+        let runtime = meta.handle.as_ref().filter(|_| entered != meta.runtime);
         let _runtime = runtime.map(Handle::enter);
-        if runtime.is_some() && ENTERED.get().is_none() && function.pool().has_waiting() {
+        if runtime.is_some() && entered.is_none() && meta.function.pool().has_waiting() {
             // The next call is likely to come from there as well.
             STAY.set(runtime.cloned());
         }
-        let values = self.values.take().unwrap_or_default();
+        let values = self.values.unwrap_or_default();
         #[cfg(feature = "tracing")]
-        if let Some(spans) = self.spans.take() {
-            spans.enter(function, waited, || enter_values(&mut values.into_iter(), body));
+        if let Some(spans) = self.spans {
+            spans.enter(meta.function, waited, || enter_values(&mut values.into_iter(), body));
             return;
         }
         #[cfg(not(feature = "tracing"))]

@@ -143,9 +143,8 @@ impl Job {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let captured = Captured::here();
-        let meta = Meta::new(function, admitted, waker, captured.runtime_id());
-        let task = Arc::new(Task { content: Mutex::new(Content::Body(body, captured)), meta });
+        let content = Mutex::new(Content::Body(body, Captured::here()));
+        let task = Arc::new(Task { content, meta: Meta::new(function, admitted, waker) });
         (Job { work: Some(task.clone()), quick: function.is_quick() }, task)
     }
 
@@ -189,14 +188,11 @@ impl Drop for Job {
     }
 }
 
-/// Drops the body of a call, in its caller's runtime, which it returns.
-pub(crate) fn drop_body(work: &dyn Work) -> Option<Handle> {
-    let mut runtime = None;
-    work.drop_body(&mut |mut captured, drop_it| {
-        runtime = captured.take_runtime();
-        let _runtime = runtime.as_ref().map(Handle::enter);
+/// Drops the body of a call, in its caller's runtime.
+pub(crate) fn drop_body(work: &dyn Work) {
+    work.drop_body(&mut |captured, drop_it| {
+        let _runtime = work.meta().enter_runtime();
         quietly(drop_it);
         captured.drop_quietly();
     });
-    runtime
 }

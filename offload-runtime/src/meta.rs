@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Instant;
 
-use tokio::runtime::Id;
+use tokio::runtime::{EnterGuard, Handle, Id};
 
 use crate::admission::Admitted;
 use crate::current::Caller;
@@ -39,7 +39,11 @@ pub(crate) struct Meta {
     overloaded: AtomicBool,
     pub(crate) function: &'static Function,
     pub(crate) since: Instant,
-    /// The runtime of its caller.
+    /// The runtime of its caller. It stays here until all is dropped, which most
+    /// often is where the caller is: to do that elsewhere, too, changes a count
+    /// that all cores share.
+    pub(crate) handle: Option<Handle>,
+    /// Which one that is.
     pub(crate) runtime: Option<Id>,
     /// The bodies that wait for it, if it was made in one.
     pub(crate) callers: Option<Arc<Caller>>,
@@ -64,8 +68,8 @@ impl Meta {
         function: &'static Function,
         admitted: Admitted,
         waker: Option<Waker>,
-        runtime: Option<Id>,
     ) -> Meta {
+        let handle = Handle::try_current().ok();
         let since = Instant::now();
         let deadlines = function.deadlines();
         // What is beyond the clock is no deadline.
@@ -91,7 +95,8 @@ impl Meta {
             overloaded: AtomicBool::new(false),
             pool_ticket: AtomicU64::new(0),
             limit_ticket: AtomicU64::new(0),
-            runtime,
+            runtime: handle.as_ref().map(Handle::id),
+            handle,
             reply: Reply::new(waker),
             #[cfg(feature = "process")]
             leash: function.pool().plan().map(|plan| Arc::new(Leash::new(plan.grace))),
@@ -104,6 +109,11 @@ impl Meta {
             (Some(start), Some(answer)) => Some(start.min(answer)),
             (start, answer) => start.or(answer),
         }
+    }
+
+    /// Enters the runtime of its caller: a destructor may need it, say to spawn.
+    pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+        self.handle.as_ref().map(Handle::enter)
     }
 
     pub(crate) fn callers(&self) -> Option<&Caller> {

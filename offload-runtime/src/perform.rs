@@ -7,15 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use tokio::runtime::Handle;
-
 use crate::context::{self, Captured};
 use crate::counts::count;
 use crate::courier::{self, Haste};
 use crate::current::{Frame, Hired};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::Function;
-use crate::job::{self, Job, Work};
+use crate::job::{self, Awaited, Job, Work};
 use crate::limiter::Limiter;
 use crate::outcome::{Failure, drop_quietly, quietly};
 use crate::pool::Pool;
@@ -115,10 +113,11 @@ pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
     if error.kind() == ErrorKind::TimedOut {
         count(&meta.function.counts().cancelled);
     }
-    let runtime = job::drop_body(&*work);
+    job::drop_body(&*work);
     let permit = meta.take_permit();
-    let haste = || if meta.function.pool().has_waiting() { Haste::Together } else { Haste::Now };
-    end(&*work, Some(Failure::Refusal(error)), runtime, now, haste);
+    let pool = meta.function.pool();
+    let haste = || if pool.has_waiting() { Haste::Together } else { Haste::Now };
+    end(work, Some(Failure::Refusal(error)), now, haste);
     release(permit);
     now
 }
@@ -188,14 +187,13 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     let sample = function.sample(number);
     #[cfg(not(feature = "watch"))]
     let _ = number;
-    let (mut panic, mut runtime) = (None, None);
+    let mut panic = None;
     let ((), mut frame) = frame.enter(|| {
-        work.call(&mut |mut captured: Captured, body| {
+        work.call(&mut |captured: Captured, body| {
             // Unwind safety: the payload goes to the caller, who unwinds on, so
             // nobody sees what the body left half done, unless it shared that.
-            let enter = || captured.enter(function, waited, body);
+            let enter = || captured.enter(meta, waited, body);
             panic = catch_unwind(AssertUnwindSafe(enter)).err();
-            runtime = captured.take_runtime();
         });
     });
     let ended = Instant::now();
@@ -218,17 +216,17 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         let mut failure = panic.map(Failure::Panic);
         if failure.is_some() {
             // One that panicked as it was left has its result already.
-            drop_result(&*work, None, runtime.as_ref());
+            drop_result(&*work, None);
         }
         if answer_by.is_some_and(|answer_by| answer_by <= ended) {
             // A body that was told of its deadline may have stopped half way.
             count(&function.counts().abandoned);
-            drop_result(&*work, failure.take(), runtime.as_ref());
+            drop_result(&*work, failure.take());
             let error = Error::expired_running(function.name(), waited + took);
             failure = Some(Failure::Refusal(error));
         }
         let haste = || if pool.has_waiting() { Haste::Soon } else { Haste::Now };
-        end(&*work, failure, runtime, ended, haste);
+        end(work, failure, ended, haste);
     });
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
@@ -258,21 +256,17 @@ fn other_end(
 
 /// Tells the caller that its call has ended; if nobody waits for it any more,
 /// what it came to is dropped.
-fn end(
-    work: &dyn Work,
-    failure: Option<Failure>,
-    runtime: Option<Handle>,
-    now: Instant,
-    haste: impl FnOnce() -> Haste,
-) {
+fn end(work: Awaited, failure: Option<Failure>, now: Instant, haste: impl FnOnce() -> Haste) {
     let meta = work.meta();
-    // Where nothing is left to be dropped, nobody needs it.
-    let is_left = failure.is_some() || work.minds_its_drop();
-    let (left, here) = if is_left { (runtime, None) } else { (None, runtime) };
-    match meta.reply.end(failure, left) {
-        Ok(Some(waker)) => courier::wake(waker, meta.runtime, haste(), now),
+    match meta.reply.end(failure) {
+        Ok(Some(waker)) => {
+            let runtime = meta.runtime;
+            // Before the caller is woken, so that the rest is dropped there.
+            drop(work);
+            courier::wake(waker, runtime, haste(), now);
+        }
         Ok(None) => {}
-        Err((failure, left)) => {
+        Err(failure) => {
             // Who waits for another call does not wait for this.
             courier::send();
             let counts = meta.function.counts();
@@ -283,14 +277,14 @@ fn end(
                 _ if meta.function.is_detached() => {}
                 _ => count(&counts.abandoned),
             }
-            drop_result(work, failure, left.or(here).as_ref());
+            drop_result(&*work, failure);
         }
     }
 }
 
 /// Drops what a call came to where its caller would have been.
-fn drop_result(work: &dyn Work, failure: Option<Failure>, runtime: Option<&Handle>) {
-    let _runtime = runtime.map(Handle::enter);
+fn drop_result(work: &dyn Work, failure: Option<Failure>) {
+    let _runtime = work.meta().enter_runtime();
     quietly(|| work.drop_result());
     drop_quietly(failure);
 }

@@ -9,8 +9,6 @@ use std::fmt;
 use std::mem;
 use std::task::Waker;
 
-use tokio::runtime::Handle;
-
 use crate::outcome::Failure;
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 
@@ -36,12 +34,7 @@ pub(crate) struct Reply {
 struct Told {
     waker: Option<Waker>,
     failure: Option<Failure>,
-    /// That of the caller: the destructor of a result may need it, say to spawn.
-    runtime: Option<Handle>,
 }
-
-/// What nobody waits for.
-type Left = (Option<Failure>, Option<Handle>);
 
 /// How far it is, for the side that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,30 +105,19 @@ impl Reply {
     /// It has ended, with a result unless there is a failure. Whom to wake; or,
     /// if nobody waits, what was given: it is left to the caller of this, as
     /// the result is.
-    pub(crate) fn end(
-        &self,
-        failure: Option<Failure>,
-        runtime: Option<Handle>,
-    ) -> Result<Option<Waker>, Left> {
+    pub(crate) fn end(&self, failure: Option<Failure>) -> Result<Option<Waker>, Option<Failure>> {
         let state = if failure.is_some() { FAILURE } else { RESULT };
-        if failure.is_some() || runtime.is_some() {
-            let mut told = lock(&self.told);
-            told.failure = failure;
-            told.runtime = runtime;
+        if failure.is_some() {
+            lock(&self.told).failure = failure;
         }
         if self.leave(state) {
             return Ok(lock(&self.told).waker.take());
         }
-        let mut told = lock(&self.told);
-        Err((told.failure.take(), told.runtime.take()))
+        Err(self.take_failure())
     }
 
     pub(crate) fn take_failure(&self) -> Option<Failure> {
         lock(&self.told).failure.take()
-    }
-
-    pub(crate) fn take_runtime(&self) -> Option<Handle> {
-        lock(&self.told).runtime.take()
     }
 }
 
@@ -189,7 +171,7 @@ mod models {
     }
 
     fn end(reply: &Reply) -> bool {
-        let ended = reply.end(None, None);
+        let ended = reply.end(None);
         if let Ok(Some(waker)) = &ended {
             waker.wake_by_ref();
         }
@@ -232,9 +214,9 @@ mod models {
             let reply = Arc::new(Reply::new(None));
             let theirs = Arc::clone(&reply);
             let failure = || Some(Failure::Panic(Box::new(7)));
-            let pool = thread::spawn(move || match theirs.end(failure(), None) {
+            let pool = thread::spawn(move || match theirs.end(failure()) {
                 Ok(_) => 0,
-                Err((failure, _)) => usize::from(failure.is_some()),
+                Err(failure) => usize::from(failure.is_some()),
             });
             let mine = match reply.cancel() {
                 true => 0,
