@@ -344,9 +344,9 @@ impl Sent {
             return None;
         }
         let meta = self.work.meta();
-        let (function, answer_by) = (meta.function, meta.answer_by);
+        let (function, answer_by) = (meta.function, meta.answer_by());
         let waited = now.saturating_duration_since(meta.since);
-        if meta.start_by.is_some_and(|start_by| start_by <= now) && self.is_unstarted() {
+        if meta.start_by().is_some_and(|start_by| start_by <= now) && self.is_unstarted() {
             return Some(Error::expired_in_queue(function.name(), waited, Ran::No));
         }
         if answer_by? > now {

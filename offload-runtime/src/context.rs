@@ -48,25 +48,29 @@ pub(crate) fn is_to_stay() -> bool {
 
 /// The caller's surroundings, taken at the first poll of the call, but for its
 /// runtime: that is in [`Meta`].
-pub(crate) struct Captured {
-    values: Option<Box<[Box<dyn Value>]>>,
+pub(crate) struct Captured(Option<Box<Surroundings>>);
+
+/// What most calls have nothing of.
+struct Surroundings {
+    values: Vec<Box<dyn Value>>,
     #[cfg(feature = "tracing")]
-    spans: Option<Box<crate::spans::Spans>>,
+    spans: Option<crate::spans::Spans>,
 }
 
 impl Captured {
     /// The surroundings of this thread.
     pub(crate) fn here() -> Captured {
-        Captured {
+        let found = Surroundings {
             values: values(),
             #[cfg(feature = "tracing")]
             spans: crate::spans::Spans::here(),
-        }
+        };
+        Captured(found.is_any().then(|| Box::new(found)))
     }
 
     /// Drops what was not entered: carried values are foreign.
     pub(crate) fn drop_quietly(self) {
-        crate::outcome::drop_quietly(self.values);
+        crate::outcome::drop_quietly(self.0);
     }
 
     /// Calls `body` in these surroundings, and in the runtime of the call.
@@ -78,15 +82,26 @@ impl Captured {
             // The next call is likely to come from there as well.
             STAY.set(runtime.cloned());
         }
-        let values = self.values.unwrap_or_default();
+        let Some(surroundings) = self.0 else { return body() };
+        let mut values = surroundings.values.into_iter();
         #[cfg(feature = "tracing")]
-        if let Some(spans) = self.spans {
-            spans.enter(meta.function, waited, || enter_values(&mut values.into_iter(), body));
+        if let Some(spans) = surroundings.spans {
+            spans.enter(meta.function, waited, || enter_values(&mut values, body));
             return;
         }
         #[cfg(not(feature = "tracing"))]
         let _ = waited;
-        enter_values(&mut values.into_iter(), body);
+        enter_values(&mut values, body);
+    }
+}
+
+impl Surroundings {
+    fn is_any(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        if self.spans.is_some() {
+            return true;
+        }
+        !self.values.is_empty()
     }
 }
 
@@ -102,7 +117,7 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// Call it once for each key, when the process starts. The value is cloned at
 /// the first poll of a call, if the caller has one; nothing that a body does
 /// to its copy gets back to the caller, or into the next body. Carried values
-/// cost each call an allocation.
+/// cost each call a few allocations.
 ///
 /// ```
 /// use offload_runtime::{offload, propagate};
@@ -129,12 +144,12 @@ pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
 }
 
 /// The values that the caller has of all keys.
-fn values() -> Option<Box<[Box<dyn Value>]>> {
+fn values() -> Vec<Box<dyn Value>> {
     if !ANY.load(Ordering::Acquire) {
-        return None;
+        return Vec::new();
     }
     let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
-    Some(keys.iter().filter_map(|key| key.value()).collect())
+    keys.iter().filter_map(|key| key.value()).collect()
 }
 
 /// Calls inside all values, each in the scope of those before it.

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Ran};
@@ -47,6 +47,8 @@ pub(crate) struct Caller {
     pool: &'static Pool,
     limiter: Option<&'static Limiter>,
     caller: Option<Arc<Caller>>,
+    /// Where the call runs, if that is beside its pool.
+    aside: OnceLock<sync::Arc<Seat>>,
 }
 
 impl Caller {
@@ -55,8 +57,18 @@ impl Caller {
         FRAME.with_borrow(|frame| {
             let Frame { pool, permit, callers, .. } = frame.as_ref()?;
             let caller = callers.clone();
-            Some(Arc::new(Caller { pool, limiter: *permit, caller }))
+            Some(Arc::new(Caller { pool, limiter: *permit, caller, aside: OnceLock::new() }))
         })
+    }
+
+    /// The call runs in this seat, beside its pool.
+    pub(crate) fn sit_aside(&self, seat: sync::Arc<Seat>) {
+        self.aside.get_or_init(|| seat);
+    }
+
+    /// Where the call runs, if that is beside its pool.
+    pub(crate) fn aside(&self) -> Option<&Seat> {
+        self.aside.get().map(|seat| &**seat)
     }
 
     fn chain(&self) -> impl Iterator<Item = &Caller> {

@@ -196,3 +196,15 @@ pub(crate) fn drop_body(work: &dyn Work) {
         captured.drop_quietly();
     });
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    /// Two counts of an `Arc` are before it.
+    #[test]
+    fn a_small_call_fits_in_three_cache_lines() {
+        let size = size_of::<Task<fn(), ()>>() + 2 * size_of::<usize>();
+        assert!(size <= 3 * 64, "{size}");
+    }
+}

@@ -1,10 +1,11 @@
 //! What both sides of a job look at, the caller's and the pool's: since when
 //! it waits, until when, where, and what it has been given.
 
+use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, OnceLock};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{EnterGuard, Handle, Id};
 
@@ -47,20 +48,21 @@ pub(crate) struct Meta {
     pub(crate) runtime: Option<Id>,
     /// The bodies that wait for it, if it was made in one.
     pub(crate) callers: Option<Arc<Caller>>,
-    /// It is not started after this.
-    pub(crate) start_by: Option<Instant>,
+    /// It is not started later than so long after that.
+    start: Option<Nanos>,
+    /// It is answered after so long, by its result or without.
+    answer: Option<Nanos>,
     /// How it is ended where it runs, if that is another process.
     #[cfg(feature = "process")]
     pub(crate) leash: Option<Arc<Leash>>,
-    /// It is answered at this, by its result or without.
-    pub(crate) answer_by: Option<Instant>,
     /// The [`Ticket`] it had last in the queue of its pool, or 0.
     pool_ticket: AtomicU64,
     /// The [`Ticket`] it had last in the line of its limiter, or 0.
     limit_ticket: AtomicU64,
-    /// Where it runs, if that is beside the pool.
-    aside: OnceLock<sync::Arc<Seat>>,
 }
+
+/// A time, so that to have none takes no room.
+type Nanos = NonZero<u64>;
 
 impl Meta {
     /// For a call that is made now, on this thread.
@@ -72,26 +74,23 @@ impl Meta {
         let handle = Handle::try_current().ok();
         let since = Instant::now();
         let deadlines = function.deadlines();
-        // What is beyond the clock is no deadline.
-        let answer_by = deadlines.answer.and_then(|time| since.checked_add(time));
-        let start_by = deadlines.start.and_then(|time| since.checked_add(time));
+        let (answer, start) = (deadlines.answer.and_then(nanos), deadlines.start.and_then(nanos));
         // A detached call runs also after it was answered.
-        let start_by = match answer_by {
+        let start = match answer {
             Some(answer) if !function.is_detached() => {
-                Some(start_by.map_or(answer, |start| start.min(answer)))
+                Some(start.map_or(answer, |start| start.min(answer)))
             }
-            _ => start_by,
+            _ => start,
         };
         Meta {
             function,
             since,
-            start_by,
-            answer_by,
+            start,
+            answer,
             callers: admitted.callers,
             counted: AtomicBool::new(admitted.is_counted),
             reserved: AtomicBool::new(false),
             has_permit: AtomicBool::new(false),
-            aside: OnceLock::new(),
             overloaded: AtomicBool::new(false),
             pool_ticket: AtomicU64::new(0),
             limit_ticket: AtomicU64::new(0),
@@ -105,10 +104,25 @@ impl Meta {
 
     /// The next moment at which something is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        match (self.start_by, self.answer_by) {
-            (Some(start), Some(answer)) => Some(start.min(answer)),
-            (start, answer) => start.or(answer),
+        match (self.start, self.answer) {
+            (Some(start), Some(answer)) => self.after(Some(start.min(answer))),
+            (start, answer) => self.after(start.or(answer)),
         }
+    }
+
+    /// It is not started after this.
+    pub(crate) fn start_by(&self) -> Option<Instant> {
+        self.after(self.start)
+    }
+
+    /// It is answered at this, by its result or without.
+    pub(crate) fn answer_by(&self) -> Option<Instant> {
+        self.after(self.answer)
+    }
+
+    fn after(&self, time: Option<Nanos>) -> Option<Instant> {
+        // What is beyond the clock is no deadline.
+        self.since.checked_add(Duration::from_nanos(time?.get()))
     }
 
     /// Enters the runtime of its caller: a destructor may need it, say to spawn.
@@ -160,10 +174,12 @@ impl Meta {
         self.has_permit.store(self.function.limiter().is_some(), Ordering::Relaxed);
     }
 
-    /// It runs in this seat, beside the pool.
+    /// It runs in this seat, beside the pool, as it blocks a body.
     pub(crate) fn sit_aside(&self, seat: sync::Arc<Seat>) {
         // Who cancels it finds the seat here, or has set what is looked at next.
-        self.aside.get_or_init(|| seat);
+        if let Some(callers) = self.callers() {
+            callers.sit_aside(seat);
+        }
         fence(Ordering::SeqCst);
     }
 
@@ -190,7 +206,7 @@ impl Meta {
             return None;
         }
         fence(Ordering::SeqCst);
-        if let Some(seat) = self.aside.get() {
+        if let Some(seat) = self.callers().and_then(Caller::aside) {
             seat.set_cancelled(true);
         }
         let job = self.withdraw_from(Pool::cancel);
@@ -229,6 +245,12 @@ impl Meta {
         // once more.
         from_line().or_else(from_queue).or_else(from_line).or_else(from_queue)
     }
+}
+
+/// None that is too long for a deadline.
+fn nanos(time: Duration) -> Option<Nanos> {
+    let nanos = u64::try_from(time.as_nanos()).ok()?;
+    Some(Nanos::new(nanos).unwrap_or(Nanos::MIN))
 }
 
 impl Queued for Job {

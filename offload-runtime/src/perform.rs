@@ -40,7 +40,7 @@ pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
         let error = Error::overloaded(function.name(), function.queue_bound().unwrap_or(0));
         return refuse_here(pool, job, error, now);
     }
-    if meta.start_by.is_some_and(|start_by| start_by <= now) {
+    if meta.start_by().is_some_and(|start_by| start_by <= now) {
         let error = Error::expired_in_queue(function.name(), waited, Ran::No);
         return refuse_here(pool, job, error, now);
     }
@@ -59,7 +59,7 @@ fn run_remote(pool: &'static Pool, job: Job) -> Instant {
     let meta = job.meta();
     let function = meta.function;
     let leash = Arc::clone(meta.leash.as_ref().expect("a call to a process has a leash"));
-    let hired = pool.processes().workers.hire(pool, &leash, meta.start_by);
+    let hired = pool.processes().workers.hire(pool, &leash, meta.start_by());
     let now = Instant::now();
     let lease = match hired {
         Ok(lease) => lease,
@@ -173,7 +173,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     meta.leave_queue();
     let function = meta.function;
     let waited = now.saturating_duration_since(meta.since);
-    let answer_by = meta.answer_by.filter(|_| !function.is_detached());
+    let answer_by = meta.answer_by().filter(|_| !function.is_detached());
     let frame = Frame {
         pool,
         function,

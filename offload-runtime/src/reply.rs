@@ -33,7 +33,8 @@ pub(crate) struct Reply {
 #[derive(Default)]
 struct Told {
     waker: Option<Waker>,
-    failure: Option<Failure>,
+    /// Apart, since most calls have none.
+    failure: Option<Box<Failure>>,
 }
 
 /// How far it is, for the side that waits.
@@ -108,7 +109,7 @@ impl Reply {
     pub(crate) fn end(&self, failure: Option<Failure>) -> Result<Option<Waker>, Option<Failure>> {
         let state = if failure.is_some() { FAILURE } else { RESULT };
         if failure.is_some() {
-            lock(&self.told).failure = failure;
+            lock(&self.told).failure = failure.map(Box::new);
         }
         if self.leave(state) {
             return Ok(lock(&self.told).waker.take());
@@ -117,7 +118,7 @@ impl Reply {
     }
 
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        lock(&self.told).failure.take()
+        lock(&self.told).failure.take().map(|failure| *failure)
     }
 }
 

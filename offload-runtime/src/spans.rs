@@ -14,11 +14,11 @@ pub(crate) struct Spans {
 
 impl Spans {
     /// Those of this thread; none, and no cost, if nobody subscribes.
-    pub(crate) fn here() -> Option<Box<Spans>> {
+    pub(crate) fn here() -> Option<Spans> {
         let dispatch = dispatcher::get_default(|dispatch| {
             (!dispatch.is::<tracing::subscriber::NoSubscriber>()).then(|| dispatch.clone())
         })?;
-        Some(Box::new(Spans { dispatch, span: Span::current() }))
+        Some(Spans { dispatch, span: Span::current() })
     }
 
     /// Calls `body` in a span `offload` below the caller's. Times are in
