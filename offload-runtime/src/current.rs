@@ -118,7 +118,6 @@ impl Frame {
     }
 
     /// Looks at the frame of this thread, which has to be there.
-    #[cfg(feature = "process")]
     pub(crate) fn with<R>(look: impl FnOnce(&mut Frame) -> R) -> R {
         FRAME.with_borrow_mut(|frame| look(frame.as_mut().expect("a job runs in a frame")))
     }

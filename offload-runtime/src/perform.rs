@@ -187,32 +187,34 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     let sample = function.sample(number);
     #[cfg(not(feature = "watch"))]
     let _ = number;
-    let mut panic = None;
-    let ((), mut frame) = frame.enter(|| {
+    // What is dropped at the end is as foreign as the body, and may call as it did.
+    let (ended, frame) = frame.enter(|| {
+        let mut panic = None;
         work.call(&mut |captured: Captured, body| {
             // Unwind safety: the payload goes to the caller, who unwinds on, so
             // nobody sees what the body left half done, unless it shared that.
-            let enter = || captured.enter(meta, waited, body);
+            let enter = || captured.enter(work.meta(), waited, body);
             panic = catch_unwind(AssertUnwindSafe(enter)).err();
         });
-    });
-    let ended = Instant::now();
-    let took = ended.saturating_duration_since(now);
-    // In this order: see `Counts::finished`.
-    if let Some(other) = other_end(function, panic.is_some(), frame.hired.as_deref()) {
-        count(other);
-    }
-    function.counts().run.record(took);
-    function.look_if_quick(took);
-    #[cfg(feature = "watch")]
-    if let Some(sample) = sample {
-        function.judge(&sample);
-    }
-    // Before the caller is woken: who awaits this call and makes the next
-    // finds the permit free.
-    release(frame.permit.take());
-    // What is dropped is as foreign as the body, and may call as it did.
-    let ((), frame) = frame.enter(|| {
+        let ended = Instant::now();
+        let took = ended.saturating_duration_since(now);
+        let (permit, other) = Frame::with(|frame| {
+            let other = other_end(function, panic.is_some(), frame.hired.as_deref());
+            (frame.permit.take(), other)
+        });
+        // In this order: see `Counts::finished`.
+        if let Some(other) = other {
+            count(other);
+        }
+        function.counts().run.record(took);
+        function.look_if_quick(took);
+        #[cfg(feature = "watch")]
+        if let Some(sample) = sample {
+            function.judge(&sample);
+        }
+        // Before the caller is woken: who awaits this call and makes the next
+        // finds the permit free.
+        release(permit);
         let mut failure = panic.map(Failure::Panic);
         if failure.is_some() {
             // One that panicked as it was left has its result already.
@@ -227,6 +229,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         }
         let haste = || if pool.has_waiting() { Haste::Soon } else { Haste::Now };
         end(work, failure, ended, haste);
+        ended
     });
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
