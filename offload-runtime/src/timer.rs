@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::courier;
 use crate::pool::Pool;
-use crate::pool::core::Watch;
+use crate::pool::state::Watch;
 
 static TIMER: Timer = Timer {
     entries: Mutex::new(Entries { due: BTreeMap::new(), number: 0, running: false }),

@@ -9,7 +9,8 @@ use loom::thread;
 
 use super::super::calls::Ticket;
 use super::super::seat::Seat;
-use super::{Core, From, Next, Queued, Rules, STUCK, Task, Watch};
+use super::super::state::{Next, Rules, STUCK, Watch};
+use super::{Core, From, Queued, Task};
 
 /// How many bodies have come to where they wait for each other.
 type Meeting = (Mutex<usize>, Condvar);

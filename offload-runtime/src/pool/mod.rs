@@ -11,6 +11,7 @@ mod quick;
 mod rayon;
 mod search;
 pub(crate) mod seat;
+pub(crate) mod state;
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,8 +20,9 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use self::calls::Ticket;
-use self::core::{Core, From, Next, Refused, Rules, Snapshot, Task, Watch};
+use self::core::{Core, From, Refused, Task};
 use self::seat::Seat;
+use self::state::{Next, Rules, Snapshot, Watch};
 use crate::error::Error;
 use crate::job::Job;
 #[cfg(feature = "process")]

@@ -12,7 +12,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 
 use super::Pool;
-use super::core::Snapshot;
+use super::state::Snapshot;
 use crate::Call;
 use crate::function::Function;
 use crate::pools::{CpuPool, ThreadPool};
