@@ -19,7 +19,7 @@ thread_local! {
     static STAY: Cell<Option<Handle>> = const { Cell::new(None) };
 }
 
-/// Calls `run` in the context of the runtime that [`stay_in`] was told last, if
+/// Calls `run` in the context of the runtime that [`STAY`] names, if
 /// any. Bodies that come from there need not enter it then: to do so changes a
 /// count that all cores share. The others must not run inside `run`.
 pub(crate) fn stay<R>(run: impl FnOnce() -> R) -> R {
@@ -38,7 +38,7 @@ pub(crate) fn is_elsewhere(runtime: Option<Id>) -> bool {
     ENTERED.get().is_some_and(|entered| runtime != Some(entered))
 }
 
-/// Whether [`stay_in`] was called, and it is time to return to [`stay`].
+/// Whether there is one in [`STAY`], and it is time to return to [`stay`].
 pub(crate) fn is_to_stay() -> bool {
     let runtime = STAY.take();
     let is_to_stay = runtime.is_some();
