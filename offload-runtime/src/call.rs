@@ -181,20 +181,14 @@ where
                     let waker = (!lingers).then(|| cx.waker().clone());
                     let (job, work) = Job::new(function, admitted, waker, body);
                     let mut sent = Sent::new(job, work, way, cx.waker())?;
-                    let mut others_turn = false;
                     if lingers {
                         sent.is_new = false;
-                        others_turn = linger::linger(sent.work.meta());
+                        linger::linger(sent.work.meta());
                     }
-                    Ok((sent, others_turn))
+                    Ok(sent)
                 });
                 match sent {
-                    Ok((sent, false)) => sent,
-                    Ok((sent, true)) => {
-                        self.state = State::Sent(sent);
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
+                    Ok(sent) => sent,
                     Err(error) => return Poll::Ready(self.answer(error)),
                 }
             }

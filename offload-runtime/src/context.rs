@@ -46,6 +46,11 @@ pub(crate) fn is_to_stay() -> bool {
     is_to_stay
 }
 
+/// No runtime is to be stayed in: this thread has nothing to do.
+pub(crate) fn forget() {
+    drop(STAY.take());
+}
+
 /// The caller's surroundings, taken at the first poll of the call, but for its
 /// runtime: that is in [`Meta`].
 pub(crate) struct Captured(Option<Box<Surroundings>>);

@@ -28,8 +28,9 @@ const MOMENT: Duration = Duration::from_micros(5);
 /// Between two looks at the clock.
 const LOOKS: u32 = 16;
 
-/// After so many calls that were answered on the spot, others have their turn.
-const IN_A_ROW: u32 = 32;
+/// After so many calls that were answered on the spot, one has to wait as it would without:
+/// then its task, and whatever combines it with others, lets go of the thread.
+const IN_A_ROW: u32 = 64;
 
 /// However often it was in vain, each so many calls one lingers.
 const SELDOM: u32 = 256;
@@ -43,7 +44,7 @@ thread_local! {
 /// What lingering came to on one thread.
 #[derive(Clone, Copy)]
 struct Tally {
-    /// Calls that were answered on the spot, one after the other.
+    /// Calls that were answered on the spot since one waited.
     in_a_row: u32,
     /// So many calls do not linger after one that did in vain.
     pause: u32,
@@ -56,22 +57,28 @@ impl Tally {
 
     /// Whether a call may linger.
     fn may(&mut self) -> bool {
+        if self.in_a_row >= IN_A_ROW {
+            return false;
+        }
         let may = self.left == 0;
         self.left = self.left.saturating_sub(1);
         may
     }
 
-    /// A call lingered. Whether it is the others' turn.
-    fn add(&mut self, answered: bool) -> bool {
-        if !answered {
+    /// A call lingered, and was answered on the spot or not.
+    fn add(&mut self, answered: bool) {
+        if answered {
+            *self = Tally { in_a_row: self.in_a_row + 1, ..Tally::NEW };
+        } else {
             // Once is an accident.
-            let pause = (self.pause * 2 + 1).min(SELDOM);
-            *self = Tally { in_a_row: 0, pause, left: self.pause };
-            return false;
+            self.left = self.pause;
+            self.pause = (self.pause * 2 + 1).min(SELDOM);
         }
-        let in_a_row = (self.in_a_row + 1) % IN_A_ROW;
-        *self = Tally { in_a_row, ..Tally::NEW };
-        in_a_row == 0
+    }
+
+    /// A call waits: its task lets others have their turn.
+    fn waits(&mut self) {
+        self.in_a_row = 0;
     }
 }
 
@@ -80,7 +87,15 @@ pub(crate) type Place = Arc<()>;
 
 /// A call that was made on this thread begins to wait.
 pub(crate) fn place() -> Option<Place> {
+    tally(Tally::waits);
     WAITING.try_with(Arc::clone).ok()
+}
+
+fn tally<R>(change: impl FnOnce(&mut Tally) -> R) -> R {
+    let mut tally = TALLY.get();
+    let result = change(&mut tally);
+    TALLY.set(tally);
+    result
 }
 
 /// Whether a call of this function, made on this thread now, is to [`linger`].
@@ -89,18 +104,11 @@ pub(crate) fn may_linger(function: &'static Function) -> bool {
         return false;
     }
     let is_alone = WAITING.try_with(|waiting| Arc::strong_count(waiting) == 1);
-    if !is_alone.unwrap_or(false) {
-        return false;
-    }
-    let mut tally = TALLY.get();
-    let may = tally.may();
-    TALLY.set(tally);
-    may
+    is_alone.unwrap_or(false) && tally(Tally::may)
 }
 
-/// Waits a moment for the end of a call that was sent just now. True: so many
-/// were answered so that it is the turn of other tasks.
-pub(crate) fn linger(meta: &Meta) -> bool {
+/// Waits a moment for the end of a call that was sent just now.
+pub(crate) fn linger(meta: &Meta) {
     let answered = loop {
         if (0..LOOKS).any(|_| {
             hint::spin_loop();
@@ -112,10 +120,7 @@ pub(crate) fn linger(meta: &Meta) -> bool {
             break false;
         }
     };
-    let mut tally = TALLY.get();
-    let others_turn = tally.add(answered);
-    TALLY.set(tally);
-    others_turn
+    tally(|tally| tally.add(answered));
 }
 
 #[cfg(all(test, not(offload_loom)))]
@@ -123,13 +128,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_have_their_turn() {
+    fn after_some_calls_one_has_to_wait() {
         let mut tally = Tally::NEW;
         for _ in 0..3 {
-            for answered in 1..=IN_A_ROW {
+            for _ in 0..IN_A_ROW {
                 assert!(tally.may());
-                assert_eq!(tally.add(true), answered == IN_A_ROW);
+                tally.add(true);
             }
+            assert!(!tally.may());
+            assert!(!tally.may(), "it did not wait");
+            tally.waits();
         }
     }
 

@@ -210,7 +210,8 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         function.look_if_quick(took);
         #[cfg(feature = "watch")]
         if let Some(sample) = sample {
-            function.judge(&sample);
+            // It may tell a subscriber, which is foreign.
+            quietly(|| function.judge(&sample));
         }
         // Before the caller is woken: who awaits this call and makes the next
         // finds the permit free.

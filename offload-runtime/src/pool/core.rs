@@ -354,6 +354,10 @@ impl<J: Queued> Core<J> {
         let mut state = self.open();
         state.coming -= 1;
         state.threads -= 1;
+        // One may have gone idle while this one was coming.
+        if let next @ Next::Call(_) = state.call_idle() {
+            return next;
+        }
         if state.threads > 0 {
             return Next::Nothing;
         }

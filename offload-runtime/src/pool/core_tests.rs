@@ -98,3 +98,34 @@ fn a_closed_pool_refuses_calls_also_if_it_has_no_idle_thread() {
     assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
     assert!(matches!(core.next(0, From::Body, now), Task::Exit));
 }
+
+/// It counted as coming when the call was made, so nobody was called.
+#[cfg(feature = "rayon")]
+#[test]
+fn a_thread_that_does_not_come_after_all_is_replaced_by_one_that_went_idle() {
+    let now = Instant::now();
+    let rules = Rules { max: 2, base: 2, keep_alive: None, searches: false, parallel: true };
+    let core = Core::new(rules, now);
+    // So no body counts as quick.
+    assert_eq!(core.waiting(), None);
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+    assert!(matches!(arrive(&core, now), Task::Run(..)));
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
+    assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
+    assert!(matches!(core.next(0, From::Body, now), Task::Idle));
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+    assert!(matches!(core.give_up_start(), Next::Call(_)));
+}
+
+/// Nobody who makes a call is to wait until all of them are moved.
+#[test]
+fn the_inbox_takes_no_more_than_can_be_moved_at_once() {
+    let now = Instant::now();
+    let rules = Rules { max: 1, base: 1, keep_alive: None, searches: false, parallel: true };
+    let core = Core::new(rules, now);
+    for _ in 0..10_000 {
+        assert!(core.submit(Quick(now), usize::MAX).is_ok());
+    }
+    assert!(lock(&core.state).calls.queued() > 8000);
+    assert_eq!(core.snapshot().queued, 10_000);
+}

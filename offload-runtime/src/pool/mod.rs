@@ -491,6 +491,7 @@ impl Pool {
         loop {
             task = match context::stay(|| self.run_on(number, task, &mut turn)) {
                 Task::Idle => {
+                    context::forget();
                     if !seat.wait(core.rules().keep_alive) {
                         if core.retire(number) {
                             return;
@@ -535,6 +536,9 @@ impl Pool {
             }
             task = core.next(number, turn.from, turn.now);
             if context::is_to_stay() {
+                if !matches!(task, Task::Run(..)) {
+                    courier::send();
+                }
                 return task;
             }
         }
