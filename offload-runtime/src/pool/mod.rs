@@ -242,11 +242,9 @@ impl Pool {
             return (rules, None);
         }
         match rayon::start(|_| self.thread_name(), rules.max, priority) {
-            // A turn ends when there is no call. What searches is rayon.
-            Ok(threads) => (
-                Rules { keep_alive: Some(Duration::ZERO), searches: false, ..rules },
-                Some(threads),
-            ),
+            // A turn ends when it has searched for a call and there is none: to come by
+            // the next turn takes longer.
+            Ok(threads) => (Rules { keep_alive: Some(Duration::ZERO), ..rules }, Some(threads)),
             Err(_) => (rules, None),
         }
     }
