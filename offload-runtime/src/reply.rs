@@ -195,6 +195,23 @@ mod models {
         });
     }
 
+    /// It comes with a waker when the call may have ended.
+    #[test]
+    fn who_lingered_in_vain_is_woken() {
+        loom::model(|| {
+            let sleeper = Sleeper::new();
+            let reply = Arc::new(Reply::new(None));
+            let theirs = Arc::clone(&reply);
+            let pool = thread::spawn(move || assert!(end(&theirs)));
+            if reply.ended() == Ended::Not && reply.poll(&Arc::clone(&sleeper).into()) == Ended::Not
+            {
+                sleeper.sleep();
+            }
+            assert_eq!(reply.ended(), Ended::Result);
+            pool.join().unwrap();
+        });
+    }
+
     #[test]
     fn what_a_call_came_to_is_left_to_exactly_one_side() {
         for leave in [Reply::cancel, Reply::detach] {
