@@ -15,8 +15,7 @@ use crate::function::Function;
 use crate::job::Job;
 use crate::limiter::{Acquired, Limiter};
 use crate::pool::Pool;
-use crate::pool::calls::Ticket;
-use crate::pool::core::Queued;
+use crate::pool::calls::{Queued, Ticket};
 use crate::pool::seat::Seat;
 #[cfg(feature = "process")]
 use crate::process::leash::{End, Leash};

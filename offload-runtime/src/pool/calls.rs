@@ -8,6 +8,7 @@
 //! gone, or half of all are empty.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// Names one call of one pool, each time that it is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,26 @@ impl Ticket {
     pub(crate) fn after(self) -> Ticket {
         Ticket(self.0 + 1)
     }
+}
+
+/// A job that remembers where it waits and since when.
+pub(crate) trait Queued: Sized {
+    /// It may not be started by any thread that is ready for it: it has to be
+    /// asked to be admitted.
+    fn is_rationed(&self) -> bool;
+    /// A thread is ready for it. `None`: it went to wait elsewhere. Called
+    /// under the lock, so that calls are admitted in their order.
+    fn admit(self) -> Option<Self>;
+    /// It is in the queue now, under this ticket.
+    fn place(&self, ticket: Ticket);
+    /// Since when it waits.
+    fn since(&self) -> Instant;
+    /// Its body is likely to end in no time.
+    fn is_quick(&self) -> bool;
+    /// Its caller has gone.
+    fn is_gone(&self) -> bool;
+    /// A body waits for it, and has to be let finish.
+    fn is_inner(&self) -> bool;
 }
 
 /// The first ticket of all: as many can be given out on either side of it as

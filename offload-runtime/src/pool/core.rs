@@ -62,7 +62,7 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-use super::calls::{Found, Ticket};
+use super::calls::{Found, Queued, Ticket};
 use super::inbox::{Inbox, Tray};
 use super::seat::Seat;
 use super::state::{Next, QUICK_STUCK, RETRY, Rules, Snapshot, State, Watch};
@@ -78,26 +78,6 @@ pub(crate) enum Task<J> {
     Idle,
     /// End.
     Exit,
-}
-
-/// A job that remembers where it waits and since when.
-pub(crate) trait Queued: Sized {
-    /// It may not be started by any thread that is ready for it: it has to be
-    /// asked to be admitted.
-    fn is_rationed(&self) -> bool;
-    /// A thread is ready for it. `None`: it went to wait elsewhere. Called
-    /// under the lock, so that calls are admitted in their order.
-    fn admit(self) -> Option<Self>;
-    /// It is in the queue now, under this ticket.
-    fn place(&self, ticket: Ticket);
-    /// Since when it waits.
-    fn since(&self) -> Instant;
-    /// Its body is likely to end in no time.
-    fn is_quick(&self) -> bool;
-    /// Its caller has gone.
-    fn is_gone(&self) -> bool;
-    /// A body waits for it, and has to be let finish.
-    fn is_inner(&self) -> bool;
 }
 
 /// Why a call is not queued.

@@ -7,10 +7,10 @@ use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::super::calls::Ticket;
+use super::super::calls::{Queued, Ticket};
 use super::super::seat::Seat;
 use super::super::state::{Next, Rules, STUCK, Watch};
-use super::{Core, From, Queued, Task};
+use super::{Core, From, Task};
 
 /// How many bodies have come to where they wait for each other.
 type Meeting = (Mutex<usize>, Condvar);

@@ -6,8 +6,7 @@
 //! is room so. Any other goes straight to the [queue](super::core), and
 //! it is decided whether a thread is called.
 
-use super::calls::{Calls, Ticket};
-use super::core::Queued;
+use super::calls::{Calls, Queued, Ticket};
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
 /// An empty inbox gives back the memory of a burst beyond so many places.

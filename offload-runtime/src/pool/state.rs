@@ -3,8 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::calls::Calls;
-use super::core::Queued;
+use super::calls::{Calls, Queued};
 use super::quick::Quick;
 use super::search::Search;
 use super::seat::Seat;
