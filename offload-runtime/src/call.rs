@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use std::{fmt, mem};
 
-use crate::admission::{self, Way};
+use crate::admission::{self, Admitted, Way};
 use crate::counts::count;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::Function;
@@ -174,18 +174,10 @@ where
         let mut sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => sent,
             State::Lazy(body) => {
-                let sent = admission::admit(function).and_then(|admitted| {
-                    let way = admitted.way;
-                    let lingers = matches!(way, Way::Queue) && linger::may_linger(function);
-                    // Who stays here needs not be woken.
-                    let waker = (!lingers).then(|| cx.waker().clone());
+                let sent = set_out(function, cx.waker()).and_then(|(admitted, waker)| {
+                    let (way, lingers) = (admitted.way, waker.is_none());
                     let (job, work) = Job::new(function, admitted, waker, body);
-                    let mut sent = Sent::new(job, work, way, cx.waker())?;
-                    if lingers {
-                        sent.is_new = false;
-                        linger::linger(sent.work.meta());
-                    }
-                    Ok(sent)
+                    Sent::new(job, work, way, lingers, cx.waker())
                 });
                 match sent {
                     Ok(sent) => sent,
@@ -197,9 +189,6 @@ where
         let mut result: Option<T> = None;
         match sent.poll(cx, &mut result) {
             Poll::Pending => {
-                if sent.place.is_none() {
-                    sent.place = linger::place();
-                }
                 self.state = State::Sent(sent);
                 Poll::Pending
             }
@@ -207,6 +196,14 @@ where
             Poll::Ready(Some(error)) => Poll::Ready(self.answer(error)),
         }
     }
+}
+
+/// What is known of a call that is made now, and who is to be woken when it has
+/// ended: nobody, if it is waited for on the spot.
+fn set_out(function: &'static Function, waker: &Waker) -> Result<(Admitted, Option<Waker>), Error> {
+    let admitted = admission::admit(function)?;
+    let lingers = matches!(admitted.way, Way::Queue) && linger::may_linger(function);
+    Ok((admitted, (!lingers).then(|| waker.clone())))
 }
 
 fn polled_again() -> ! {
@@ -227,7 +224,7 @@ enum End {
 
 impl Sent {
     /// At the first poll: the job is sent.
-    fn new(job: Job, work: Awaited, way: Way, waker: &Waker) -> Result<Sent, Error> {
+    fn new(job: Job, work: Awaited, way: Way, lingers: bool, waker: &Waker) -> Result<Sent, Error> {
         let alarm = match admission::alarm(work.meta(), waker) {
             Ok(alarm) => alarm,
             Err(error) => {
@@ -236,7 +233,7 @@ impl Sent {
             }
         };
         let mut sent =
-            Sent { work, blocking: None, alarm, place: None, is_new: true, answered: false };
+            Sent { work, blocking: None, alarm, place: None, is_new: !lingers, answered: false };
         match way {
             Way::Queue => admission::send(job),
             Way::Aside => {
@@ -244,13 +241,21 @@ impl Sent {
                 sent.blocking = Some(Box::new(Blocked { job, number }));
             }
         }
+        if lingers {
+            linger::linger(sent.work.meta());
+        }
         Ok(sent)
     }
 
     /// Ready when the call has ended: its result is moved to `result`, an
     /// `Option`, or there is an error. A panic of the body goes on.
     fn poll(&mut self, cx: &mut Context<'_>, result: &mut dyn Any) -> Poll<Option<Error>> {
-        let Poll::Ready(end) = self.poll_end(cx) else { return Poll::Pending };
+        let Poll::Ready(end) = self.poll_end(cx) else {
+            if self.place.is_none() {
+                self.place = linger::place();
+            }
+            return Poll::Pending;
+        };
         let failure = match end {
             End::Ended(ended) => self.take(ended, result),
             // The last moment to take a result that has come just now.
