@@ -14,7 +14,7 @@ use crate::counts::count;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::function::Function;
 use crate::job::{self, Awaited, Job};
-use crate::linger::{self, Place};
+use crate::linger::{self, Waiting};
 use crate::outcome::Failure;
 use crate::perform;
 use crate::pools::{CPU, THREAD};
@@ -112,10 +112,10 @@ struct Sent {
     /// The job, if it blocks a body on this thread and waits for its permit.
     blocking: Option<Box<Blocked>>,
     alarm: Option<Alarm>,
-    /// There while it waits.
-    place: Option<Place>,
-    /// It knows the waker of the first poll.
-    is_new: bool,
+    /// There from when it was pending first.
+    waiting: Option<Waiting>,
+    /// The job has the waker of this poll, which is the first.
+    has_waker: bool,
     answered: bool,
 }
 
@@ -232,8 +232,14 @@ impl Sent {
                 return Err(error);
             }
         };
-        let mut sent =
-            Sent { work, blocking: None, alarm, place: None, is_new: !lingers, answered: false };
+        let mut sent = Sent {
+            work,
+            blocking: None,
+            alarm,
+            waiting: None,
+            has_waker: !lingers,
+            answered: false,
+        };
         match way {
             Way::Queue => admission::send(job),
             Way::Aside => {
@@ -251,8 +257,8 @@ impl Sent {
     /// `Option`, or there is an error. A panic of the body goes on.
     fn poll(&mut self, cx: &mut Context<'_>, result: &mut dyn Any) -> Poll<Option<Error>> {
         let Poll::Ready(end) = self.poll_end(cx) else {
-            if self.place.is_none() {
-                self.place = linger::place();
+            if self.waiting.is_none() {
+                self.waiting = linger::begin_to_wait();
             }
             return Poll::Pending;
         };
@@ -294,8 +300,7 @@ impl Sent {
             }
         }
         let reply = &self.work.meta().reply;
-        // At first it knows this waker.
-        let ended = match mem::take(&mut self.is_new) {
+        let ended = match mem::take(&mut self.has_waker) {
             true => reply.ended(),
             false => reply.poll(cx.waker()),
         };

@@ -82,11 +82,11 @@ impl Tally {
     }
 }
 
-/// Shows that a call waits, which was made on the thread that made this.
-pub(crate) type Place = Arc<()>;
+/// Shows that a call waits, as long as this is there, to those that are made on the same thread.
+pub(crate) type Waiting = Arc<()>;
 
 /// A call that was made on this thread begins to wait.
-pub(crate) fn place() -> Option<Place> {
+pub(crate) fn begin_to_wait() -> Option<Waiting> {
     tally(Tally::waits);
     WAITING.try_with(Arc::clone).ok()
 }

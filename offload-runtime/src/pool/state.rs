@@ -18,9 +18,6 @@ pub(super) const QUICK_STUCK: Duration = Duration::from_millis(4);
 /// After the system refused a thread, the pool asks again this much later.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
-/// The most calls in the inbox, so that nobody keeps others out for long to empty it.
-const INBOX: usize = 1024;
-
 /// After so many calls that came alone, the next is expected to.
 const LONE: u32 = 16;
 
@@ -139,11 +136,11 @@ impl<J: Queued> State<J> {
         }
         // One is on its way, or there is none that could be called.
         if self.coming > 0 || self.threads >= rules.max && self.idle.is_empty() {
-            return INBOX;
+            return usize::MAX;
         }
         // See `summon`. Without the watch, the next call has to set it.
         match self.watched[Watch::Quick as usize] {
-            true => self.quick.room().saturating_sub(self.calls.queued()).min(INBOX),
+            true => self.quick.room().saturating_sub(self.calls.queued()),
             false => 0,
         }
     }
