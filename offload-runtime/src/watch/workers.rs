@@ -13,6 +13,9 @@ use super::probe::{Probe, Worker};
 use super::record::{Doing, Record, Stall};
 use super::thread::{self, Times};
 
+/// So often at most a thread is looked at for the system call that it waits in.
+const LOOKS_FOR_CALL: u32 = 5;
+
 /// The workers of one runtime, as they were at the last look.
 pub(super) struct Workers(Vec<Watch>);
 
@@ -107,7 +110,10 @@ impl Watch {
                 _ => Doing::Unknown,
             };
             let doing = match doing {
-                Doing::Waiting(_) => Doing::Waiting(worker.number.and_then(thread::call)),
+                Doing::Waiting(_) => {
+                    let call = |number| look_again(|| thread::call(number));
+                    Doing::Waiting(worker.number.and_then(call))
+                }
                 other => other,
             };
             can.push((worker, doing));
@@ -139,6 +145,18 @@ fn doing(before: Times, now: Times, passed: Duration) -> Doing {
     } else {
         Doing::Waiting(None)
     }
+}
+
+/// Looks for the system call of a thread that mostly waits. One that waits again and
+/// again is on a core for a moment in between.
+fn look_again(mut look: impl FnMut() -> Option<&'static str>) -> Option<&'static str> {
+    for _ in 1..LOOKS_FOR_CALL {
+        if let Some(call) = look() {
+            return Some(call);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    look()
 }
 
 /// Of threads that may be the one, leaves those that must be: a worker that is
@@ -200,6 +218,21 @@ mod tests {
         assert_eq!(doing(start, at(590, 105), millis(100)), Doing::Computing);
         assert_eq!(doing(start, at(501, 100), millis(100)), Doing::Waiting(None));
         assert_eq!(doing(start, at(520, 180), millis(100)), Doing::Starved);
+    }
+
+    #[test]
+    fn a_thread_that_is_on_a_core_for_a_moment_is_looked_at_again() {
+        let mut sees = [None, None, Some("read")].into_iter();
+        assert_eq!(look_again(|| sees.next().flatten()), Some("read"));
+        let mut looks = 0;
+        assert_eq!(
+            look_again(|| {
+                looks += 1;
+                None
+            }),
+            None
+        );
+        assert_eq!(looks, LOOKS_FOR_CALL);
     }
 
     #[test]
