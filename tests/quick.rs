@@ -4,9 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use offload_runtime::{CpuPool, offload};
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
 static POOL: CpuPool = CpuPool::new("quick").threads(1);
 
@@ -60,4 +63,37 @@ fn a_task_that_calls_without_end_leaves_the_others_their_turn() {
             assert!(calls < 100, "{calls} calls before it was the other's turn");
         }
     });
+}
+
+/// What brings the answers stays awake for a moment after each burst, and no longer.
+#[test]
+fn a_loop_whose_calls_have_all_ended_goes_to_sleep() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let metrics = runtime.metrics();
+    let (ended, has_ended) = mpsc::channel();
+    let (end, is_over) = oneshot::channel();
+    let its_thread = thread::spawn(move || {
+        runtime.block_on(async {
+            let call_again_and_again = async || {
+                for _ in 0..200 {
+                    quick(None).await;
+                }
+            };
+            let tasks: Vec<_> = (0..64).map(|_| tokio::spawn(call_again_and_again())).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            ended.send(()).unwrap();
+            is_over.await.unwrap();
+        });
+    });
+    has_ended.recv().unwrap();
+    let start = Instant::now();
+    // An odd count is that of a worker that is parked.
+    while metrics.worker_park_unpark_count(0) % 2 != 1 {
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not park");
+        thread::yield_now();
+    }
+    end.send(()).unwrap();
+    its_thread.join().unwrap();
 }

@@ -19,6 +19,11 @@
 //! it runs a body of which it does not know that it is quick, and after [`HELD`]. Else each
 //! body would be interrupted by the loop that the one before it woke.
 //!
+//! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
+//! takes longer than a body that is quick. So there the courier comes back for [`STAY`] after it
+//! brought callers of such, each time after all other tasks and events had their turn, and nobody
+//! has to wake it. With more threads that would keep one from what the others do.
+//!
 //! *No wake-up depends on a runtime that is not driven*, nor on a quick body. A
 //! caller may be in the context of a runtime that nobody drives at this time, or
 //! whose threads all block. So every list that has waited for two looks of the
@@ -33,14 +38,15 @@ mod round;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{mem, ptr};
 
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::{Handle, Id, RuntimeFlavor};
+use tokio::task::yield_now;
 
 pub(crate) use self::round::Haste;
 use self::round::{Found, Pushed, Round};
@@ -52,6 +58,10 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 /// A thread holds no caller back for longer, though the bodies are quick.
 const HELD: Duration = Duration::from_micros(100);
+
+/// A courier that stays leaves if nobody came in this time: about what it takes to go to
+/// sleep and be woken.
+const STAY: Duration = Duration::from_micros(20);
 
 /// See the [module](self).
 struct Courier {
@@ -147,8 +157,15 @@ fn of(runtime: Id) -> Option<Arc<Courier>> {
         }
         couriers.push((runtime, Arc::clone(&courier)));
     }
+    let rounds = Rounds {
+        runtime,
+        courier: Arc::clone(&courier),
+        spare: Vec::new(),
+        may_stay: handle.runtime_flavor() == RuntimeFlavor::CurrentThread,
+        found: None,
+    };
     // While nothing is locked: a runtime that has ended drops it at once.
-    drop(handle.spawn(Rounds { runtime, courier: Arc::clone(&courier), spare: Vec::new() }));
+    drop(handle.spawn(rounds));
     Some(courier)
 }
 
@@ -227,17 +244,46 @@ struct Rounds {
     courier: Arc<Courier>,
     /// The memory of the list before.
     spare: Vec<Waker>,
+    /// Its runtime has one thread.
+    may_stay: bool,
+    /// It stays since it found callers, at this time.
+    found: Option<Instant>,
+}
+
+impl Rounds {
+    /// Comes for those that are on the list. Whether it is to come again.
+    fn collect(&mut self) -> bool {
+        let Rounds { courier, spare, may_stay, found, .. } = self;
+        if !*may_stay {
+            courier.round.collect(spare);
+            return false;
+        }
+        let now = Instant::now();
+        let waits = found.is_some_and(|found| now.saturating_duration_since(found) < STAY);
+        let stays = courier.round.collect_and_stay(spare, waits);
+        if !stays {
+            *found = None;
+        } else if !spare.is_empty() {
+            *found = Some(now);
+        }
+        stays
+    }
 }
 
 impl Future for Rounds {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Rounds { courier, spare, .. } = self.get_mut();
-        courier.own.get_or_init(|| cx.waker().clone());
-        courier.round.collect(spare);
-        for waker in spare.drain(..) {
+        let rounds = self.get_mut();
+        rounds.courier.own.get_or_init(|| cx.waker().clone());
+        let stays = rounds.collect();
+        for waker in rounds.spare.drain(..) {
             waker.wake();
+        }
+        if stays {
+            // Polled once, it has this task polled after all others had their turn.
+            let others = pin!(yield_now());
+            let _ = others.poll(cx);
         }
         Poll::Pending
     }

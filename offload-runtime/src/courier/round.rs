@@ -2,7 +2,7 @@
 //!
 //! Whoever puts a waker on the list is told whether to wake the courier. As
 //! long as the list is not empty, one of these is true: the courier was woken
-//! and has not come for the list; a thread of a pool that put a waker there
+//! and has not come for the list, or it has stayed and comes again; a thread of a pool that put a waker there
 //! will [`send`](Round::send) it; and the timer looks, in either case. So no
 //! waker stays there.
 
@@ -20,7 +20,9 @@ pub(crate) struct Round<W> {
 
 struct State<W> {
     list: Vec<W>,
-    /// The courier was woken, and has not come since.
+    /// Some on the list came [`Haste::Soon`].
+    soon: bool,
+    /// The courier was woken, and has not come since; or it has, and comes again.
     on_its_way: bool,
     /// How often the list began.
     number: u64,
@@ -69,6 +71,7 @@ impl<W> Round<W> {
     pub(crate) fn new() -> Round<W> {
         let state = State {
             list: Vec::new(),
+            soon: false,
             on_its_way: false,
             number: 0,
             seen: 0,
@@ -88,6 +91,7 @@ impl<W> Round<W> {
         let begun = state.list.is_empty();
         state.number += u64::from(begun);
         state.list.push(waker);
+        state.soon |= haste == Haste::Soon;
         let waits = haste == Haste::Soon && state.list.len() < LOAD;
         if waits || mem::replace(&mut state.on_its_way, true) {
             return (Pushed::Listed, begun);
@@ -101,12 +105,29 @@ impl<W> Round<W> {
         !state.list.is_empty() && !mem::replace(&mut state.on_its_way, true)
     }
 
-    /// The courier comes for the list, which it gets for an empty one.
+    /// The courier comes for the list, which it gets for an empty one, and leaves.
     pub(crate) fn collect(&self, list: &mut Vec<W>) {
+        self.take(list, |_| false);
+    }
+
+    /// The courier comes for the list, and may stay: then it comes again without being woken.
+    /// It stays if some of those that it finds came between quick bodies, and, where it
+    /// finds nobody, if it `waits`. Whether it does.
+    pub(crate) fn collect_and_stay(&self, list: &mut Vec<W>, waits: bool) -> bool {
+        self.take(list, |found| match found.list.is_empty() {
+            true => waits,
+            false => found.soon,
+        })
+    }
+
+    fn take(&self, list: &mut Vec<W>, stays: impl FnOnce(&State<W>) -> bool) -> bool {
         let mut state = self.lock();
-        state.on_its_way = false;
+        let stays = stays(&state);
+        state.on_its_way = stays;
         state.late = false;
+        state.soon = false;
         mem::swap(&mut state.list, list);
+        stays
     }
 
     /// The timer looks.
@@ -120,6 +141,7 @@ impl<W> Round<W> {
             return Found::New;
         }
         state.late = state.on_its_way;
+        state.soon = false;
         Found::Late(mem::take(&mut state.list))
     }
 
@@ -165,6 +187,27 @@ mod tests {
         let wakes: Vec<_> = wakes.filter(|pushed| *pushed == Pushed::Wake).collect();
         assert_eq!(wakes.len(), 1);
         assert!(!round.send());
+    }
+
+    #[test]
+    fn while_it_stays_the_courier_is_not_woken() {
+        let (round, mut list) = (Round::new(), Vec::new());
+        round.push(0, Haste::Together);
+        assert!(!round.collect_and_stay(&mut list, true), "bodies may take long");
+        list.clear();
+        round.push(1, Haste::Soon);
+        assert!(round.send());
+        assert!(round.collect_and_stay(&mut list, false));
+        list.clear();
+        assert_eq!(round.push(2, Haste::Soon), (Pushed::Listed, true));
+        assert!(!round.send());
+        assert_eq!(round.push(3, Haste::Together), (Pushed::Listed, false));
+        assert!(round.collect_and_stay(&mut list, false));
+        assert_eq!(list, [2, 3]);
+        list.clear();
+        assert!(round.collect_and_stay(&mut list, true), "it waits");
+        assert!(!round.collect_and_stay(&mut list, false));
+        assert_eq!(round.push(4, Haste::Together), (Pushed::Wake, true));
     }
 
     #[test]
@@ -248,8 +291,9 @@ mod models {
             }
         }
 
-        /// Until all of so many are woken. One that is forgotten is a deadlock.
-        fn courier(&self, wakers: usize) {
+        /// Until all of so many are woken. One that is forgotten is a deadlock. It looks
+        /// once more where it stays.
+        fn courier(&self, wakers: usize, may_stay: bool) {
             let woken = || self.woken.iter().map(|one| one.load(Ordering::Relaxed)).sum::<usize>();
             while woken() < wakers {
                 let mut is_woken = self.is_woken.lock().unwrap();
@@ -258,9 +302,17 @@ mod models {
                 }
                 *is_woken = false;
                 drop(is_woken);
-                let mut list = Vec::new();
-                self.round.collect(&mut list);
-                list.into_iter().for_each(|waker| self.wake(waker));
+                let mut stays = true;
+                let mut waits = false;
+                while stays {
+                    let mut list = Vec::new();
+                    stays = may_stay && self.round.collect_and_stay(&mut list, waits);
+                    if !may_stay {
+                        self.round.collect(&mut list);
+                    }
+                    waits = !list.is_empty();
+                    list.into_iter().for_each(|waker| self.wake(waker));
+                }
             }
         }
 
@@ -273,7 +325,16 @@ mod models {
 
     #[test]
     fn what_threads_put_there_is_woken_by_the_courier() {
-        loom::model(|| {
+        threads_and_courier(false);
+    }
+
+    #[test]
+    fn what_threads_put_there_is_woken_by_a_courier_that_stays() {
+        threads_and_courier(true);
+    }
+
+    fn threads_and_courier(stays: bool) {
+        loom::model(move || {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let soon = thread::spawn(move || {
@@ -282,7 +343,7 @@ mod models {
             });
             let theirs = Arc::clone(&model);
             let together = thread::spawn(move || theirs.push(1, Haste::Together));
-            model.courier(2);
+            model.courier(2, stays);
             soon.join().unwrap();
             together.join().unwrap();
             model.assert_each_was_woken_once(2);
