@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::mem;
 use std::pin::pin;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
@@ -11,8 +12,8 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use futures::future::join_all;
-use offload_runtime::{Error, offload, to_cpu, to_thread};
+use futures::future::{BoxFuture, join_all};
+use offload_runtime::{Error, Limiter, offload, stats, to_cpu, to_thread};
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
 /// So long a test waits for what has to happen.
@@ -350,6 +351,80 @@ struct Bell(mpsc::Sender<()>);
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         let _ = self.0.send(());
+    }
+}
+
+/// What makes a call that runs until a gate is opened or dropped.
+type Waits = fn(Receiver<()>) -> BoxFuture<'static, ()>;
+
+/// It calls, cancels, and looks at everything when it is woken, and so waits for ever if
+/// whoever wakes it holds a lock.
+struct Meddler {
+    function: Waits,
+    done: mpsc::Sender<()>,
+}
+
+impl Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        for _ in 0..3 {
+            let (_open, gate) = mpsc::channel();
+            let mut call = (self.function)(gate);
+            let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(!stats().pools.is_empty());
+        }
+        // The test may be over.
+        let _ = self.done.send(());
+    }
+}
+
+#[test]
+fn whoever_wakes_a_caller_holds_no_lock() {
+    static ONE: Limiter = Limiter::new(1);
+
+    #[offload(thread)]
+    fn on_thread(gate: Receiver<()>) {
+        let _ = gate.recv();
+    }
+
+    #[offload(cpu)]
+    fn on_cpu(gate: Receiver<()>) {
+        let _ = gate.recv();
+    }
+
+    #[offload(thread, limit = ONE)]
+    fn limited(gate: Receiver<()>) {
+        let _ = gate.recv();
+    }
+
+    #[offload(thread, timeout = "10ms")]
+    fn late(gate: Receiver<()>) -> Result<(), Error> {
+        let _ = gate.recv();
+        Ok(())
+    }
+
+    let _alone = alone();
+    let functions: [(&str, Waits); 4] = [
+        ("a thread of the thread pool", |gate| Box::pin(on_thread(gate))),
+        ("a thread of the CPU pool", |gate| Box::pin(on_cpu(gate))),
+        ("one that passes on a permit", |gate| Box::pin(limited(gate))),
+        ("the timer", |gate| Box::pin(async { drop(late(gate).await) })),
+    ];
+    for (who, function) in functions {
+        let (done, is_done) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Meddler { function, done }));
+        let (open, gate) = mpsc::channel();
+        let mut call = function(gate);
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        if who != "the timer" {
+            open.send(()).unwrap();
+        }
+        if is_done.recv_timeout(PATIENCE).is_err() {
+            // To drop it would wait for the same lock.
+            mem::forget(call);
+            panic!("{who} holds a lock");
+        }
+        drop(open);
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
     }
 }
 
