@@ -20,9 +20,9 @@
 //! body would be interrupted by the loop that the one before it woke.
 //!
 //! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
-//! takes longer than a body that is quick. So there the courier comes back for [`STAY`] after it
-//! brought callers of such, each time after all other tasks and events had their turn, and nobody
-//! has to wake it. With more threads that would keep one from what the others do.
+//! takes longer than a body that is quick. So there the courier [stays](stay) as long as many callers
+//! of such come: it looks again and again, each time after all other tasks and events had their
+//! turn, and nobody has to wake it. With more threads that would keep one from what the others do.
 //!
 //! *No wake-up depends on a runtime that is not driven*, nor on a quick body. A
 //! caller may be in the context of a runtime that nobody drives at this time, or
@@ -35,6 +35,7 @@
 //! The [list](round) and who sees to it is apart from all that.
 
 mod round;
+mod stay;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -50,6 +51,7 @@ use tokio::task::yield_now;
 
 pub(crate) use self::round::Haste;
 use self::round::{Found, Pushed, Round};
+use self::stay::Stay;
 use crate::outcome::quietly;
 use crate::timer;
 
@@ -58,10 +60,6 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 /// A thread holds no caller back for longer, though the bodies are quick.
 const HELD: Duration = Duration::from_micros(100);
-
-/// A courier that stays leaves if nobody came in this time: about what it takes to go to
-/// sleep and be woken.
-const STAY: Duration = Duration::from_micros(20);
 
 /// See the [module](self).
 struct Courier {
@@ -161,8 +159,10 @@ fn of(runtime: Id) -> Option<Arc<Courier>> {
         runtime,
         courier: Arc::clone(&courier),
         spare: Vec::new(),
-        may_stay: handle.runtime_flavor() == RuntimeFlavor::CurrentThread,
-        found: None,
+        stay: match handle.runtime_flavor() {
+            RuntimeFlavor::CurrentThread => Some(Stay::default()),
+            _ => None,
+        },
     };
     // While nothing is locked: a runtime that has ended drops it at once.
     drop(handle.spawn(rounds));
@@ -244,27 +244,18 @@ struct Rounds {
     courier: Arc<Courier>,
     /// The memory of the list before.
     spare: Vec<Waker>,
-    /// Its runtime has one thread.
-    may_stay: bool,
-    /// It stays since it found callers, at this time.
-    found: Option<Instant>,
+    /// It may stay, as its runtime has one thread.
+    stay: Option<Stay>,
 }
 
 impl Rounds {
-    /// Comes for those that are on the list. Whether it is to come again.
+    /// Comes for those that are on the list. Whether it stays.
     fn collect(&mut self) -> bool {
-        let Rounds { courier, spare, may_stay, found, .. } = self;
-        if !*may_stay {
-            courier.round.collect(spare);
-            return false;
-        }
-        let now = Instant::now();
-        let waits = found.is_some_and(|found| now.saturating_duration_since(found) < STAY);
-        let stays = courier.round.collect_and_stay(spare, waits);
-        if !stays {
-            *found = None;
-        } else if !spare.is_empty() {
-            *found = Some(now);
+        let Rounds { courier, spare, stay, .. } = self;
+        let may_stay = stay.as_mut().is_some_and(|stay| stay.look(Instant::now()));
+        let stays = courier.round.collect(spare, may_stay);
+        if let Some(stay) = stay {
+            stay.found(spare.len(), stays);
         }
         stays
     }

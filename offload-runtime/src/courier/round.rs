@@ -105,24 +105,12 @@ impl<W> Round<W> {
         !state.list.is_empty() && !mem::replace(&mut state.on_its_way, true)
     }
 
-    /// The courier comes for the list, which it gets for an empty one, and leaves.
-    pub(crate) fn collect(&self, list: &mut Vec<W>) {
-        self.take(list, |_| false);
-    }
-
-    /// The courier comes for the list, and may stay: then it comes again without being woken.
-    /// It stays if some of those that it finds came between quick bodies, and, where it
-    /// finds nobody, if it `waits`. Whether it does.
-    pub(crate) fn collect_and_stay(&self, list: &mut Vec<W>, waits: bool) -> bool {
-        self.take(list, |found| match found.list.is_empty() {
-            true => waits,
-            false => found.soon,
-        })
-    }
-
-    fn take(&self, list: &mut Vec<W>, stays: impl FnOnce(&State<W>) -> bool) -> bool {
+    /// The courier comes for the list, which it gets for an empty one. If it may, it stays, and
+    /// comes again without being woken, unless those that it finds came one by one. Whether
+    /// it does.
+    pub(crate) fn collect(&self, list: &mut Vec<W>, may_stay: bool) -> bool {
         let mut state = self.lock();
-        let stays = stays(&state);
+        let stays = may_stay && (state.soon || state.list.is_empty());
         state.on_its_way = stays;
         state.late = false;
         state.soon = false;
@@ -170,7 +158,7 @@ mod tests {
         }
         assert_eq!(round.push(1000, Haste::Now), (Pushed::Listed, false));
         let mut list = Vec::new();
-        round.collect(&mut list);
+        round.collect(&mut list, false);
         assert!(list.into_iter().eq(0..=1000));
         assert_eq!(round.push(7, Haste::Now), (Pushed::Back(7), false));
     }
@@ -182,7 +170,7 @@ mod tests {
         assert_eq!(round.push(0, Haste::Soon), (Pushed::Listed, true));
         assert!(round.send());
         assert!(!round.send(), "it is on its way");
-        round.collect(&mut Vec::new());
+        round.collect(&mut Vec::new(), false);
         let wakes = (0..LOAD).map(|waker| round.push(waker, Haste::Soon).0);
         let wakes: Vec<_> = wakes.filter(|pushed| *pushed == Pushed::Wake).collect();
         assert_eq!(wakes.len(), 1);
@@ -193,20 +181,20 @@ mod tests {
     fn while_it_stays_the_courier_is_not_woken() {
         let (round, mut list) = (Round::new(), Vec::new());
         round.push(0, Haste::Together);
-        assert!(!round.collect_and_stay(&mut list, true), "bodies may take long");
+        assert!(!round.collect(&mut list, true), "bodies may take long");
         list.clear();
         round.push(1, Haste::Soon);
         assert!(round.send());
-        assert!(round.collect_and_stay(&mut list, false));
+        assert!(round.collect(&mut list, true));
         list.clear();
         assert_eq!(round.push(2, Haste::Soon), (Pushed::Listed, true));
         assert!(!round.send());
         assert_eq!(round.push(3, Haste::Together), (Pushed::Listed, false));
-        assert!(round.collect_and_stay(&mut list, false));
+        assert!(round.collect(&mut list, true));
         assert_eq!(list, [2, 3]);
         list.clear();
-        assert!(round.collect_and_stay(&mut list, true), "it waits");
-        assert!(!round.collect_and_stay(&mut list, false));
+        assert!(round.collect(&mut list, true), "nobody has come");
+        assert!(!round.collect(&mut list, false));
         assert_eq!(round.push(4, Haste::Together), (Pushed::Wake, true));
     }
 
@@ -221,13 +209,13 @@ mod tests {
         // It was not the courier who was late.
         assert_eq!(round.push(1, Haste::Together), (Pushed::Wake, true));
         assert_eq!(round.look(), Found::New);
-        round.collect(&mut Vec::new());
+        round.collect(&mut Vec::new(), false);
         round.push(2, Haste::Together);
         assert_eq!(round.look(), Found::New, "it is another list");
         assert_eq!(round.look(), Found::Late(vec![2]));
         // Now it was.
         assert_eq!(round.push(3, Haste::Together), (Pushed::Back(3), false));
-        round.collect(&mut Vec::new());
+        round.collect(&mut Vec::new(), false);
         assert_eq!(round.push(4, Haste::Together), (Pushed::Wake, true));
     }
 
@@ -293,7 +281,7 @@ mod models {
 
         /// Until all of so many are woken. One that is forgotten is a deadlock. It looks
         /// once more where it stays.
-        fn courier(&self, wakers: usize, may_stay: bool) {
+        fn courier(&self, wakers: usize, stays: bool) {
             let woken = || self.woken.iter().map(|one| one.load(Ordering::Relaxed)).sum::<usize>();
             while woken() < wakers {
                 let mut is_woken = self.is_woken.lock().unwrap();
@@ -302,16 +290,15 @@ mod models {
                 }
                 *is_woken = false;
                 drop(is_woken);
-                let mut stays = true;
-                let mut waits = false;
-                while stays {
+                let mut may_stay = stays;
+                loop {
                     let mut list = Vec::new();
-                    stays = may_stay && self.round.collect_and_stay(&mut list, waits);
-                    if !may_stay {
-                        self.round.collect(&mut list);
-                    }
-                    waits = !list.is_empty();
+                    let stays = self.round.collect(&mut list, may_stay);
+                    may_stay = stays && !list.is_empty();
                     list.into_iter().for_each(|waker| self.wake(waker));
+                    if !stays {
+                        break;
+                    }
                 }
             }
         }
