@@ -60,7 +60,7 @@
 //! thread each after a millisecond, and a burst of short ones gets none.
 
 use std::ops::{Deref, DerefMut};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::calls::{Found, Queued, Ticket};
 use super::inbox::{Inbox, Tray};
@@ -245,11 +245,12 @@ impl<J: Queued> Core<J> {
     /// A thread asks what to do.
     pub(crate) fn next(&self, number: usize, from: From, now: Instant) -> Task<J> {
         let mut state = lock(&self.state);
-        if matches!(from, From::Body)
-            && let Some(job) = state.next_quick(number, now)
-        {
-            self.publish(&state);
-            return Task::Run(job, Next::Nothing);
+        if let From::Body(took) = from {
+            state.quick.ran(number, took);
+            if let Some(job) = state.next_quick(number, now) {
+                self.publish(&state);
+                return Task::Run(job, Next::Nothing);
+            }
         }
         let mut open = self.open_from(state);
         let state = &mut *open;
@@ -266,7 +267,7 @@ impl<J: Queued> Core<J> {
                 state.coming -= 1;
                 state.search.end(state.calls.queued() > 0);
             }
-            From::Body => {
+            From::Body(_) => {
                 state.calls.leave(number);
                 state.quick.set(number, false);
                 state.moved = now;
@@ -289,7 +290,7 @@ impl<J: Queued> Core<J> {
             state.leave(number);
             return Task::Exit;
         }
-        if matches!(from, From::Body) && self.rules.searches && !state.search.is_on() {
+        if matches!(from, From::Body(_)) && self.rules.searches && !state.search.is_on() {
             state.coming += 1;
             return Task::Search(state.search.begin(now));
         }
@@ -424,8 +425,8 @@ pub(crate) enum From {
     Wait,
     /// It searched.
     Search,
-    /// It ran a call.
-    Body,
+    /// It ran a call, which took so long with all that belongs to it.
+    Body(Duration),
 }
 
 #[cfg(all(test, offload_loom))]

@@ -167,7 +167,7 @@ impl Pool {
                             met = all.wait(met).unwrap();
                         }
                     }
-                    from = From::Body;
+                    from = From::Body(Duration::ZERO);
                 }
                 Task::Search(_) => {
                     // To search is to let others run: loom does that anyway.
@@ -492,22 +492,22 @@ fn one_thread_at_a_time_is_called_the_most_recent_first() {
         // body in it is not.
         assert!(core.cancel(first).is_none());
         assert!(seats[0].is_cancelled() && !seats[1].is_cancelled());
-        idle(0, From::Body);
-        idle(1, From::Body);
+        idle(0, From::Body(Duration::ZERO));
+        idle(1, From::Body(Duration::ZERO));
 
         assert!(matches!(submit(), Next::Call(seat) if Arc::ptr_eq(&seat, &seats[1])));
         assert!(matches!(submit(), Next::Nothing));
         let next = run(1, From::Wait);
         assert!(matches!(next, Next::Call(seat) if Arc::ptr_eq(&seat, &seats[0])));
         // A thread that ends its body before the called one has come takes the call.
-        let next = run(1, From::Body);
+        let next = run(1, From::Body(Duration::ZERO));
         assert!(matches!(next, Next::Nothing));
         idle(0, From::Wait);
         assert!(matches!(submit(), Next::Call(seat) if Arc::ptr_eq(&seat, &seats[0])));
         let next = run(0, From::Wait);
         assert!(matches!(next, Next::Nothing) && !seats[0].is_cancelled());
-        idle(0, From::Body);
-        idle(1, From::Body);
+        idle(0, From::Body(Duration::ZERO));
+        idle(1, From::Body(Duration::ZERO));
         // Closed, each is called to end, and counts as coming until it does.
         assert_eq!(core.close().len(), 2);
         assert!(matches!(core.next(0, From::Wait, now), Task::Exit));
@@ -529,8 +529,10 @@ fn a_refused_thread_is_replaced_by_one_that_went_idle() {
         let number = core.sit(Arc::clone(&seat));
         let Task::Run(..) = core.next(number, From::Start, now) else { panic!("a call") };
         assert!(matches!(submit(), Next::Start));
-        let Task::Run(..) = core.next(number, From::Body, now) else { panic!("a call") };
-        assert!(matches!(core.next(number, From::Body, now), Task::Idle));
+        let Task::Run(..) = core.next(number, From::Body(Duration::ZERO), now) else {
+            panic!("a call")
+        };
+        assert!(matches!(core.next(number, From::Body(Duration::ZERO), now), Task::Idle));
         assert!(matches!(submit(), Next::Nothing));
         assert!(matches!(core.start_failed(), Next::Call(called) if Arc::ptr_eq(&called, &seat)));
         let Task::Run(..) = core.next(number, From::Wait, now) else { panic!("a call") };

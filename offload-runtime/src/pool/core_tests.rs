@@ -33,14 +33,15 @@ impl Queued for Quick {
     }
 }
 
-/// A pool with one thread, which runs a call, and another call that waits for
-/// it; what is to be done for that one.
+/// A pool with one thread, which runs a call as it ran many before, and another call that
+/// waits for it; what is to be done for that one.
 fn pool() -> (Core<Quick>, Instant, Next) {
     let rules = Rules { max: 3, base: 3, keep_alive: None, searches: false, parallel: true };
     let now = Instant::now();
     let core = Core::new(rules, now);
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
     assert!(matches!(arrive(&core, now), Task::Run(_, Next::Nothing)));
+    (0..100).for_each(|_| lock(&core.state).quick.ran(0, Duration::ZERO));
     let next = core.submit(Quick(now), usize::MAX).ok().unwrap();
     (core, now, next)
 }
@@ -55,7 +56,7 @@ fn a_thread_in_a_quick_body_takes_the_next_call_too() {
     let (core, now, next) = pool();
     assert!(matches!(next, Next::Watch(Watch::Quick, QUICK_STUCK)));
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
-    assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
+    assert!(matches!(core.next(0, From::Body(Duration::ZERO), now), Task::Run(..)));
 }
 
 /// Another thread may take calls all the while, so the pool is not stuck.
@@ -69,7 +70,7 @@ fn a_call_that_waits_for_a_body_that_only_seemed_quick_gets_a_thread_and_so_do_t
     assert!(matches!(arrive(&core, late), Task::Run(_, Next::Start)));
     assert!(matches!(arrive(&core, late), Task::Run(_, Next::Nothing)));
     // The queue was found empty: they are believed to be quick again.
-    assert!(matches!(core.next(1, From::Body, late), Task::Idle));
+    assert!(matches!(core.next(1, From::Body(Duration::ZERO), late), Task::Idle));
     let quick = &mut lock(&core.state).quick;
     quick.set(0, true);
     assert!(quick.is(0));
@@ -95,8 +96,8 @@ fn a_closed_pool_refuses_calls_also_if_it_has_no_idle_thread() {
     assert!(core.close().is_empty());
     assert!(matches!(core.submit(Quick(now), usize::MAX), Err(Refused::Closed(_))));
     // What was accepted runs.
-    assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
-    assert!(matches!(core.next(0, From::Body, now), Task::Exit));
+    assert!(matches!(core.next(0, From::Body(Duration::ZERO), now), Task::Run(..)));
+    assert!(matches!(core.next(0, From::Body(Duration::ZERO), now), Task::Exit));
 }
 
 /// It counted as coming when the call was made, so nobody was called.
@@ -111,8 +112,8 @@ fn a_thread_that_does_not_come_after_all_is_replaced_by_one_that_went_idle() {
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
     assert!(matches!(arrive(&core, now), Task::Run(..)));
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
-    assert!(matches!(core.next(0, From::Body, now), Task::Run(..)));
-    assert!(matches!(core.next(0, From::Body, now), Task::Idle));
+    assert!(matches!(core.next(0, From::Body(Duration::ZERO), now), Task::Run(..)));
+    assert!(matches!(core.next(0, From::Body(Duration::ZERO), now), Task::Idle));
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
     assert!(matches!(core.give_up_start(), Next::Call(_)));
 }

@@ -520,7 +520,9 @@ impl Pool {
                         courier::send();
                     }
                     self.perform(next);
-                    *turn = Turn { from: From::Body, now: perform::run(self, job, turn.now) };
+                    let now = perform::run(self, job, turn.now);
+                    let took = now.saturating_duration_since(turn.now);
+                    *turn = Turn { from: From::Body(took), now };
                 }
                 Task::Search(turns) => {
                     courier::send();

@@ -1,13 +1,23 @@
 //! The threads that run a body of which it is known that it ends in no time:
 //! how many calls they take before another thread would have come.
+//!
+//! To wake another makes nothing faster where a body does less than it takes to hand it
+//! over: who makes the calls is no quicker then. So what counts is what bodies do beyond that.
 
 use std::time::Duration;
 
-/// To wake a thread for calls is worth it if they would wait longer.
-const WORTH_IT: Duration = Duration::from_millis(1);
+/// To wake a thread is worth it if bodies of so much work wait.
+const WORTH_IT: Duration = Duration::from_micros(50);
+
+/// What a thread does for each call besides its body, about, where the call was made on
+/// another core.
+const HANDOFF: Duration = Duration::from_nanos(1500);
+
+/// The least that a body is taken for.
+const LEAST: Duration = Duration::from_nanos(50);
 
 /// The pace before it is known, and the slowest there is.
-const SLOWEST: Duration = Duration::from_micros(20);
+const SLOWEST: Duration = Duration::from_micros(50);
 
 /// See the [module](self).
 pub(crate) struct Quick {
@@ -17,7 +27,7 @@ pub(crate) struct Quick {
     count: usize,
     /// A body only seemed quick: until the queue is empty, none is believed to be.
     distrusts: bool,
-    /// Nanoseconds from one call that is taken to the next.
+    /// Nanoseconds that a thread takes from one call to the next.
     pace: u64,
 }
 
@@ -38,7 +48,7 @@ impl Quick {
 
     /// Whether this thread runs one.
     pub(crate) fn is(&self, number: usize) -> bool {
-        self.running[number]
+        self.running.get(number).is_some_and(|quick| *quick)
     }
 
     /// Whether any thread does.
@@ -46,16 +56,26 @@ impl Quick {
         self.count > 0
     }
 
-    /// A thread takes the next call, so long after the one before was taken.
-    pub(crate) fn keep_pace(&mut self, took: Duration) {
-        self.pace = (self.pace * 7 + nanos(took.min(SLOWEST))) / 8;
+    /// This thread has run a body, so long after the one before.
+    pub(crate) fn ran(&mut self, number: usize, took: Duration) {
+        if !self.is(number) {
+            return;
+        }
+        let took = nanos(took.min(SLOWEST));
+        // Now and then a thread loses its core for a moment: that is to be forgotten soon.
+        if took > self.pace {
+            self.pace += (took - self.pace) / 32;
+        } else {
+            self.pace -= (self.pace - took) / 8;
+        }
     }
 
     /// So many calls need no other thread.
     pub(crate) fn room(&self) -> usize {
+        let body = self.pace.saturating_sub(nanos(HANDOFF)).max(nanos(LEAST));
         match self.count {
             0 => 0,
-            _ => (nanos(WORTH_IT) / self.pace.max(1)) as usize,
+            _ => (nanos(WORTH_IT) / body) as usize,
         }
     }
 
@@ -80,21 +100,35 @@ fn nanos(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    /// What there is room for, if a thread takes so long for each of many calls.
+    fn room_at(quick: &mut Quick, pace: Duration) -> usize {
+        (0..500).for_each(|_| quick.ran(1, pace));
+        quick.room()
+    }
+
     #[test]
-    fn the_quicker_the_more_calls_wait_for_one_thread() {
+    fn the_less_bodies_do_the_more_calls_wait_for_one_thread() {
         let mut quick = Quick::new();
         assert_eq!(quick.room(), 0, "nobody runs one");
         quick.set(1, true);
-        assert_eq!(quick.room(), 50);
-        for _ in 0..100 {
-            quick.keep_pace(Duration::from_micros(1));
-        }
-        assert_eq!(quick.room(), 1000);
-        // A thread that lost its core for long.
-        quick.keep_pace(Duration::from_secs(3));
-        assert!((100..1000).contains(&quick.room()));
+        assert_eq!(quick.room(), 1);
+        assert_eq!(room_at(&mut quick, HANDOFF), 1000);
+        quick.ran(0, SLOWEST);
+        assert_eq!(quick.room(), 1000, "that thread ran no quick body");
+        assert!((9..=11).contains(&room_at(&mut quick, HANDOFF + WORTH_IT / 10)));
         quick.set(1, false);
         assert_eq!(quick.room(), 0);
+    }
+
+    #[test]
+    fn that_a_thread_lost_its_core_is_forgotten_soon() {
+        let mut quick = Quick::new();
+        quick.set(1, true);
+        room_at(&mut quick, HANDOFF / 2);
+        quick.ran(1, Duration::from_secs(3));
+        assert!((20..1000).contains(&quick.room()));
+        (0..20).for_each(|_| quick.ran(1, HANDOFF / 2));
+        assert_eq!(quick.room(), 1000);
     }
 
     #[test]
@@ -108,6 +142,6 @@ mod tests {
         quick.trust();
         quick.set(2, true);
         assert!(quick.is(2));
-        assert_eq!(quick.room(), 50);
+        assert_eq!(quick.room(), 1);
     }
 }

@@ -159,7 +159,6 @@ impl<J: Queued> State<J> {
         }
         self.lone = 0;
         self.calls.leave(number);
-        self.quick.keep_pace(now.saturating_duration_since(self.moved));
         self.moved = now;
         self.seats[number].as_ref().expect("seated").set_cancelled(false);
         self.calls.start(number)
