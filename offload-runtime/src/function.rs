@@ -2,7 +2,7 @@
 //! and what it has done so far. One `static` each.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::process::{
     pool::ProcessPool,
     transfer::{Entry, Place},
 };
+use crate::streak::Streak;
 
 /// One offloaded function.
 pub struct Function {
@@ -40,15 +41,8 @@ pub struct Function {
     /// Its bodies have nothing in common but their kind.
     mixed: bool,
     known: AtomicBool,
-    /// So many of its bodies were [`QUICK`], one after the other.
-    streak: AtomicU32,
+    streak: Streak,
 }
-
-/// A body that takes no longer does not hold up others for long.
-const QUICK: Duration = Duration::from_micros(20);
-
-/// After so many of them, the next is expected to be.
-const STREAK: u32 = 32;
 
 /// Every function that was called.
 static KNOWN: Mutex<Vec<&'static Function>> = Mutex::new(Vec::new());
@@ -94,7 +88,7 @@ impl Function {
             effort: Effort::new(),
             mixed: false,
             known: AtomicBool::new(false),
-            streak: AtomicU32::new(0),
+            streak: Streak::new(),
         }
     }
 
@@ -182,16 +176,12 @@ impl Function {
 
     /// A body took so long.
     pub(crate) fn look_if_quick(&self, took: Duration) {
-        let streak = self.streak.load(Ordering::Relaxed);
-        let now = if took > QUICK { 0 } else { (streak + 1).min(STREAK) };
-        if now != streak {
-            self.streak.store(now, Ordering::Relaxed);
-        }
+        self.streak.add(took);
     }
 
     /// Whether the next body is likely to end in no time.
     pub(crate) fn is_quick(&self) -> bool {
-        !self.mixed && self.streak.load(Ordering::Relaxed) == STREAK
+        !self.mixed && self.streak.is_on()
     }
 
     /// A body is about to begin on this thread, and so many before it waited about as

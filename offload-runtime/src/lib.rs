@@ -77,6 +77,7 @@ mod shutdown;
 #[cfg(feature = "tracing")]
 mod spans;
 mod stats;
+mod streak;
 mod sync;
 mod timer;
 #[cfg(feature = "watch")]
