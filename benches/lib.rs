@@ -3,7 +3,9 @@
 pub mod paired;
 pub mod picture;
 
-use std::time::Duration;
+use std::hint::black_box;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -11,6 +13,23 @@ use nix::sys::resource::{UsageWho, getrusage};
 pub fn median(mut numbers: Vec<f64>) -> (f64, f64, f64) {
     numbers.sort_by(f64::total_cmp);
     (numbers[numbers.len() / 2], numbers[0], numbers[numbers.len() - 1])
+}
+
+/// What computes: integer roots.
+pub fn roots(of: Range<u64>) -> u64 {
+    of.map(|n| black_box(n).isqrt()).sum()
+}
+
+/// So many roots take a millisecond, when nothing else runs.
+pub fn roots_in_a_millisecond() -> u64 {
+    const MANY: u64 = 200_000;
+    let best = (0..20).map(|_| {
+        let start = Instant::now();
+        black_box(roots(0..MANY));
+        start.elapsed()
+    });
+    let best = best.min().expect("some");
+    (MANY as f64 / (best.as_secs_f64() * 1e3)) as u64
 }
 
 /// The time that this share of all did not exceed.

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::num::NonZero;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -89,11 +90,11 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Measures in a process of its own.
-pub(crate) fn measure_apart(peer: Peer, runtime: Runtime, in_flight: usize) -> Figures {
+/// Measures in a process of its own. A body computes so many roots.
+pub(crate) fn measure_apart(peer: Peer, runtime: Runtime, in_flight: usize, roots: u64) -> Figures {
     let this = std::env::current_exe().expect("this program");
     let child = Command::new(this)
-        .args(["cell", peer.name(), runtime.name(), &in_flight.to_string()])
+        .args(["cell", peer.name(), runtime.name(), &in_flight.to_string(), &roots.to_string()])
         .stderr(Stdio::inherit())
         .output()
         .expect("a process");
@@ -101,9 +102,12 @@ pub(crate) fn measure_apart(peer: Peer, runtime: Runtime, in_flight: usize) -> F
     line.parse().unwrap_or_else(|error| panic!("{}: {error}", peer.name()))
 }
 
-/// What such a process does: `cell PEER RUNTIME IN_FLIGHT`.
+/// What such a process does: `cell PEER RUNTIME IN_FLIGHT ROOTS`.
 pub(crate) fn main(args: &[String]) {
-    let [peer, runtime, in_flight] = args else { panic!("cell PEER RUNTIME IN_FLIGHT") };
+    let [peer, runtime, in_flight, roots] = args else {
+        panic!("cell PEER RUNTIME IN_FLIGHT ROOTS")
+    };
+    peers::ROOTS.store(roots.parse().expect("a number"), Ordering::Relaxed);
     let runtime = Runtime::from_name(runtime).expect("a runtime");
     let in_flight = in_flight.parse().expect("a number");
     if runtime == Runtime::OneCore {

@@ -1,4 +1,4 @@
-//! What it costs to have a body that does nothing run elsewhere, beside the
+//! What it costs to have a body that does nothing, or little, run elsewhere, beside the
 //! peers: `cargo bench -p offload-benches --bench handoff`.
 //!
 //! Every figure is taken in a process of its own, all peers in turn, again and
@@ -15,18 +15,22 @@ use std::time::Duration;
 
 use offload_benches::paired::{medians, ratio};
 use offload_benches::picture::{self, Bars};
+use offload_benches::roots_in_a_millisecond;
 
 use self::cell::{Figures, Runtime};
 use self::peers::Peer;
 
-const CELLS: [(Runtime, usize); 7] = [
-    (Runtime::CurrentThread, 1),
-    (Runtime::CurrentThread, 64),
-    (Runtime::CurrentThread, 1000),
-    (Runtime::MultiThread, 1),
-    (Runtime::MultiThread, 64),
-    (Runtime::MultiThread, 1000),
-    (Runtime::OneCore, 1),
+/// The runtime, the calls in flight, and for how many microseconds a body computes.
+const CELLS: [(Runtime, usize, u64); 9] = [
+    (Runtime::CurrentThread, 1, 0),
+    (Runtime::CurrentThread, 64, 0),
+    (Runtime::CurrentThread, 1000, 0),
+    (Runtime::MultiThread, 1, 0),
+    (Runtime::MultiThread, 64, 0),
+    (Runtime::MultiThread, 1000, 0),
+    (Runtime::OneCore, 1, 0),
+    (Runtime::CurrentThread, 64, 10),
+    (Runtime::MultiThread, 64, 10),
 ];
 
 fn main() {
@@ -43,8 +47,10 @@ fn main() {
 /// All cells, all peers.
 fn compare() {
     let rounds = std::env::var("ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"));
+    let in_a_millisecond = roots_in_a_millisecond();
     let mut groups = Vec::new();
-    for (runtime, in_flight) in CELLS {
+    for (runtime, in_flight, micros) in CELLS {
+        let roots = micros * in_a_millisecond / 1000;
         let mut figures = Peer::ALL.map(|_| Vec::new());
         let mut floors = Vec::new();
         for round in 0..rounds {
@@ -53,17 +59,21 @@ fn compare() {
                 order.reverse();
             }
             for peer in order {
-                figures[peer].push(cell::measure_apart(Peer::ALL[peer], runtime, in_flight));
+                figures[peer].push(cell::measure_apart(Peer::ALL[peer], runtime, in_flight, roots));
             }
             if runtime == Runtime::OneCore {
                 floors.push(floor_apart());
             }
         }
-        println!("\n### {}, {in_flight} in flight\n", runtime.name());
+        let bodies = match micros {
+            0 => String::new(),
+            _ => format!(", bodies of {micros} µs"),
+        };
+        println!("\n### {}, {in_flight} in flight{bodies}\n", runtime.name());
         print_cell(&figures);
         if runtime == Runtime::OneCore {
             print_floor(&figures, &floors);
-        } else {
+        } else if micros == 0 {
             let rates = figures.iter().map(|of| medians(of, |figures| figures.rate).0);
             groups.push((format!("{}, {in_flight}", runtime.name()), rates.collect()));
         }

@@ -1,22 +1,38 @@
-//! Ways to have a body that does nothing run on another thread, as their users
+//! Ways to have a body that does nothing, or little, run on another thread, as their users
 //! write them.
 
+use std::hint::black_box;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use offload_benches::roots;
 use offload_runtime::{CpuPool, offload};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{Semaphore, oneshot};
 
+/// So many integer roots a body computes.
+pub(crate) static ROOTS: AtomicU64 = AtomicU64::new(0);
+
+fn body() {
+    black_box(roots(0..ROOTS.load(Ordering::Relaxed)));
+}
+
 #[offload(cpu)]
-fn on_cpu() {}
+fn on_cpu() {
+    body();
+}
 
 #[offload(thread)]
-fn on_thread() {}
+fn on_thread() {
+    body();
+}
 
 static OF_RAYON: CpuPool = CpuPool::new("rayon").rayon();
 
 #[offload(cpu, pool = OF_RAYON)]
-fn on_cpu_rayon() {}
+fn on_cpu_rayon() {
+    body();
+}
 
 /// One way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,29 +102,32 @@ pub(crate) async fn cpu_rayon() {
 }
 
 pub(crate) async fn spawn_blocking() {
-    tokio::task::spawn_blocking(|| {}).await.expect("no panic");
+    tokio::task::spawn_blocking(body).await.expect("no panic");
 }
 
 pub(crate) async fn semaphore() {
     static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(crate::cell::cores()));
     let permit = PERMITS.acquire().await.expect("never closed");
-    tokio::task::spawn_blocking(|| {}).await.expect("no panic");
+    tokio::task::spawn_blocking(body).await.expect("no panic");
     drop(permit);
 }
 
 pub(crate) async fn unblock() {
-    blocking::unblock(|| {}).await;
+    blocking::unblock(body).await;
 }
 
 pub(crate) async fn tokio_rayon() {
-    tokio_rayon::spawn_fifo(|| {}).await;
+    tokio_rayon::spawn_fifo(body).await;
 }
 
 pub(crate) async fn rayon_oneshot() {
     static POOL: LazyLock<ThreadPool> =
         LazyLock::new(|| ThreadPoolBuilder::new().build().expect("a pool"));
     let (answer, answered) = oneshot::channel();
-    // Nobody may be left to take the answer.
-    POOL.spawn_fifo(move || answer.send(()).unwrap_or_default());
+    POOL.spawn_fifo(move || {
+        body();
+        // Nobody may be left to take the answer.
+        answer.send(()).unwrap_or_default();
+    });
     answered.await.expect("no panic");
 }

@@ -46,7 +46,8 @@ fn main() {
         }
         ["one", way, body, rate] => {
             let way = Way::from_name(way).expect("a way");
-            let below = body.parse::<u64>().expect("ms") * serve::roots_in_a_millisecond();
+            let below =
+                body.parse::<u64>().expect("ms") * offload_benches::roots_in_a_millisecond();
             println!("{:.3?}", measure(way, below, rate.parse().expect("pings a second")));
         }
         ["load", server, path] => load(server.parse().expect("an address"), path),
@@ -89,7 +90,7 @@ impl Figures {
 
 fn compare(bodies: &[u64], rates: &[u32]) {
     let rounds = std::env::var("ROUNDS").map_or(3, |rounds| rounds.parse().expect("a number"));
-    let in_a_millisecond = serve::roots_in_a_millisecond();
+    let in_a_millisecond = offload_benches::roots_in_a_millisecond();
     let mut groups = Vec::new();
     for rate in rates {
         for body in bodies {

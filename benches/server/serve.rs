@@ -1,14 +1,13 @@
 //! The server: `/ping` answers at once, `/work` computes, `/done` says how much
 //! was computed so far.
 
-use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use axum::Router;
 use axum::routing::get;
+use offload_benches::roots;
 use offload_runtime::offload;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::net::TcpListener;
@@ -81,41 +80,30 @@ const PIECE: u64 = 10_000;
 static DONE: AtomicU64 = AtomicU64::new(0);
 
 /// The work of the article: integer roots.
-fn roots(below: u64) -> u64 {
+fn count_roots(below: u64) -> u64 {
     let mut sum = 0;
     for from in (0..below).step_by(PIECE as usize) {
-        sum += (from..from + PIECE).map(|n| black_box(n).isqrt()).sum::<u64>();
+        sum += roots(from..from + PIECE);
         DONE.fetch_add(1, Ordering::Relaxed);
     }
     sum
 }
 
-/// So many roots take a millisecond, when nothing else runs.
-pub(crate) fn roots_in_a_millisecond() -> u64 {
-    let best = (0..20).map(|_| {
-        let start = Instant::now();
-        black_box(roots(PIECE * 20));
-        start.elapsed()
-    });
-    let best = best.min().expect("some");
-    (PIECE as f64 * 20.0 / (best.as_secs_f64() * 1e3)) as u64
-}
-
 #[offload(cpu)]
 fn on_cpu(below: u64) -> u64 {
-    roots(below)
+    count_roots(below)
 }
 
 async fn on_rayon(below: u64) -> u64 {
     static POOL: LazyLock<ThreadPool> =
         LazyLock::new(|| ThreadPoolBuilder::new().build().expect("a pool"));
     let (answer, answered) = oneshot::channel();
-    POOL.spawn_fifo(move || answer.send(roots(below)).map_or((), drop));
+    POOL.spawn_fifo(move || answer.send(count_roots(below)).map_or((), drop));
     answered.await.expect("no panic")
 }
 
 async fn on_spawn_blocking(below: u64) -> u64 {
-    tokio::task::spawn_blocking(move || roots(below)).await.expect("no panic")
+    tokio::task::spawn_blocking(move || count_roots(below)).await.expect("no panic")
 }
 
 /// Serves until it is killed; prints its port. `below`: the roots of one body.
