@@ -135,7 +135,7 @@ fn a_loop_that_waits_is_reported_with_the_thread_the_system_call_and_the_span() 
         };
         let task = runtime.spawn(blocked.instrument(span));
         let thread = runtime.block_on(task).unwrap();
-        // The span is this one, or, if it was done again, one inside.
+        // Of the span, or of the one inside where it was blocked again.
         let words = ["waits in the system call", "`#[offload(thread)]`", "the span `watcher::"];
         await_warning(&[&words[..], &[&format!("the thread {thread} ")]].concat());
     }

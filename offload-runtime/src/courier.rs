@@ -58,7 +58,7 @@ use crate::timer;
 /// What a courier does not bring in this time, the timer wakes.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// A thread holds no caller back for longer, though the bodies are quick.
+/// If a thread has held callers back for so long when a body ends, it sends the courier.
 const HELD: Duration = Duration::from_micros(100);
 
 /// See the [module](self).
@@ -85,7 +85,7 @@ thread_local! {
 /// before it does anything that may take long.
 pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, now: Instant) {
     let since = OWED.get().unwrap_or(now);
-    if haste == Haste::Soon {
+    if matches!(haste, Haste::Soon { .. }) {
         OWED.set(Some(since));
     }
     if let Some(waker) = hand_over(waker, runtime, haste) {

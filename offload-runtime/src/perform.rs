@@ -228,7 +228,10 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
             let error = Error::expired_running(function.name(), waited + took);
             failure = Some(Failure::Refusal(error));
         }
-        let haste = || if pool.has_waiting() { Haste::Soon } else { Haste::Now };
+        let haste = || match pool.has_waiting() {
+            true => Haste::Soon { often: function.is_quick() },
+            false => Haste::Now,
+        };
         end(work, failure, ended, haste);
         ended
     });

@@ -125,7 +125,7 @@ pub struct FunctionStats {
     ///
     /// One body in 64 is sampled, of functions whose bodies take longer than
     /// 100 µs one in 16, and of each function the first ones, but none as long as
-    /// they take less than 20 µs: the processor time
+    /// most take 50 µs at most: the processor time
     /// of its thread against the time that passed. What it was ready to run and
     /// had no processor, since others had them, is neither computing nor waiting:
     /// on Linux it is not counted (`/proc/thread-self/schedstat`; where that cannot

@@ -2,7 +2,7 @@
 //!
 //! Whoever puts a waker on the list is told whether to wake the courier. As
 //! long as the list is not empty, one of these is true: the courier was woken
-//! and has not come for the list, or it has stayed and comes again; a thread of a pool that put a waker there
+//! and has not come for the list; it stays, and will come again; a thread of a pool that put a waker there
 //! will [`send`](Round::send) it; and the timer looks, in either case. So no
 //! waker stays there.
 
@@ -20,8 +20,8 @@ pub(crate) struct Round<W> {
 
 struct State<W> {
     list: Vec<W>,
-    /// Some on the list came [`Haste::Soon`].
-    soon: bool,
+    /// Of those on the list, some said that they come often.
+    often: bool,
     /// The courier was woken, and has not come since; or it has, and comes again.
     on_its_way: bool,
     /// How often the list began.
@@ -42,8 +42,8 @@ pub(crate) enum Haste {
     /// With others, as more calls are about to end.
     Together,
     /// With others, when this thread [sends](Round::send) the courier: it will
-    /// in no time, most likely.
-    Soon,
+    /// in no time, most likely. `often`: and then more come, one after the other.
+    Soon { often: bool },
 }
 
 /// What became of a waker.
@@ -71,7 +71,7 @@ impl<W> Round<W> {
     pub(crate) fn new() -> Round<W> {
         let state = State {
             list: Vec::new(),
-            soon: false,
+            often: false,
             on_its_way: false,
             number: 0,
             seen: 0,
@@ -91,8 +91,8 @@ impl<W> Round<W> {
         let begun = state.list.is_empty();
         state.number += u64::from(begun);
         state.list.push(waker);
-        state.soon |= haste == Haste::Soon;
-        let waits = haste == Haste::Soon && state.list.len() < LOAD;
+        state.often |= haste == Haste::Soon { often: true };
+        let waits = matches!(haste, Haste::Soon { .. }) && state.list.len() < LOAD;
         if waits || mem::replace(&mut state.on_its_way, true) {
             return (Pushed::Listed, begun);
         }
@@ -105,15 +105,15 @@ impl<W> Round<W> {
         !state.list.is_empty() && !mem::replace(&mut state.on_its_way, true)
     }
 
-    /// The courier comes for the list, which it gets for an empty one. If it may, it stays, and
-    /// comes again without being woken, unless those that it finds came one by one. Whether
-    /// it does.
+    /// The courier comes for the list, which it gets for an empty one. It leaves, or, if it
+    /// `may_stay`, comes again without being woken. It leaves in any case if it finds only
+    /// such as do not come often. Returns whether it stays.
     pub(crate) fn collect(&self, list: &mut Vec<W>, may_stay: bool) -> bool {
         let mut state = self.lock();
-        let stays = may_stay && (state.soon || state.list.is_empty());
+        let stays = may_stay && (state.often || state.list.is_empty());
         state.on_its_way = stays;
         state.late = false;
-        state.soon = false;
+        state.often = false;
         mem::swap(&mut state.list, list);
         stays
     }
@@ -129,7 +129,7 @@ impl<W> Round<W> {
             return Found::New;
         }
         state.late = state.on_its_way;
-        state.soon = false;
+        state.often = false;
         Found::Late(mem::take(&mut state.list))
     }
 
@@ -149,6 +149,9 @@ impl<W> Round<W> {
 mod tests {
     use super::*;
 
+    const SOON: Haste = Haste::Soon { often: false };
+    const OFTEN: Haste = Haste::Soon { often: true };
+
     #[test]
     fn of_a_burst_the_first_wakes_the_courier_and_the_others_join_it() {
         let round = Round::new();
@@ -167,11 +170,11 @@ mod tests {
     fn what_has_time_waits_until_it_is_sent_or_a_load() {
         let round = Round::new();
         assert!(!round.send());
-        assert_eq!(round.push(0, Haste::Soon), (Pushed::Listed, true));
+        assert_eq!(round.push(0, SOON), (Pushed::Listed, true));
         assert!(round.send());
         assert!(!round.send(), "it is on its way");
         round.collect(&mut Vec::new(), false);
-        let wakes = (0..LOAD).map(|waker| round.push(waker, Haste::Soon).0);
+        let wakes = (0..LOAD).map(|waker| round.push(waker, SOON).0);
         let wakes: Vec<_> = wakes.filter(|pushed| *pushed == Pushed::Wake).collect();
         assert_eq!(wakes.len(), 1);
         assert!(!round.send());
@@ -180,14 +183,15 @@ mod tests {
     #[test]
     fn while_it_stays_the_courier_is_not_woken() {
         let (round, mut list) = (Round::new(), Vec::new());
-        round.push(0, Haste::Together);
+        round.push(0, SOON);
+        assert!(round.send());
         assert!(!round.collect(&mut list, true), "bodies may take long");
         list.clear();
-        round.push(1, Haste::Soon);
+        round.push(1, OFTEN);
         assert!(round.send());
         assert!(round.collect(&mut list, true));
         list.clear();
-        assert_eq!(round.push(2, Haste::Soon), (Pushed::Listed, true));
+        assert_eq!(round.push(2, OFTEN), (Pushed::Listed, true));
         assert!(!round.send());
         assert_eq!(round.push(3, Haste::Together), (Pushed::Listed, false));
         assert!(round.collect(&mut list, true));
@@ -202,7 +206,7 @@ mod tests {
     fn the_timer_wakes_a_list_that_it_sees_twice() {
         let round = Round::new();
         assert_eq!(round.look(), Found::Nothing);
-        round.push(0, Haste::Soon);
+        round.push(0, SOON);
         assert_eq!(round.look(), Found::New);
         assert_eq!(round.look(), Found::Late(vec![0]));
         assert_eq!(round.look(), Found::Nothing);
@@ -237,6 +241,8 @@ mod models {
     use loom::thread;
 
     use super::*;
+
+    const SOON: Haste = Haste::Soon { often: true };
 
     /// A courier, and how often each of the wakers was woken.
     struct Model {
@@ -325,7 +331,7 @@ mod models {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let soon = thread::spawn(move || {
-                theirs.push(0, Haste::Soon);
+                theirs.push(0, SOON);
                 theirs.send();
             });
             let theirs = Arc::clone(&model);
@@ -345,7 +351,7 @@ mod models {
             let theirs = Arc::clone(&model);
             let pool = thread::spawn(move || {
                 theirs.push(0, Haste::Together);
-                theirs.push(1, Haste::Soon);
+                theirs.push(1, SOON);
             });
             let look = |model: &Model| match model.round.look() {
                 Found::Late(list) => list.into_iter().for_each(|waker| model.wake(waker)),
@@ -366,7 +372,7 @@ mod models {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let pool = thread::spawn(move || {
-                theirs.push(0, Haste::Soon);
+                theirs.push(0, SOON);
                 theirs.push(1, Haste::Together);
                 theirs.send();
             });

@@ -44,8 +44,8 @@
 //! the next thread. So a burst of calls costs its sender one wake-up, and the
 //! threads share out the rest.
 //!
-//! *Quick bodies.* Where each body ended in no time so far, a thread that runs
-//! one is as good as on its way, as long as [few](super::quick) calls wait: to wake another
+//! *Quick bodies.* Where bodies ended in no time so far, a thread that runs
+//! one is as good as on its way, as long as [little work](super::quick) waits: to wake another
 //! would take longer, and take a core from the callers. Should a body not be quick,
 //! a watch finds that out, after [`QUICK_STUCK`], and none is believed to be until the
 //! queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.

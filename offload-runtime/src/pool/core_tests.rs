@@ -41,7 +41,7 @@ fn pool() -> (Core<Quick>, Instant, Next) {
     let core = Core::new(rules, now);
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Start)));
     assert!(matches!(arrive(&core, now), Task::Run(_, Next::Nothing)));
-    (0..100).for_each(|_| lock(&core.state).quick.ran(0, Duration::ZERO));
+    (0..100).for_each(|_| lock(&core.state).quick.ran(0, Duration::from_nanos(1)));
     let next = core.submit(Quick(now), usize::MAX).ok().unwrap();
     (core, now, next)
 }

@@ -13,10 +13,10 @@ const WORTH_IT: Duration = Duration::from_micros(50);
 /// another core.
 const HANDOFF: Duration = Duration::from_nanos(1500);
 
-/// The least that a body is taken for.
+/// The least that a body is taken for: so at most a thousand wait.
 const LEAST: Duration = Duration::from_nanos(50);
 
-/// The pace before it is known, and the slowest there is.
+/// The pace before it is known, and the slowest there is: that of bodies that are just quick.
 const SLOWEST: Duration = Duration::from_micros(50);
 
 /// See the [module](self).
@@ -56,9 +56,10 @@ impl Quick {
         self.count > 0
     }
 
-    /// This thread has run a body, so long after the one before.
+    /// This thread has run a body, so long after the one before; after no time, if there
+    /// was none to run.
     pub(crate) fn ran(&mut self, number: usize, took: Duration) {
-        if !self.is(number) {
+        if !self.is(number) || took.is_zero() {
             return;
         }
         let took = nanos(took.min(SLOWEST));

@@ -13,12 +13,21 @@ pub(crate) struct Times {
     pub(crate) ready: Duration,
 }
 
+/// Where a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a processor, or waiting for one.
+    Running,
+    /// In a system call, of this name, or of one that is not known.
+    Call(Option<&'static str>),
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use std::fs;
     use std::time::Duration;
 
-    use super::Times;
+    use super::{Place, Times};
     use crate::watch::system_calls;
 
     /// The system's number of this thread.
@@ -36,16 +45,22 @@ mod imp {
         Some(Times { ran: next()?, ready: next()? })
     }
 
-    /// The system call that a thread waits in.
-    pub(crate) fn call(thread: u32) -> Option<&'static str> {
-        let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
-        system_calls::name(text.split_whitespace().next()?.parse().ok()?)
+    pub(crate) fn place(thread: u32) -> Place {
+        let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
+        let text = text.unwrap_or_default();
+        match text.split_whitespace().next() {
+            Some("running") => Place::Running,
+            number => {
+                let number = number.and_then(|number| number.parse().ok());
+                Place::Call(number.and_then(system_calls::name))
+            }
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::Times;
+    use super::{Place, Times};
 
     pub(crate) fn number() -> Option<u32> {
         None
@@ -55,16 +70,17 @@ mod imp {
         None
     }
 
-    pub(crate) fn call(_: u32) -> Option<&'static str> {
-        None
+    pub(crate) fn place(_: u32) -> Place {
+        Place::Call(None)
     }
 }
 
-pub(crate) use imp::{call, number, times};
+pub(crate) use imp::{number, place, times};
 
 #[cfg(all(test, target_os = "linux", not(offload_loom)))]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
     use std::time::Instant;
 
     use super::*;
@@ -89,12 +105,35 @@ mod tests {
         let thread = told.recv().unwrap();
         let start = Instant::now();
         // It may be on its way still.
-        while call(thread) != Some("futex") {
-            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", call(thread));
+        while place(thread) != Place::Call(Some("futex")) {
+            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", place(thread));
             std::thread::yield_now();
         }
         drop(end);
         waits.join().unwrap();
         assert_eq!(times(thread), None, "it has ended");
+        assert_eq!(place(thread), Place::Call(None));
+    }
+
+    #[test]
+    fn a_thread_that_computes_is_seen_in_no_call() {
+        let (tell, told) = mpsc::channel();
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&end);
+        let computes = std::thread::spawn(move || {
+            tell.send(number().unwrap()).unwrap();
+            while !ended.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let thread = told.recv().unwrap();
+        let start = Instant::now();
+        // It may be on its way still.
+        while place(thread) != Place::Running {
+            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", place(thread));
+            std::thread::yield_now();
+        }
+        end.store(true, Ordering::Relaxed);
+        computes.join().unwrap();
     }
 }

@@ -11,7 +11,7 @@ use tokio::runtime::RuntimeMetrics;
 
 use super::probe::{Probe, Worker};
 use super::record::{Doing, Record, Stall};
-use super::thread::{self, Times};
+use super::thread::{self, Place, Times};
 
 /// So often at most a thread is looked at for the system call that it waits in.
 const LOOKS_FOR_CALL: u32 = 5;
@@ -111,7 +111,7 @@ impl Watch {
             };
             let doing = match doing {
                 Doing::Waiting(_) => {
-                    let call = |number| look_again(|| thread::call(number));
+                    let call = |number| look_again(|| thread::place(number));
                     Doing::Waiting(worker.number.and_then(call))
                 }
                 other => other,
@@ -149,14 +149,17 @@ fn doing(before: Times, now: Times, passed: Duration) -> Doing {
 
 /// Looks for the system call of a thread that mostly waits. One that waits again and
 /// again is on a core for a moment in between.
-fn look_again(mut look: impl FnMut() -> Option<&'static str>) -> Option<&'static str> {
+fn look_again(mut look: impl FnMut() -> Place) -> Option<&'static str> {
     for _ in 1..LOOKS_FOR_CALL {
-        if let Some(call) = look() {
-            return Some(call);
+        if let Place::Call(call) = look() {
+            return call;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    look()
+    match look() {
+        Place::Call(call) => call,
+        Place::Running => None,
+    }
 }
 
 /// Of threads that may be the one, leaves those that must be: a worker that is
@@ -222,17 +225,20 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_on_a_core_for_a_moment_is_looked_at_again() {
-        let mut sees = [None, None, Some("read")].into_iter();
-        assert_eq!(look_again(|| sees.next().flatten()), Some("read"));
         let mut looks = 0;
-        assert_eq!(
-            look_again(|| {
+        let mut sees = |places: &[Place]| {
+            looks = 0;
+            let call = look_again(|| {
                 looks += 1;
-                None
-            }),
-            None
-        );
-        assert_eq!(looks, LOOKS_FOR_CALL);
+                places[looks - 1]
+            });
+            (call, looks)
+        };
+        let read = Place::Call(Some("read"));
+        assert_eq!(sees(&[Place::Running, Place::Running, read]), (Some("read"), 3));
+        assert_eq!(sees(&[Place::Call(None)]), (None, 1), "nobody tells");
+        let looks = LOOKS_FOR_CALL as usize;
+        assert_eq!(sees(&[Place::Running; LOOKS_FOR_CALL as usize]), (None, looks));
     }
 
     #[test]
