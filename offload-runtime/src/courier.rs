@@ -20,9 +20,10 @@
 //! body would be interrupted by the loop that the one before it woke.
 //!
 //! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
-//! takes longer than a body that is quick. So there the courier [stays](stay) as long as many callers
-//! of such come: it looks again and again, each time after all other tasks and events had their
-//! turn, and nobody has to wake it. With more threads that would keep one from what the others do.
+//! takes longer than a body that is quick. So there the courier [stays](stay) as long as
+//! many callers of such come: it looks again and again, each time after all other tasks
+//! and events had their turn, and nobody has to wake it. Where there are more threads, and
+//! the system stops the one that it stays on, nobody would bring what the others wait for.
 //!
 //! *No wake-up depends on a runtime that is not driven*, nor on a quick body. A
 //! caller may be in the context of a runtime that nobody drives at this time, or

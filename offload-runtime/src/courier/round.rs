@@ -1,10 +1,9 @@
 //! The list of a courier: who is to be woken, and who sees to it.
 //!
-//! Whoever puts a waker on the list is told whether to wake the courier. As
-//! long as the list is not empty, one of these is true: the courier was woken
-//! and has not come for the list; it stays, and will come again; a thread of a pool that put a waker there
-//! will [`send`](Round::send) it; and the timer looks, in either case. So no
-//! waker stays there.
+//! Whoever puts a waker on the list is told whether to wake the courier. As long as the
+//! list is not empty, one of these is true: the courier was woken and has not come for
+//! the list; it stays, and will come again; a thread of a pool that put a waker there
+//! will [`send`](Round::send) it; and the timer looks, in any case. So no waker stays there.
 
 use std::mem;
 

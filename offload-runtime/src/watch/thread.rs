@@ -18,7 +18,7 @@ pub(crate) struct Times {
 pub(crate) enum Place {
     /// On a processor, or waiting for one.
     Running,
-    /// In a system call, of this name, or of one that is not known.
+    /// In a system call of this name; `None`: it is not known, or nobody tells.
     Call(Option<&'static str>),
 }
 
@@ -45,6 +45,7 @@ mod imp {
         Some(Times { ran: next()?, ready: next()? })
     }
 
+    /// Where a thread is now.
     pub(crate) fn place(thread: u32) -> Place {
         let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
         let text = text.unwrap_or_default();
