@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, offload, shutdown};
+use offload_runtime::{Error, ErrorKind, Ran, offload, shutdown, stats};
 
 use crate::ends::{Told, begin, spin, tell};
 use crate::support::{PATIENCE, children, is_there, settle};
@@ -102,6 +102,8 @@ fn child_calls_late() {
     let (go, wait) = std::sync::mpsc::channel();
     let call = std::thread::spawn(|| block_on(outlives(start, wait)));
     started.recv().unwrap();
+    // The thread of the first call was about to leave it when that was answered.
+    settle("one body runs", || stats().pools.iter().map(|pool| pool.running).sum::<usize>() == 1);
     assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 1);
     go.send(()).unwrap();
     assert_eq!(call.join().unwrap(), ErrorKind::ShuttingDown);
