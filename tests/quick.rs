@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{hint, thread};
 
 use offload_runtime::{CpuPool, offload};
 use tokio::runtime::Builder;
@@ -39,6 +39,38 @@ fn a_body_that_is_not_quick_for_once_holds_up_nobody() {
             let (open, gate) = mpsc::channel();
             tokio::spawn(async move { open.send(()).unwrap() });
             quick(Some(gate)).await;
+        }
+    });
+}
+
+/// Its one thread waits for the gate, with the answers of the bodies before it, which it
+/// held back since all of them were brief. They come all the same, and open the gate.
+#[test]
+fn a_body_that_is_not_brief_for_once_holds_up_no_answer() {
+    static POOL: CpuPool = CpuPool::new("brief").threads(1);
+    #[offload(cpu, pool = POOL)]
+    fn brief(gate: Option<Receiver<()>>) {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(60) {
+            hint::spin_loop();
+        }
+        if let Some(gate) = gate {
+            gate.recv().unwrap();
+        }
+    }
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..20 {
+            let (open, gate) = mpsc::channel();
+            let before: Vec<_> = (0..40).map(|_| tokio::spawn(brief(None))).collect();
+            let last = tokio::spawn(brief(Some(gate)));
+            let after = tokio::spawn(brief(None));
+            for call in before {
+                call.await.unwrap();
+            }
+            open.send(()).unwrap();
+            last.await.unwrap();
+            after.await.unwrap();
         }
     });
 }

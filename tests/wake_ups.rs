@@ -1,10 +1,13 @@
-//! The callers of a burst are woken together. To wake a `current_thread` runtime
+//! The callers of a burst are woken together, also where their bodies take longer than to
+//! wake one. To wake a `current_thread` runtime
 //! from outside is a write to an eventfd, and Linux counts the writes of a process:
 //! so this file has one test.
 #![cfg(target_os = "linux")]
 
-use std::fs;
+use std::future::Future;
 use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+use std::{fs, hint};
 
 use offload_runtime::{CpuPool, offload};
 use tokio::runtime::Builder;
@@ -17,6 +20,16 @@ static POOL: CpuPool = CpuPool::new("one").threads(1);
 
 #[offload(cpu, pool = POOL)]
 fn number(n: u64) -> u64 {
+    n
+}
+
+/// The same, and it is no quick body.
+#[offload(cpu, pool = POOL)]
+fn number_after_a_while(n: u64) -> u64 {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(60) {
+        hint::spin_loop();
+    }
     n
 }
 
@@ -34,7 +47,7 @@ fn writes() -> u64 {
 }
 
 /// How often the process writes while the callers of a burst are woken.
-async fn burst() -> u64 {
+async fn burst<F: Future<Output = u64> + Send + 'static>(number: fn(u64) -> F) -> u64 {
     let (open, gate) = mpsc::channel();
     let holder = tokio::spawn(wait_for(gate));
     let mut calls = JoinSet::new();
@@ -54,15 +67,23 @@ async fn burst() -> u64 {
     after - before
 }
 
-#[test]
-fn the_callers_of_a_burst_are_not_woken_one_by_one() {
+/// Until it is seen: where the loop gets no processor for milliseconds, its callers are
+/// woken directly.
+fn assert_a_burst_is_woken_together<F>(number: fn(u64) -> F)
+where
+    F: Future<Output = u64> + Send + 'static,
+{
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    // Until it is seen: where the loop gets no processor for milliseconds, its
-    // callers are woken directly.
     let mut rounds = Vec::new();
     while rounds.len() < 200 && rounds.last().is_none_or(|writes| *writes >= CALLS / 4) {
-        rounds.push(runtime.block_on(burst()));
+        rounds.push(runtime.block_on(burst(number)));
     }
     println!("{CALLS} calls, and so many writes: {rounds:?}");
     assert!(rounds.last().is_some_and(|writes| *writes < CALLS / 4));
+}
+
+#[test]
+fn the_callers_of_a_burst_are_not_woken_one_by_one() {
+    assert_a_burst_is_woken_together(number);
+    assert_a_burst_is_woken_together(number_after_a_while);
 }

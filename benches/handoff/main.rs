@@ -21,7 +21,7 @@ use self::cell::{Figures, Runtime};
 use self::peers::Peer;
 
 /// The runtime, the calls in flight, and for how many microseconds a body computes.
-const CELLS: [(Runtime, usize, u64); 9] = [
+const CELLS: [(Runtime, usize, u64); 11] = [
     (Runtime::CurrentThread, 1, 0),
     (Runtime::CurrentThread, 64, 0),
     (Runtime::CurrentThread, 1000, 0),
@@ -31,6 +31,8 @@ const CELLS: [(Runtime, usize, u64); 9] = [
     (Runtime::OneCore, 1, 0),
     (Runtime::CurrentThread, 64, 10),
     (Runtime::MultiThread, 64, 10),
+    (Runtime::CurrentThread, 64, 100),
+    (Runtime::MultiThread, 64, 100),
 ];
 
 fn main() {

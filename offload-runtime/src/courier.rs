@@ -13,11 +13,12 @@
 //! a call while more are queued. All others (of other executors, of `block_on`,
 //! of combinators) are woken at once, as is the single call.
 //!
-//! *When it is woken.* With the first caller of a burst; but where the bodies are
-//! so quick that a wake-up costs more than they do, a thread puts a load of callers on the
-//! list before it wakes the courier. It does so too when it has run out of calls, before
-//! it runs a body of which it does not know that it is quick, and after [`HELD`]. Else each
-//! body would be interrupted by the loop that the one before it woke.
+//! *When it is woken.* With the first caller of a burst; but while bodies of one function, or
+//! quick ones, come one after the other, a thread holds their callers back until there is a
+//! [load](round) of them, and wakes the courier then. Else each body would be interrupted by
+//! the loop that the one before it woke, which costs more than many of them do. Nobody is
+//! held [longer](hold) than makes no difference; nor when the thread has run out of calls, or
+//! is about to run a body of which it does not know that it is brief.
 //!
 //! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
 //! takes longer than a body that is quick. So there the courier [stays](stay) as long as
@@ -59,8 +60,14 @@ use crate::timer;
 /// What a courier does not bring in this time, the timer wakes.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// If a thread has held callers back for so long when a body ends, it sends the courier.
-const HELD: Duration = Duration::from_micros(100);
+/// A caller is held back for this part of the time that its call took, at most.
+const PART_HELD: u32 = 4;
+
+/// To be held back for so long makes no difference in a crowd.
+const LEAST_HELD: Duration = Duration::from_micros(100);
+
+/// Nobody is held back for longer, nor for a body that takes longer.
+pub(crate) const MOST_HELD: Duration = Duration::from_millis(1);
 
 /// See the [module](self).
 struct Courier {
@@ -78,21 +85,26 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// The courier that this thread used last.
     static LAST: RefCell<Option<(Id, Arc<Courier>)>> = const { RefCell::new(None) };
-    /// It is to be sent by this thread: since when.
+    /// It is to be sent by this thread: before it begins another body after this time.
     static OWED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// So long after the end of its body the last one begins for which a caller is held back: one
+/// that takes as long as this one `took`. The call took `total`.
+pub(crate) fn hold(total: Duration, took: Duration) -> Duration {
+    (total / PART_HELD).clamp(LEAST_HELD, MOST_HELD).saturating_sub(took)
 }
 
 /// Wakes a caller whose call has ended, `now`. `Soon`: this thread calls [`send`]
 /// before it does anything that may take long.
 pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, now: Instant) {
-    let since = OWED.get().unwrap_or(now);
-    if matches!(haste, Haste::Soon { .. }) {
-        OWED.set(Some(since));
+    if let Haste::Soon { until, .. } = haste {
+        OWED.set(Some(OWED.get().map_or(until, |first| first.min(until))));
     }
     if let Some(waker) = hand_over(waker, runtime, haste) {
         quietly(|| waker.wake());
     }
-    if now.saturating_duration_since(since) >= HELD {
+    if OWED.get().is_some_and(|until| until <= now) {
         send();
     }
 }
@@ -285,5 +297,22 @@ impl Drop for Rounds {
     fn drop(&mut self) {
         couriers().retain(|(runtime, _)| *runtime != self.runtime);
         wake_all(self.courier.round.close());
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_held_back_for_more_than_a_quarter_of_what_the_call_took() {
+        let micros = Duration::from_micros;
+        // Of 16 calls one thread runs.
+        assert_eq!(hold(micros(1600), micros(100)), micros(300));
+        assert_eq!(hold(micros(100_000), micros(100)), MOST_HELD - micros(100));
+        // Two calls: 0.1 ms is little anyway.
+        assert_eq!(hold(micros(20), micros(10)), micros(90));
+        // The next body takes too long to wait for it.
+        assert_eq!(hold(micros(800), micros(250)), Duration::ZERO);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
+use crate::courier;
 #[cfg(feature = "watch")]
 use crate::effort::{self, Effort, Sample};
 use crate::limiter::Limiter;
@@ -18,6 +19,9 @@ use crate::process::{
     transfer::{Entry, Place},
 };
 use crate::streak::Streak;
+
+/// A body that takes no longer does not hold up others for long.
+const QUICK: Duration = Duration::from_micros(50);
 
 /// One offloaded function.
 pub struct Function {
@@ -41,7 +45,10 @@ pub struct Function {
     /// Its bodies have nothing in common but their kind.
     mixed: bool,
     known: AtomicBool,
-    streak: Streak,
+    /// Of bodies that end in no time.
+    quick: Streak,
+    /// Of bodies that a caller may be held back for.
+    brief: Streak,
 }
 
 /// Every function that was called.
@@ -88,7 +95,8 @@ impl Function {
             effort: Effort::new(),
             mixed: false,
             known: AtomicBool::new(false),
-            streak: Streak::new(),
+            quick: Streak::of(QUICK),
+            brief: Streak::of(courier::MOST_HELD),
         }
     }
 
@@ -175,13 +183,19 @@ impl Function {
     }
 
     /// A body took so long.
-    pub(crate) fn look_if_quick(&self, took: Duration) {
-        self.streak.add(took);
+    pub(crate) fn learn(&self, took: Duration) {
+        self.quick.add(took);
+        self.brief.add(took);
     }
 
     /// Whether the next body is likely to end in no time.
     pub(crate) fn is_quick(&self) -> bool {
-        !self.mixed && self.streak.is_on()
+        !self.mixed && self.quick.is_on()
+    }
+
+    /// Whether the next body is likely to end before it matters to a caller that is held back.
+    pub(crate) fn is_brief(&self) -> bool {
+        !self.mixed && self.brief.is_on()
     }
 
     /// A body is about to begin on this thread, and so many before it waited about as

@@ -207,7 +207,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
             count(other);
         }
         function.counts().run.record(took);
-        function.look_if_quick(took);
+        function.learn(took);
         #[cfg(feature = "watch")]
         if let Some(sample) = sample {
             // It may tell a subscriber, which is foreign.
@@ -229,7 +229,11 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
             failure = Some(Failure::Refusal(error));
         }
         let haste = || match pool.has_waiting() {
-            true => Haste::Soon { often: function.is_quick() },
+            true if function.is_brief() => {
+                let until = ended + courier::hold(waited + took, took);
+                Haste::Soon { often: function.is_quick(), until }
+            }
+            true => Haste::Together,
             false => Haste::Now,
         };
         end(work, failure, ended, haste);

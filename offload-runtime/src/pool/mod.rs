@@ -24,6 +24,7 @@ use self::core::{Core, From, Refused, Task};
 use self::seat::Seat;
 use self::state::{Next, Rules, Snapshot, Watch};
 use crate::error::Error;
+use crate::function::Function;
 use crate::job::Job;
 #[cfg(feature = "process")]
 use crate::process::{Processes, plan::Plan};
@@ -484,7 +485,7 @@ impl Pool {
             seat
         });
         let number = core.sit(Arc::clone(&seat));
-        let mut turn = Turn { from: From::Start, now: Instant::now() };
+        let mut turn = Turn::from(From::Start);
         let mut task = core.next(number, turn.from, turn.now);
         loop {
             task = match context::stay(|| self.run_on(number, task, &mut turn)) {
@@ -496,7 +497,7 @@ impl Pool {
                         }
                         seat.wait(None);
                     }
-                    turn = Turn { from: From::Wait, now: Instant::now() };
+                    turn = Turn::from(From::Wait);
                     core.next(number, turn.from, turn.now)
                 }
                 Task::Exit => return,
@@ -515,19 +516,22 @@ impl Pool {
                     if context::is_elsewhere(job.meta().runtime) {
                         return Task::Run(job, next);
                     }
+                    let function = job.meta().function;
+                    let again = turn.function.is_some_and(|last| std::ptr::eq(last, function));
+                    let soon = job.is_quick() || again && function.is_brief();
                     // Before anything that takes long.
-                    if !job.is_quick() || matches!(next, Next::Start) {
+                    if !soon || matches!(next, Next::Start) {
                         courier::send();
                     }
                     self.perform(next);
                     let now = perform::run(self, job, turn.now);
                     let took = now.saturating_duration_since(turn.now);
-                    *turn = Turn { from: From::Body(took), now };
+                    *turn = Turn { from: From::Body(took), function: Some(function), now };
                 }
                 Task::Search(turns) => {
                     courier::send();
                     core.search(turns);
-                    *turn = Turn { from: From::Search, now: Instant::now() };
+                    *turn = Turn::from(From::Search);
                 }
                 other => {
                     courier::send();
@@ -548,7 +552,16 @@ impl Pool {
 /// What a thread did last, and when that ended.
 struct Turn {
     from: From,
+    /// Whose body it was, if it was one.
+    function: Option<&'static Function>,
     now: Instant,
+}
+
+impl Turn {
+    /// It was this, and has ended just now.
+    fn from(from: From) -> Turn {
+        Turn { from, function: None, now: Instant::now() }
+    }
 }
 
 impl fmt::Debug for Pool {
