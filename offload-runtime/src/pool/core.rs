@@ -46,8 +46,9 @@
 //!
 //! *Quick bodies.* Where bodies ended in no time so far, a thread that runs
 //! one is as good as on its way, as long as [little work](super::quick) waits: to wake another
-//! would take longer, and take a core from the callers. Should a body not be quick,
-//! a watch finds that out, after [`QUICK_STUCK`], and none is believed to be until the
+//! would take longer, and take a core from the callers. If it takes none for so long that it
+//! must have [lost its core](super::state::LOST), the next caller calls another all the same. Should
+//! a body not be quick, a watch finds that out, after [`QUICK_STUCK`], and none is believed to be until the
 //! queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.
 //!
 //! The most recently idle thread is called first (its caches are warm), so the

@@ -1,5 +1,6 @@
 //! What the [protocol](super) decides, step by step.
 
+use super::super::state::LOST;
 use super::*;
 
 /// A call whose body is likely to end in no time.
@@ -57,6 +58,21 @@ fn a_thread_in_a_quick_body_takes_the_next_call_too() {
     assert!(matches!(next, Next::Watch(Watch::Quick, QUICK_STUCK)));
     assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
     assert!(matches!(core.next(0, From::Body(Duration::ZERO), now), Task::Run(..)));
+}
+
+/// It may have been stopped by the callers that it woke; as long as these make calls, nobody
+/// has to wait for the watch.
+#[test]
+fn calls_behind_a_quick_body_whose_thread_lost_its_core_get_another() {
+    let (core, now, _) = pool();
+    assert!(matches!(core.submit(Quick(now), usize::MAX), Ok(Next::Nothing)));
+    let later = now + LOST;
+    assert!(matches!(core.next(0, From::Body(LOST), later), Task::Run(..)));
+    assert!(matches!(core.submit(Quick(later), usize::MAX), Ok(Next::Nothing)), "it did not");
+    assert!(matches!(core.submit(Quick(later), usize::MAX), Ok(Next::Nothing)));
+    let later = later + LOST;
+    assert!(matches!(core.submit(Quick(later), usize::MAX), Ok(Next::Start)));
+    assert!(matches!(core.submit(Quick(later), usize::MAX), Ok(Next::Nothing)), "one comes");
 }
 
 /// Another thread may take calls all the while, so the pool is not stuck.

@@ -4,9 +4,13 @@
 //! A thread takes out all that is here at once. As long as it is known that one
 //! will, a call is put here, and that is all: the pool says for how many there
 //! is room so. Any other goes straight to the [queue](super::core), and
-//! it is decided whether a thread is called.
+//! it is decided whether a thread is called. So does one that comes when another has waited
+//! here [too long](LOST): the thread that was to take it may have lost its core.
+
+use std::time::{Duration, Instant};
 
 use super::calls::{Calls, Queued, Ticket};
+use super::state::LOST;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
 /// The most calls that are put here, so that nobody keeps others out for long to
@@ -30,12 +34,15 @@ pub(crate) struct Tray<J> {
     next: Ticket,
     /// As many may be here as somebody comes for without being called.
     room: usize,
+    /// Since when the first of them waits.
+    since: Option<Instant>,
 }
 
 impl<J: Queued> Inbox<J> {
     /// There is no room before the first [`Tray::close`].
     pub(crate) fn new() -> Inbox<J> {
-        let tray = Tray { jobs: Vec::new(), next: Calls::<J>::new().end(), room: 0 };
+        let next = Calls::<J>::new().end();
+        let tray = Tray { jobs: Vec::new(), next, room: 0, since: None };
         let (filled, sought) = (AtomicBool::new(false), AtomicBool::new(false));
         Inbox { filled, sought, tray: Mutex::new(tray) }
     }
@@ -43,9 +50,13 @@ impl<J: Queued> Inbox<J> {
     /// Puts a call here, if there is room; else it comes back.
     pub(crate) fn put(&self, job: J) -> Result<(), J> {
         let mut tray = self.open();
-        if tray.jobs.len() >= tray.room {
+        let now = job.since();
+        let waited =
+            tray.since.map_or(Duration::ZERO, |first| now.saturating_duration_since(first));
+        if tray.jobs.len() >= tray.room || waited >= LOST {
             return Err(job);
         }
+        tray.since.get_or_insert(now);
         job.place(tray.next);
         tray.next = tray.next.after();
         tray.jobs.push(job);
@@ -93,6 +104,7 @@ impl<J> Tray<J> {
     pub(crate) fn close(&mut self, calls: &Calls<J>, room: usize) {
         self.next = calls.end();
         self.room = room.min(MOST);
+        self.since = None;
     }
 }
 

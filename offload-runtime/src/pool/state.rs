@@ -15,6 +15,10 @@ pub(super) const STUCK: Duration = Duration::from_millis(1);
 /// A call waits so long for a thread whose body seemed quick and is not.
 pub(super) const QUICK_STUCK: Duration = Duration::from_millis(4);
 
+/// A thread in a quick body has lost its core, or the body is not quick, if calls wait for so
+/// long and none is taken.
+pub(super) const LOST: Duration = Duration::from_micros(50);
+
 /// After the system refused a thread, the pool asks again this much later.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
@@ -178,7 +182,8 @@ impl<J: Queued> State<J> {
         }
         // A thread that is about to be done takes them sooner than one that has
         // to be woken.
-        if self.calls.queued() <= self.quick.room() {
+        let lost = now.saturating_duration_since(self.moved) >= LOST;
+        if self.calls.queued() <= self.quick.room() && !lost {
             return self.watch(Watch::Quick, QUICK_STUCK);
         }
         if let next @ Next::Call(_) = self.call_idle() {
