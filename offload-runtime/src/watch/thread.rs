@@ -13,9 +13,9 @@ pub(crate) struct Times {
     pub(crate) ready: Duration,
 }
 
-/// Where a thread is.
+/// What a thread does at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Activity {
     /// On a processor, or waiting for one.
     Running,
     /// In a system call of this name; `None`: it is not known, or nobody tells.
@@ -27,7 +27,7 @@ mod imp {
     use std::fs;
     use std::time::Duration;
 
-    use super::{Place, Times};
+    use super::{Activity, Times};
     use crate::watch::system_calls;
 
     /// The system's number of this thread.
@@ -45,15 +45,15 @@ mod imp {
         Some(Times { ran: next()?, ready: next()? })
     }
 
-    /// Where a thread is now.
-    pub(crate) fn place(thread: u32) -> Place {
+    /// What a thread does now.
+    pub(crate) fn activity(thread: u32) -> Activity {
         let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
         let text = text.unwrap_or_default();
         match text.split_whitespace().next() {
-            Some("running") => Place::Running,
+            Some("running") => Activity::Running,
             number => {
                 let number = number.and_then(|number| number.parse().ok());
-                Place::Call(number.and_then(system_calls::name))
+                Activity::Call(number.and_then(system_calls::name))
             }
         }
     }
@@ -61,7 +61,7 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{Place, Times};
+    use super::{Activity, Times};
 
     pub(crate) fn number() -> Option<u32> {
         None
@@ -71,12 +71,12 @@ mod imp {
         None
     }
 
-    pub(crate) fn place(_: u32) -> Place {
-        Place::Call(None)
+    pub(crate) fn activity(_: u32) -> Activity {
+        Activity::Call(None)
     }
 }
 
-pub(crate) use imp::{number, place, times};
+pub(crate) use imp::{activity, number, times};
 
 #[cfg(all(test, target_os = "linux", not(offload_loom)))]
 mod tests {
@@ -106,14 +106,14 @@ mod tests {
         let thread = told.recv().unwrap();
         let start = Instant::now();
         // It may be on its way still.
-        while place(thread) != Place::Call(Some("futex")) {
-            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", place(thread));
+        while activity(thread) != Activity::Call(Some("futex")) {
+            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", activity(thread));
             std::thread::yield_now();
         }
         drop(end);
         waits.join().unwrap();
         assert_eq!(times(thread), None, "it has ended");
-        assert_eq!(place(thread), Place::Call(None));
+        assert_eq!(activity(thread), Activity::Call(None));
     }
 
     #[test]
@@ -130,8 +130,8 @@ mod tests {
         let thread = told.recv().unwrap();
         let start = Instant::now();
         // It may be on its way still.
-        while place(thread) != Place::Running {
-            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", place(thread));
+        while activity(thread) != Activity::Running {
+            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", activity(thread));
             std::thread::yield_now();
         }
         end.store(true, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use tokio::runtime::RuntimeMetrics;
 
 use super::probe::{Probe, Worker};
 use super::record::{Doing, Record, Stall};
-use super::thread::{self, Place, Times};
+use super::thread::{self, Activity, Times};
 
 /// So often at most a thread is looked at for the system call that it waits in.
 const LOOKS_FOR_CALL: u32 = 5;
@@ -111,7 +111,7 @@ impl Watch {
             };
             let doing = match doing {
                 Doing::Waiting(_) => {
-                    let call = |number| look_again(|| thread::place(number));
+                    let call = |number| look_again(|| thread::activity(number));
                     Doing::Waiting(worker.number.and_then(call))
                 }
                 other => other,
@@ -149,16 +149,16 @@ fn doing(before: Times, now: Times, passed: Duration) -> Doing {
 
 /// Looks for the system call of a thread that mostly waits. One that waits again and
 /// again is on a core for a moment in between.
-fn look_again(mut look: impl FnMut() -> Place) -> Option<&'static str> {
+fn look_again(mut look: impl FnMut() -> Activity) -> Option<&'static str> {
     for _ in 1..LOOKS_FOR_CALL {
-        if let Place::Call(call) = look() {
+        if let Activity::Call(call) = look() {
             return call;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     match look() {
-        Place::Call(call) => call,
-        Place::Running => None,
+        Activity::Call(call) => call,
+        Activity::Running => None,
     }
 }
 
@@ -226,19 +226,19 @@ mod tests {
     #[test]
     fn a_thread_that_is_on_a_core_for_a_moment_is_looked_at_again() {
         let mut looks = 0;
-        let mut sees = |places: &[Place]| {
+        let mut sees = |activities: &[Activity]| {
             looks = 0;
             let call = look_again(|| {
                 looks += 1;
-                places[looks - 1]
+                activities[looks - 1]
             });
             (call, looks)
         };
-        let read = Place::Call(Some("read"));
-        assert_eq!(sees(&[Place::Running, Place::Running, read]), (Some("read"), 3));
-        assert_eq!(sees(&[Place::Call(None)]), (None, 1), "nobody tells");
+        let read = Activity::Call(Some("read"));
+        assert_eq!(sees(&[Activity::Running, Activity::Running, read]), (Some("read"), 3));
+        assert_eq!(sees(&[Activity::Call(None)]), (None, 1), "nobody tells");
         let looks = LOOKS_FOR_CALL as usize;
-        assert_eq!(sees(&[Place::Running; LOOKS_FOR_CALL as usize]), (None, looks));
+        assert_eq!(sees(&[Activity::Running; LOOKS_FOR_CALL as usize]), (None, looks));
     }
 
     #[test]
