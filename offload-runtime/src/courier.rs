@@ -13,12 +13,12 @@
 //! a call while more are queued. All others (of other executors, of `block_on`,
 //! of combinators) are woken at once, as is the single call.
 //!
-//! *When it is woken.* With the first caller of a burst; but while bodies of one function, or
-//! quick ones, come one after the other, a thread holds their callers back until there is a
-//! [load](round) of them, and wakes the courier then. Else each body would be interrupted by
-//! the loop that the one before it woke, which costs more than many of them do. Nobody is
-//! held [longer](hold) than makes no difference; nor when the thread has run out of calls, or
-//! is about to run a body of which it does not know that it is brief.
+//! *When it is woken.* With the first caller of a burst; but while brief bodies come one after
+//! the other, a thread holds their callers back until there is a [load](round) of them, and
+//! wakes the courier then. Else each body would be interrupted by the loop that the one
+//! before it woke, which costs more than many of them do. A caller is held back for a
+//! [part](hold) of the time that its call took, and only for a body that is expected to end in
+//! that time; and not when the thread has run out of calls.
 //!
 //! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
 //! takes longer than a body that is quick. So there the courier [stays](stay) as long as
@@ -26,7 +26,7 @@
 //! and events had their turn, and nobody has to wake it. Where there are more threads, and
 //! the system stops the one that it stays on, nobody would bring what the others wait for.
 //!
-//! *No wake-up depends on a runtime that is not driven*, nor on a quick body. A
+//! *No wake-up depends on a runtime that is not driven*, nor on a brief body. A
 //! caller may be in the context of a runtime that nobody drives at this time, or
 //! whose threads all block. So every list that has waited for two looks of the
 //! timer, at least [`PATIENCE`], is woken by the timer, directly, and so are all
@@ -66,8 +66,8 @@ const PART_HELD: u32 = 4;
 /// To be held back for so long makes no difference in a crowd.
 const LEAST_HELD: Duration = Duration::from_micros(100);
 
-/// Nobody is held back for longer, nor for a body that takes longer.
-pub(crate) const MOST_HELD: Duration = Duration::from_millis(1);
+/// Nobody is held back for longer.
+const MOST_HELD: Duration = Duration::from_millis(1);
 
 /// See the [module](self).
 struct Courier {
@@ -85,65 +85,83 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// The courier that this thread used last.
     static LAST: RefCell<Option<(Id, Arc<Courier>)>> = const { RefCell::new(None) };
-    /// It is to be sent by this thread: before it begins another body after this time.
+    /// It is to be sent by this thread, which holds callers back until then at most.
     static OWED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// So long after the end of its body the last one begins for which a caller is held back: one
-/// that takes as long as this one `took`. The call took `total`.
-pub(crate) fn hold(total: Duration, took: Duration) -> Duration {
-    (total / PART_HELD).clamp(LEAST_HELD, MOST_HELD).saturating_sub(took)
+/// For how long a caller may be held back whose call took `total`.
+pub(crate) fn hold(total: Duration) -> Duration {
+    (total / PART_HELD).clamp(LEAST_HELD, MOST_HELD)
 }
 
-/// Wakes a caller whose call has ended, `now`. `Soon`: this thread calls [`send`]
-/// before it does anything that may take long.
-pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, now: Instant) {
-    if let Haste::Soon { until, .. } = haste {
-        OWED.set(Some(OWED.get().map_or(until, |first| first.min(until))));
-    }
-    if let Some(waker) = hand_over(waker, runtime, haste) {
-        quietly(|| waker.wake());
-    }
-    if OWED.get().is_some_and(|until| until <= now) {
-        send();
-    }
-}
-
-/// Sends the courier, if this thread has put callers on its list and not sent it yet.
-pub(crate) fn send() {
-    if OWED.take().is_some() {
-        let last = LAST.take();
-        if let Some((_, courier)) = &last {
-            courier.send();
+/// Wakes a caller whose call has ended. `Soon`: it may be held back until then, and this
+/// thread calls [`send_before`] or [`send`] before it does anything else. Returns whether a
+/// task was woken, which may have taken a while.
+pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, until: Instant) -> bool {
+    match hand_over(waker, runtime, haste) {
+        Pushed::Listed => {
+            if matches!(haste, Haste::Soon { .. }) {
+                OWED.set(Some(OWED.get().map_or(until, |first| first.min(until))));
+            }
+            false
         }
-        LAST.set(last);
+        Pushed::Wake => {
+            OWED.set(None);
+            true
+        }
+        Pushed::Back(waker) => {
+            quietly(|| waker.wake());
+            true
+        }
     }
+}
+
+/// This thread is about to run a body that is expected to take so long, if that is known:
+/// sends the courier, if those that it holds back would have to wait too long. Returns
+/// whether it did.
+pub(crate) fn send_before(expected: Option<Duration>, now: Instant) -> bool {
+    let has_time = |until| expected.is_some_and(|expected| now + expected < until);
+    OWED.get().is_some_and(|until| !has_time(until)) && send()
+}
+
+/// Sends the courier, if this thread has put callers on its list and not sent it yet. Returns
+/// whether it did.
+pub(crate) fn send() -> bool {
+    if OWED.take().is_none() {
+        return false;
+    }
+    let last = LAST.take();
+    if let Some((_, courier)) = &last {
+        courier.send();
+    }
+    LAST.set(last);
+    true
 }
 
 /// Gives a waker to the courier of its runtime. It comes back if it is to be
 /// woken here.
-fn hand_over(waker: Waker, runtime: Option<Id>, haste: Haste) -> Option<Waker> {
-    let Some(runtime) = runtime else { return Some(waker) };
+fn hand_over(waker: Waker, runtime: Option<Id>, haste: Haste) -> Pushed<Waker> {
+    let Some(runtime) = runtime else { return Pushed::Back(waker) };
     // Taken out, since foreign code may come here again.
     let mut last = LAST.take();
     if last.as_ref().is_none_or(|(id, _)| *id != runtime) {
         if haste == Haste::Now {
             LAST.set(last);
-            return Some(waker);
+            return Pushed::Back(waker);
         }
         let other = of(runtime).map(|courier| (runtime, courier));
         if let Some((_, courier)) = mem::replace(&mut last, other)
-            && OWED.get().is_some()
+            && OWED.take().is_some()
         {
             courier.send();
         }
     }
-    let left = match &last {
+    let pushed = match &last {
         Some((_, courier)) => courier.take(waker, haste),
-        None => Some(waker),
+        None => Pushed::Back(waker),
     };
     LAST.set(last);
-    left
+    pushed
 }
 
 /// The courier of the runtime that this thread is in the context of; none, if
@@ -184,21 +202,19 @@ fn of(runtime: Id) -> Option<Arc<Courier>> {
 
 impl Courier {
     /// Puts a waker on the list, if it is one for a courier.
-    fn take(&self, waker: Waker, haste: Haste) -> Option<Waker> {
-        let Some(own) = self.own.get() else { return Some(waker) };
+    fn take(&self, waker: Waker, haste: Haste) -> Pushed<Waker> {
+        let Some(own) = self.own.get() else { return Pushed::Back(waker) };
         if !ptr::eq(own.vtable(), waker.vtable()) {
-            return Some(waker);
+            return Pushed::Back(waker);
         }
         let (pushed, begun) = self.round.push(waker, haste);
-        match pushed {
-            Pushed::Back(waker) => return Some(waker),
-            Pushed::Wake => own.wake_by_ref(),
-            Pushed::Listed => {}
+        if matches!(pushed, Pushed::Wake) {
+            own.wake_by_ref();
         }
         if begun {
             watch();
         }
-        None
+        pushed
     }
 
     fn send(&self) {
@@ -305,14 +321,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_held_back_for_more_than_a_quarter_of_what_the_call_took() {
+    fn a_caller_is_held_back_for_a_quarter_of_the_time_that_its_call_took() {
         let micros = Duration::from_micros;
-        // Of 16 calls one thread runs.
-        assert_eq!(hold(micros(1600), micros(100)), micros(300));
-        assert_eq!(hold(micros(100_000), micros(100)), MOST_HELD - micros(100));
-        // Two calls: 0.1 ms is little anyway.
-        assert_eq!(hold(micros(20), micros(10)), micros(90));
-        // The next body takes too long to wait for it.
-        assert_eq!(hold(micros(800), micros(250)), Duration::ZERO);
+        assert_eq!(hold(micros(1600)), micros(400));
+        // That is little, also for one that took no time.
+        assert_eq!(hold(micros(20)), LEAST_HELD);
+        assert_eq!(hold(micros(100_000)), MOST_HELD);
+    }
+
+    #[test]
+    fn those_that_are_held_back_wait_for_bodies_that_are_expected_to_end_in_time() {
+        let (now, micros) = (Instant::now(), Duration::from_micros);
+        let sends = |held, expected| {
+            OWED.set(Some(now + micros(held)));
+            let sends = send_before(expected, now);
+            assert_eq!(OWED.take().is_none(), sends);
+            sends
+        };
+        assert!(!sends(100, Some(micros(99))));
+        assert!(sends(100, Some(micros(100))));
+        assert!(sends(100, None));
+        assert!(sends(0, Some(Duration::ZERO)), "it is time");
+        assert!(!send_before(None, now), "nobody is held back");
     }
 }

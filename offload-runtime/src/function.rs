@@ -7,10 +7,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
-use crate::courier;
 #[cfg(feature = "watch")]
 use crate::effort::{self, Effort, Sample};
 use crate::limiter::Limiter;
+use crate::pace::Pace;
 use crate::pool::Pool;
 use crate::pools::{CpuPool, ThreadPool};
 #[cfg(feature = "process")]
@@ -20,8 +20,11 @@ use crate::process::{
 };
 use crate::streak::Streak;
 
-/// A body that takes no longer does not hold up others for long.
-const QUICK: Duration = Duration::from_micros(50);
+/// The least time that a body is expected to take, unless it is quick.
+const LEAST_EXPECTED: Duration = Duration::from_micros(16);
+
+/// A body that takes so long is one of which nothing is known: nobody waits for its end.
+const MOST_EXPECTED: Duration = Duration::from_millis(2);
 
 /// One offloaded function.
 pub struct Function {
@@ -45,10 +48,9 @@ pub struct Function {
     /// Its bodies have nothing in common but their kind.
     mixed: bool,
     known: AtomicBool,
-    /// Of bodies that end in no time.
-    quick: Streak,
-    /// Of bodies that a caller may be held back for.
-    brief: Streak,
+    streak: Streak,
+    /// That of its bodies.
+    pace: Pace,
 }
 
 /// Every function that was called.
@@ -95,8 +97,8 @@ impl Function {
             effort: Effort::new(),
             mixed: false,
             known: AtomicBool::new(false),
-            quick: Streak::of(QUICK),
-            brief: Streak::of(courier::MOST_HELD),
+            streak: Streak::new(),
+            pace: Pace::new(LEAST_EXPECTED, MOST_EXPECTED),
         }
     }
 
@@ -184,18 +186,27 @@ impl Function {
 
     /// A body took so long.
     pub(crate) fn learn(&self, took: Duration) {
-        self.quick.add(took);
-        self.brief.add(took);
+        self.streak.add(took);
+        self.pace.add(took);
     }
 
     /// Whether the next body is likely to end in no time.
     pub(crate) fn is_quick(&self) -> bool {
-        !self.mixed && self.quick.is_on()
+        !self.mixed && self.streak.is_on()
     }
 
-    /// Whether the next body is likely to end before it matters to a caller that is held back.
-    pub(crate) fn is_brief(&self) -> bool {
-        !self.mixed && self.brief.is_on()
+    /// How long the next body is likely to take, if anything is known; no time, if it is quick.
+    pub(crate) fn expected(&self) -> Option<Duration> {
+        #[cfg(feature = "process")]
+        if self.remote.is_some() {
+            // It may have to wait for its worker, which nobody can say.
+            return None;
+        }
+        match self.is_quick() {
+            _ if self.mixed => None,
+            true => Some(Duration::ZERO),
+            false => Some(self.pace.get()).filter(|pace| *pace < MOST_EXPECTED),
+        }
     }
 
     /// A body is about to begin on this thread, and so many before it waited about as

@@ -65,6 +65,7 @@ mod meta;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod outcome;
+mod pace;
 mod perform;
 mod pool;
 mod pools;

@@ -218,26 +218,26 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         release(permit);
         let mut failure = panic.map(Failure::Panic);
         if failure.is_some() {
+            courier::send();
             // One that panicked as it was left has its result already.
             drop_result(&*work, None);
         }
         if answer_by.is_some_and(|answer_by| answer_by <= ended) {
             // A body that was told of its deadline may have stopped half way.
             count(&function.counts().abandoned);
+            courier::send();
             drop_result(&*work, failure.take());
             let error = Error::expired_running(function.name(), waited + took);
             failure = Some(Failure::Refusal(error));
         }
+        let until = ended + courier::hold(waited + took);
         let haste = || match pool.has_waiting() {
-            true if function.is_brief() => {
-                let until = ended + courier::hold(waited + took, took);
-                Haste::Soon { often: function.is_quick(), until }
-            }
+            true if function.expected().is_some() => Haste::Soon { often: function.is_quick() },
             true => Haste::Together,
             false => Haste::Now,
         };
-        end(work, failure, ended, haste);
-        ended
+        // What follows is not the next body's time.
+        if end(work, failure, until, haste) { Instant::now() } else { ended }
     });
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
@@ -265,18 +265,23 @@ fn other_end(
     panicked.then_some(&counts.panicked)
 }
 
-/// Tells the caller that its call has ended; if nobody waits for it any more,
-/// what it came to is dropped.
-fn end(work: Awaited, failure: Option<Failure>, now: Instant, haste: impl FnOnce() -> Haste) {
+/// Tells the caller that its call has ended, who may be held back until then; if nobody waits
+/// for it any more, what it came to is dropped. Returns whether that may have taken a while.
+fn end(
+    work: Awaited,
+    failure: Option<Failure>,
+    until: Instant,
+    haste: impl FnOnce() -> Haste,
+) -> bool {
     let meta = work.meta();
     match meta.reply.end(failure) {
         Ok(Some(waker)) => {
             let runtime = meta.runtime;
             // Before the caller is woken, so that the rest is dropped there.
             drop(work);
-            courier::wake(waker, runtime, haste(), now);
+            courier::wake(waker, runtime, haste(), until)
         }
-        Ok(None) => {}
+        Ok(None) => false,
         Err(failure) => {
             // Who waits for another call does not wait for this.
             courier::send();
@@ -289,6 +294,7 @@ fn end(work: Awaited, failure: Option<Failure>, now: Instant, haste: impl FnOnce
                 _ => count(&counts.abandoned),
             }
             drop_result(&*work, failure);
+            true
         }
     }
 }

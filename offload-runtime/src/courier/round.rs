@@ -6,7 +6,6 @@
 //! will [`send`](Round::send) it; and the timer looks, in any case. So no waker stays there.
 
 use std::mem;
-use std::time::Instant;
 
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -42,9 +41,8 @@ pub(crate) enum Haste {
     /// With others, as more calls are about to end.
     Together,
     /// With others, when this thread [sends](Round::send) the courier: it will
-    /// no later than when the body ends that it begins last until this time, most likely.
-    /// `often`: and then more come, one after the other.
-    Soon { often: bool, until: Instant },
+    /// in no time, most likely. `often`: and then more come, one after the other.
+    Soon { often: bool },
 }
 
 /// What became of a waker.
@@ -92,7 +90,7 @@ impl<W> Round<W> {
         let begun = state.list.is_empty();
         state.number += u64::from(begun);
         state.list.push(waker);
-        state.often |= matches!(haste, Haste::Soon { often: true, .. });
+        state.often |= haste == Haste::Soon { often: true };
         let waits = matches!(haste, Haste::Soon { .. }) && state.list.len() < LOAD;
         if waits || mem::replace(&mut state.on_its_way, true) {
             return (Pushed::Listed, begun);
@@ -150,13 +148,8 @@ impl<W> Round<W> {
 mod tests {
     use super::*;
 
-    fn soon() -> Haste {
-        Haste::Soon { often: false, until: Instant::now() }
-    }
-
-    fn often() -> Haste {
-        Haste::Soon { often: true, until: Instant::now() }
-    }
+    const SOON: Haste = Haste::Soon { often: false };
+    const OFTEN: Haste = Haste::Soon { often: true };
 
     #[test]
     fn of_a_burst_the_first_wakes_the_courier_and_the_others_join_it() {
@@ -176,11 +169,11 @@ mod tests {
     fn what_has_time_waits_until_it_is_sent_or_a_load() {
         let round = Round::new();
         assert!(!round.send());
-        assert_eq!(round.push(0, soon()), (Pushed::Listed, true));
+        assert_eq!(round.push(0, SOON), (Pushed::Listed, true));
         assert!(round.send());
         assert!(!round.send(), "it is on its way");
         round.collect(&mut Vec::new(), false);
-        let wakes = (0..LOAD).map(|waker| round.push(waker, soon()).0);
+        let wakes = (0..LOAD).map(|waker| round.push(waker, SOON).0);
         let wakes: Vec<_> = wakes.filter(|pushed| *pushed == Pushed::Wake).collect();
         assert_eq!(wakes.len(), 1);
         assert!(!round.send());
@@ -189,15 +182,15 @@ mod tests {
     #[test]
     fn while_it_stays_the_courier_is_not_woken() {
         let (round, mut list) = (Round::new(), Vec::new());
-        round.push(0, soon());
+        round.push(0, SOON);
         assert!(round.send());
         assert!(!round.collect(&mut list, true), "bodies may take long");
         list.clear();
-        round.push(1, often());
+        round.push(1, OFTEN);
         assert!(round.send());
         assert!(round.collect(&mut list, true));
         list.clear();
-        assert_eq!(round.push(2, often()), (Pushed::Listed, true));
+        assert_eq!(round.push(2, OFTEN), (Pushed::Listed, true));
         assert!(!round.send());
         assert_eq!(round.push(3, Haste::Together), (Pushed::Listed, false));
         assert!(round.collect(&mut list, true));
@@ -212,7 +205,7 @@ mod tests {
     fn the_timer_wakes_a_list_that_it_sees_twice() {
         let round = Round::new();
         assert_eq!(round.look(), Found::Nothing);
-        round.push(0, soon());
+        round.push(0, SOON);
         assert_eq!(round.look(), Found::New);
         assert_eq!(round.look(), Found::Late(vec![0]));
         assert_eq!(round.look(), Found::Nothing);
@@ -248,9 +241,7 @@ mod models {
 
     use super::*;
 
-    fn soon() -> Haste {
-        Haste::Soon { often: true, until: Instant::now() }
-    }
+    const SOON: Haste = Haste::Soon { often: true };
 
     /// A courier, and how often each of the wakers was woken.
     struct Model {
@@ -339,7 +330,7 @@ mod models {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let soon = thread::spawn(move || {
-                theirs.push(0, soon());
+                theirs.push(0, SOON);
                 theirs.send();
             });
             let theirs = Arc::clone(&model);
@@ -359,7 +350,7 @@ mod models {
             let theirs = Arc::clone(&model);
             let pool = thread::spawn(move || {
                 theirs.push(0, Haste::Together);
-                theirs.push(1, soon());
+                theirs.push(1, SOON);
             });
             let look = |model: &Model| match model.round.look() {
                 Found::Late(list) => list.into_iter().for_each(|waker| model.wake(waker)),
@@ -380,7 +371,7 @@ mod models {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let pool = thread::spawn(move || {
-                theirs.push(0, soon());
+                theirs.push(0, SOON);
                 theirs.push(1, Haste::Together);
                 theirs.send();
             });

@@ -16,7 +16,7 @@
 //!
 //! *The inbox.* Calls are put in front of the queue, under a lock of their own,
 //! as long as there is [`room`](State::room): a thread comes for them without being
-//! called. The threads move all that is there to the queue when that is empty, and
+//! called; unless one has been there for [too long](super::state::LOST). The threads move all that is there to the queue when that is empty, and
 //! everybody else does who has to know what waits. So callers and threads write to
 //! the same memory once for a burst. The lock of the inbox is taken last.
 //!
@@ -46,10 +46,10 @@
 //!
 //! *Quick bodies.* Where bodies ended in no time so far, a thread that runs
 //! one is as good as on its way, as long as [little work](super::quick) waits: to wake another
-//! would take longer, and take a core from the callers. If it takes none for so long that it
-//! must have [lost its core](super::state::LOST), the next caller calls another all the same. Should
-//! a body not be quick, a watch finds that out, after [`QUICK_STUCK`], and none is believed to be until the
-//! queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.
+//! would take longer, and take a core from the callers. If it takes none meanwhile, it may have
+//! [lost its core](super::state::LOST): the next caller that finds one in the inbox for so long calls
+//! another all the same. Should a body not be quick, a watch finds that out, after
+//! [`QUICK_STUCK`], and none is believed to be until the queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.
 //!
 //! The most recently idle thread is called first (its caches are warm), so the
 //! least recently used one is the first to be idle for `keep_alive`, and ends.
@@ -134,8 +134,8 @@ impl<J: Queued> Drop for Open<'_, J> {
 impl<J: Queued> Core<J> {
     pub(crate) fn new(rules: Rules, now: Instant) -> Core<J> {
         Core {
+            inbox: Inbox::new(rules.patience()),
             rules,
-            inbox: Inbox::new(),
             queued: Apart(AtomicUsize::new(0)),
             state: Apart(Mutex::new(State::new(now))),
         }
@@ -259,7 +259,7 @@ impl<J: Queued> Core<J> {
             From::Start => state.coming -= 1,
             From::Wait => {
                 state.coming -= 1;
-                state.moved = now;
+                state.moves(now);
                 if let Some(oldest) = state.calls.oldest() {
                     state.search.missed(oldest.since());
                 }
@@ -271,7 +271,7 @@ impl<J: Queued> Core<J> {
             From::Body(_) => {
                 state.calls.leave(number);
                 state.quick.set(number, false);
-                state.moved = now;
+                state.moves(now);
             }
         }
         while let Some(job) = state.calls.start(number) {
@@ -280,7 +280,7 @@ impl<J: Queued> Core<J> {
                 state.calls.leave(number);
                 continue;
             };
-            state.moved = now;
+            state.moves(now);
             state.lone = if state.calls.queued() == 0 { state.lone.saturating_add(1) } else { 0 };
             state.quick.set(number, job.is_quick() && !state.bounded);
             state.seats[number].as_ref().expect("seated").set_cancelled(false);

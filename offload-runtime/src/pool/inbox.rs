@@ -5,12 +5,11 @@
 //! will, a call is put here, and that is all: the pool says for how many there
 //! is room so. Any other goes straight to the [queue](super::core), and
 //! it is decided whether a thread is called. So does one that comes when another has waited
-//! here [too long](LOST): the thread that was to take it may have lost its core.
+//! here for longer than it should.
 
 use std::time::{Duration, Instant};
 
 use super::calls::{Calls, Queued, Ticket};
-use super::state::LOST;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
 
 /// The most calls that are put here, so that nobody keeps others out for long to
@@ -24,6 +23,8 @@ pub(crate) struct Inbox<J> {
     filled: AtomicBool,
     /// A thread searches: what is put here is taken out at once.
     sought: AtomicBool,
+    /// No call is put here if another has been for so long.
+    patience: Duration,
     tray: Mutex<Tray<J>>,
 }
 
@@ -40,23 +41,22 @@ pub(crate) struct Tray<J> {
 
 impl<J: Queued> Inbox<J> {
     /// There is no room before the first [`Tray::close`].
-    pub(crate) fn new() -> Inbox<J> {
+    pub(crate) fn new(patience: Duration) -> Inbox<J> {
         let next = Calls::<J>::new().end();
         let tray = Tray { jobs: Vec::new(), next, room: 0, since: None };
         let (filled, sought) = (AtomicBool::new(false), AtomicBool::new(false));
-        Inbox { filled, sought, tray: Mutex::new(tray) }
+        Inbox { filled, sought, patience, tray: Mutex::new(tray) }
     }
 
     /// Puts a call here, if there is room; else it comes back.
     pub(crate) fn put(&self, job: J) -> Result<(), J> {
         let mut tray = self.open();
         let now = job.since();
-        let waited =
-            tray.since.map_or(Duration::ZERO, |first| now.saturating_duration_since(first));
-        if tray.jobs.len() >= tray.room || waited >= LOST {
+        let since = *tray.since.get_or_insert(now);
+        let waited = now.saturating_duration_since(since);
+        if tray.jobs.len() >= tray.room || waited >= self.patience {
             return Err(job);
         }
-        tray.since.get_or_insert(now);
         job.place(tray.next);
         tray.next = tray.next.after();
         tray.jobs.push(job);
@@ -116,8 +116,8 @@ mod tests {
 
     use super::*;
 
-    /// A call that shows its ticket.
-    struct Call(Rc<Cell<Option<Ticket>>>);
+    /// A call that shows its ticket, and was made at this time.
+    struct Call(Rc<Cell<Option<Ticket>>>, Instant);
 
     impl Queued for Call {
         fn is_rationed(&self) -> bool {
@@ -133,7 +133,7 @@ mod tests {
         }
 
         fn since(&self) -> Instant {
-            Instant::now()
+            self.1
         }
 
         fn is_quick(&self) -> bool {
@@ -151,21 +151,21 @@ mod tests {
 
     #[test]
     fn calls_keep_their_order_and_their_tickets_when_they_are_taken_out() {
-        let (inbox, mut calls) = (Inbox::new(), Calls::new());
+        let (inbox, mut calls, now) = (Inbox::new(Duration::MAX), Calls::new(), Instant::now());
         let mut tickets = Vec::new();
         for burst in 1..4 {
             let mut tray = inbox.open();
             inbox.empty(&mut tray, &mut calls);
             // One goes straight to the queue.
-            tickets.push(calls.push(|_| Call(Rc::default())));
+            tickets.push(calls.push(|_| Call(Rc::default(), now)));
             tray.close(&calls, burst);
             drop(tray);
             for _ in 0..burst {
                 let ticket = Rc::default();
-                assert!(inbox.put(Call(Rc::clone(&ticket))).is_ok());
+                assert!(inbox.put(Call(Rc::clone(&ticket), now)).is_ok());
                 tickets.extend(ticket.get());
             }
-            assert!(inbox.put(Call(Rc::default())).is_err(), "there is no room");
+            assert!(inbox.put(Call(Rc::default(), now)).is_err(), "there is no room");
             assert!(inbox.is_filled());
         }
         inbox.empty(&mut inbox.open(), &mut calls);
@@ -173,5 +173,21 @@ mod tests {
         assert_eq!(calls.queued(), tickets.len());
         assert!(tickets.is_sorted());
         assert!(tickets.into_iter().all(|ticket| calls.withdraw(ticket).is_some()));
+    }
+
+    #[test]
+    fn a_call_that_finds_one_that_has_waited_too_long_comes_back() {
+        let patience = Duration::from_micros(50);
+        let (inbox, mut calls, now) = (Inbox::new(patience), Calls::new(), Instant::now());
+        let put = |now| inbox.put(Call(Rc::default(), now)).is_ok();
+        for begin in [now, now + patience] {
+            let mut tray = inbox.open();
+            inbox.empty(&mut tray, &mut calls);
+            tray.close(&calls, 100);
+            drop(tray);
+            assert!(put(begin));
+            assert!(put(begin + patience / 2));
+            assert!(!put(begin + patience));
+        }
     }
 }

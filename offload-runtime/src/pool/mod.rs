@@ -24,7 +24,6 @@ use self::core::{Core, From, Refused, Task};
 use self::seat::Seat;
 use self::state::{Next, Rules, Snapshot, Watch};
 use crate::error::Error;
-use crate::function::Function;
 use crate::job::Job;
 #[cfg(feature = "process")]
 use crate::process::{Processes, plan::Plan};
@@ -516,17 +515,15 @@ impl Pool {
                     if context::is_elsewhere(job.meta().runtime) {
                         return Task::Run(job, next);
                     }
-                    let function = job.meta().function;
-                    let again = turn.function.is_some_and(|last| std::ptr::eq(last, function));
-                    let soon = job.is_quick() || again && function.is_brief();
-                    // Before anything that takes long.
-                    if !soon || matches!(next, Next::Start) {
-                        courier::send();
+                    let expected = job.meta().function.expected();
+                    let expected = expected.filter(|_| !matches!(next, Next::Start));
+                    if courier::send_before(expected, turn.now) {
+                        turn.now = Instant::now();
                     }
                     self.perform(next);
                     let now = perform::run(self, job, turn.now);
                     let took = now.saturating_duration_since(turn.now);
-                    *turn = Turn { from: From::Body(took), function: Some(function), now };
+                    *turn = Turn { from: From::Body(took), now };
                 }
                 Task::Search(turns) => {
                     courier::send();
@@ -552,15 +549,13 @@ impl Pool {
 /// What a thread did last, and when that ended.
 struct Turn {
     from: From,
-    /// Whose body it was, if it was one.
-    function: Option<&'static Function>,
     now: Instant,
 }
 
 impl Turn {
     /// It was this, and has ended just now.
     fn from(from: From) -> Turn {
-        Turn { from, function: None, now: Instant::now() }
+        Turn { from, now: Instant::now() }
     }
 }
 

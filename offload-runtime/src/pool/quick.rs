@@ -1,10 +1,12 @@
 //! The threads that run a body of which it is known that it ends in no time:
-//! how many calls they take before another thread would have come.
+//! how much work they take before another thread is woken.
 //!
 //! To wake another makes nothing faster where a body does less than it takes to hand it
 //! over: who makes the calls is no quicker then. So what counts is what bodies do beyond that.
 
 use std::time::Duration;
+
+use crate::pace::Pace;
 
 /// To wake a thread is worth it if bodies of so much work wait.
 const WORTH_IT: Duration = Duration::from_micros(50);
@@ -27,13 +29,13 @@ pub(crate) struct Quick {
     count: usize,
     /// A body only seemed quick: until the queue is empty, none is believed to be.
     distrusts: bool,
-    /// Nanoseconds that a thread takes from one call to the next, most often at most.
-    pace: u64,
+    /// From one call to the next.
+    pace: Pace,
 }
 
 impl Quick {
     pub(crate) fn new() -> Quick {
-        Quick { running: Vec::new(), count: 0, distrusts: false, pace: nanos(SLOWEST) }
+        Quick { running: Vec::new(), count: 0, distrusts: false, pace: Pace::new(LEAST, SLOWEST) }
     }
 
     /// This thread runs a body that is said to be quick, or not.
@@ -62,18 +64,15 @@ impl Quick {
         if !self.is(number) || took.is_zero() {
             return;
         }
-        // So four in five are as quick as that: those that lost their core do not count.
-        let change = if nanos(took) > self.pace { self.pace / 8 } else { 0 };
-        let pace = self.pace - self.pace / 32 + change;
-        self.pace = pace.clamp(nanos(LEAST), nanos(SLOWEST));
+        self.pace.add(took);
     }
 
     /// So many calls need no other thread.
     pub(crate) fn room(&self) -> usize {
-        let body = self.pace.saturating_sub(nanos(HANDOFF)).max(nanos(LEAST));
+        let body = self.pace.get().saturating_sub(HANDOFF).max(LEAST);
         match self.count {
             0 => 0,
-            _ => (nanos(WORTH_IT) / body) as usize,
+            _ => WORTH_IT.div_duration_f64(body) as usize,
         }
     }
 
@@ -88,10 +87,6 @@ impl Quick {
     pub(crate) fn trust(&mut self) {
         self.distrusts = false;
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::from(time.subsec_nanos())
 }
 
 #[cfg(all(test, not(offload_loom)))]

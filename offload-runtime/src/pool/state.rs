@@ -15,8 +15,8 @@ pub(super) const STUCK: Duration = Duration::from_millis(1);
 /// A call waits so long for a thread whose body seemed quick and is not.
 pub(super) const QUICK_STUCK: Duration = Duration::from_millis(4);
 
-/// A thread in a quick body has lost its core, or the body is not quick, if calls wait for so
-/// long and none is taken.
+/// If calls wait for so long, and none is taken, the thread in a quick body may have lost its
+/// core. A quick body may take as long.
 pub(super) const LOST: Duration = Duration::from_micros(50);
 
 /// After the system refused a thread, the pool asks again this much later.
@@ -94,13 +94,21 @@ pub(super) struct State<J> {
     pub(super) rationed: bool,
     /// All threads, those being started included.
     pub(super) threads: usize,
-    /// When a thread that is not new last took or ended a call.
+    /// When a thread last took or ended a call.
     pub(super) moved: Instant,
     /// The watches that are set.
     pub(super) watched: [bool; 2],
     /// The system refused the last thread that was asked for.
     pub(super) refused: bool,
     pub(super) closed: bool,
+}
+
+impl Rules {
+    /// How long a call waits for a thread in a quick body before another is called. If there is
+    /// one core, it is the caller that has it.
+    pub(super) fn patience(&self) -> Duration {
+        if self.parallel { LOST } else { Duration::MAX }
+    }
 }
 
 impl<J: Queued> State<J> {
@@ -149,6 +157,11 @@ impl<J: Queued> State<J> {
         }
     }
 
+    /// A thread takes or ends a call. What it says of the time may be old.
+    pub(super) fn moves(&mut self, now: Instant) {
+        self.moved = self.moved.max(now);
+    }
+
     /// Whether who calls alone has an answer at once: a thread searches, on another core.
     pub(super) fn is_sought(&self, rules: &Rules) -> bool {
         rules.parallel && self.search.is_on() && self.lone >= LONE
@@ -163,7 +176,7 @@ impl<J: Queued> State<J> {
         }
         self.lone = 0;
         self.calls.leave(number);
-        self.moved = now;
+        self.moves(now);
         self.seats[number].as_ref().expect("seated").set_cancelled(false);
         self.calls.start(number)
     }
@@ -182,7 +195,7 @@ impl<J: Queued> State<J> {
         }
         // A thread that is about to be done takes them sooner than one that has
         // to be woken.
-        let lost = now.saturating_duration_since(self.moved) >= LOST;
+        let lost = now.saturating_duration_since(self.moved) >= rules.patience();
         if self.calls.queued() <= self.quick.room() && !lost {
             return self.watch(Watch::Quick, QUICK_STUCK);
         }

@@ -112,8 +112,11 @@ mod tests {
         }
         drop(end);
         waits.join().unwrap();
-        assert_eq!(times(thread), None, "it has ended");
-        assert_eq!(activity(thread), Activity::Call(None));
+        // The system may show it for a moment after it has ended.
+        while times(thread).is_some() || activity(thread) != Activity::Call(None) {
+            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", activity(thread));
+            std::thread::yield_now();
+        }
     }
 
     #[test]
