@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 use std::{hint, thread};
 
-use offload_runtime::{CpuPool, offload};
+use offload_runtime::{CpuPool, ThreadPool, offload};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
@@ -47,8 +47,8 @@ fn a_body_that_is_not_quick_for_once_holds_up_nobody() {
 /// held back since all of them were brief. They come all the same, and open the gate.
 #[test]
 fn a_body_that_is_not_brief_for_once_holds_up_no_answer() {
-    static POOL: CpuPool = CpuPool::new("brief").threads(1);
-    #[offload(cpu, pool = POOL)]
+    static POOL: ThreadPool = ThreadPool::new("brief").threads(1);
+    #[offload(thread, pool = POOL)]
     fn brief(gate: Option<Receiver<()>>) {
         let start = Instant::now();
         while start.elapsed() < Duration::from_micros(60) {

@@ -26,7 +26,7 @@
 //! and events had their turn, and nobody has to wake it. Where there are more threads, and
 //! the system stops the one that it stays on, nobody would bring what the others wait for.
 //!
-//! *No wake-up depends on a runtime that is not driven*, nor on a brief body. A
+//! *No wake-up depends on a runtime that is not driven*, nor on a body that only seemed brief. A
 //! caller may be in the context of a runtime that nobody drives at this time, or
 //! whose threads all block. So every list that has waited for two looks of the
 //! timer, at least [`PATIENCE`], is woken by the timer, directly, and so are all
@@ -318,7 +318,12 @@ impl Drop for Rounds {
 
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::Call;
+    use crate::function::Function;
+    use crate::pools::ThreadPool;
 
     #[test]
     fn a_caller_is_held_back_for_a_quarter_of_the_time_that_its_call_took() {
@@ -327,6 +332,45 @@ mod tests {
         // That is little, also for one that took no time.
         assert_eq!(hold(micros(20)), LEAST_HELD);
         assert_eq!(hold(micros(100_000)), MOST_HELD);
+    }
+
+    /// It is asked on the thread itself, since the timer would wake them, too.
+    #[test]
+    fn nobody_is_held_back_for_a_body_of_which_nothing_is_known() {
+        static POOL: ThreadPool = ThreadPool::new("held").threads(1);
+        static BRIEF: Function = Function::thread("brief", &POOL);
+        static UNKNOWN: Function = Function::thread("unknown", &POOL);
+        let holds_somebody = || OWED.get().is_some();
+        let brief = move || {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(60) {
+                std::hint::spin_loop();
+            }
+            holds_somebody()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        // It takes some to know that they are brief, and a machine that stalls makes one long.
+        let held = (0..10).any(|_| {
+            runtime.block_on(async {
+                let (open, gate) = mpsc::channel::<()>();
+                let gate = tokio::spawn(Call::new(&UNKNOWN, move || gate.recv().unwrap()));
+                let briefs: Vec<_> =
+                    (0..100).map(|_| tokio::spawn(Call::new(&BRIEF, brief))).collect();
+                let unknown = tokio::spawn(Call::new(&UNKNOWN, holds_somebody));
+                let last = tokio::spawn(Call::new(&BRIEF, brief));
+                tokio::task::yield_now().await;
+                open.send(()).unwrap();
+                gate.await.unwrap();
+                let mut held = false;
+                for brief in briefs {
+                    held |= brief.await.unwrap();
+                }
+                assert!(!unknown.await.unwrap());
+                last.await.unwrap();
+                held
+            })
+        });
+        assert!(held, "nobody was held back at all");
     }
 
     #[test]

@@ -26,6 +26,9 @@ const LEAST_EXPECTED: Duration = Duration::from_micros(16);
 /// A body that takes so long is one of which nothing is known: nobody waits for its end.
 const MOST_EXPECTED: Duration = Duration::from_millis(2);
 
+/// After one that takes longer the next may, too, however few do.
+const TOO_LONG: Duration = Duration::from_millis(4);
+
 /// One offloaded function.
 pub struct Function {
     name: &'static str,
@@ -187,7 +190,10 @@ impl Function {
     /// A body took so long.
     pub(crate) fn learn(&self, took: Duration) {
         self.streak.add(took);
-        self.pace.add(took);
+        match took > TOO_LONG {
+            true => self.pace.forget(),
+            false => self.pace.add(took),
+        }
     }
 
     /// Whether the next body is likely to end in no time.
@@ -202,11 +208,10 @@ impl Function {
             // It may have to wait for its worker, which nobody can say.
             return None;
         }
-        match self.is_quick() {
-            _ if self.mixed => None,
-            true => Some(Duration::ZERO),
-            false => Some(self.pace.get()).filter(|pace| *pace < MOST_EXPECTED),
+        if self.is_quick() {
+            return Some(Duration::ZERO);
         }
+        Some(self.pace.get()).filter(|pace| !self.mixed && *pace < MOST_EXPECTED)
     }
 
     /// A body is about to begin on this thread, and so many before it waited about as
@@ -317,4 +322,41 @@ impl Limit for usize {
 /// The limiter that an option `limit` means.
 pub fn limiter<L: Limit>(limit: &'static L, own: &'static OwnLimiter) -> &'static Limiter {
     limit.limiter(own)
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    static POOL: ThreadPool = ThreadPool::new("expected");
+
+    fn expected_after(function: &Function, bodies: u32, took: Duration) -> Option<Duration> {
+        (0..bodies).for_each(|_| function.learn(took));
+        function.expected()
+    }
+
+    #[test]
+    fn a_body_is_expected_to_take_as_long_as_those_before_it() {
+        let function = Function::thread("as_long", &POOL);
+        assert_eq!(function.expected(), None);
+        let brief = Duration::from_micros(300);
+        let expected = expected_after(&function, 500, brief).unwrap();
+        assert!(expected > brief * 9 / 10 && expected < brief * 11 / 10, "{expected:?}");
+        assert_eq!(expected_after(&function, 1, TOO_LONG + brief), None, "it may again");
+        assert_eq!(expected_after(&function, 100, Duration::ZERO), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn of_functions_that_stand_for_many_and_of_those_in_processes_nothing_is_expected() {
+        let mixed = Function::thread("mixed", &POOL).mixed();
+        assert_eq!(expected_after(&mixed, 500, Duration::from_micros(1)), None);
+        #[cfg(feature = "process")]
+        {
+            static WORKERS: ProcessPool = ProcessPool::new("expected");
+            let mut remote = Function::new("remote", WORKERS.pool());
+            let place = Place { file: file!(), line: line!(), column: column!() };
+            remote.remote = Some((place, |_| unreachable!()));
+            assert_eq!(expected_after(&remote, 500, Duration::from_micros(1)), None);
+        }
+    }
 }

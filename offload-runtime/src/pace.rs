@@ -20,6 +20,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// It is never less than `least` nor, as long as nothing is known, other than `most`.
     pub(crate) const fn new(least: Duration, most: Duration) -> Pace {
+        assert!(most.as_secs() == 0 && least.as_nanos() <= most.as_nanos());
         let (least, most) = (least.subsec_nanos(), most.subsec_nanos());
         Pace { nanos: AtomicU32::new(most), least, most }
     }
@@ -34,6 +35,11 @@ impl Pace {
         if after != before {
             self.nanos.store(after, Ordering::Relaxed);
         }
+    }
+
+    /// Nothing is known any more.
+    pub(crate) fn forget(&self) {
+        self.nanos.store(self.most, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> Duration {
@@ -71,5 +77,7 @@ mod tests {
         assert_eq!(pace.get(), MOST);
         (0..1000).for_each(|_| pace.add(Duration::ZERO));
         assert_eq!(pace.get(), LEAST);
+        pace.forget();
+        assert_eq!(pace.get(), MOST);
     }
 }

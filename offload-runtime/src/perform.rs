@@ -106,6 +106,8 @@ pub(crate) fn run_here(pool: &'static Pool, job: Job) {
 
 /// Ends a job without its body.
 pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
+    // What is dropped here is foreign, and may take long.
+    courier::send();
     give_up_reservation(&job);
     let work = job.begin();
     let meta = work.meta();
@@ -139,6 +141,7 @@ fn refuse_here(pool: &'static Pool, job: Job, error: Error, now: Instant) -> Ins
 
 /// Drops a job whose caller has gone.
 pub(crate) fn discard(job: Job) {
+    courier::send();
     give_up_reservation(&job);
     let permit = job.meta().take_permit();
     job.meta().leave_queue();

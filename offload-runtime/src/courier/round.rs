@@ -41,7 +41,7 @@ pub(crate) enum Haste {
     /// With others, as more calls are about to end.
     Together,
     /// With others, when this thread [sends](Round::send) the courier: it will
-    /// in no time, most likely. `often`: and then more come, one after the other.
+    /// soon, most likely. `often`: and then more come, one after the other.
     Soon { often: bool },
 }
 

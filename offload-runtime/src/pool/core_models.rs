@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::super::calls::{Queued, Ticket};
 use super::super::seat::Seat;
-use super::super::state::{Next, Rules, STUCK, Watch};
+use super::super::state::{LOST, Next, Rules, STUCK, Watch};
 use super::{Core, From, Task};
 
 /// How many bodies have come to where they wait for each other.
@@ -248,6 +248,22 @@ fn a_body_that_only_seemed_quick_holds_up_no_call() {
         let pool = Pool { timed: true, ..Pool::new(2) };
         pool.meet(true);
         while pool.ran.load(Ordering::Acquire) < 2 {
+            thread::yield_now();
+        }
+        pool.close();
+    });
+}
+
+/// The same, and another caller finds that the thread has not come for what waits.
+#[test]
+fn a_thread_that_seems_to_have_lost_its_core_holds_up_no_call() {
+    model(2, || {
+        let pool = Pool { timed: true, ..Pool::new(2) };
+        pool.meet(true);
+        let late = Call { quick: true, since: pool.began + LOST, ..pool.call() };
+        let next = pool.core.submit(late, usize::MAX).ok().unwrap();
+        pool.perform(next);
+        while pool.ran.load(Ordering::Acquire) < 3 {
             thread::yield_now();
         }
         pool.close();

@@ -52,11 +52,12 @@ impl<J: Queued> Inbox<J> {
     pub(crate) fn put(&self, job: J) -> Result<(), J> {
         let mut tray = self.open();
         let now = job.since();
-        let since = *tray.since.get_or_insert(now);
+        let since = tray.since.unwrap_or(now);
         let waited = now.saturating_duration_since(since);
         if tray.jobs.len() >= tray.room || waited >= self.patience {
             return Err(job);
         }
+        tray.since = Some(since);
         job.place(tray.next);
         tray.next = tray.next.after();
         tray.jobs.push(job);

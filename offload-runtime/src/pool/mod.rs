@@ -1,7 +1,7 @@
 //! The pools: what a call is handed to.
 //!
 //! [`core`] decides, [`calls`] and [`seat`] are its parts, and this module does
-//! what it decided: it starts threads, wakes them, and lets them run jobs.
+//! what it decided: it starts threads, wakes them, and lets them [`work`].
 
 pub(crate) mod calls;
 pub(crate) mod core;
@@ -12,6 +12,7 @@ mod rayon;
 mod search;
 pub(crate) mod seat;
 pub(crate) mod state;
+mod work;
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use self::calls::Ticket;
-use self::core::{Core, From, Refused, Task};
+use self::core::{Core, Refused};
 use self::seat::Seat;
 use self::state::{Next, Rules, Snapshot, Watch};
 use crate::error::Error;
@@ -31,7 +32,7 @@ use crate::schedule::Priority;
 use crate::settings::{self, Settings};
 use crate::sync::Arc;
 use crate::timer;
-use crate::{context, courier, current, perform};
+use crate::{current, perform};
 
 /// How many threads a thread pool may have.
 const THREADS: usize = 512;
@@ -463,99 +464,6 @@ impl Pool {
         {
             perform::run_aside(self, job, None);
         }
-    }
-
-    /// What a thread of the pool does.
-    fn work(&'static self) {
-        self.run_jobs();
-        #[cfg(feature = "process")]
-        if let Some(processes) = &self.processes {
-            processes.workers.shrink(self.threads());
-        }
-    }
-
-    fn run_jobs(&'static self) {
-        let core = self.core();
-        // A thread that has one comes for another turn.
-        let seat = current::seat().unwrap_or_else(|| {
-            self.started().priority.apply();
-            let seat = Arc::new(Seat::new());
-            current::sit(Arc::clone(&seat));
-            seat
-        });
-        let number = core.sit(Arc::clone(&seat));
-        let mut turn = Turn::from(From::Start);
-        let mut task = core.next(number, turn.from, turn.now);
-        loop {
-            task = match context::stay(|| self.run_on(number, task, &mut turn)) {
-                Task::Idle => {
-                    context::forget();
-                    if !seat.wait(core.rules().keep_alive) {
-                        if core.retire(number) {
-                            return;
-                        }
-                        seat.wait(None);
-                    }
-                    turn = Turn::from(From::Wait);
-                    core.next(number, turn.from, turn.now)
-                }
-                Task::Exit => return,
-                job => job,
-            };
-        }
-    }
-
-    /// Runs jobs, until there is none or the next one wants other surroundings.
-    fn run_on(&'static self, number: usize, task: Task<Job>, turn: &mut Turn) -> Task<Job> {
-        let core = self.core();
-        let mut task = task;
-        loop {
-            match task {
-                Task::Run(job, next) => {
-                    if context::is_elsewhere(job.meta().runtime) {
-                        return Task::Run(job, next);
-                    }
-                    let expected = job.meta().function.expected();
-                    let expected = expected.filter(|_| !matches!(next, Next::Start));
-                    if courier::send_before(expected, turn.now) {
-                        turn.now = Instant::now();
-                    }
-                    self.perform(next);
-                    let now = perform::run(self, job, turn.now);
-                    let took = now.saturating_duration_since(turn.now);
-                    *turn = Turn { from: From::Body(took), now };
-                }
-                Task::Search(turns) => {
-                    courier::send();
-                    core.search(turns);
-                    *turn = Turn::from(From::Search);
-                }
-                other => {
-                    courier::send();
-                    return other;
-                }
-            }
-            task = core.next(number, turn.from, turn.now);
-            if context::is_to_stay() {
-                if !matches!(task, Task::Run(..)) {
-                    courier::send();
-                }
-                return task;
-            }
-        }
-    }
-}
-
-/// What a thread did last, and when that ended.
-struct Turn {
-    from: From,
-    now: Instant,
-}
-
-impl Turn {
-    /// It was this, and has ended just now.
-    fn from(from: From) -> Turn {
-        Turn { from, now: Instant::now() }
     }
 }
 

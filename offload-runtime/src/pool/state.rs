@@ -94,7 +94,7 @@ pub(super) struct State<J> {
     pub(super) rationed: bool,
     /// All threads, those being started included.
     pub(super) threads: usize,
-    /// When a thread last took or ended a call.
+    /// When a thread last took or ended a call, or came to look for one.
     pub(super) moved: Instant,
     /// The watches that are set.
     pub(super) watched: [bool; 2],
