@@ -16,9 +16,10 @@
 //!
 //! *The inbox.* Calls are put in front of the queue, under a lock of their own,
 //! as long as there is [`room`](State::room): a thread comes for them without being
-//! called; unless one has been there for [too long](super::state::LOST). The threads move all that is there to the queue when that is empty, and
-//! everybody else does who has to know what waits. So callers and threads write to
-//! the same memory once for a burst. The lock of the inbox is taken last.
+//! called; unless one has been there for [too long](super::state::LOST). The threads move
+//! all that is there to the queue when that is empty, and everybody else does who has to
+//! know what waits. So callers and threads write to the same memory once for a burst. The
+//! lock of the inbox is taken last.
 //!
 //! *Search.* A thread that ran a body and finds the queue empty does not park
 //! at once: a caller that makes one call after the other sends the next in a
@@ -47,9 +48,10 @@
 //! *Quick bodies.* Where bodies ended in no time so far, a thread that runs
 //! one is as good as on its way, as long as [little work](super::quick) waits: to wake another
 //! would take longer, and take a core from the callers. If it takes none meanwhile, it may have
-//! [lost its core](super::state::LOST): the next caller that finds one in the inbox for so long calls
-//! another all the same. Should a body not be quick, a watch finds that out, after
-//! [`QUICK_STUCK`], and none is believed to be until the queue is empty. Nor is any in a pool of whose calls somebody asks how many wait.
+//! [lost its core](super::state::LOST): the next caller that finds a call which has been in
+//! the inbox for so long calls another all the same. Should a body not be quick, a watch
+//! finds that out, after [`QUICK_STUCK`], and none is believed to be until the queue is
+//! empty. Nor is any in a pool of whose calls somebody asks how many wait.
 //!
 //! The most recently idle thread is called first (its caches are warm), so the
 //! least recently used one is the first to be idle for `keep_alive`, and ends.
