@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -265,6 +265,30 @@ fn nothing_of_a_runtime_stays_on_the_thread_for_the_next_body() {
         let unwinds = first.spawn(to_cpu(|| -> () { std::panic::resume_unwind(Box::new(())) }));
         assert!(first.block_on(unwinds).unwrap_err().is_panic());
         assert_eq!(block_on(seen_runtimes()), [None; 2]);
+    }
+}
+
+/// A thread keeps what wakes the callers of the runtime that it served last. It kept the whole
+/// runtime with it, descriptors and all, after that had ended: for ever, on a thread that
+/// never had another burst.
+#[test]
+fn a_runtime_that_has_ended_is_not_kept_by_the_threads_it_used() {
+    let calls: [fn() -> BoxFuture<'static, ()>; 2] =
+        [|| Box::pin(to_thread(|| {})), || Box::pin(to_cpu(|| {}))];
+    for call in calls {
+        let (held, is_held) = mpsc::channel::<()>();
+        let hold = move || drop(held.clone());
+        let runtime = Builder::new_current_thread().on_thread_park(hold).build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..20 {
+                let burst: Vec<_> = (0..500).map(|_| tokio::spawn(call())).collect();
+                for one in burst {
+                    one.await.unwrap();
+                }
+            }
+        });
+        drop(runtime);
+        assert_eq!(is_held.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     }
 }
 

@@ -138,6 +138,12 @@ pub(crate) fn send() -> bool {
     true
 }
 
+/// No runtime is used any more: this thread has nothing to do. The courier keeps what is left
+/// of one that has ended.
+pub(crate) fn forget() {
+    drop(LAST.take());
+}
+
 /// Gives a waker to the courier of its runtime. It comes back if it is to be
 /// woken here.
 fn hand_over(waker: Waker, runtime: Option<Id>, haste: Haste) -> Pushed<Waker> {

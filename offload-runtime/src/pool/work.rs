@@ -36,6 +36,7 @@ impl Pool {
             task = match context::stay(|| self.run_on(number, task, &mut turn)) {
                 Task::Idle => {
                     context::forget();
+                    courier::forget();
                     if !seat.wait(core.rules().keep_alive) {
                         if core.retire(number) {
                             return;
