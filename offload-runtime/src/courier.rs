@@ -215,7 +215,7 @@ impl Courier {
         }
         let (pushed, begun) = self.round.push(waker, haste);
         if matches!(pushed, Pushed::Wake) {
-            own.wake_by_ref();
+            quietly(|| own.wake_by_ref());
         }
         if begun {
             watch();
@@ -227,7 +227,7 @@ impl Courier {
         if self.round.send()
             && let Some(own) = self.own.get()
         {
-            own.wake_by_ref();
+            quietly(|| own.wake_by_ref());
         }
     }
 }
@@ -303,9 +303,7 @@ impl Future for Rounds {
         let rounds = self.get_mut();
         rounds.courier.own.get_or_init(|| cx.waker().clone());
         let stays = rounds.collect();
-        for waker in rounds.spare.drain(..) {
-            waker.wake();
-        }
+        wake_all(rounds.spare.drain(..));
         if stays {
             // Polled once, it has this task polled after all others had their turn.
             let others = pin!(yield_now());

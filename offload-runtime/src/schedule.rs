@@ -3,6 +3,10 @@
 //! The only module with `unsafe` code, for the one call that sets policy, nice
 //! value and time slice of a thread together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::outcome::quietly;
+
 /// How much the bodies of a pool count beside the rest of the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -32,8 +36,11 @@ impl Priority {
             return;
         }
         if let Err(refusal) = set(self) {
-            static TOLD: std::sync::Once = std::sync::Once::new();
-            TOLD.call_once(|| tell(self, &refusal));
+            static TOLD: AtomicBool = AtomicBool::new(false);
+            // A subscriber is foreign: the thread goes on if it panics, and no other waits for it.
+            if !TOLD.swap(true, Ordering::Relaxed) {
+                quietly(|| tell(self, &refusal));
+            }
         }
     }
 }
@@ -128,7 +135,7 @@ mod imp {
 
 #[cfg(all(test, feature = "tracing", not(offload_loom)))]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::{io, thread};
 
     use tracing::span::{Attributes, Id, Record};
@@ -138,7 +145,7 @@ mod tests {
 
     static WARNINGS: AtomicUsize = AtomicUsize::new(0);
 
-    /// Counts warnings.
+    /// Counts warnings, and panics.
     struct Counter;
 
     impl Subscriber for Counter {
@@ -156,6 +163,7 @@ mod tests {
 
         fn event(&self, _: &Event<'_>) {
             WARNINGS.fetch_add(1, Ordering::Relaxed);
+            panic!("on purpose");
         }
 
         fn enter(&self, _: &Id) {}
@@ -163,6 +171,7 @@ mod tests {
         fn exit(&self, _: &Id) {}
     }
 
+    /// Also if whoever is told panics.
     #[test]
     fn a_system_that_refuses_is_told_of_once_and_the_work_goes_on() {
         fn refuse(_: Priority) -> io::Result<()> {
