@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::thread;
-use std::time::Instant;
 
 use crate::counts::count;
 use crate::current::Caller;
@@ -110,7 +109,7 @@ pub(crate) fn send(job: Job) {
             }
         }
     };
-    perform::refuse(job, error, Instant::now());
+    perform::refuse(job, error);
 }
 
 /// A number that no other call which blocks a body has.

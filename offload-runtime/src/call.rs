@@ -296,7 +296,7 @@ impl Sent {
             match admission::permit_aside(&blocked.job, blocked.number, cx.waker()) {
                 Ok(true) => blocked.job.meta().function.pool().run_aside(blocked.job),
                 Ok(false) => self.blocking = Some(blocked),
-                Err(error) => drop(perform::refuse(blocked.job, error, Instant::now())),
+                Err(error) => perform::refuse(blocked.job, error),
             }
         }
         let reply = &self.work.meta().reply;

@@ -46,7 +46,7 @@ pub(crate) fn is_to_stay() -> bool {
     is_to_stay
 }
 
-/// No runtime is to be stayed in: this thread has nothing to do.
+/// No runtime is to be stayed in.
 pub(crate) fn forget() {
     drop(STAY.take());
 }

@@ -17,7 +17,7 @@
 //! the other, a thread holds their callers back until there is a [load](round) of them, and
 //! wakes the courier then. Else each body would be interrupted by the loop that the one
 //! before it woke, which costs more than many of them do. A caller is held back for a
-//! [part](hold) of the time that its call took, and only for a body that is expected to end in
+//! [part](hold) of the time that its call took, or a moment, and only for a body that is expected to end in
 //! that time; and not when the thread has run out of calls.
 //!
 //! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
@@ -42,11 +42,11 @@ mod stay;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use std::{mem, ptr};
 
 use tokio::runtime::{Handle, Id, RuntimeFlavor};
 use tokio::task::yield_now;
@@ -60,14 +60,14 @@ use crate::timer;
 /// What a courier does not bring in this time, the timer wakes.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// A caller is held back for this part of the time that its call took, at most.
+/// A caller is held back for this part of the time that its call took, at most, and ...
 const PART_HELD: u32 = 4;
 
-/// To be held back for so long makes no difference in a crowd.
+/// ... for so long in any case: in a crowd that makes no difference.
 const LEAST_HELD: Duration = Duration::from_micros(100);
 
 /// Nobody is held back for longer.
-const MOST_HELD: Duration = Duration::from_millis(1);
+pub(crate) const MOST_HELD: Duration = Duration::from_millis(1);
 
 /// See the [module](self).
 struct Courier {
@@ -94,16 +94,17 @@ pub(crate) fn hold(total: Duration) -> Duration {
     (total / PART_HELD).clamp(LEAST_HELD, MOST_HELD)
 }
 
-/// Wakes a caller whose call has ended. `Soon`: it may be held back until then, and this
-/// thread calls [`send_before`] or [`send`] before it does anything else. Returns whether a
-/// task was woken, which may have taken a while.
-pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste, until: Instant) -> bool {
+/// Wakes a caller whose call has ended. [`Haste::Soon`]: this thread calls [`send_before`] or
+/// [`send`] before it does anything else. Returns whether a task was woken, which may have
+/// taken a while.
+pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste) -> bool {
+    let sent = turn_to(runtime, haste);
     match hand_over(waker, runtime, haste) {
         Pushed::Listed => {
-            if matches!(haste, Haste::Soon { .. }) {
+            if let Haste::Soon { until, .. } = haste {
                 OWED.set(Some(OWED.get().map_or(until, |first| first.min(until))));
             }
-            false
+            sent
         }
         Pushed::Wake => {
             OWED.set(None);
@@ -138,33 +139,33 @@ pub(crate) fn send() -> bool {
     true
 }
 
-/// No runtime is used any more: this thread has nothing to do. The courier keeps what is left
-/// of one that has ended.
+/// This thread uses no courier any more: that keeps what is left of a runtime that has ended.
 pub(crate) fn forget() {
     drop(LAST.take());
+}
+
+/// From now on this thread uses the courier of this runtime, unless it is for a single call. As
+/// it can hold back callers of one runtime only, it sends the courier that it used until now.
+/// Returns whether it did.
+fn turn_to(runtime: Option<Id>, haste: Haste) -> bool {
+    let Some(runtime) = runtime.filter(|_| haste != Haste::Now) else { return false };
+    if LAST.with_borrow(|last| last.as_ref().is_some_and(|(id, _)| *id == runtime)) {
+        return false;
+    }
+    let sent = send();
+    let courier = of(runtime);
+    drop(LAST.replace(courier.map(|courier| (runtime, courier))));
+    sent
 }
 
 /// Gives a waker to the courier of its runtime. It comes back if it is to be
 /// woken here.
 fn hand_over(waker: Waker, runtime: Option<Id>, haste: Haste) -> Pushed<Waker> {
-    let Some(runtime) = runtime else { return Pushed::Back(waker) };
     // Taken out, since foreign code may come here again.
-    let mut last = LAST.take();
-    if last.as_ref().is_none_or(|(id, _)| *id != runtime) {
-        if haste == Haste::Now {
-            LAST.set(last);
-            return Pushed::Back(waker);
-        }
-        let other = of(runtime).map(|courier| (runtime, courier));
-        if let Some((_, courier)) = mem::replace(&mut last, other)
-            && OWED.take().is_some()
-        {
-            courier.send();
-        }
-    }
+    let last = LAST.take();
     let pushed = match &last {
-        Some((_, courier)) => courier.take(waker, haste),
-        None => Pushed::Back(waker),
+        Some((id, courier)) if Some(*id) == runtime => courier.take(waker, haste),
+        _ => Pushed::Back(waker),
     };
     LAST.set(last);
     pushed

@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::counts::Counts;
+use crate::courier;
 #[cfg(feature = "watch")]
 use crate::effort::{self, Effort, Sample};
 use crate::limiter::Limiter;
@@ -23,11 +24,8 @@ use crate::streak::Streak;
 /// The least time that a body is expected to take, unless it is quick.
 const LEAST_EXPECTED: Duration = Duration::from_micros(16);
 
-/// A body that takes so long is one of which nothing is known: nobody waits for its end.
-const MOST_EXPECTED: Duration = Duration::from_millis(2);
-
-/// After one that takes longer the next may, too, however few do.
-const TOO_LONG: Duration = Duration::from_millis(4);
+/// Of a body that takes so long nothing is known: nobody is held back for it.
+const MOST_EXPECTED: Duration = courier::MOST_HELD;
 
 /// One offloaded function.
 pub struct Function {
@@ -190,28 +188,29 @@ impl Function {
     /// A body took so long.
     pub(crate) fn learn(&self, took: Duration) {
         self.streak.add(took);
-        match took > TOO_LONG {
-            true => self.pace.forget(),
-            false => self.pace.add(took),
-        }
+        self.pace.add(took);
     }
 
     /// Whether the next body is likely to end in no time.
     pub(crate) fn is_quick(&self) -> bool {
-        !self.mixed && self.streak.is_on()
+        !self.mixed && !self.is_remote() && self.streak.is_on()
+    }
+
+    /// Whether its bodies run in a process: nobody can say how long they wait for a worker.
+    fn is_remote(&self) -> bool {
+        #[cfg(feature = "process")]
+        return self.remote.is_some();
+        #[cfg(not(feature = "process"))]
+        return false;
     }
 
     /// How long the next body is likely to take, if anything is known; no time, if it is quick.
     pub(crate) fn expected(&self) -> Option<Duration> {
-        #[cfg(feature = "process")]
-        if self.remote.is_some() {
-            // It may have to wait for its worker, which nobody can say.
-            return None;
-        }
         if self.is_quick() {
             return Some(Duration::ZERO);
         }
-        Some(self.pace.get()).filter(|pace| !self.mixed && *pace < MOST_EXPECTED)
+        let is_known = !self.mixed && !self.is_remote() && !self.streak.is_in_doubt();
+        Some(self.pace.get()).filter(|pace| is_known && *pace < MOST_EXPECTED)
     }
 
     /// A body is about to begin on this thread, and so many before it waited about as
@@ -342,8 +341,10 @@ mod tests {
         let brief = Duration::from_micros(300);
         let expected = expected_after(&function, 500, brief).unwrap();
         assert!(expected > brief * 9 / 10 && expected < brief * 11 / 10, "{expected:?}");
-        assert_eq!(expected_after(&function, 1, TOO_LONG + brief), None, "it may again");
-        assert_eq!(expected_after(&function, 100, Duration::ZERO), Some(Duration::ZERO));
+        let long = Duration::from_millis(10);
+        assert_eq!(expected_after(&function, 1, long), None, "the next one may, too");
+        assert_eq!(expected_after(&function, 100, Duration::ZERO), None);
+        assert_eq!(expected_after(&function, 200, Duration::ZERO), Some(Duration::ZERO));
     }
 
     #[test]

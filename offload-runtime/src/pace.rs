@@ -37,11 +37,6 @@ impl Pace {
         }
     }
 
-    /// Nothing is known any more.
-    pub(crate) fn forget(&self) {
-        self.nanos.store(self.most, Ordering::Relaxed);
-    }
-
     pub(crate) fn get(&self) -> Duration {
         Duration::from_nanos(self.nanos.load(Ordering::Relaxed).into())
     }
@@ -77,7 +72,5 @@ mod tests {
         assert_eq!(pace.get(), MOST);
         (0..1000).for_each(|_| pace.add(Duration::ZERO));
         assert_eq!(pace.get(), LEAST);
-        pace.forget();
-        assert_eq!(pace.get(), MOST);
     }
 }

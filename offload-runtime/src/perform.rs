@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "process")]
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::context::{self, Captured};
 use crate::counts::count;
@@ -26,23 +26,37 @@ use crate::process::leash::End;
 use crate::process::workers::NoWorker;
 use crate::sync;
 
-/// Runs a job on this thread, or, if it is too late for that, ends or drops
-/// it. Returns when that was done.
-pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
+/// What a thread has done with a job.
+pub(crate) struct Done {
+    /// What the body took; no time, if there was none to run.
+    pub(crate) took: Duration,
+    /// What is done next takes its time from here.
+    pub(crate) now: Instant,
+}
+
+impl Done {
+    /// The job was ended or dropped without its body.
+    fn without_body() -> Done {
+        Done { took: Duration::ZERO, now: Instant::now() }
+    }
+}
+
+/// Runs a job on this thread, or, if it is too late for that, ends or drops it.
+pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Done {
     let meta = job.meta();
     let function = meta.function;
     let waited = now.saturating_duration_since(meta.since);
     if meta.is_gone() {
         discard(job);
-        return now;
+        return Done::without_body();
     }
     if meta.is_overloaded() {
         let error = Error::overloaded(function.name(), function.queue_bound().unwrap_or(0));
-        return refuse_here(pool, job, error, now);
+        return refuse_here(pool, job, error);
     }
     if meta.start_by().is_some_and(|start_by| start_by <= now) {
         let error = Error::expired_in_queue(function.name(), waited, Ran::No);
-        return refuse_here(pool, job, error, now);
+        return refuse_here(pool, job, error);
     }
     #[cfg(feature = "process")]
     // What is left of a call is dropped here, also on a pool of processes.
@@ -55,7 +69,7 @@ pub(crate) fn run(pool: &'static Pool, job: Job, now: Instant) -> Instant {
 /// Hires a worker for a job, and runs it, or ends or drops it if it is too late
 /// for that by then.
 #[cfg(feature = "process")]
-fn run_remote(pool: &'static Pool, job: Job) -> Instant {
+fn run_remote(pool: &'static Pool, job: Job) -> Done {
     let meta = job.meta();
     let function = meta.function;
     let leash = Arc::clone(meta.leash.as_ref().expect("a call to a process has a leash"));
@@ -65,7 +79,7 @@ fn run_remote(pool: &'static Pool, job: Job) -> Instant {
         Ok(lease) => lease,
         Err(NoWorker::Late) if meta.is_gone() => {
             discard(job);
-            return now;
+            return Done::without_body();
         }
         Err(NoWorker::Late) => {
             let error = match leash.why_ended() {
@@ -75,11 +89,11 @@ fn run_remote(pool: &'static Pool, job: Job) -> Instant {
                     Error::expired_in_queue(function.name(), waited, Ran::No)
                 }
             };
-            return refuse_here(pool, job, error, now);
+            return refuse_here(pool, job, error);
         }
         Err(NoWorker::Unavailable(reason)) => {
             let error = Error::no_worker(function.name(), &reason);
-            return refuse_here(pool, job, error, now);
+            return refuse_here(pool, job, error);
         }
     };
     let hired = Box::new(Hired { lease: Some(lease), ending: None });
@@ -105,7 +119,7 @@ pub(crate) fn run_here(pool: &'static Pool, job: Job) {
 }
 
 /// Ends a job without its body.
-pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
+pub(crate) fn refuse(job: Job, error: Error) {
     // What is dropped here is foreign, and may take long.
     courier::send();
     give_up_reservation(&job);
@@ -119,14 +133,13 @@ pub(crate) fn refuse(job: Job, error: Error, now: Instant) -> Instant {
     let permit = meta.take_permit();
     let pool = meta.function.pool();
     let haste = || if pool.has_waiting() { Haste::Together } else { Haste::Now };
-    end(work, Some(Failure::Refusal(error)), now, haste);
+    end(work, Some(Failure::Refusal(error)), haste);
     release(permit);
-    now
 }
 
 /// The same on a thread of the pool: the destructor of an argument may call as
 /// the body would have.
-fn refuse_here(pool: &'static Pool, job: Job, error: Error, now: Instant) -> Instant {
+fn refuse_here(pool: &'static Pool, job: Job, error: Error) -> Done {
     let meta = job.meta();
     let frame = Frame {
         pool,
@@ -136,7 +149,8 @@ fn refuse_here(pool: &'static Pool, job: Job, error: Error, now: Instant) -> Ins
         callers: meta.callers.clone(),
         hired: None,
     };
-    frame.enter(|| refuse(job, error, now)).0
+    frame.enter(|| refuse(job, error));
+    Done::without_body()
 }
 
 /// Drops a job whose caller has gone.
@@ -170,7 +184,7 @@ fn give_up_reservation(job: &Job) {
 }
 
 /// Runs the body of a call that is not too late, on this thread.
-fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instant) -> Instant {
+fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instant) -> Done {
     let work = job.begin();
     let meta = work.meta();
     meta.leave_queue();
@@ -191,7 +205,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
     #[cfg(not(feature = "watch"))]
     let _ = number;
     // What is dropped at the end is as foreign as the body, and may call as it did.
-    let (ended, frame) = frame.enter(|| {
+    let (done, frame) = frame.enter(|| {
         let mut panic = None;
         work.call(&mut |captured: Captured, body| {
             // Unwind safety: the payload goes to the caller, who unwinds on, so
@@ -216,11 +230,14 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
             // It may tell a subscriber, which is foreign.
             quietly(|| function.judge(&sample));
         }
+        // What follows is not the next body's time.
+        let mut takes_a_while = permit.is_some();
         // Before the caller is woken: who awaits this call and makes the next
         // finds the permit free.
         release(permit);
         let mut failure = panic.map(Failure::Panic);
         if failure.is_some() {
+            takes_a_while = true;
             courier::send();
             // One that panicked as it was left has its result already.
             drop_result(&*work, None);
@@ -228,6 +245,7 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         if answer_by.is_some_and(|answer_by| answer_by <= ended) {
             // A body that was told of its deadline may have stopped half way.
             count(&function.counts().abandoned);
+            takes_a_while = true;
             courier::send();
             drop_result(&*work, failure.take());
             let error = Error::expired_running(function.name(), waited + took);
@@ -235,16 +253,18 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         }
         let until = ended + courier::hold(waited + took);
         let haste = || match pool.has_waiting() {
-            true if function.expected().is_some() => Haste::Soon { often: function.is_quick() },
+            true if function.expected().is_some() => {
+                Haste::Soon { until, often: function.is_quick() }
+            }
             true => Haste::Together,
             false => Haste::Now,
         };
-        // What follows is not the next body's time.
-        if end(work, failure, until, haste) { Instant::now() } else { ended }
+        takes_a_while |= end(work, failure, haste);
+        Done { took, now: if takes_a_while { Instant::now() } else { ended } }
     });
     // A worker that is left over, since the caller has gone, is given back.
     drop(frame.hired);
-    ended
+    done
 }
 
 /// What counts a body that did not finish. One that returned here may have come
@@ -268,21 +288,16 @@ fn other_end(
     panicked.then_some(&counts.panicked)
 }
 
-/// Tells the caller that its call has ended, who may be held back until then; if nobody waits
-/// for it any more, what it came to is dropped. Returns whether that may have taken a while.
-fn end(
-    work: Awaited,
-    failure: Option<Failure>,
-    until: Instant,
-    haste: impl FnOnce() -> Haste,
-) -> bool {
+/// Tells the caller that its call has ended; if nobody waits for it any more, what it came to
+/// is dropped. Returns whether that may have taken a while.
+fn end(work: Awaited, failure: Option<Failure>, haste: impl FnOnce() -> Haste) -> bool {
     let meta = work.meta();
     match meta.reply.end(failure) {
         Ok(Some(waker)) => {
             let runtime = meta.runtime;
             // Before the caller is woken, so that the rest is dropped there.
             drop(work);
-            courier::wake(waker, runtime, haste(), until)
+            courier::wake(waker, runtime, haste())
         }
         Ok(None) => false,
         Err(failure) => {

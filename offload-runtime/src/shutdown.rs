@@ -86,13 +86,12 @@ fn under_way() -> usize {
 
 /// Ends the calls that wait, and tells the bodies that run.
 fn abandon() {
-    let now = Instant::now();
     let in_line = Function::known().into_iter().filter_map(Function::limiter);
     let in_line: Vec<_> = in_line.flat_map(|limiter| limiter.drain()).collect();
     let queued = Pool::all().into_iter().flat_map(Pool::abandon);
     for job in queued.chain(in_line) {
         let error = Error::shutting_down(job.meta().function.name());
-        perform::refuse(job, error, now);
+        perform::refuse(job, error);
     }
 }
 

@@ -6,6 +6,7 @@
 //! will [`send`](Round::send) it; and the timer looks, in any case. So no waker stays there.
 
 use std::mem;
+use std::time::Instant;
 
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -40,9 +41,9 @@ pub(crate) enum Haste {
     Now,
     /// With others, as more calls are about to end.
     Together,
-    /// With others, when this thread [sends](Round::send) the courier: it will
-    /// soon, most likely. `often`: and then more come, one after the other.
-    Soon { often: bool },
+    /// With others, when this thread [sends](Round::send) the courier: it will, before this time,
+    /// most likely. `often`: and then more come, one after the other.
+    Soon { until: Instant, often: bool },
 }
 
 /// What became of a waker.
@@ -90,7 +91,7 @@ impl<W> Round<W> {
         let begun = state.list.is_empty();
         state.number += u64::from(begun);
         state.list.push(waker);
-        state.often |= haste == Haste::Soon { often: true };
+        state.often |= matches!(haste, Haste::Soon { often: true, .. });
         let waits = matches!(haste, Haste::Soon { .. }) && state.list.len() < LOAD;
         if waits || mem::replace(&mut state.on_its_way, true) {
             return (Pushed::Listed, begun);
@@ -148,8 +149,13 @@ impl<W> Round<W> {
 mod tests {
     use super::*;
 
-    const SOON: Haste = Haste::Soon { often: false };
-    const OFTEN: Haste = Haste::Soon { often: true };
+    fn soon() -> Haste {
+        Haste::Soon { until: Instant::now(), often: false }
+    }
+
+    fn often() -> Haste {
+        Haste::Soon { until: Instant::now(), often: true }
+    }
 
     #[test]
     fn of_a_burst_the_first_wakes_the_courier_and_the_others_join_it() {
@@ -169,11 +175,11 @@ mod tests {
     fn what_has_time_waits_until_it_is_sent_or_a_load() {
         let round = Round::new();
         assert!(!round.send());
-        assert_eq!(round.push(0, SOON), (Pushed::Listed, true));
+        assert_eq!(round.push(0, soon()), (Pushed::Listed, true));
         assert!(round.send());
         assert!(!round.send(), "it is on its way");
         round.collect(&mut Vec::new(), false);
-        let wakes = (0..LOAD).map(|waker| round.push(waker, SOON).0);
+        let wakes = (0..LOAD).map(|waker| round.push(waker, soon()).0);
         let wakes: Vec<_> = wakes.filter(|pushed| *pushed == Pushed::Wake).collect();
         assert_eq!(wakes.len(), 1);
         assert!(!round.send());
@@ -182,15 +188,15 @@ mod tests {
     #[test]
     fn while_it_stays_the_courier_is_not_woken() {
         let (round, mut list) = (Round::new(), Vec::new());
-        round.push(0, SOON);
+        round.push(0, soon());
         assert!(round.send());
         assert!(!round.collect(&mut list, true), "bodies may take long");
         list.clear();
-        round.push(1, OFTEN);
+        round.push(1, often());
         assert!(round.send());
         assert!(round.collect(&mut list, true));
         list.clear();
-        assert_eq!(round.push(2, OFTEN), (Pushed::Listed, true));
+        assert_eq!(round.push(2, often()), (Pushed::Listed, true));
         assert!(!round.send());
         assert_eq!(round.push(3, Haste::Together), (Pushed::Listed, false));
         assert!(round.collect(&mut list, true));
@@ -205,7 +211,7 @@ mod tests {
     fn the_timer_wakes_a_list_that_it_sees_twice() {
         let round = Round::new();
         assert_eq!(round.look(), Found::Nothing);
-        round.push(0, SOON);
+        round.push(0, soon());
         assert_eq!(round.look(), Found::New);
         assert_eq!(round.look(), Found::Late(vec![0]));
         assert_eq!(round.look(), Found::Nothing);
@@ -241,7 +247,9 @@ mod models {
 
     use super::*;
 
-    const SOON: Haste = Haste::Soon { often: true };
+    fn soon() -> Haste {
+        Haste::Soon { until: Instant::now(), often: true }
+    }
 
     /// A courier, and how often each of the wakers was woken.
     struct Model {
@@ -330,7 +338,7 @@ mod models {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let soon = thread::spawn(move || {
-                theirs.push(0, SOON);
+                theirs.push(0, soon());
                 theirs.send();
             });
             let theirs = Arc::clone(&model);
@@ -350,7 +358,7 @@ mod models {
             let theirs = Arc::clone(&model);
             let pool = thread::spawn(move || {
                 theirs.push(0, Haste::Together);
-                theirs.push(1, SOON);
+                theirs.push(1, soon());
             });
             let look = |model: &Model| match model.round.look() {
                 Found::Late(list) => list.into_iter().for_each(|waker| model.wake(waker)),
@@ -371,7 +379,7 @@ mod models {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let pool = thread::spawn(move || {
-                theirs.push(0, SOON);
+                theirs.push(0, soon());
                 theirs.push(1, Haste::Together);
                 theirs.send();
             });

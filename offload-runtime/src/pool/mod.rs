@@ -52,7 +52,7 @@ pub(crate) enum Kind {
     Process,
 }
 
-/// A pool of either kind. It costs nothing until its first call.
+/// A pool of any kind. It costs nothing until its first call.
 pub(crate) struct Pool {
     name: &'static str,
     kind: Kind,
@@ -120,7 +120,7 @@ impl Pool {
         self.name
     }
 
-    /// `thread` or `cpu`.
+    /// `thread`, `cpu` or `process`.
     pub(crate) fn kind(&self) -> &'static str {
         match self.kind {
             Kind::Thread => "thread",

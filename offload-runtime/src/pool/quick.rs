@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::pace::Pace;
+use crate::streak;
 
 /// To wake a thread is worth it if bodies of so much work wait.
 const WORTH_IT: Duration = Duration::from_micros(50);
@@ -19,7 +20,7 @@ const HANDOFF: Duration = Duration::from_nanos(1500);
 const LEAST: Duration = Duration::from_nanos(50);
 
 /// The pace before it is known, and the slowest there is: that of bodies that are just quick.
-const SLOWEST: Duration = Duration::from_micros(50);
+const SLOWEST: Duration = streak::QUICK;
 
 /// See the [module](self).
 pub(crate) struct Quick {

@@ -7,6 +7,7 @@ use super::calls::{Calls, Queued};
 use super::quick::Quick;
 use super::search::Search;
 use super::seat::Seat;
+use crate::streak;
 use crate::sync::Arc;
 
 /// After this long without a call taken or ended, a pool counts as stuck.
@@ -15,9 +16,9 @@ pub(super) const STUCK: Duration = Duration::from_millis(1);
 /// A call waits so long for a thread whose body seemed quick and is not.
 pub(super) const QUICK_STUCK: Duration = Duration::from_millis(4);
 
-/// If calls wait for so long, and none is taken, the thread in a quick body may have lost its
+/// If calls wait, and none was taken for so long, the thread in a quick body may have lost its
 /// core. A quick body may take as long.
-pub(super) const LOST: Duration = Duration::from_micros(50);
+pub(super) const LOST: Duration = streak::QUICK;
 
 /// After the system refused a thread, the pool asks again this much later.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
@@ -94,7 +95,7 @@ pub(super) struct State<J> {
     pub(super) rationed: bool,
     /// All threads, those being started included.
     pub(super) threads: usize,
-    /// When a thread last took or ended a call, or came to look for one.
+    /// When a thread last took or ended a call, or came because it was called.
     pub(super) moved: Instant,
     /// The watches that are set.
     pub(super) watched: [bool; 2],

@@ -30,30 +30,29 @@ impl Pool {
             seat
         });
         let number = core.sit(Arc::clone(&seat));
-        let mut turn = Turn::from(From::Start);
-        let mut task = core.next(number, turn.from, turn.now);
+        let mut last = Last::did(From::Start);
+        let mut task = core.next(number, last.from, last.now);
         loop {
-            task = match context::stay(|| self.run_on(number, task, &mut turn)) {
+            task = match context::stay(|| self.run_on(number, task, &mut last)) {
                 Task::Idle => {
-                    context::forget();
-                    courier::forget();
+                    forget_runtimes();
                     if !seat.wait(core.rules().keep_alive) {
                         if core.retire(number) {
                             return;
                         }
                         seat.wait(None);
                     }
-                    turn = Turn::from(From::Wait);
-                    core.next(number, turn.from, turn.now)
+                    last = Last::did(From::Wait);
+                    core.next(number, last.from, last.now)
                 }
-                Task::Exit => return,
+                Task::Exit => return forget_runtimes(),
                 job => job,
             };
         }
     }
 
     /// Runs jobs, until there is none or the next one wants other surroundings.
-    fn run_on(&'static self, number: usize, task: Task<Job>, turn: &mut Turn) -> Task<Job> {
+    fn run_on(&'static self, number: usize, task: Task<Job>, last: &mut Last) -> Task<Job> {
         let core = self.core();
         let mut task = task;
         loop {
@@ -64,46 +63,49 @@ impl Pool {
                     }
                     let expected = job.meta().function.expected();
                     let expected = expected.filter(|_| !matches!(next, Next::Start));
-                    if courier::send_before(expected, turn.now) {
-                        turn.now = Instant::now();
-                    }
+                    let acts = !matches!(next, Next::Nothing);
+                    let sent = courier::send_before(expected, last.now);
                     self.perform(next);
-                    let now = perform::run(self, job, turn.now);
-                    let took = now.saturating_duration_since(turn.now);
-                    // If there was no body to run, something else was done.
-                    let now = if took.is_zero() { Instant::now() } else { now };
-                    *turn = Turn { from: From::Body(took), now };
+                    if sent || acts {
+                        last.now = Instant::now();
+                    }
+                    let done = perform::run(self, job, last.now);
+                    *last = Last { from: From::Body(done.took), now: done.now };
                 }
                 Task::Search(turns) => {
                     courier::send();
                     core.search(turns);
-                    *turn = Turn::from(From::Search);
+                    *last = Last::did(From::Search);
                 }
                 other => {
                     courier::send();
                     return other;
                 }
             }
-            task = core.next(number, turn.from, turn.now);
-            if context::is_to_stay() {
-                if !matches!(task, Task::Run(..)) {
-                    courier::send();
-                }
+            task = core.next(number, last.from, last.now);
+            if matches!(task, Task::Run(..)) && context::is_to_stay() {
                 return task;
             }
         }
     }
 }
 
+/// This thread has nothing to do, and keeps nothing of the runtimes that it has served. Rayon's
+/// threads go on after a turn.
+fn forget_runtimes() {
+    context::forget();
+    courier::forget();
+}
+
 /// What a thread did last, and when that ended.
-struct Turn {
+struct Last {
     from: From,
     now: Instant,
 }
 
-impl Turn {
-    /// It was this, and has ended just now.
-    fn from(from: From) -> Turn {
-        Turn { from, now: Instant::now() }
+impl Last {
+    /// It did this, until just now.
+    fn did(from: From) -> Last {
+        Last { from, now: Instant::now() }
     }
 }
