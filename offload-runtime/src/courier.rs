@@ -24,7 +24,8 @@
 //! takes longer than a body that is quick. So there the courier [stays](stay) as long as
 //! many callers of such come: it looks again and again, each time after all other tasks
 //! and events had their turn, and nobody has to wake it. Where there are more threads, and
-//! the system stops the one that it stays on, nobody would bring what the others wait for.
+//! the system stops the one that it stays on, nobody would bring what the others wait for; and
+//! on one core it would keep that from those who are to come.
 //!
 //! *No wake-up depends on a runtime that is not driven*, nor on a body that only seemed brief. A
 //! caller may be in the context of a runtime that nobody drives at this time, or
@@ -54,6 +55,7 @@ use tokio::task::yield_now;
 pub(crate) use self::round::Haste;
 use self::round::{Found, Pushed, Round};
 use self::stay::Stay;
+use crate::cores;
 use crate::outcome::quietly;
 use crate::timer;
 
@@ -197,14 +199,16 @@ fn of(runtime: Id) -> Option<Arc<Courier>> {
         runtime,
         courier: Arc::clone(&courier),
         spare: Vec::new(),
-        stay: match handle.runtime_flavor() {
-            RuntimeFlavor::CurrentThread => Some(Stay::default()),
-            _ => None,
-        },
+        stay: may_stay(handle.runtime_flavor()).then(Stay::default),
     };
     // While nothing is locked: a runtime that has ended drops it at once.
     drop(handle.spawn(rounds));
     Some(courier)
+}
+
+/// On one core, what it stays for has to have that core.
+fn may_stay(flavor: RuntimeFlavor) -> bool {
+    flavor == RuntimeFlavor::CurrentThread && cores::are_many()
 }
 
 impl Courier {
@@ -280,7 +284,7 @@ struct Rounds {
     courier: Arc<Courier>,
     /// The memory of the list before.
     spare: Vec<Waker>,
-    /// It may stay, as its runtime has one thread.
+    /// It may stay.
     stay: Option<Stay>,
 }
 

@@ -48,6 +48,7 @@ pub mod axum;
 mod bounds;
 mod call;
 mod context;
+mod cores;
 mod counts;
 mod courier;
 mod current;

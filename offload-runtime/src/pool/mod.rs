@@ -14,7 +14,6 @@ pub(crate) mod seat;
 pub(crate) mod state;
 mod work;
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +23,7 @@ use self::calls::Ticket;
 use self::core::{Core, Refused};
 use self::seat::Seat;
 use self::state::{Next, Rules, Snapshot, Watch};
+use crate::cores;
 use crate::error::Error;
 use crate::job::Job;
 #[cfg(feature = "process")]
@@ -190,9 +190,7 @@ impl Pool {
             #[cfg(feature = "process")]
             (true, Kind::Process) => settings::of_default("PROCESS")?,
         };
-        // What affinity and the cgroup's quota leave to this process.
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let parallel = cores > 1;
+        let (cores, parallel) = (cores::count(), cores::are_many());
         let rules = match self.kind {
             Kind::Thread => {
                 let max = settings.threads.unwrap_or(THREADS);
