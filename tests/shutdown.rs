@@ -164,12 +164,17 @@ fn child_abandons() {
     let report = block_on(shutdown(Duration::from_millis(50)));
     assert!(begun.elapsed() >= Duration::from_millis(50));
     assert_eq!((report.finished, report.abandoned), (0, 6));
+    // Who never looks at a refusal has cancelled.
+    drop(calls.pop());
     let answers = block_on(join_all(calls));
     let told = answers.iter().filter(|answer| matches!(answer, Ok(true))).count();
     assert_eq!(told, 2);
     for error in answers.into_iter().filter_map(Result::err) {
         assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
     }
+    let functions = offload_runtime::stats().functions;
+    let line = functions.iter().find(|one| one.name.ends_with("in_line")).unwrap();
+    assert_eq!((line.refused, line.cancelled), (1, 1));
 }
 
 #[test]

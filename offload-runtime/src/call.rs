@@ -411,11 +411,13 @@ impl Drop for Sent {
         }
         match self.let_go() {
             Ended::Not => {}
-            Ended::Failure => {
-                if let Some(Failure::Panic(payload)) = self.work.meta().reply.take_failure() {
-                    self.drop_there(payload);
-                }
-            }
+            Ended::Failure => match self.work.meta().reply.take_failure() {
+                Some(Failure::Panic(payload)) => self.drop_there(payload),
+                // Counted when it was made.
+                Some(Failure::Refusal(error)) if error.kind() == ErrorKind::TimedOut => {}
+                Some(Failure::Refusal(_)) => count(&self.work.meta().function.counts().cancelled),
+                None => {}
+            },
             Ended::Result if self.work.minds_its_drop() => {
                 self.drop_there(Leftover(Arc::clone(&self.work)));
             }

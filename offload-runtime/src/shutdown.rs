@@ -86,12 +86,15 @@ fn under_way() -> usize {
 
 /// Ends the calls that wait, and tells the bodies that run.
 fn abandon() {
-    let in_line = Function::known().into_iter().filter_map(Function::limiter);
-    let in_line: Vec<_> = in_line.flat_map(|limiter| limiter.drain()).collect();
-    let queued = Pool::all().into_iter().flat_map(Pool::abandon);
-    for job in queued.chain(in_line) {
-        let error = Error::shutting_down(job.meta().function.name());
-        perform::refuse(job, error);
+    // Twice, as one may be on its way from a queue to a line, or back.
+    for _ in 0..2 {
+        let limiters = Function::known().into_iter().filter_map(Function::limiter);
+        let mut jobs: Vec<_> = limiters.flat_map(|limiter| limiter.drain()).collect();
+        jobs.extend(Pool::all().into_iter().flat_map(Pool::abandon));
+        for job in jobs {
+            let error = Error::shutting_down(job.meta().function.name());
+            perform::refuse(job, error);
+        }
     }
 }
 
