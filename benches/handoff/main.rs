@@ -21,7 +21,7 @@ use self::cell::{Figures, Runtime};
 use self::peers::Peer;
 
 /// The runtime, the calls in flight, and for how many microseconds a body computes.
-const CELLS: [(Runtime, usize, u64); 11] = [
+const CELLS: [(Runtime, usize, u64); 12] = [
     (Runtime::CurrentThread, 1, 0),
     (Runtime::CurrentThread, 64, 0),
     (Runtime::CurrentThread, 1000, 0),
@@ -29,6 +29,7 @@ const CELLS: [(Runtime, usize, u64); 11] = [
     (Runtime::MultiThread, 64, 0),
     (Runtime::MultiThread, 1000, 0),
     (Runtime::OneCore, 1, 0),
+    (Runtime::OneCore, 64, 0),
     (Runtime::CurrentThread, 64, 10),
     (Runtime::MultiThread, 64, 10),
     (Runtime::CurrentThread, 64, 100),
@@ -55,6 +56,7 @@ fn compare() {
         let roots = micros * in_a_millisecond / 1000;
         let mut figures = Peer::ALL.map(|_| Vec::new());
         let mut floors = Vec::new();
+        let is_beside_the_floor = runtime == Runtime::OneCore && in_flight == 1;
         for round in 0..rounds {
             let mut order: Vec<usize> = (0..Peer::ALL.len()).collect();
             if round % 2 == 1 {
@@ -63,7 +65,7 @@ fn compare() {
             for peer in order {
                 figures[peer].push(cell::measure_apart(Peer::ALL[peer], runtime, in_flight, roots));
             }
-            if runtime == Runtime::OneCore {
+            if is_beside_the_floor {
                 floors.push(floor_apart());
             }
         }
@@ -73,7 +75,7 @@ fn compare() {
         };
         println!("\n### {}, {in_flight} in flight{bodies}\n", runtime.name());
         print_cell(&figures);
-        if runtime == Runtime::OneCore {
+        if is_beside_the_floor {
             print_floor(&figures, &floors);
         } else if micros == 0 {
             let rates = figures.iter().map(|of| medians(of, |figures| figures.rate).0);
