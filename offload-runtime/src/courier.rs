@@ -71,6 +71,9 @@ const LEAST_HELD: Duration = Duration::from_micros(100);
 /// Nobody is held back for longer.
 pub(crate) const MOST_HELD: Duration = Duration::from_millis(1);
 
+/// The memory for more wakers than this is given back.
+const KEPT: usize = 4096;
+
 /// See the [module](self).
 struct Courier {
     /// Wakes the courier itself; set when it is first polled.
@@ -113,6 +116,8 @@ pub(crate) fn wake(waker: Waker, runtime: Option<Id>, haste: Haste) -> bool {
             true
         }
         Pushed::Back(waker) => {
+            // It may be foreign, and take long.
+            send();
             quietly(|| waker.wake());
             true
         }
@@ -309,6 +314,9 @@ impl Future for Rounds {
         rounds.courier.own.get_or_init(|| cx.waker().clone());
         let stays = rounds.collect();
         wake_all(rounds.spare.drain(..));
+        if rounds.spare.capacity() > KEPT {
+            rounds.spare = Vec::new();
+        }
         if stays {
             // Polled once, it has this task polled after all others had their turn.
             let others = pin!(yield_now());
