@@ -6,7 +6,7 @@ import { $, call, run } from "./call.js";
 const EVERY = 25; // milliseconds from one ping to the next, answered or not
 const SPAN = 15_000; // milliseconds that the plot shows
 const [LEAST, MOST] = [0.5, 4000]; // milliseconds at its bottom and its top
-const LATE = 250; // milliseconds without an answer that are worth a word
+const LATE = 100; // milliseconds without an answer that are worth a word
 
 let pings = []; // { sent, way, over, took or lost }; the last two come with the answer
 let bursts = []; // { way, from, to }
@@ -57,7 +57,7 @@ function tell() {
 }
 
 async function fire(way, verdict) {
-  verdict.textContent = "Forty visitors are here …";
+  verdict.textContent = "The visitors are here …";
   const fired = burst = { way, from: performance.now() };
   bursts.push(fired);
   let done;
@@ -80,7 +80,8 @@ async function fire(way, verdict) {
   word.textContent = stopped
     ? `The heartbeat stopped for ${duration(longest)}.`
     : `The heartbeat went on; its slowest answer took ${duration(longest)}.`;
-  numbers.textContent = ` ${summary(took)}. All forty were served after ${done.seconds.toFixed(1)} s.`;
+  numbers.textContent = ` ${summary(took)}.`
+    + ` All ${done.visitors} were served after ${done.seconds.toFixed(1)} s.`;
   verdict.replaceChildren(word, numbers);
   verdict.classList.remove("faint");
   Object.assign(verdict.dataset, { p99: percentile(took, 0.99), longest, pings: took.length });
