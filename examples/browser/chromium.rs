@@ -133,6 +133,23 @@ impl Chromium {
         }
     }
 
+    /// Clicks a button until an expression is true when it can be clicked again. A busy server may
+    /// refuse what was asked, and a busy machine be late.
+    pub(crate) async fn click_until(&self, button: &str, expression: &str) {
+        let start = Instant::now();
+        loop {
+            self.click(button).await;
+            self.see(&format!("{button}:enabled")).await;
+            if self.get(&format!("Boolean({expression})")).await == true {
+                return;
+            }
+            if start.elapsed() > PATIENCE {
+                let page = self.get("document.body.innerText").await;
+                panic!("{button} does not bring this: {expression}\n{}", page.as_str().unwrap());
+            }
+        }
+    }
+
     /// What the console has said since it was asked last.
     pub(crate) async fn console(&self) -> Vec<String> {
         let entries = self.driver_command("se/log", json!({"type": "browser"})).await;

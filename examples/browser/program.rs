@@ -5,9 +5,13 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Program {
     pub(crate) child: Child,
@@ -21,7 +25,21 @@ impl Program {
         Program::start_at("127.0.0.1:0", folder)
     }
 
+    /// Another program may have the port for a moment: it is asked for again.
     pub(crate) fn start_at(address: &str, folder: &Path) -> Program {
+        let start = Instant::now();
+        loop {
+            match Program::try_start_at(address, folder) {
+                Ok(program) => return program,
+                Err(reason) => {
+                    let again = reason.contains("Address already in use");
+                    assert!(again && start.elapsed() < PATIENCE, "{reason}");
+                }
+            }
+        }
+    }
+
+    fn try_start_at(address: &str, folder: &Path) -> Result<Program, String> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gallery"))
             .env("GALLERY_ADDR", address)
             .env("GALLERY_DATA", folder)
@@ -33,8 +51,11 @@ impl Program {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
-        let url = url.unwrap_or_else(|| panic!("no URL in {line:?}")).to_owned();
-        Program { child, output, url }
+        let Some(url) = url.map(str::to_owned) else {
+            let output = child.wait_with_output().unwrap();
+            return Err(format!("{line}{}", String::from_utf8_lossy(&output.stderr)));
+        };
+        Ok(Program { child, output, url })
     }
 
     pub(crate) fn ask_to_stop(&self, signal: Signal) {
