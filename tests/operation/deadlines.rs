@@ -13,7 +13,7 @@ use crate::support::{Gate, begin, numbers, poll, settle};
 fn a_running_call_is_answered_at_its_deadline_and_its_body_told() {
     static TOLD: AtomicBool = AtomicBool::new(false);
 
-    #[offload(cpu, timeout = "300ms", name = "too long")]
+    #[offload(cpu, timeout = "2s", name = "too long")]
     fn spin() -> Result<(), Error> {
         assert!(!is_cancelled());
         while !is_cancelled() {
@@ -25,7 +25,7 @@ fn a_running_call_is_answered_at_its_deadline_and_its_body_told() {
 
     let start = Instant::now();
     let error = block_on(spin()).unwrap_err();
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(start.elapsed() >= Duration::from_secs(2));
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Yes));
     assert!(error.to_string().contains("while it was running"), "{error}");
     settle("the body has stopped", || TOLD.load(Ordering::SeqCst));
@@ -39,7 +39,7 @@ fn a_running_call_is_answered_at_its_deadline_and_its_body_told() {
 fn a_body_is_told_of_its_deadline_also_if_nobody_polls_its_call() {
     static TOLD: AtomicBool = AtomicBool::new(false);
 
-    #[offload(thread, timeout = "300ms")]
+    #[offload(thread, timeout = "2s")]
     fn spin() -> Result<(), Error> {
         while !is_cancelled() {
             std::hint::spin_loop();
@@ -100,7 +100,7 @@ fn a_queued_call_is_answered_at_its_deadline_and_never_runs() {
 fn a_call_whose_deadline_passed_in_the_queue_is_not_started() {
     static POOL: ThreadPool = ThreadPool::new("looks at the clock").threads(1);
 
-    #[offload(thread, pool = POOL, queue_timeout = "10ms")]
+    #[offload(thread, pool = POOL, queue_timeout = "300ms")]
     fn fail() -> Result<(), Error> {
         panic!("it ran");
     }
@@ -114,7 +114,7 @@ fn a_call_whose_deadline_passed_in_the_queue_is_not_started() {
     let running = begin(enter(gate.clone()));
     gate.wait_for(1);
     let mut late = begin(fail());
-    let deadline = Instant::now() + Duration::from_millis(10);
+    let deadline = Instant::now() + Duration::from_millis(300);
     settle("the deadline has passed", || Instant::now() > deadline);
     gate.open();
     block_on(running);
@@ -127,7 +127,7 @@ fn a_call_whose_deadline_passed_in_the_queue_is_not_started() {
 
 #[test]
 fn a_deadline_for_the_start_does_not_end_what_has_started() {
-    #[offload(thread, queue_timeout = "500ms")]
+    #[offload(thread, queue_timeout = "2s")]
     fn enter(gate: Gate) -> Result<u8, Error> {
         gate.pass();
         assert!(!is_cancelled());
@@ -137,7 +137,7 @@ fn a_deadline_for_the_start_does_not_end_what_has_started() {
     let gate = Gate::default();
     let mut call = begin(enter(gate.clone()));
     gate.wait_for(1);
-    let deadline = Instant::now() + Duration::from_millis(510);
+    let deadline = Instant::now() + Duration::from_millis(2010);
     settle("the deadline has passed", || Instant::now() > deadline);
     assert!(poll(&mut call).is_pending());
     gate.open();
@@ -180,7 +180,7 @@ fn a_detached_call_is_answered_at_its_deadline_and_goes_on() {
     static POOL: ThreadPool = ThreadPool::new("detached").threads(1);
     static ENDED: AtomicBool = AtomicBool::new(false);
 
-    #[offload(thread, pool = POOL, timeout = "20ms", detach)]
+    #[offload(thread, pool = POOL, timeout = "300ms", detach)]
     fn enter(gate: Gate) -> Result<(), Error> {
         gate.pass();
         assert!(!is_cancelled());

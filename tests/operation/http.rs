@@ -30,13 +30,13 @@ fn full(State(gate): State<Gate>) -> Result<&'static str, Error> {
     Ok("done")
 }
 
-#[offload(thread, timeout = "500ms", name = "secret name")]
+#[offload(thread, timeout = "3s", name = "secret name")]
 fn too_long(State(gate): State<Gate>) -> Result<&'static str, Error> {
     gate.pass();
     Ok("done")
 }
 
-#[offload(cpu, limit = 1, queue_timeout = "500ms", name = "secret name")]
+#[offload(cpu, limit = 1, queue_timeout = "3s", name = "secret name")]
 fn too_late(State(gate): State<Gate>) -> Result<&'static str, Error> {
     gate.pass();
     Ok("done")

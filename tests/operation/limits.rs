@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{Limiter, ThreadPool, offload};
+use offload_runtime::{CpuPool, Limiter, ThreadPool, offload};
 
 use crate::support::{Gate, Peak, begin, pool, settle};
 
@@ -156,8 +156,10 @@ fn a_limiter_is_resized_while_it_is_in_use() {
 #[test]
 fn a_dropped_call_leaves_the_line_at_once() {
     static LIMIT: Limiter = Limiter::new(1);
+    // One thread is in the body, and the other brings the calls into the line.
+    static POOL: CpuPool = CpuPool::new("leave the line").threads(2);
 
-    #[offload(cpu, limit = LIMIT)]
+    #[offload(cpu, limit = LIMIT, pool = POOL)]
     fn enter(gate: Gate, _argument: Arc<()>) {
         gate.pass();
     }

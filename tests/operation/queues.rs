@@ -6,7 +6,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, offload};
 
-use crate::support::{Gate, begin, numbers, poll, pool};
+use crate::support::{Gate, begin, numbers, poll, pool, settle};
 
 /// The error of a call that is refused at its first poll.
 fn refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> Error {
@@ -35,7 +35,8 @@ fn the_call_beyond_the_queue_is_refused_at_once() {
     assert_eq!(error.to_string(), "`two wait` was refused, since 2 calls wait already");
     // Its argument is gone, and it left nothing behind.
     assert_eq!(Arc::strong_count(&argument), 4);
-    // A call that leaves makes room for one.
+    // A call that leaves makes room for one: at once, if no thread has it in its hands.
+    settle("both are in the line", || numbers("two wait").limit.unwrap().waiting == 2);
     let [first, second] = waiting;
     drop(second);
     let third = begin(call());
@@ -69,7 +70,7 @@ fn calls_that_free_threads_take_do_not_wait() {
         for answer in block_on(join_all(calls)) {
             answer.unwrap();
         }
-        crate::support::settle("both threads are idle", || pool("two free").idle == 2);
+        settle("both threads are idle", || pool("two free").idle == 2);
     }
 }
 
