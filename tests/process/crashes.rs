@@ -212,7 +212,8 @@ fn a_worker_that_dies_while_it_is_idle_costs_nothing() {
     settle("its death is seen", || workers("idle death").restarts == 1);
     let second = block_on(pid()).unwrap();
     assert_ne!(first, second);
-    assert!(!is_there(first));
+    // That it died is counted before.
+    settle("it is reaped", || !is_there(first));
 }
 
 /// What a body may do by a stray pointer or a wrong number: it writes into the
@@ -276,6 +277,7 @@ fn a_crash_is_seen_when_a_fork_lives_on() {
 
     let error = block_on(forks()).unwrap_err();
     assert_eq!((error.kind(), error.signal()), (ErrorKind::WorkerDied, Some(6)), "{error}");
-    let child = error.stderr().unwrap().trim().parse().unwrap();
+    // What was printed before may be there, too, if nobody has read it by then.
+    let child = error.stderr().unwrap().lines().last().unwrap().parse().unwrap();
     settle("what it made has died with it", || !runs(child));
 }

@@ -55,12 +55,21 @@ pub(crate) fn spin() -> ! {
 
 #[test]
 fn a_timeout_kills_the_process() {
-    #[offload(process, timeout = "3s", name = "times out")]
+    static POOL: ProcessPool = ProcessPool::new("times out").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn starts_the_worker() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL, timeout = "3s", name = "times out")]
     fn spins(path: String) -> Result<(), Error> {
         tell(&path);
         spin()
     }
 
+    // That may take longer.
+    block_on(starts_the_worker()).unwrap();
     let told = Told::new();
     let error = block_on(spins(told.path())).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Yes));
@@ -73,12 +82,21 @@ fn a_timeout_kills_the_process() {
 
 #[test]
 fn a_deadline_holds_if_the_event_loop_is_blocked() {
-    #[offload(process, timeout = "3s")]
+    static POOL: ProcessPool = ProcessPool::new("nobody polls").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn starts_the_worker() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL, timeout = "3s")]
     fn spins(path: String) -> Result<(), Error> {
         tell(&path);
         spin()
     }
 
+    // That may take longer.
+    block_on(starts_the_worker()).unwrap();
     let told = Told::new();
     let call = begin(spins(told.path()));
     // Nobody polls the call, nor drops it.

@@ -9,7 +9,7 @@ use crate::support::{numbers, settle, workers};
 
 static POOL: ProcessPool = ProcessPool::new("numbers").workers(1);
 
-#[offload(process, pool = POOL, name = "counted", timeout = "3s")]
+#[offload(process, pool = POOL, name = "counted", timeout = "10s")]
 fn counted(way: u8) -> Result<u8, Error> {
     match way {
         0 => Ok(0),

@@ -1,14 +1,17 @@
 //! What bodies print, and what they say through `tracing`.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, mpsc};
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ProcessPool, offload};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::support::PATIENCE;
 
 #[offload(process)]
 fn prints() -> Result<u32, Error> {
@@ -24,21 +27,30 @@ fn prints() -> Result<u32, Error> {
 
 #[test]
 fn what_is_printed_goes_to_stderr_and_not_into_the_protocol() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "prints::child_prints", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}{err}");
-    for line in [
+    let lines = [
         "out, without an end of line",
         "err, from Rust",
         "out of a child",
         "err of a child",
         "out, by its number",
-    ] {
-        assert!(err.contains(line), "{line}: {err}");
+    ];
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "prints::child_prints", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut err = String::new();
+    while !lines.iter().all(|line| err.contains(line)) {
+        assert_ne!(stderr.read_line(&mut err).unwrap(), 0, "this is all: {err}");
+    }
+    // Now it may end: this closes its input.
+    let output = child.wait_with_output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{out}{err}");
+    for line in lines {
         assert!(!out.contains(line), "{line}: {out}");
     }
 }
@@ -49,8 +61,13 @@ fn child_prints() {
     for _ in 0..3 {
         assert_eq!(block_on(prints()).unwrap(), 7);
     }
-    // What was printed is passed on by another thread.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    // What was printed is passed on by another thread. Whoever has it closes the input.
+    let (is_open, closes) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let _is_open = is_open;
+        std::io::read_to_string(std::io::stdin())
+    });
+    let _ = closes.recv_timeout(PATIENCE);
 }
 
 #[test]

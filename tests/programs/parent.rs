@@ -7,7 +7,10 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use offload_runtime::{Error, offload};
+use offload_runtime::{Error, ProcessPool, offload};
+
+/// Two bodies spin at once, also where there is one core.
+static POOL: ProcessPool = ProcessPool::new("spinning").workers(2);
 
 #[offload(process)]
 fn double(n: u32) -> Result<(u32, u32), Error> {
@@ -16,7 +19,7 @@ fn double(n: u32) -> Result<(u32, u32), Error> {
 
 /// Spins for ever, beside a process that it started, and tells their numbers.
 #[expect(clippy::zombie_processes, reason = "it never ends by itself")]
-#[offload(process)]
+#[offload(process, pool = POOL)]
 fn spins(path: String) -> Result<(), Error> {
     let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     std::fs::write(format!("{path}.new"), format!("{} {}", std::process::id(), child.id()))
