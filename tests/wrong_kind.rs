@@ -69,13 +69,23 @@ const A_WHILE: Duration = Duration::from_millis(2);
 
 /// Calls until it is known what the function does.
 fn call_until_known<F: Future<Output = ()>>(name: &str, call: impl Fn() -> F) -> f64 {
+    call_until(name, call, |known| known.computing.is_some()).computing.unwrap()
+}
+
+/// Calls until this is known of the function.
+fn call_until<F: Future<Output = ()>>(
+    name: &str,
+    call: impl Fn() -> F,
+    is_so: impl Fn(&FunctionStats) -> bool,
+) -> FunctionStats {
     let start = Instant::now();
     loop {
         block_on(call());
-        if let Some(computing) = numbers(name).computing {
-            return computing;
+        let known = numbers(name);
+        if is_so(&known) {
+            return known;
         }
-        assert!(start.elapsed() < PATIENCE, "nothing was found out of {name}");
+        assert!(start.elapsed() < PATIENCE, "{known:?}");
     }
 }
 
@@ -88,13 +98,8 @@ fn a_thread_function_that_computes_is_told_to_be_cpu_and_only_once() {
     }
 
     let _alone = listen();
-    let computing = call_until_known("computes on thread", computes);
-    assert!(computing > 0.4, "{computing}");
-    let start = Instant::now();
-    while numbers("computes on thread").better_kind != Some("cpu") {
-        block_on(computes());
-        assert!(start.elapsed() < PATIENCE, "{:?}", numbers("computes on thread"));
-    }
+    // The host may take the core from the first ones, which then seem to wait.
+    call_until("computes on thread", computes, |known| known.better_kind == Some("cpu"));
     for _ in 0..100 {
         block_on(computes());
     }
@@ -169,12 +174,19 @@ fn in_a_crowd_those_that_compute_are_told_and_those_that_wait_are_not() {
         })
         .collect();
     begun.wait();
-    // The first eight are enough, unless one was interrupted while it was looked at.
-    for _ in 0..4 {
+    // The first eight are enough, unless one was interrupted while it was looked at, or
+    // the host took the core from it.
+    let start = Instant::now();
+    for round in 1.. {
         for _ in 0..8 {
             block_on(computes());
         }
         block_on(join_all((0..8).map(|_| waits(Arc::clone(&all)))));
+        let [computes, waits] = ["computes in a crowd", "waits in a crowd"].map(numbers);
+        let are_known = computes.better_kind.is_some() && waits.computing.is_some();
+        if round >= 4 && are_known || start.elapsed() > PATIENCE {
+            break;
+        }
     }
     end.store(true, Ordering::Relaxed);
     for one in crowd {
@@ -188,19 +200,43 @@ fn in_a_crowd_those_that_compute_are_told_and_those_that_wait_are_not() {
     assert_eq!(warnings("waits in a crowd"), [""; 0]);
 }
 
+/// For how long the host took cores away that were wanted, in ticks. Nobody tells the threads.
+#[cfg(target_os = "linux")]
+fn stolen() -> u64 {
+    let all = std::fs::read_to_string("/proc/stat").unwrap();
+    all.split_whitespace().nth(8).unwrap().parse().unwrap()
+}
+
+/// What is known of two functions of these names, once it is.
+#[cfg(target_os = "linux")]
+macro_rules! of_the_right_kind {
+    ($computes:tt, $waits:tt) => {
+        || {
+            #[offload(cpu, name = $computes)]
+            fn computes() {
+                compute_much();
+            }
+
+            #[offload(thread, name = $waits)]
+            fn waits() {
+                std::thread::sleep(A_WHILE);
+            }
+
+            call_until_known($computes, computes);
+            call_until_known($waits, waits);
+            [$computes, $waits].map(numbers)
+        }
+    };
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
-    #[offload(cpu, name = "computes on cpu")]
-    fn computes() {
-        compute_much();
-    }
-
-    #[offload(thread, name = "waits on thread")]
-    fn waits() {
-        std::thread::sleep(A_WHILE);
-    }
-
+    let pairs: [fn() -> [FunctionStats; 2]; 3] = [
+        of_the_right_kind!("computes on cpu", "waits on thread"),
+        of_the_right_kind!("computes on cpu again", "waits on thread again"),
+        of_the_right_kind!("computes on cpu to the end", "waits on thread to the end"),
+    ];
     let _alone = listen();
     let end = Arc::new(AtomicBool::new(false));
     // They want three quarters of all cores, and get them: bodies that compute
@@ -216,17 +252,26 @@ fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
             })
         })
         .collect();
-    let computing = call_until_known("computes on cpu", computes);
-    let waiting = call_until_known("waits on thread", waits);
+    // Whose core the host takes seems to wait. Then others are looked at.
+    let mut wrong = None;
+    for look in pairs {
+        let before = stolen();
+        let pair = look();
+        let [computing, waiting] = [0, 1].map(|which| pair[which].computing.unwrap());
+        let is_left_alone = |one: &FunctionStats| {
+            one.better_kind.is_none() && warnings(&format!("`{}`", one.name)).is_empty()
+        };
+        let is_right = waiting < 0.4 && computing > 0.6 && pair.iter().all(is_left_alone);
+        wrong = (!is_right).then_some(pair);
+        if is_right || stolen() == before {
+            break;
+        }
+    }
     end.store(true, Ordering::Relaxed);
     for other in others {
         other.join().unwrap();
     }
-    assert!(waiting < 0.4 && computing > 0.6, "{waiting} and {computing}");
-    assert_eq!(numbers("computes on cpu").better_kind, None);
-    assert_eq!(numbers("waits on thread").better_kind, None);
-    assert_eq!(warnings("computes on cpu"), [""; 0]);
-    assert_eq!(warnings("waits on thread"), [""; 0]);
+    assert!(wrong.is_none(), "{wrong:?}");
 }
 
 /// Closures have only their kind in common, and short bodies are worth no word.
