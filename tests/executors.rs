@@ -420,7 +420,7 @@ fn whoever_wakes_a_caller_holds_no_lock() {
         let _ = gate.recv();
     }
 
-    #[offload(thread, timeout = "10ms")]
+    #[offload(thread, timeout = "300ms")]
     fn late(gate: Receiver<()>) -> Result<(), Error> {
         let _ = gate.recv();
         Ok(())

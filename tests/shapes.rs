@@ -799,7 +799,7 @@ mod options {
         Ok(n)
     }
 
-    #[offload(cpu, timeout = "1m30s", queue_timeout = "500ms")]
+    #[offload(cpu, timeout = "1m30s", queue_timeout = "30s")]
     fn timed(n: usize) -> Answer<usize> {
         Ok(n)
     }
