@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::{BoxFuture, join_all};
-use offload_runtime::{Error, Limiter, offload, stats, to_cpu, to_thread};
+use offload_runtime::{Error, Limiter, ThreadPool, offload, stats, to_cpu, to_thread};
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
 /// So long a test waits for what has to happen.
@@ -269,12 +269,18 @@ fn nothing_of_a_runtime_stays_on_the_thread_for_the_next_body() {
 }
 
 /// A thread keeps what wakes the callers of the runtime that it served last. It kept the whole
-/// runtime with it, descriptors and all, after that had ended: for ever, on a thread that
-/// never had another burst.
+/// runtime with it, descriptors and all, after that had ended: until it ended itself, or had
+/// another burst.
 #[test]
 fn a_runtime_that_has_ended_is_not_kept_by_the_threads_it_used() {
+    /// Its threads do not end while one waits for it.
+    static STAYS: ThreadPool = ThreadPool::new("stays").keep_alive(Duration::from_secs(3600));
+
+    #[offload(thread, pool = STAYS)]
+    fn on_thread() {}
+
     let calls: [fn() -> BoxFuture<'static, ()>; 2] =
-        [|| Box::pin(to_thread(|| {})), || Box::pin(to_cpu(|| {}))];
+        [|| Box::pin(on_thread()), || Box::pin(to_cpu(|| {}))];
     for call in calls {
         let (held, is_held) = mpsc::channel::<()>();
         let hold = move || drop(held.clone());

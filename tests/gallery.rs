@@ -314,7 +314,7 @@ async fn a_restart_keeps_everything() {
     let kept: Value = anna.upload("kept", photo.clone()).await.json().await.unwrap();
     gallery.close().await;
     // Whoever listens there now does not know her.
-    let answer = anna.request(Method::GET, "/session").send().await;
+    let answer = anna.request(Method::GET, "/session").timeout(PATIENCE).send().await;
     assert!(!answer.is_ok_and(|answer| answer.status() == 200), "the first one is still there");
 
     let gallery = Gallery::open(folder.path()).await;
@@ -627,7 +627,9 @@ async fn an_endless_script_is_killed() {
     let detail = problem(anna.tag(&photo, ENDLESS).await, 504).await;
     assert!(detail.contains("2 seconds"), "{detail}");
     // The answer does not wait for the kill.
+    let start = Instant::now();
     while kills() == before {
+        assert!(start.elapsed() < PATIENCE, "it was not killed");
         tokio::task::yield_now().await;
     }
     // The next one is not made to wait for it, nor is its author's turn over for good.
@@ -645,7 +647,9 @@ async fn a_script_that_crashes_its_process_is_its_authors_problem() {
         let detail = problem(anna.tag(&photo, script).await, 422).await;
         let limit = format!("memory ({} MiB)", SCRIPT_MEMORY >> 20);
         assert!(detail.contains(&limit), "{script}: {detail}");
+        let start = Instant::now();
         while crashes() == before {
+            assert!(start.elapsed() < PATIENCE, "no worker died of {script}");
             tokio::task::yield_now().await;
         }
     }
@@ -654,7 +658,9 @@ async fn a_script_that_crashes_its_process_is_its_authors_problem() {
     let nested = "(".repeat(MAX_SCRIPT);
     let detail = problem(anna.tag(&photo, &nested).await, 422).await;
     assert!(detail.contains("its stack"), "{detail}");
+    let start = Instant::now();
     while crashes() == before {
+        assert!(start.elapsed() < PATIENCE, "no worker died");
         tokio::task::yield_now().await;
     }
     assert_eq!(anna.get("/script").await.text().await.unwrap(), DEEP, "it was not taken");

@@ -200,7 +200,8 @@ fn in_a_crowd_those_that_compute_are_told_and_those_that_wait_are_not() {
     assert_eq!(warnings("waits in a crowd"), [""; 0]);
 }
 
-/// For how long the host took cores away that were wanted, in ticks. Nobody tells the threads.
+/// For how long the host took cores away that were wanted, in ticks. No thread is told
+/// of its own.
 #[cfg(target_os = "linux")]
 fn stolen() -> u64 {
     let all = std::fs::read_to_string("/proc/stat").unwrap();
@@ -252,7 +253,7 @@ fn functions_of_the_right_kind_are_left_alone_on_a_busy_machine_too() {
             })
         })
         .collect();
-    // Whose core the host takes seems to wait. Then others are looked at.
+    // Whoever loses a core to the host seems to wait. Then others are looked at.
     let mut wrong = None;
     for look in pairs {
         let before = stolen();

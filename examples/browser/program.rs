@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 /// So long a test waits for what has to happen.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Program {
     pub(crate) child: Child,
@@ -52,8 +52,9 @@ impl Program {
         output.read_line(&mut line).unwrap();
         let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
         let Some(url) = url.map(str::to_owned) else {
-            let output = child.wait_with_output().unwrap();
-            return Err(format!("{line}{}", String::from_utf8_lossy(&output.stderr)));
+            assert!(line.is_empty(), "no URL in {line:?}");
+            let ended = child.wait_with_output().unwrap();
+            return Err(String::from_utf8_lossy(&ended.stderr).into_owned());
         };
         Ok(Program { child, output, url })
     }
