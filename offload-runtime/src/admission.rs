@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::thread;
 
 use crate::counts::count;
+use crate::courier;
 use crate::current::Caller;
 use crate::error::Error;
 use crate::function::Function;
@@ -110,6 +111,8 @@ pub(crate) fn send(job: Job) {
         }
     };
     perform::refuse(job, error);
+    // This thread may never have to do with couriers again.
+    courier::forget();
 }
 
 /// A number that no other call which blocks a body has.

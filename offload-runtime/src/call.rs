@@ -413,7 +413,7 @@ impl Drop for Sent {
             Ended::Not => {}
             Ended::Failure => match self.work.meta().reply.take_failure() {
                 Some(Failure::Panic(payload)) => self.drop_there(payload),
-                // Counted when it was made.
+                // Counted as cancelled or abandoned when it was made.
                 Some(Failure::Refusal(error)) if error.kind() == ErrorKind::TimedOut => {}
                 Some(Failure::Refusal(_)) => count(&self.work.meta().function.counts().cancelled),
                 None => {}

@@ -10,7 +10,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::task::LocalKey;
 
 use crate::meta::Meta;
-use crate::outcome::quietly;
+use crate::outcome::{drop_quietly, quietly};
 
 thread_local! {
     /// The runtime whose context this thread stays in from one body to the next.
@@ -48,7 +48,7 @@ pub(crate) fn is_to_stay() -> bool {
 
 /// No runtime is to be stayed in.
 pub(crate) fn forget() {
-    drop(STAY.take());
+    drop_quietly(STAY.take());
 }
 
 /// The caller's surroundings, taken at the first poll of the call, but for its
@@ -75,7 +75,7 @@ impl Captured {
 
     /// Drops what was not entered: carried values are foreign.
     pub(crate) fn drop_quietly(self) {
-        crate::outcome::drop_quietly(self.0);
+        drop_quietly(self.0);
     }
 
     /// Calls `body` in these surroundings, and in the runtime of the call.

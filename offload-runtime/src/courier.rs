@@ -17,8 +17,8 @@
 //! the other, a thread holds their callers back until there is a [load](round) of them, and
 //! wakes the courier then. Else each body would be interrupted by the loop that the one
 //! before it woke, which costs more than many of them do. A caller is held back for a
-//! [part](hold) of the time that its call took, or a moment, and only for a body that is expected to end in
-//! that time; and not when the thread has run out of calls.
+//! [part](hold) of the time that its call took, or a moment, and only for a body that is
+//! expected to end in that time; and not when the thread has run out of calls.
 //!
 //! *When it stays.* A runtime with one thread that has nothing else to do goes to sleep, which
 //! takes longer than a body that is quick. So there the courier [stays](stay) as long as
@@ -56,16 +56,16 @@ pub(crate) use self::round::Haste;
 use self::round::{Found, Pushed, Round};
 use self::stay::Stay;
 use crate::cores;
-use crate::outcome::quietly;
+use crate::outcome::{drop_quietly, quietly};
 use crate::timer;
 
 /// What a courier does not bring in this time, the timer wakes.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// A caller is held back for this part of the time that its call took, at most, and ...
+/// A caller is held back for this part of the time that its call took, or [`LEAST_HELD`].
 const PART_HELD: u32 = 4;
 
-/// ... for so long in any case: in a crowd that makes no difference.
+/// To be held back for so long makes no difference in a crowd.
 const LEAST_HELD: Duration = Duration::from_micros(100);
 
 /// Nobody is held back for longer.
@@ -146,9 +146,10 @@ pub(crate) fn send() -> bool {
     true
 }
 
-/// This thread uses no courier any more: that keeps what is left of a runtime that has ended.
+/// This thread uses no courier any more: a courier keeps what is left of a runtime that has
+/// ended.
 pub(crate) fn forget() {
-    drop(LAST.take());
+    drop_quietly(LAST.take());
 }
 
 /// From now on this thread uses the courier of this runtime, unless it is for a single call. As
@@ -161,7 +162,7 @@ fn turn_to(runtime: Option<Id>, haste: Haste) -> bool {
     }
     let sent = send();
     let courier = of(runtime);
-    drop(LAST.replace(courier.map(|courier| (runtime, courier))));
+    drop_quietly(LAST.replace(courier.map(|courier| (runtime, courier))));
     sent
 }
 

@@ -225,13 +225,14 @@ fn perform(pool: &'static Pool, job: Job, hired: Option<Box<Hired>>, now: Instan
         }
         function.counts().run.record(took);
         function.learn(took);
+        // What follows is not the next body's time.
+        let mut takes_a_while = permit.is_some();
         #[cfg(feature = "watch")]
         if let Some(sample) = sample {
+            takes_a_while = true;
             // It may tell a subscriber, which is foreign.
             quietly(|| function.judge(&sample));
         }
-        // What follows is not the next body's time.
-        let mut takes_a_while = permit.is_some();
         // Before the caller is woken: who awaits this call and makes the next
         // finds the permit free.
         release(permit);

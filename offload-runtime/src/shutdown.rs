@@ -86,7 +86,7 @@ fn under_way() -> usize {
 
 /// Ends the calls that wait, and tells the bodies that run.
 fn abandon() {
-    // Twice, as one may be on its way from a queue to a line, or back.
+    // Twice, as one may have gone from a queue to a line that was empty by then.
     for _ in 0..2 {
         let limiters = Function::known().into_iter().filter_map(Function::limiter);
         let mut jobs: Vec<_> = limiters.flat_map(|limiter| limiter.drain()).collect();

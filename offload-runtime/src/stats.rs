@@ -104,8 +104,8 @@ pub struct FunctionStats {
     /// Calls whose arguments or result could not be sent.
     #[cfg(feature = "process")]
     pub failed: u64,
-    /// Calls that never started, since their caller went away or their
-    /// deadline passed.
+    /// Calls that never started, since their caller went away (also before it
+    /// saw that the call was refused) or their deadline passed.
     pub cancelled: u64,
     /// Bodies that ended when their caller had gone, or its deadline passed;
     /// they are also `finished` or `panicked`.

@@ -31,19 +31,21 @@ impl Streak {
         Streak(AtomicI32::new(0))
     }
 
-    /// A body took so long. Where several end at once, one may not be counted.
+    /// A body took so long. Where several end at once, one may not be counted, unless it took
+    /// [`TOO_LONG`].
     pub(crate) fn add(&self, took: Duration) {
         let before = self.0.load(Ordering::Relaxed);
         let after = match took {
-            _ if before < 0 && took <= TOO_LONG => before + 1,
+            _ if took > TOO_LONG => return self.0.store(-PENANCE, Ordering::Relaxed),
+            _ if before < 0 => before + 1,
             _ if took <= QUICK => (before + 1).min(MOST),
             _ if took <= INTERRUPTED => (before - 1).max(0),
-            _ if took <= TOO_LONG => 0,
-            _ => -PENANCE,
+            _ => 0,
         };
         // Most often nothing changes, and callers read it.
         if after != before {
-            self.0.store(after, Ordering::Relaxed);
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.0.compare_exchange(before, after, success, failure);
         }
     }
 

@@ -428,7 +428,8 @@ pub(crate) enum From {
     Wait,
     /// It searched.
     Search,
-    /// It ran a call, which took so long with all that belongs to it.
+    /// It ran a call, whose body took so long with what it takes to come to it; no time, if
+    /// there was none to run.
     Body(Duration),
 }
 

@@ -12,8 +12,7 @@ use crate::streak;
 /// To wake a thread is worth it if bodies of so much work wait.
 const WORTH_IT: Duration = Duration::from_micros(50);
 
-/// What a thread does for each call besides its body, about, where the call was made on
-/// another core.
+/// What it takes a thread to come to a body, about, where the call was made on another core.
 const HANDOFF: Duration = Duration::from_nanos(1500);
 
 /// The least that a body is taken for: so at most a thousand wait.
@@ -30,7 +29,7 @@ pub(crate) struct Quick {
     count: usize,
     /// A body only seemed quick: until the queue is empty, none is believed to be.
     distrusts: bool,
-    /// From one call to the next.
+    /// That of bodies, with what it takes to come to them.
     pace: Pace,
 }
 
@@ -59,8 +58,8 @@ impl Quick {
         self.count > 0
     }
 
-    /// This thread has run a body, so long after the one before; after no time, if there
-    /// was none to run.
+    /// This thread has run a body, which took so long with what it takes to come to it; no
+    /// time, if there was none to run.
     pub(crate) fn ran(&mut self, number: usize, took: Duration) {
         if !self.is(number) || took.is_zero() {
             return;

@@ -90,8 +90,8 @@ impl Pool {
     }
 }
 
-/// This thread has nothing to do, and keeps nothing of the runtimes that it has served. Rayon's
-/// threads go on after a turn.
+/// This thread has nothing to do, and keeps nothing of the runtimes that it has served. Also
+/// when it ends: a thread of rayon's outlives its turn.
 fn forget_runtimes() {
     context::forget();
     courier::forget();
