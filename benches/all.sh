@@ -24,7 +24,7 @@ for what in counting sampling; do
     PAIRS=2 run "$what" benches/counting.sh "$what"
 done
 run fastapi benches/fastapi/run.sh
-ROUNDS=1 FUNCTIONS=150 run compile benches/compile/run.sh
+ROUNDS=1 FUNCTIONS=100 run compile benches/compile/run.sh
 took=$((SECONDS - began))
 echo "all: $took s"
 ((took <= 900))
