@@ -61,7 +61,7 @@ pub(crate) fn function(
     });
     let submit = entry
         .is_some()
-        .then(|| quote!(__offload::inventory::submit! { __offload::Listed(&__FUNCTION) }));
+        .then(|| quote!(__offload::inventory::submit! { __offload::Listed::new(&__FUNCTION) }));
     let detach = options.detach.as_ref().map(|_| quote!(.detach()));
     quote! {
         #own_limiter

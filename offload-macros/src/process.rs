@@ -51,7 +51,7 @@ use crate::options::Options;
 ///                     })
 ///                 },
 ///             );
-///             __offload::inventory::submit! { __offload::Listed(&__FUNCTION) }
+///             __offload::inventory::submit! { __offload::Listed::new(&__FUNCTION) }
 ///             &__FUNCTION
 ///         },
 ///         // What the parent does.

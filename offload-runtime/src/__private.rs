@@ -7,10 +7,10 @@ pub use core::{concat, module_path};
 pub use std::borrow::Borrow;
 pub use std::time::Duration;
 
-pub use crate::bounds::{Answer, Argument, Fallible, Lent, Returned};
+pub use crate::api::bounds::{Answer, Argument, Fallible, Lent, Returned};
+pub use crate::api::pools::{CPU, THREAD};
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;
-pub use crate::pools::{CPU, THREAD};
 
 #[cfg(feature = "process")]
 pub use self::process::*;
@@ -22,12 +22,12 @@ mod process {
     pub use core::{column, file, line};
     pub use inventory;
 
-    pub use crate::process::pool::PROCESS;
-    pub use crate::process::serve::in_worker;
-    pub use crate::process::start::{TestWorker, be_test_worker};
-    pub use crate::process::transfer::{
-        Arguments, Encoded, Listed, Malformed, Outbound, Place, Remote, Transfer, TransferLent,
-    };
+    pub use crate::api::process_pool::PROCESS;
+    pub use crate::api::transfer::{Remote, Transfer, TransferLent};
     #[cfg(fuzzing)]
-    pub use crate::process::wire::check::check as check_frames;
+    pub use crate::executor::process::check::check as check_frames;
+    pub use crate::executor::process::serve::in_worker;
+    pub use crate::executor::process::start::{TestWorker, be_test_worker};
+    pub use crate::wire::arguments::{Arguments, Encoded, Malformed, Outbound};
+    pub use crate::wire::registry::{Listed, Place};
 }

@@ -1,12 +1,7 @@
 //! What can go wrong with the offload itself, as opposed to the body.
 
 use std::fmt;
-#[cfg(feature = "process")]
-use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
-
-#[cfg(feature = "process")]
-use crate::process::Dead;
 
 /// A call that got no result from its body, and why.
 ///
@@ -46,12 +41,12 @@ struct Inner {
 /// What is known of a body's end in another process.
 #[cfg(feature = "process")]
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Remains {
-    pid: Option<u32>,
-    signal: Option<i32>,
-    code: Option<i32>,
-    stderr: Option<String>,
-    backtrace: Option<String>,
+pub(crate) struct Remains {
+    pub(crate) pid: Option<u32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: Option<String>,
+    pub(crate) backtrace: Option<String>,
 }
 
 /// The kinds of [`Error`].
@@ -173,75 +168,13 @@ impl Error {
     }
 }
 
-/// What goes wrong with other processes.
+/// What is left of a process that ran the body.
 #[cfg(feature = "process")]
 impl Error {
-    pub(crate) fn not_initialized() -> Error {
-        let what = "cannot be started in another process: write `#[offload_runtime::main]` in \
-                    place of `#[tokio::main]`, or `offload_runtime::init();` as the first line of \
-                    `main`; in a test crate, write `offload_runtime::test_worker!();` once";
-        Error::new(ErrorKind::NotInitialized, Ran::No, "", what)
-    }
-
-    pub(crate) fn no_worker(function: &str, reason: &str) -> Error {
-        let what = format!("was not started, as no worker process could be: {reason}");
-        Error::new(ErrorKind::Unavailable, Ran::No, function, what)
-    }
-
-    /// Nobody waits for it any more.
-    pub(crate) fn ended_before_start(function: &str) -> Error {
-        Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
-    }
-
-    /// Nobody waits for it any more.
-    pub(crate) fn killed(function: &str) -> Error {
-        Error::new(
-            ErrorKind::Cancelled,
-            Ran::Yes,
-            function,
-            "was cancelled, and its process killed",
-        )
-    }
-
-    pub(crate) fn killed_by_shutdown(function: &str) -> Error {
-        let what = "had not ended when the process shut down, and its worker was killed";
-        Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
-    }
-
-    pub(crate) fn worker_died(function: &str, dead: Dead) -> Error {
-        let how = dead.status.map_or_else(String::new, |status| format!(" of {status}"));
-        let said = last_words(&dead.stderr).map(|line| format!("; it said last: {line}"));
-        let said = said.unwrap_or_default();
-        let what = format!("lost its worker, process {}, which died{how}{said}", dead.pid);
-        Error::lost(function, what, dead)
-    }
-
-    /// The worker was killed for what it said.
-    pub(crate) fn worker_mad(function: &str, dead: Dead) -> Error {
-        let what = format!(
-            "lost its worker, process {}, which was killed: it sent what no worker sends, as if \
-             something had written over its memory or into its files",
-            dead.pid
-        );
-        Error::lost(function, what, dead)
-    }
-
-    fn lost(function: &str, what: String, dead: Dead) -> Error {
-        let mut error = Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what);
-        error.inner.remains = Some(Remains::of(dead));
-        error
-    }
-
-    pub(crate) fn panicked(
-        function: &str,
-        what: String,
-        backtrace: Option<String>,
-        dead: Option<Dead>,
-    ) -> Error {
-        let mut error = Error::new(ErrorKind::Panicked, Ran::Yes, function, what);
-        let remains = dead.map(Remains::of).unwrap_or_default();
-        error.inner.remains = Some(Remains { backtrace, ..remains });
-        error
+    /// The same error, with what is left of the process.
+    pub(crate) fn with_remains(mut self, remains: Remains) -> Error {
+        self.inner.remains = Some(remains);
+        self
     }
 
     /// The number of the worker process that died.
@@ -271,26 +204,6 @@ impl Error {
     }
 }
 
-/// The last line that a process printed; not that of a backtrace, if it ends with one.
-#[cfg(feature = "process")]
-fn last_words(stderr: &str) -> Option<&str> {
-    let (words, _) = stderr.rsplit_once("stack backtrace:\n").unwrap_or((stderr, ""));
-    words.trim_end().lines().last()
-}
-
-#[cfg(feature = "process")]
-impl Remains {
-    fn of(dead: Dead) -> Remains {
-        Remains {
-            pid: Some(dead.pid),
-            signal: dead.status.and_then(|status| status.signal()),
-            code: dead.status.and_then(|status| status.code()),
-            stderr: Some(dead.stderr),
-            backtrace: None,
-        }
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.function() {
@@ -314,16 +227,15 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {}
 
 /// `TimedOut` becomes [`TimedOut`](std::io::ErrorKind::TimedOut), `Overloaded`
-/// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy), `Cancelled`
-/// [`Interrupted`](std::io::ErrorKind::Interrupted), the rest
-/// [`Other`](std::io::ErrorKind::Other). The `Error` is kept inside.
+/// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy), the rest
+/// [`Other`](std::io::ErrorKind::Other): never `Interrupted`, which [`std::io::copy`] and its
+/// like retry for ever. The `Error` is kept inside.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> std::io::Error {
         use std::io::ErrorKind as Io;
         let kind = match error.kind() {
             ErrorKind::TimedOut => Io::TimedOut,
             ErrorKind::Overloaded => Io::ResourceBusy,
-            ErrorKind::Cancelled => Io::Interrupted,
             _ => Io::Other,
         };
         std::io::Error::new(kind, error)

@@ -42,48 +42,18 @@
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
-mod admission;
-#[cfg(feature = "axum")]
-pub mod axum;
-mod bounds;
+mod api;
 mod call;
-mod context;
-mod cores;
-mod counts;
-mod courier;
-mod current;
-#[cfg(feature = "axum")]
-mod dashboard;
-#[cfg(feature = "watch")]
-mod effort;
 mod error;
+mod executor;
 mod function;
-mod histogram;
-mod job;
 mod limiter;
-mod linger;
-mod meta;
-#[cfg(feature = "metrics")]
-mod metrics;
-mod outcome;
-mod pace;
-mod perform;
-mod pool;
-mod pools;
-#[cfg(feature = "process")]
-mod process;
-mod reply;
-mod schedule;
-mod settings;
-mod shutdown;
-#[cfg(feature = "tracing")]
-mod spans;
-mod stats;
-mod streak;
+mod observe;
 mod sync;
-mod timer;
-#[cfg(feature = "watch")]
-mod watch;
+mod system;
+mod task;
+#[cfg(feature = "process")]
+mod wire;
 
 #[cfg(all(feature = "process", not(unix)))]
 compile_error!(
@@ -94,28 +64,33 @@ compile_error!(
 #[doc(hidden)]
 pub mod __private;
 
-pub use call::{Call, to_cpu, to_thread};
-pub use context::propagate;
-pub use current::{check_cancelled, is_cancelled};
+pub use api::cancel::{check_cancelled, is_cancelled};
+pub use api::closures::{to_cpu, to_thread};
+#[cfg(feature = "watch")]
+pub use api::loops::{Doing, LoopStats, StallStats};
+pub use api::pools::{CpuPool, ThreadPool};
+#[cfg(feature = "process")]
+pub use api::process_pool::ProcessPool;
+pub use api::shutdown::{Report, shutdown};
+#[cfg(feature = "process")]
+pub use api::stats::WorkerStats;
+pub use api::stats::{FunctionStats, LimitStats, Percentiles, PoolStats, QueueStats, Stats, stats};
+pub use call::Call;
 pub use error::{Error, ErrorKind, Ran};
+#[cfg(feature = "process")]
+pub use executor::process::start::init;
+pub use executor::settings::Builder;
 pub use limiter::Limiter;
+#[cfg(feature = "axum")]
+pub use observe::axum;
 #[cfg(feature = "metrics")]
-pub use metrics::publish_metrics;
+pub use observe::metrics::publish_metrics;
+#[cfg(feature = "watch-spans")]
+pub use observe::watch::spans::WatchLayer;
+#[cfg(feature = "watch")]
+pub use observe::watch::watch;
 #[cfg(feature = "process")]
 pub use offload_macros::main;
 pub use offload_macros::offload;
-pub use pools::{CpuPool, ThreadPool};
-#[cfg(feature = "process")]
-pub use process::pool::ProcessPool;
-#[cfg(feature = "process")]
-pub use process::start::init;
-#[cfg(feature = "process")]
-pub use process::workers::WorkerStats;
-pub use schedule::Priority;
-pub use settings::Builder;
-pub use shutdown::{Report, shutdown};
-pub use stats::{FunctionStats, LimitStats, Percentiles, PoolStats, QueueStats, Stats, stats};
-#[cfg(feature = "watch-spans")]
-pub use watch::spans::WatchLayer;
-#[cfg(feature = "watch")]
-pub use watch::{Doing, LoopStats, StallStats, watch};
+pub use system::priority::Priority;
+pub use task::context::propagate;

@@ -1,0 +1,83 @@
+//! What is known of event loops that are watched. Who watches them says where to ask.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::stats::Percentiles;
+
+/// Tells of the loops that are watched.
+type Tell = fn() -> Vec<LoopStats>;
+
+static WATCHED: OnceLock<Tell> = OnceLock::new();
+
+/// From now on this is asked.
+pub(crate) fn set_watched(tell: Tell) {
+    let _ = WATCHED.set(tell);
+}
+
+/// The loops that are watched.
+pub(crate) fn watched() -> Vec<LoopStats> {
+    WATCHED.get().map_or_else(Vec::new, |tell| tell())
+}
+
+/// One event loop that is [watched](fn@crate::watch).
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LoopStats {
+    /// `current_thread` or `multi_thread`.
+    pub flavor: &'static str,
+    /// The threads that poll its tasks.
+    pub workers: usize,
+    /// How late a task was polled that had been woken.
+    pub lag: Percentiles,
+    /// Where it was stuck, the first one first; the first 64 places.
+    pub stalls: Vec<StallStats>,
+}
+
+/// A place where a worker of an event loop was stuck.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct StallStats {
+    /// The name of the thread that was stuck last.
+    pub thread: String,
+    /// What it did there last.
+    pub doing: Doing,
+    /// The spans that it was in, the outermost first. Without a `WatchLayer`
+    /// (feature `watch-spans`) none is known.
+    pub spans: Vec<String>,
+    /// How often a worker was stuck there.
+    pub count: u64,
+    /// For how long at most, so far.
+    pub longest: Duration,
+}
+
+/// What a thread was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Doing {
+    /// It used a processor.
+    Computing,
+    /// It waited, in the system call of this name, if that is known.
+    Waiting(Option<&'static str>),
+    /// It was ready to run, and others had the processors.
+    Starved,
+    /// This system does not tell.
+    Unknown,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doing::Computing => f.write_str("it computes"),
+            Doing::Waiting(Some(call)) => write!(f, "it waits in the system call `{call}`"),
+            Doing::Waiting(None) => f.write_str("it waits"),
+            Doing::Starved => f.write_str("it is ready to run, but others have the processors"),
+            Doing::Unknown => f.write_str("this system does not tell what it does"),
+        }
+    }
+}

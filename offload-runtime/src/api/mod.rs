@@ -1,0 +1,14 @@
+//! What users and expanded code call.
+
+pub(crate) mod bounds;
+pub(crate) mod cancel;
+pub(crate) mod closures;
+#[cfg(feature = "watch")]
+pub(crate) mod loops;
+pub(crate) mod pools;
+#[cfg(feature = "process")]
+pub(crate) mod process_pool;
+pub(crate) mod shutdown;
+pub(crate) mod stats;
+#[cfg(feature = "process")]
+pub(crate) mod transfer;

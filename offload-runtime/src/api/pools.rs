@@ -1,0 +1,240 @@
+//! The pools of threads that users name: each a [`Pool`] of one kind, with its settings.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::executor::Executor;
+use crate::executor::settings::Settings;
+use crate::executor::threads::{self, Kind, Pool};
+use crate::function::Function;
+use crate::system::priority::Priority;
+
+/// A pool for bodies that wait: it grows while calls are stuck behind others.
+///
+/// Functions with `#[offload(thread)]` share one; with `pool`, they get another,
+/// so that a burst of one sort of work does not delay the rest. It is made in
+/// a `static`, and started at its first call.
+///
+/// ```
+/// use offload_runtime::{ThreadPool, offload};
+///
+/// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(4);
+///
+/// #[offload(thread, pool = REPORTS)]
+/// fn report(year: u16) -> String {
+///     format!("all of {year}")
+/// }
+/// # assert_eq!(futures::executor::block_on(report(1999)), "all of 1999");
+/// ```
+///
+/// Up to the number of cores, threads are started as soon as there is a call
+/// for them. Beyond, one is added when for a millisecond no thread took or
+/// ended a call, or, while they do, when a call has waited for ten. So calls
+/// that block get a thread each, and a burst of short ones starts few. The
+/// thread that was used last is used first, so that those that are not needed
+/// stay idle, and end.
+pub struct ThreadPool {
+    pool: Place,
+}
+
+/// A pool for bodies that compute: as many threads as this process has cores.
+///
+/// Functions with `#[offload(cpu)]` share one; with `pool`, they get another.
+/// It is made in a `static`, and started at its first call.
+///
+/// ```
+/// use offload_runtime::{CpuPool, offload};
+///
+/// static THUMBNAILS: CpuPool = CpuPool::new("thumbnails").threads(1);
+///
+/// #[offload(cpu, pool = THUMBNAILS)]
+/// fn brighten(pixels: Vec<u8>) -> Vec<u8> {
+///     pixels.into_iter().map(|pixel| pixel.saturating_add(16)).collect()
+/// }
+/// # assert_eq!(futures::executor::block_on(brighten(vec![250])), [255]);
+/// ```
+pub struct CpuPool {
+    pool: Place,
+}
+
+/// Where a pool is.
+enum Place {
+    Here(Pool),
+    /// One of the default pools.
+    There(&'static Pool),
+}
+
+impl Place {
+    const fn settings(&mut self) -> &mut Settings {
+        match self {
+            Place::Here(pool) => &mut pool.settings,
+            Place::There(_) => panic!("the default pools are set by `Builder`"),
+        }
+    }
+
+    const fn pool(&'static self) -> &'static Pool {
+        match self {
+            Place::Here(pool) => pool,
+            Place::There(pool) => pool,
+        }
+    }
+}
+
+impl ThreadPool {
+    /// A pool with the default settings. `name` is its label in all that it
+    /// shows, and the prefix of its threads' names.
+    pub const fn new(name: &'static str) -> ThreadPool {
+        ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)) }
+    }
+
+    /// At most so many threads; 512 unless set.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0; in a `static`, that is a compile error.
+    pub const fn threads(mut self, threads: usize) -> ThreadPool {
+        assert!(threads > 0, "a pool needs at least 1 thread");
+        self.pool.settings().threads = Some(threads);
+        self
+    }
+
+    /// At most so many calls wait for a thread, not counting those that a free
+    /// thread is about to take. One more is refused, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
+    /// result can carry an [`Error`](crate::Error) should use such a pool: others panic then.
+    pub const fn queue(mut self, calls: usize) -> ThreadPool {
+        self.pool.settings().queue = Some(calls);
+        self
+    }
+
+    /// How long a thread stays idle before it ends; 10 s unless set.
+    pub const fn keep_alive(mut self, time: Duration) -> ThreadPool {
+        self.pool.settings().keep_alive = Some(time);
+        self
+    }
+
+    /// How the system's scheduler treats its threads; [`Normal`](Priority::Normal) unless set.
+    pub const fn priority(mut self, priority: Priority) -> ThreadPool {
+        self.pool.settings().priority = Some(priority);
+        self
+    }
+
+    pub(crate) const fn pool(&'static self) -> &'static Pool {
+        self.pool.pool()
+    }
+}
+
+impl CpuPool {
+    /// A pool with the default settings. `name` is its label in all that it
+    /// shows, and the prefix of its threads' names.
+    pub const fn new(name: &'static str) -> CpuPool {
+        CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)) }
+    }
+
+    /// So many threads; as many as the cores that this process may use, unless
+    /// set.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0; in a `static`, that is a compile error.
+    pub const fn threads(mut self, threads: usize) -> CpuPool {
+        assert!(threads > 0, "a pool needs at least 1 thread");
+        self.pool.settings().threads = Some(threads);
+        self
+    }
+
+    /// At most so many calls wait for a thread, not counting those that a free
+    /// thread is about to take. One more is refused, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
+    /// result can carry an [`Error`](crate::Error) should use such a pool: others panic then.
+    pub const fn queue(mut self, calls: usize) -> CpuPool {
+        self.pool.settings().queue = Some(calls);
+        self
+    }
+
+    /// How the system's scheduler treats its threads; [`Low`](Priority::Low) unless set here, by
+    /// [`Builder::cpu_priority`](crate::Builder::cpu_priority) or in the environment.
+    pub const fn priority(mut self, priority: Priority) -> CpuPool {
+        self.pool.settings().priority = Some(priority);
+        self
+    }
+
+    /// Its threads are those of a rayon pool of its own: what a body does in
+    /// parallel, with `par_iter` or `join`, stays on them, and at their
+    /// priority. Feature `rayon`.
+    ///
+    /// Without it, such a body uses rayon's global pool, as any other thread: so
+    /// as many threads again compete for the cores, and, if it is the first to
+    /// use that pool, they get its priority.
+    ///
+    /// A thread whose body waits for its parallel parts starts no other body
+    /// meanwhile. Two things stay outside: a call that blocks a body of its own
+    /// full pool runs on a thread beside the pool, from where `par_iter` uses
+    /// rayon's global pool; and if the system refuses rayon its threads, the pool
+    /// has threads as any other has.
+    ///
+    /// ```
+    /// use offload_runtime::{CpuPool, offload};
+    /// use rayon::prelude::*;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").rayon();
+    ///
+    /// #[offload(cpu, pool = IMAGES)]
+    /// fn brighten(mut pixels: Vec<u8>) -> Vec<u8> {
+    ///     pixels.par_iter_mut().for_each(|pixel| *pixel = pixel.saturating_add(16));
+    ///     pixels
+    /// }
+    /// # assert_eq!(futures::executor::block_on(brighten(vec![250, 1])), [255, 17]);
+    /// ```
+    #[cfg(feature = "rayon")]
+    pub const fn rayon(mut self) -> CpuPool {
+        match &mut self.pool {
+            Place::Here(pool) => pool.is_rayon = true,
+            Place::There(_) => panic!("the default pools are set by `Builder`"),
+        }
+        self
+    }
+
+    pub(crate) const fn pool(&'static self) -> &'static Pool {
+        self.pool.pool()
+    }
+}
+
+/// What `#[offload(thread)]` uses.
+pub static THREAD: ThreadPool = ThreadPool { pool: Place::There(&threads::THREAD) };
+
+/// What `#[offload(cpu)]` uses.
+pub static CPU: CpuPool = CpuPool { pool: Place::There(&threads::CPU) };
+
+impl Function {
+    /// A function of the kind `thread`.
+    pub const fn thread(name: &'static str, pool: &'static ThreadPool) -> Function {
+        Function::new(name, "thread", pool.pool())
+    }
+
+    /// A function of the kind `cpu`.
+    pub const fn cpu(name: &'static str, pool: &'static CpuPool) -> Function {
+        Function::new(name, "cpu", pool.pool())
+    }
+}
+
+impl Place {
+    fn name(&self) -> &'static str {
+        match self {
+            Place::Here(pool) => pool.name(),
+            Place::There(pool) => pool.name(),
+        }
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool").field("name", &self.pool.name()).finish()
+    }
+}
+
+impl fmt::Debug for CpuPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CpuPool").field("name", &self.pool.name()).finish()
+    }
+}

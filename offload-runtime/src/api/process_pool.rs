@@ -1,0 +1,191 @@
+//! The pool of processes that users name, with its settings.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::executor::process::{self, Processes};
+use crate::system::priority::Priority;
+
+/// A pool for bodies that may crash, leak, or never end: each runs in a worker
+/// process, which can be killed.
+///
+/// Functions with `#[offload(process)]` share one; with `pool`, they get
+/// another. It is made in a `static`, and started at its first call.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use offload_runtime::{Error, ProcessPool, offload};
+///
+/// static SCRIPTS: ProcessPool = ProcessPool::new("scripts")
+///     .workers(2)
+///     .max_jobs(1000)
+///     .max_memory(256 << 20);
+///
+/// #[offload(process, pool = SCRIPTS, timeout = "2s")]
+/// fn evaluate(script: String) -> Result<i64, Error> {
+///     Ok(script.lines().count() as i64)
+/// }
+///
+/// #[offload_runtime::main]
+/// async fn main() -> Result<(), Error> {
+///     assert_eq!(evaluate("1 + 1".to_owned()).await?, 1);
+///     Ok(())
+/// }
+/// ```
+///
+/// A worker is the same program, started again, and runs one call at a time. Up
+/// to the number of workers, one more than is needed is started, so that the
+/// next call finds it ready. One that dies costs the call that it had
+/// ([`WorkerDied`](crate::ErrorKind::WorkerDied)), and is replaced. Workers end
+/// when they were not needed for a while, and when their parent is gone, however
+/// that ended.
+///
+/// What workers print goes to the parent's standard error.
+pub struct ProcessPool {
+    processes: ProcessPlace,
+}
+
+/// Where a pool of processes is.
+#[expect(clippy::large_enum_variant, reason = "it is a `static`, and moved by the compiler only")]
+enum ProcessPlace {
+    Here(Processes),
+    /// The default pool.
+    There(&'static Processes),
+}
+
+impl ProcessPool {
+    /// A pool with the default settings. `name` is its label in all that it
+    /// shows, and in the names of its workers' main threads.
+    pub const fn new(name: &'static str) -> ProcessPool {
+        ProcessPool { processes: ProcessPlace::Here(Processes::new(name)) }
+    }
+
+    /// At most so many workers; as many as the cores that this process may
+    /// use, unless set.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0; in a `static`, that is a compile error.
+    pub const fn workers(mut self, workers: usize) -> ProcessPool {
+        assert!(workers > 0, "a pool needs at least 1 worker");
+        self.here().settings().threads = Some(workers);
+        self
+    }
+
+    /// At most so many calls wait for a worker, not counting those that a free
+    /// one is about to take. One more is refused, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded).
+    pub const fn queue(mut self, calls: usize) -> ProcessPool {
+        self.here().settings().queue = Some(calls);
+        self
+    }
+
+    /// How long a worker stays idle before it ends; 60 s unless set.
+    pub const fn keep_alive(mut self, time: Duration) -> ProcessPool {
+        self.here().settings().keep_alive = Some(time);
+        self
+    }
+
+    /// A worker that has run so many calls is replaced; never unless set.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0; in a `static`, that is a compile error.
+    pub const fn max_jobs(mut self, calls: u64) -> ProcessPool {
+        assert!(calls > 0, "a worker has to run at least 1 call");
+        self.here().plan().max_jobs = Some(calls);
+        self
+    }
+
+    /// What a worker may allocate, in bytes, all of the program's own memory
+    /// included; no bound unless set.
+    ///
+    /// It is a hard limit: what a body asks for beyond it, it does not get, by
+    /// which most bodies die ([`WorkerDied`](crate::ErrorKind::WorkerDied)). A
+    /// worker that holds more than half of it between calls is replaced, so that
+    /// what one call leaves behind does not count against the next.
+    ///
+    /// The limit counts what is allocated, whether it is used or not
+    /// (`RLIMIT_DATA`). macOS does not enforce it.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is 0; in a `static`, that is a compile error.
+    pub const fn max_memory(mut self, bytes: u64) -> ProcessPool {
+        assert!(bytes > 0, "a worker needs memory");
+        self.here().plan().max_memory = Some(bytes);
+        self
+    }
+
+    /// No argument list and no result is larger, in bytes; 64 MiB unless set.
+    /// What is larger is refused, with
+    /// [`Serialization`](crate::ErrorKind::Serialization).
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is 0 or more than 4 GiB; in a `static`, that is a compile
+    /// error.
+    pub const fn max_message(mut self, bytes: usize) -> ProcessPool {
+        assert!(bytes > 0, "a message has at least 1 byte");
+        assert!(bytes <= u32::MAX as usize, "a message has at most 4 GiB");
+        self.here().plan().max_message = bytes;
+        self
+    }
+
+    /// Called once in each worker, before its first call: to load what all calls
+    /// need. A worker in which it panics is not used.
+    pub const fn on_start(mut self, start: fn()) -> ProcessPool {
+        self.here().plan().on_start = Some(start);
+        self
+    }
+
+    /// How much the workers count beside the rest of the program;
+    /// [`Low`](Priority::Low) unless set.
+    pub const fn priority(mut self, priority: Priority) -> ProcessPool {
+        self.here().plan().priority = priority;
+        self
+    }
+
+    /// Variables that are added to the environment of the workers, which is the
+    /// parent's otherwise.
+    pub const fn env(mut self, variables: &'static [(&'static str, &'static str)]) -> ProcessPool {
+        self.here().plan().environment = variables;
+        self
+    }
+
+    /// How long a body may go on when nobody waits for it any more; not at all
+    /// unless set. In that time [`is_cancelled`](crate::is_cancelled) is true
+    /// for it, and a worker whose body returns is not killed.
+    pub const fn grace(mut self, time: Duration) -> ProcessPool {
+        self.here().plan().grace = time;
+        self
+    }
+
+    const fn here(&mut self) -> &mut Processes {
+        match &mut self.processes {
+            ProcessPlace::Here(processes) => processes,
+            ProcessPlace::There(_) => panic!("the default pool is set by `Builder`"),
+        }
+    }
+
+    pub(crate) const fn processes(&'static self) -> &'static Processes {
+        match &self.processes {
+            ProcessPlace::Here(processes) => processes,
+            ProcessPlace::There(processes) => processes,
+        }
+    }
+}
+
+/// What `#[offload(process)]` uses.
+pub static PROCESS: ProcessPool = ProcessPool { processes: ProcessPlace::There(&process::PROCESS) };
+
+impl fmt::Debug for ProcessPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.processes {
+            ProcessPlace::Here(processes) => processes.label(),
+            ProcessPlace::There(processes) => processes.label(),
+        };
+        f.debug_struct("ProcessPool").field("name", &name).finish()
+    }
+}

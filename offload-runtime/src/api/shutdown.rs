@@ -1,0 +1,129 @@
+//! The end of all pools, for the whole process and for good.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::executor;
+use crate::function::Function;
+use crate::sync::timer::Alarm;
+use crate::task::current;
+
+/// How often a shutdown looks whether the calls have ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Takes no more calls, waits until those that were taken have ended, and
+/// reports.
+///
+/// From the first poll on, a new call gets an error of the kind
+/// [`ShuttingDown`](crate::ErrorKind::ShuttingDown), or, where the result
+/// cannot carry one, panics with a message that says so. Calls that wait or run
+/// have `grace`; so have the calls that their bodies make. After that, those
+/// that still wait end with that error too, and the bodies that still run are
+/// told so by [`is_cancelled`](crate::is_cancelled). A body that does not ask
+/// goes on until it ends or the process does; one in another process is killed.
+/// Worker processes end.
+///
+/// It is for the whole process, and cannot be undone. With axum, it comes after
+/// the server:
+///
+/// ```no_run
+/// # async fn example(listener: tokio::net::TcpListener, app: axum::Router) -> std::io::Result<()> {
+/// # async fn ctrl_c() {}
+/// axum::serve(listener, app).with_graceful_shutdown(ctrl_c()).await?;
+/// let report = offload_runtime::shutdown(std::time::Duration::from_secs(10)).await;
+/// if report.abandoned > 0 {
+///     eprintln!("{} calls had to be abandoned", report.abandoned);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped early, the pools stay closed, and nothing is abandoned.
+pub async fn shutdown(grace: Duration) -> Report {
+    executor::close_all();
+    tell_listeners();
+    let under_way = under_way();
+    let end = Instant::now().checked_add(grace);
+    Drained { end, alarm: None }.await;
+    let abandoned = self::under_way();
+    if abandoned > 0 {
+        abandon();
+    }
+    executor::all().into_iter().for_each(|executor| executor.dismiss());
+    Report { finished: under_way.saturating_sub(abandoned), abandoned }
+}
+
+/// What became of the calls that were under way when a [`shutdown`] began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Report {
+    /// Calls that ended in time.
+    pub finished: usize,
+    /// Calls that did not: they were not started, or their bodies still run.
+    pub abandoned: usize,
+}
+
+/// Who is told when a shutdown begins.
+static LISTENERS: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
+
+/// From now on this is called when a shutdown begins; at once, if one has begun.
+#[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the dashboard listens"))]
+pub(crate) fn on_shutdown(listener: fn()) {
+    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    if executor::is_closed() {
+        tell_listeners();
+    }
+}
+
+fn tell_listeners() {
+    let listeners = std::mem::take(&mut *LISTENERS.lock().unwrap_or_else(PoisonError::into_inner));
+    listeners.into_iter().for_each(|listener| listener());
+}
+
+/// Calls that wait or run.
+fn under_way() -> usize {
+    let in_line: usize = Function::limiters().iter().map(|limiter| limiter.waiting()).sum();
+    let loads = executor::all().into_iter().map(|executor| executor.load());
+    loads.map(|load| load.running + load.queued).sum::<usize>() + in_line
+}
+
+/// Ends the calls that wait, and tells the bodies that run.
+fn abandon() {
+    current::stop_all();
+    // The executors first: a call that is met from now on does not get into a line.
+    executor::all().into_iter().for_each(|executor| executor.drain());
+    for limiter in Function::limiters() {
+        limiter.refuse_all(Error::shutting_down);
+    }
+}
+
+/// Ready when nothing is under way, or at the end of the grace.
+struct Drained {
+    /// `None`: beyond the clock.
+    end: Option<Instant>,
+    alarm: Option<Alarm>,
+}
+
+impl Future for Drained {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        if under_way() == 0 || self.end.is_some_and(|end| end <= now) {
+            return Poll::Ready(());
+        }
+        self.alarm = Alarm::new(now + LOOK, cx.waker()).ok();
+        if self.alarm.is_none() {
+            // No timer: this task is all that looks.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,292 @@
+//! What the pools and functions do and have done, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::executor::{self, Executor};
+use crate::function::Function;
+use crate::sync::histogram::Histogram;
+use crate::task::Owner;
+
+/// All pools and functions that had a call, as they are now.
+///
+/// Counting is always on. Each number is read by itself, so while calls are
+/// under way sums may be off by a few.
+///
+/// ```
+/// # use offload_runtime::offload;
+/// #[offload(cpu, name = "square")]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # futures::executor::block_on(async {
+/// square(7).await;
+/// let stats = offload_runtime::stats();
+/// let square = stats.functions.iter().find(|function| function.name == "square").unwrap();
+/// assert_eq!((square.started, square.finished), (1, 1));
+/// # });
+/// ```
+pub fn stats() -> Stats {
+    Stats {
+        pools: executor::all().into_iter().map(PoolStats::of).collect(),
+        functions: Function::known().into_iter().map(FunctionStats::of).collect(),
+        #[cfg(feature = "watch")]
+        loops: super::loops::watched(),
+    }
+}
+
+/// What [`stats`] returns.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Stats {
+    /// In the order of their first calls.
+    pub pools: Vec<PoolStats>,
+    /// In the order of their first calls.
+    pub functions: Vec<FunctionStats>,
+    /// The event loops that are [watched](fn@crate::watch).
+    #[cfg(feature = "watch")]
+    pub loops: Vec<crate::LoopStats>,
+}
+
+/// One pool.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// `thread`, `cpu` and `process` are the default pools.
+    pub name: &'static str,
+    /// `thread`, `cpu` or `process`.
+    pub kind: &'static str,
+    /// Threads that there are.
+    pub threads: usize,
+    /// Threads that wait for a call.
+    pub idle: usize,
+    /// Calls whose bodies run.
+    pub running: usize,
+    /// Calls that wait for a thread.
+    pub queued: usize,
+    /// The most threads that there may be.
+    pub limit: usize,
+    /// The most calls that may wait for a thread.
+    pub queue_limit: Option<usize>,
+    /// Its processes, if it is of the kind `process`. Each call that has one
+    /// has a thread too, which waits for it.
+    #[cfg(feature = "process")]
+    pub workers: Option<WorkerStats>,
+}
+
+/// Workers of one pool, as they are now and have been.
+#[cfg(feature = "process")]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Processes that can take a call or have one.
+    pub alive: usize,
+    /// Those that wait for a call.
+    pub idle: usize,
+    /// Processes that died by themselves: a crash, an exit, a kill by others.
+    pub restarts: u64,
+    /// Processes that were killed, since nobody waited for their call.
+    pub kills: u64,
+    /// Processes that were replaced between calls: by `max_jobs` or `max_memory`.
+    pub recycled: u64,
+}
+
+#[cfg(feature = "process")]
+impl WorkerStats {
+    fn of(workers: executor::Workers) -> WorkerStats {
+        let executor::Workers { alive, idle, restarts, kills, recycled } = workers;
+        WorkerStats { alive, idle, restarts, kills, recycled }
+    }
+}
+
+/// One function, since its first call.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FunctionStats {
+    /// Its option `name`, or its path.
+    pub name: &'static str,
+    /// `thread`, `cpu` or `process`.
+    pub kind: &'static str,
+    /// The name of its pool.
+    pub pool: &'static str,
+    /// Bodies that started. Each ends as `finished` or `panicked`, or, in a
+    /// process, as `died`, `killed` or `failed`.
+    pub started: u64,
+    /// Bodies that returned.
+    pub finished: u64,
+    /// Bodies that panicked.
+    pub panicked: u64,
+    /// Bodies whose process died.
+    #[cfg(feature = "process")]
+    pub died: u64,
+    /// Bodies whose process was killed, since nobody waited for them any more.
+    #[cfg(feature = "process")]
+    pub killed: u64,
+    /// Calls whose arguments or result could not be sent.
+    #[cfg(feature = "process")]
+    pub failed: u64,
+    /// Calls that never started, since their caller went away (also before it
+    /// saw that the call was refused) or their deadline passed.
+    pub cancelled: u64,
+    /// Bodies that ended when their caller had gone, or its deadline passed;
+    /// they are also `finished` or `panicked`.
+    pub abandoned: u64,
+    /// Calls that were refused, since too many waited or the process shuts
+    /// down.
+    pub refused: u64,
+    /// Calls that were answered by a deadline; they are also `cancelled` or,
+    /// when their body has ended, `abandoned`.
+    pub timed_out: u64,
+    /// From the first poll to the start of the body.
+    pub wait: Percentiles,
+    /// From the start of the body to its end.
+    pub run: Percentiles,
+    /// For which share of their time its bodies computed, from 0 to 1, when
+    /// enough of them were sampled; `None` for what runs in other processes.
+    ///
+    /// One body in 64 is sampled, of functions whose bodies take longer than
+    /// 100 µs one in 16, and of each function the first ones: the processor time
+    /// of its thread against the time that passed. What it was ready to run and
+    /// had no processor, since others had them, is neither computing nor waiting:
+    /// on Linux it is not counted (`/proc/thread-self/schedstat`; where that cannot
+    /// be read, this stays `None`). Other systems do not tell it, so there a body
+    /// that computes among many seems to wait for a part of its time.
+    #[cfg(feature = "watch")]
+    pub computing: Option<f64>,
+    /// The kind that it should be, if most of what its bodies do is of that
+    /// kind: three fifths of their time. This is reported once, too, as a
+    /// `tracing` warning of the target `offload`.
+    ///
+    /// What each system gives:
+    ///
+    /// | | Linux | other Unix | others |
+    /// | --- | --- | --- | --- |
+    /// | a `thread` function that computes | yes | where there are cores for all | no |
+    /// | a `cpu` function that waits | yes | no | no |
+    #[cfg(feature = "watch")]
+    pub better_kind: Option<&'static str>,
+    /// For which share of their time its bodies were ready to run and had no processor, from 0
+    /// to 1, when enough of them were sampled; `None` where the system does not tell (not
+    /// Linux), and for what runs in other processes. When it is half of their time or more,
+    /// that is reported once, too.
+    #[cfg(feature = "watch")]
+    pub starved: Option<f64>,
+    /// Its option `limit`.
+    pub limit: Option<LimitStats>,
+    /// Its option `queue`.
+    pub queue: Option<QueueStats>,
+}
+
+/// The limiter of a function, which others may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LimitStats {
+    /// So many bodies may run at once.
+    pub permits: usize,
+    /// So many do.
+    pub used: usize,
+    /// Calls that wait for a permit.
+    pub waiting: usize,
+}
+
+/// Those calls of a function that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// So many may wait; one more is refused.
+    pub bound: usize,
+    /// So many do.
+    pub waiting: usize,
+}
+
+/// How long something took. At most an eighth too long, but for `max`, which
+/// is exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Percentiles {
+    /// Half of all took no longer.
+    pub p50: Duration,
+    /// Nine tenths took no longer.
+    pub p90: Duration,
+    /// 99 of 100 took no longer.
+    pub p99: Duration,
+    /// None took longer.
+    pub max: Duration,
+}
+
+impl PoolStats {
+    pub(crate) fn of(executor: &'static dyn Executor) -> PoolStats {
+        let load = executor.load();
+        PoolStats {
+            name: executor.name(),
+            kind: executor.kind(),
+            threads: load.threads,
+            idle: load.idle,
+            running: load.running,
+            queued: load.queued,
+            limit: load.limit,
+            queue_limit: load.queue_limit,
+            #[cfg(feature = "process")]
+            workers: load.workers.map(WorkerStats::of),
+        }
+    }
+}
+
+impl FunctionStats {
+    pub(crate) fn of(function: &'static Function) -> FunctionStats {
+        let about = function.about();
+        let counts = about.counts();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // In this order: no more have finished than started.
+        let finished = counts.finished();
+        FunctionStats {
+            name: about.name,
+            kind: about.kind,
+            pool: function.executor().name(),
+            started: counts.started(),
+            finished,
+            panicked: read(&counts.panicked),
+            #[cfg(feature = "process")]
+            died: read(&counts.died),
+            #[cfg(feature = "process")]
+            killed: read(&counts.killed),
+            #[cfg(feature = "process")]
+            failed: read(&counts.failed),
+            cancelled: read(&counts.cancelled),
+            abandoned: read(&counts.abandoned),
+            refused: read(&counts.refused),
+            timed_out: read(&counts.timed_out),
+            wait: Percentiles::of(&counts.wait),
+            run: Percentiles::of(&counts.run),
+            #[cfg(feature = "watch")]
+            computing: about.cpu_time.computing(),
+            #[cfg(feature = "watch")]
+            better_kind: about.cpu_time.better_kind(about.kind),
+            #[cfg(feature = "watch")]
+            starved: about.cpu_time.starving(),
+            limit: function.limiter().map(|limiter| LimitStats {
+                permits: limiter.limit(),
+                used: limiter.in_use(),
+                waiting: limiter.waiting(),
+            }),
+            queue: function
+                .queue_bound()
+                .map(|bound| QueueStats { bound, waiting: function.waiting() }),
+        }
+    }
+}
+
+impl Percentiles {
+    pub(crate) fn of(histogram: &Histogram) -> Percentiles {
+        let ([p50, p90, p99], max) = histogram.percentiles([0.5, 0.9, 0.99]);
+        Percentiles { p50, p90, p99, max }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the compiler is asked about the types of a `process` function, and how
+//! its arguments and its result get to the worker and back.
+
+use std::borrow::Borrow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::bounds::{Answer, Fallible};
+use super::process_pool::ProcessPool;
+use crate::error::Error;
+use crate::executor::process::exchange;
+use crate::function::Function;
+use crate::task::Owner;
+use crate::task::about::About;
+use crate::wire::arguments::{Arguments, Encoded, Malformed, Outbound};
+use crate::wire::codec::Decoder;
+use crate::wire::codec::top::Top;
+use crate::wire::registry::{Callable, Entry, Host, Listed, Offered, Place};
+
+/// An argument that may go to another process.
+///
+/// Expanded code gets at it by methods only: then a type that is none is
+/// reported once, by what stands here, and not by what `serde` lacks.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to another process",
+    label = "this is no `serde` type",
+    note = "what goes to another process implements `Serialize` and `Deserialize`: \
+            `#[derive(serde::Serialize, serde::Deserialize)]`, or the feature `serde` of its crate"
+)]
+pub trait Transfer: Sized {
+    /// In the parent: on its way.
+    fn send(&self, outbound: &mut Outbound);
+
+    /// In the worker: the next argument.
+    fn take(arguments: &mut Arguments<'_>) -> Result<Self, Malformed>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + 'static> Transfer for T {
+    fn send(&self, outbound: &mut Outbound) {
+        outbound.push(self);
+    }
+
+    fn take(arguments: &mut Arguments<'_>) -> Result<T, Malformed> {
+        arguments.next()
+    }
+}
+
+/// What `#[to_owned]` lends: it is sent from the borrow, and the worker owns its copy.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to another process",
+    label = "this is no `serde` type, or its copy is none",
+    note = "what `#[to_owned]` lends implements `Serialize` and `ToOwned`, which `Clone` gives, and its \
+            copy `Deserialize`: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
+)]
+pub trait TransferLent {
+    /// In the parent, in the caller's task.
+    fn encode(&self) -> Encoded;
+
+    /// In the worker: lends the next argument to the rest of the call.
+    fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>
+    where
+        F: FnOnce(&Self, &mut Arguments<'_>) -> Result<(), Malformed>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ToOwned<Owned: DeserializeOwned> + ?Sized> TransferLent for T {
+    fn encode(&self) -> Encoded {
+        Encoded::of(self)
+    }
+
+    fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>
+    where
+        F: FnOnce(&Self, &mut Arguments<'_>) -> Result<(), Malformed>,
+    {
+        // As it was written: without its type being known.
+        let owned: T::Owned = arguments.next_owned()?;
+        rest(owned.borrow(), arguments)
+    }
+}
+
+/// A result that can come back from another process, and say that it did not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot come back from another process",
+    label = "a process can die, and the result of its call has to say so",
+    note = "return `Result<T, offload_runtime::Error>`, or a `Result<T, E>` whose `E` implements \
+            `From<offload_runtime::Error>`",
+    note = "`T` and `E` are `serde` types: `#[derive(serde::Serialize, serde::Deserialize)]`"
+)]
+pub trait Remote: Sized {
+    /// The call of a function with this result.
+    fn call<A>(function: &'static Function, arguments: A) -> Answer<Body<Self>, Self>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static;
+
+    /// In the worker: sends the result back.
+    fn answer(self, arguments: &mut Arguments<'_>);
+}
+
+/// What a call runs in the parent: it has a worker do the work.
+pub(crate) type Body<T> = Box<dyn FnOnce() -> T + Send>;
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<Error>> Remote for Result<T, E>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    fn call<A>(function: &'static Function, arguments: A) -> Answer<Body<Self>, Self>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static,
+    {
+        let body: Body<Self> = Box::new(move || {
+            let mut arguments = Some(arguments);
+            let mut result = None;
+            let ended = exchange::run(
+                function,
+                &mut |outbound| arguments.take().expect("called once")(outbound),
+                &mut |bytes| {
+                    let mut decoder = Decoder::new(bytes);
+                    let read: Result<Top<T>, E> = decoder.next()?;
+                    result = Some(read.map(|Top(value)| value));
+                    decoder.end()
+                },
+            );
+            match ended {
+                Ok(()) => result.expect("what ends well has a result"),
+                Err(error) => Err(E::from(error)),
+            }
+        });
+        <Self as Fallible>::call(function, body)
+    }
+
+    fn answer(self, arguments: &mut Arguments<'_>) {
+        arguments.answer(self.as_ref());
+    }
+}
+
+impl Function {
+    /// A function of the kind `process`.
+    pub const fn process(
+        name: &'static str,
+        pool: &'static ProcessPool,
+        place: Place,
+        entry: Entry,
+    ) -> Function {
+        let processes = pool.processes();
+        let offered = Offered { place, entry, host: processes };
+        Function::new(name, "process", processes).offer(offered)
+    }
+}
+
+impl Listed {
+    /// This function of this binary.
+    pub const fn new(function: &'static Function) -> Listed {
+        Listed(function)
+    }
+}
+
+impl Callable for Function {
+    fn about(&'static self) -> &'static About {
+        Owner::about(self)
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.offered().map(|offered| offered.place)
+    }
+
+    fn entry(&self) -> Option<Entry> {
+        self.offered().map(|offered| offered.entry)
+    }
+
+    fn host(&self) -> Option<&'static dyn Host> {
+        self.offered().map(|offered| offered.host)
+    }
+}

@@ -1,0 +1,73 @@
+//! Whether a call may be made, asked at its first poll before anything is allocated; and how a
+//! call that blocks a body gets through.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::error::Error;
+use crate::executor::Executor;
+use crate::function::Function;
+use crate::sync::timer::Alarm;
+use crate::task::context::Captured;
+use crate::task::current::Caller;
+use crate::task::meta::{Meta, Slot};
+use crate::task::{Awaited, Queued};
+
+/// What is known of a call that may be made. Dropped, it leaves nothing behind.
+pub(super) struct Admitted {
+    pub(super) meta: Meta,
+    pub(super) captured: Captured,
+    /// Wakes the caller when the first of its deadlines has passed.
+    pub(super) alarm: Option<Alarm>,
+}
+
+/// Asks for room for a call that is made now, on this thread. It runs foreign code: the
+/// expressions of deadlines, the clones of what is captured.
+pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitted, Error> {
+    let name = function.name();
+    function.make_known();
+    let executor = function.executor();
+    executor.check().map_err(|error| error.of(name))?;
+    let callers = Caller::here();
+    let slots = match &callers {
+        // What waits for it has a thread already.
+        Some(callers) if occupies(callers, executor) => [Slot::default(), Slot::default()],
+        _ => {
+            let overloaded = |bound| Error::overloaded(name, bound);
+            [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?]
+        }
+    };
+    let (deadlines, captured) = (function.deadlines(), Captured::here());
+    let is_gated = function.limiter().is_some();
+    let meta = Meta::new(function, is_gated, deadlines, callers, slots);
+    let alarm = match meta.next_due() {
+        Some(due) => Some(Alarm::new(due, waker).map_err(|error| Error::no_timer(name, &error))?),
+        None => None,
+    };
+    Ok(Admitted { meta, captured, alarm })
+}
+
+/// Gives a call to its executor.
+pub(super) fn submit(function: &'static Function, task: &Awaited) {
+    let executor = function.executor();
+    let queued = Queued::new(Arc::clone(task));
+    match &task.meta().callers {
+        Some(callers) if occupies(callers, executor) => {
+            executor.submit_ahead(queued);
+            // One thread for each body that waits, and not for each call.
+            let here = |caller: &&Caller| is_of(caller, executor);
+            let _ =
+                callers.chain().filter(here).any(|caller| caller.stand_in(|| executor.stand_in()));
+        }
+        _ => executor.submit(queued),
+    }
+}
+
+/// Whether one of these bodies has a thread of this executor.
+fn occupies(callers: &Caller, executor: &'static dyn Executor) -> bool {
+    callers.chain().any(|caller| is_of(caller, executor))
+}
+
+fn is_of(caller: &Caller, executor: &'static dyn Executor) -> bool {
+    caller.owner().executor_place() == std::ptr::from_ref(executor).addr()
+}

@@ -1,0 +1,132 @@
+//! The seam between a call and where it runs: what every executor does, and nothing that only
+//! one of them knows.
+
+#[cfg(feature = "process")]
+pub(crate) mod process;
+pub(crate) mod settings;
+pub(crate) mod threads;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::task::meta::Slot;
+use crate::task::{Awaited, Queued};
+
+/// Where calls run.
+pub(crate) trait Executor: Sync + fmt::Debug {
+    /// Its label.
+    fn name(&self) -> &'static str;
+
+    /// `thread`, `cpu` or `process`.
+    fn kind(&self) -> &'static str;
+
+    /// Starts what it needs, unless its settings make no sense, or it cannot start at all.
+    fn check(&'static self) -> Result<(), Error>;
+
+    /// A place for one more call, if it has a bound on those that wait, which the error says.
+    fn slot(&'static self) -> Result<Slot, usize>;
+
+    /// How many more calls it would start at once, if nothing was queued but the calls of one
+    /// function, of which so many run now.
+    fn room_for(&'static self, running: usize) -> usize;
+
+    /// Queues a call. It is run, or ended in another way.
+    fn submit(&'static self, task: Queued);
+
+    /// The same, ahead of what was submitted: it was here before, or a body waits for it.
+    fn submit_ahead(&'static self, task: Queued);
+
+    /// A call that a body of this executor waits for was submitted. If it may not get
+    /// through as things are, what stands in for that body; dropped when the body ends.
+    fn stand_in(&'static self) -> Option<StandIn>;
+
+    /// A queued call was cancelled: what is left in the queue is a shell.
+    fn forget_one(&'static self);
+
+    /// Nobody awaits a call any more whose body runs here.
+    fn cancel(&'static self, task: &Awaited);
+
+    /// Looks whether calls wait for a thread that the system refused before. False: nobody
+    /// else will look again.
+    fn is_tended(&'static self) -> bool;
+
+    /// Whether the system refused the last thread that was asked for.
+    fn is_refused(&'static self) -> bool;
+
+    fn load(&'static self) -> Load;
+
+    /// Takes no more calls but those that bodies make; what waits still runs.
+    fn close(&'static self);
+
+    /// Ends the calls that wait, and tells or kills the bodies that run.
+    fn drain(&'static self);
+
+    /// After the last call: lets go what it keeps for the next.
+    fn dismiss(&'static self);
+}
+
+/// A thread that stands in for one whose body waits. Dropped, it goes.
+pub(crate) struct StandIn(pub(crate) Box<dyn Fn() + Send>);
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// What an executor was doing at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) threads: usize,
+    pub(crate) idle: usize,
+    pub(crate) running: usize,
+    pub(crate) queued: usize,
+    /// The most threads.
+    pub(crate) limit: usize,
+    /// The most calls that may wait for a thread.
+    pub(crate) queue_limit: Option<usize>,
+    /// Its processes, if it has any.
+    pub(crate) workers: Option<Workers>,
+}
+
+/// The processes of an executor, as they are now and have been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Workers {
+    pub(crate) alive: usize,
+    pub(crate) idle: usize,
+    pub(crate) restarts: u64,
+    pub(crate) kills: u64,
+    pub(crate) recycled: u64,
+}
+
+/// Every executor that was started.
+static STARTED: Mutex<Vec<&'static dyn Executor>> = Mutex::new(Vec::new());
+
+/// No executor takes calls any more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Every executor that was started, in that order.
+pub(crate) fn all() -> Vec<&'static dyn Executor> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// This one is started. If all are closed, it is, too.
+fn started(executor: &'static dyn Executor) {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
+    if is_closed() {
+        executor.close();
+    }
+}
+
+/// Whether no executor takes calls any more.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Ordering::SeqCst)
+}
+
+/// No executor takes calls any more, also none that is started later.
+pub(crate) fn close_all() {
+    CLOSED.store(true, Ordering::SeqCst);
+    all().into_iter().for_each(|executor| executor.close());
+}

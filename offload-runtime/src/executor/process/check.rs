@@ -1,0 +1,191 @@
+//! What holds for any bytes that come in: shared by the tests and the fuzzer.
+
+use std::io::{self, Read};
+
+use super::{events, messages};
+use crate::wire::codec::{self, Decoder};
+use crate::wire::frames::{HEADER, Incoming, ReadError};
+
+/// No payload is longer here.
+const LIMIT: usize = 3000;
+
+/// Gives out bytes in pieces, with pauses between them.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    /// The lengths of the pieces, over and over; 0 is a pause.
+    lengths: &'a [u8],
+    number: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let length = self.lengths.get(self.number % self.lengths.len().max(1)).copied();
+        self.number += 1;
+        // So that lengths of 0 alone do not pause for ever.
+        match length.filter(|_| !self.number.is_multiple_of(7)) {
+            Some(0) => Err(io::ErrorKind::WouldBlock.into()),
+            Some(1) => Err(io::ErrorKind::Interrupted.into()),
+            length => {
+                let length = length.map_or(usize::MAX, |length| usize::from(length) * 16);
+                let length = length.min(room.len()).min(self.bytes.len());
+                let (piece, rest) = self.bytes.split_at(length);
+                room[..length].copy_from_slice(piece);
+                self.bytes = rest;
+                Ok(length)
+            }
+        }
+    }
+}
+
+/// Reads `bytes` as frames, in pieces, and finds those that stand there, and
+/// the end that is to be expected; then reads each payload as values.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer calls it from outside"))]
+pub fn check(lengths: &[u8], bytes: &[u8]) {
+    let mut incoming = Incoming::new(LIMIT);
+    let mut source = Pieces { bytes, lengths, number: 0 };
+    let mut rest = bytes;
+    loop {
+        let expected = frame(rest);
+        let found = loop {
+            match incoming.read(&mut source) {
+                Err(ReadError::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                found => break found,
+            }
+        };
+        match (expected, found) {
+            (Expected::Frame(kind, payload, after), Ok(frame)) => {
+                assert_eq!((frame.kind, frame.payload), (kind, payload));
+                values(payload);
+                rest = after;
+            }
+            (Expected::Closed, Err(ReadError::Closed))
+            | (Expected::Truncated, Err(ReadError::Truncated))
+            | (Expected::TooLarge, Err(ReadError::TooLarge)) => return,
+            (_, found) => panic!("{found:?} is not what stands there"),
+        }
+    }
+}
+
+enum Expected<'a> {
+    Frame(u8, &'a [u8], &'a [u8]),
+    Closed,
+    Truncated,
+    TooLarge,
+}
+
+/// The same, said in another way.
+fn frame(bytes: &[u8]) -> Expected<'_> {
+    if bytes.is_empty() {
+        return Expected::Closed;
+    }
+    let &[kind, a, b, c, d, ..] = bytes else { return Expected::Truncated };
+    let length = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16 | usize::from(d) << 24;
+    if length > LIMIT {
+        return Expected::TooLarge;
+    }
+    match bytes[HEADER..].split_at_checked(length) {
+        Some((payload, after)) => Expected::Frame(kind, payload, after),
+        None => Expected::Truncated,
+    }
+}
+
+/// Bytes are a value or an error, and a value can be written and read again.
+fn values(payload: &[u8]) {
+    again::<serde_json::Value>(payload);
+    again::<messages::CallHead>(payload);
+    again::<messages::Panic>(payload);
+    again::<Result<Vec<(u8, String)>, crate::Error>>(payload);
+    again::<std::collections::BTreeMap<u32, Option<Vec<u8>>>>(payload);
+    events::Replay::new(events::Places::default()).replay(payload);
+}
+
+fn again<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) {
+    let Ok(value) = Decoder::new(payload).next::<T>() else { return };
+    let mut first = Vec::new();
+    // It may be nested more deeply than may be written.
+    if codec::encode(&value, &mut first).is_err() {
+        return;
+    }
+    let value: T = Decoder::new(&first).next().expect("what was written can be read");
+    let mut second = Vec::new();
+    codec::encode(&value, &mut second).expect("what was read can be written");
+    // As text: that a number is not one is not equal to itself.
+    assert_eq!(first, second);
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use std::io::Write;
+
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::wire::frames::Outgoing;
+
+    fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut message = Outgoing::new(kind, LIMIT);
+        message.write_all(payload).unwrap();
+        message.finish().unwrap()
+    }
+
+    fn encoded<T: serde::Serialize>(value: &T) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        codec::encode(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// Inputs that once were of interest, or look as if they could be.
+    fn corpus() -> Vec<Vec<u8>> {
+        let json = serde_json::json!({ "a": [1, -2, 3.5, "x", null, { "b": true }] });
+        let mut corpus = vec![
+            vec![],
+            vec![1],
+            vec![1, 0, 0, 0],
+            message(1, b""),
+            message(2, &encoded(&json)),
+            message(3, &[0xc1; 3]),
+            message(4, &[0xdd, 0xff, 0xff, 0xff, 0xff]),
+            message(5, &vec![0x91; LIMIT]),
+            message(6, &vec![7; LIMIT]),
+            [message(7, &encoded(&(1_u64, 2_u32, 3_u8))), message(8, &encoded(&"two"))].concat(),
+            // One byte too many, and far too many.
+            [&[9][..], &(LIMIT as u32 + 1).to_le_bytes()].concat(),
+            [10, 0xff, 0xff, 0xff, 0xff].to_vec(),
+        ];
+        corpus.push(corpus.concat());
+        corpus
+    }
+
+    #[test]
+    fn the_corpus_in_pieces_of_all_sorts() {
+        for bytes in corpus() {
+            for lengths in [&[][..], &[255], &[2], &[0, 2], &[1, 3, 0, 200], &[0]] {
+                check(lengths, &bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn frames_that_went_wrong_on_the_way() {
+        let mut random = SmallRng::seed_from_u64(20);
+        let corpus = corpus();
+        for _ in 0..20_000 {
+            let mut bytes = corpus[random.random_range(0..corpus.len())].clone();
+            for _ in 0..random.random_range(0..6) {
+                let at = random.random_range(0..=bytes.len());
+                match random.random_range(0..4) {
+                    0 => bytes.truncate(at),
+                    1 => bytes.insert(at, random.random()),
+                    2 if at < bytes.len() => bytes[at] = random.random(),
+                    _ => {
+                        let other = &corpus[random.random_range(0..corpus.len())];
+                        bytes.extend_from_slice(&other[..other.len().min(200)]);
+                    }
+                }
+            }
+            let lengths: [u8; 5] = random.random();
+            check(&lengths, &bytes);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A worker that a call has, until the call is over.
+
+use std::sync::Arc;
+
+use super::kill_handle::{End, KillHandle};
+use super::plan::Plan;
+use super::worker::{Dead, Worker};
+use super::workers::Workers;
+use crate::wire::registry::Host;
+
+/// See the [module](self).
+///
+/// Dropped, as when foreign code panics on the way, it is returned if it has
+/// not begun with the call; otherwise nobody knows what it will say next, and it
+/// is killed.
+pub(crate) struct CheckedOut {
+    workers: &'static Workers,
+    host: &'static dyn Host,
+    handle: Arc<KillHandle>,
+    /// There until the call is over.
+    worker: Option<Worker>,
+    has_begun: bool,
+}
+
+impl CheckedOut {
+    pub(super) fn new(
+        workers: &'static Workers,
+        host: &'static dyn Host,
+        handle: Arc<KillHandle>,
+        worker: Worker,
+    ) -> CheckedOut {
+        CheckedOut { workers, host, handle, worker: Some(worker), has_begun: false }
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Worker {
+        self.worker.as_mut().expect("it is there until the call is over")
+    }
+
+    /// The worker is about to get the call with this number. False: it must not,
+    /// since nobody waits for it any more.
+    pub(crate) fn begin(&mut self, number: u64) -> bool {
+        let held = self.process().held(number);
+        self.has_begun = self.handle.hold(held);
+        self.has_begun
+    }
+
+    /// The call's deadline has passed.
+    pub(crate) fn end(&self) {
+        self.handle.end(End::Cancelled);
+    }
+
+    /// From here on nobody else kills the worker. Why it was killed, if it was.
+    pub(crate) fn let_go(&self) -> Option<End> {
+        self.handle.let_go()
+    }
+
+    /// The worker has answered.
+    pub(crate) fn put_back(mut self) {
+        if let Some(worker) = self.worker.take() {
+            self.workers.put_back(self.host, &self.handle, worker);
+        }
+    }
+
+    /// The worker is dead, or has to be: it is reaped, and another takes its
+    /// place. It was `killed`, or died by itself.
+    pub(crate) fn reap(mut self, killed: bool) -> Dead {
+        let dead = self.process().reap();
+        self.worker = None;
+        self.workers.replace(self.host, &self.handle, killed);
+        dead
+    }
+
+    pub(crate) fn plan(&self) -> &'static Plan {
+        self.workers.plan()
+    }
+}
+
+impl Drop for CheckedOut {
+    fn drop(&mut self) {
+        let Some(worker) = self.worker.take() else { return };
+        if self.has_begun {
+            self.handle.let_go();
+            drop(worker);
+            self.workers.replace(self.host, &self.handle, true);
+        } else {
+            self.workers.put_back(self.host, &self.handle, worker);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One call, as the parent's thread that has a worker for it sees it: the
+//! request out, then whatever the worker says until the answer.
+
+use std::cell::RefCell;
+use std::io;
+use std::time::Instant;
+
+use super::checked_out::CheckedOut;
+use super::events::{self, Replay};
+use super::failures;
+use super::kill_handle::End;
+use super::messages::{CallHead, Failure, Kind, Panic};
+use super::worker::{Dead, Worker};
+use crate::error::{Error, ErrorKind, Ran};
+use crate::task::completion::Ending;
+use crate::task::current;
+use crate::wire::arguments::Outbound;
+use crate::wire::frames::ReadError;
+use crate::wire::registry::Callable;
+use crate::wire::{codec, registry};
+
+thread_local! {
+    /// The worker of the call whose body is about to run on this thread.
+    static CHECKED_OUT: RefCell<Option<CheckedOut>> = const { RefCell::new(None) };
+}
+
+/// Calls `run`, whose body may use this worker by [`run`]. If it does not, since the call was
+/// cancelled, it is returned.
+pub(super) fn with<R>(worker: CheckedOut, run: impl FnOnce() -> R) -> R {
+    CHECKED_OUT.set(Some(worker));
+    let result = run();
+    drop(CHECKED_OUT.take());
+    result
+}
+
+/// Has the worker of this thread run `function`, and `decode` its result.
+pub(crate) fn run(
+    function: &'static dyn Callable,
+    arguments: &mut dyn FnMut(&mut Outbound),
+    decode: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), Error> {
+    let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
+    let max_message = worker.plan().max_message;
+    let call = Call { function, answer_by: current::answer_by(), max_message, panic: None };
+    let result = call.run(worker, arguments, decode);
+    result.map_err(|(error, ending)| {
+        current::set_ending(ending);
+        error
+    })
+}
+
+struct Call {
+    function: &'static dyn Callable,
+    answer_by: Option<Instant>,
+    /// No argument list and no result is larger, in bytes.
+    max_message: usize,
+    /// The last one that began.
+    panic: Option<Panic>,
+}
+
+/// How the exchange ended.
+enum Said {
+    Result,
+    Panicked(Panic),
+    Failed(Failure),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// The worker is dead.
+    Dead,
+    /// It lives, and said something that no worker says: what runs in it is out
+    /// of its mind.
+    Mad,
+}
+
+impl Call {
+    fn run(
+        mut self,
+        mut worker: CheckedOut,
+        arguments: &mut dyn FnMut(&mut Outbound),
+        decode: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), (Error, Ending)> {
+        let number = worker.process().next_call();
+        let request = self
+            .request(worker.process(), number, arguments)
+            .map_err(|error| (error, Ending::Failed))?;
+        if !worker.begin(number) {
+            return Err((failures::ended_before_start(self.function.about().name), Ending::Killed));
+        }
+        let mut decoded = Ok(());
+        let said = self.talk(&mut worker, request, &mut |result| decoded = decode(result));
+        match (said, worker.let_go()) {
+            (Ok(said), None) => {
+                worker.put_back();
+                self.answered(said, decoded)
+            }
+            (said, killed) => {
+                let is_mad = said.err() == Some(Lost::Mad);
+                let dead = worker.reap(killed.is_some());
+                Err(self.lost(dead, killed, is_mad))
+            }
+        }
+    }
+
+    /// What an answer means for the caller.
+    fn answered(self, said: Said, decoded: Result<(), String>) -> Result<(), (Error, Ending)> {
+        let name = self.function.about().name;
+        match said {
+            Said::Result => decoded.map_err(|reason| {
+                let what = format!("returned a result that cannot be read: {reason}");
+                (Error::new(ErrorKind::Serialization, Ran::Yes, name, what), Ending::Failed)
+            }),
+            Said::Panicked(panic) => Err((panicked(name, panic, None), Ending::Panicked)),
+            Said::Failed(failure) => Err((self.failed(&failure), Ending::Failed)),
+        }
+    }
+
+    /// What the death of the worker means for the caller.
+    fn lost(self, dead: Dead, killed: Option<End>, is_mad: bool) -> (Error, Ending) {
+        let name = self.function.about().name;
+        match (killed, self.panic) {
+            (Some(End::Cancelled), _) => (failures::killed(name), Ending::Killed),
+            (Some(End::Shutdown), _) => (failures::killed_by_shutdown(name), Ending::Killed),
+            (None, _) if is_mad => (failures::worker_mad(name, dead), Ending::Died),
+            // One that must not unwind, or with `panic = "abort"`.
+            (None, Some(panic)) if dead.is_aborted() => {
+                (panicked(name, panic, Some(dead)), Ending::Panicked)
+            }
+            (None, _) => (failures::worker_died(name, dead), Ending::Died),
+        }
+    }
+
+    /// The whole request, as it is sent.
+    fn request(
+        &self,
+        process: &mut Worker,
+        number: u64,
+        arguments: &mut dyn FnMut(&mut Outbound),
+    ) -> Result<Vec<u8>, Error> {
+        let name = self.function.about().name;
+        let unsent = |what: String| Error::new(ErrorKind::Serialization, Ran::No, name, what);
+        let function = registry::number(self.function)
+            .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
+        let head = CallHead { number, function, level: events::level() };
+        let mut message = process.message(Kind::Call);
+        codec::encode(&head, &mut message).map_err(unsent)?;
+        message.end_head(self.max_message);
+        let mut outbound = Outbound::new(message);
+        arguments(&mut outbound);
+        let message = outbound.finish().map_err(|reason| {
+            unsent(format!("has arguments that cannot be sent to another process: {reason}"))
+        })?;
+        message.finish().map_err(|large| {
+            unsent(format!(
+                "has arguments of {} bytes, and its pool sends at most {}",
+                large.bytes, large.limit
+            ))
+        })
+    }
+
+    /// Sends the request, and reads until the answer. An error: the worker is
+    /// of no use any more.
+    fn talk(
+        &mut self,
+        worker: &mut CheckedOut,
+        request: Vec<u8>,
+        result: &mut dyn FnMut(&[u8]),
+    ) -> Result<Said, Lost> {
+        let mad = |_: String| Lost::Mad;
+        let mut replay = Replay::new(worker.process().take_places());
+        worker.process().set_deadline(self.answer_by);
+        let mut rest = &*request;
+        while !rest.is_empty() {
+            match worker.process().write(rest) {
+                Ok(0) => return Err(Lost::Dead),
+                Ok(length) => rest = &rest[length..],
+                Err(error) => self.waited(worker, &error)?,
+            }
+        }
+        worker.process().keep_buffer(request);
+        let said = loop {
+            let frame = match worker.process().read() {
+                Ok(frame) => frame,
+                Err(ReadError::Io(error)) => {
+                    self.waited(worker, &error)?;
+                    continue;
+                }
+                Err(ReadError::Closed | ReadError::Truncated) => return Err(Lost::Dead),
+                Err(ReadError::TooLarge) => return Err(Lost::Mad),
+            };
+            let mut payload = codec::Decoder::new(frame.payload);
+            match Kind::of(frame.kind) {
+                Some(Kind::Done) => {
+                    result(frame.payload);
+                    break Said::Result;
+                }
+                Some(Kind::Panicked) => break Said::Panicked(payload.next().map_err(mad)?),
+                Some(Kind::Failed) => break Said::Failed(payload.next().map_err(mad)?),
+                Some(Kind::Panicking) => self.note(payload.next().ok()),
+                Some(Kind::Event) => replay.replay(frame.payload),
+                _ => return Err(Lost::Mad),
+            }
+        };
+        worker.process().keep_places(replay.into_places());
+        Ok(said)
+    }
+
+    /// A panic began. One that must not unwind is followed by another, which
+    /// says no more than that.
+    fn note(&mut self, panic: Option<Panic>) {
+        let is_second = |panic: &Panic| panic.message.starts_with("panic in a ");
+        if self.panic.is_none() || !panic.as_ref().is_some_and(is_second) {
+            self.panic = panic;
+        }
+    }
+
+    /// A read or a write did not get on: by the deadline, or for good.
+    fn waited(&self, worker: &mut CheckedOut, error: &io::Error) -> Result<(), Lost> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                let passed = self.answer_by.is_some_and(|answer_by| answer_by <= Instant::now());
+                if passed {
+                    // The caller's own timer may be late, or its event loop
+                    // blocked. It is killed now, or ends in its grace.
+                    worker.end();
+                    worker.process().set_deadline(None);
+                } else {
+                    worker.process().set_deadline(self.answer_by);
+                }
+                Ok(())
+            }
+            _ => Err(Lost::Dead),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> Error {
+        let name = self.function.about().name;
+        let (ran, what) = match failure {
+            Failure::Arguments(reason) => {
+                (Ran::No, format!("has arguments that another process cannot read: {reason}"))
+            }
+            Failure::Result(reason) => {
+                (Ran::Yes, format!("returned a result that cannot be sent back: {reason}"))
+            }
+            Failure::TooLarge(bytes) => {
+                let limit = self.max_message;
+                let what = format!(
+                    "returned a result of {bytes} bytes, and its pool sends at most {limit}"
+                );
+                (Ran::Yes, what)
+            }
+        };
+        Error::new(ErrorKind::Serialization, ran, name, what)
+    }
+}
+
+fn panicked(name: &str, panic: Panic, dead: Option<Dead>) -> Error {
+    let place = panic.place.map(|place| format!(" at {place}")).unwrap_or_default();
+    let what = format!("panicked{place}: {}", panic.message);
+    failures::panicked(name, what, panic.backtrace, dead)
+}

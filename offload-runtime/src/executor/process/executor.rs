@@ -1,0 +1,182 @@
+//! The executor of a pool of processes: a thread for each call, which checks a worker out and
+//! has it run the body.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::kill_handle::KillHandle;
+use super::plan::Plan;
+use super::workers::{NoWorker, Workers};
+use super::{exchange, failures, way};
+use crate::error::Error;
+use crate::executor::settings::{DefaultPool, Settings};
+use crate::executor::threads::{Kind, Pool, Serve};
+use crate::executor::{Executor, Load, StandIn};
+use crate::sync::semaphore::Permit;
+use crate::task::current::Busy;
+use crate::task::meta::Slot;
+use crate::task::{Awaited, Queued, Work, completion};
+use crate::wire::registry::Host;
+
+/// See the [module](self).
+pub(crate) struct Processes {
+    threads: Pool,
+    workers: Workers,
+}
+
+/// What `#[offload(process)]` uses.
+pub(crate) static PROCESS: Processes = Processes {
+    threads: Pool::new("process", Kind::Process).default(DefaultPool::Process),
+    workers: Workers::new(),
+};
+
+impl Processes {
+    pub(crate) const fn new(name: &'static str) -> Processes {
+        Processes { threads: Pool::new(name, Kind::Process), workers: Workers::new() }
+    }
+
+    pub(crate) const fn settings(&mut self) -> &mut Settings {
+        &mut self.threads.settings
+    }
+
+    pub(crate) const fn plan(&mut self) -> &mut Plan {
+        &mut self.workers.plan
+    }
+
+    /// Its label.
+    pub(crate) fn label(&self) -> &'static str {
+        self.threads.label()
+    }
+
+    /// Whether there was a first call.
+    pub(crate) fn is_started(&self) -> bool {
+        self.threads.is_started()
+    }
+}
+
+impl Serve for Processes {
+    fn serve(
+        &'static self,
+        task: Queued,
+        permit: Option<Permit<Queued>>,
+        busy: Busy,
+    ) -> Option<Instant> {
+        let handle = Arc::new(KillHandle::new(place(&*task), self.workers.plan().grace));
+        let room = [self.threads.limit(), self.threads.threads()];
+        let worker = match self.workers.check_out(self, room, task.meta(), &handle) {
+            Ok(worker) => worker,
+            Err(why) => {
+                // Who is told of this makes the next call, and finds all free.
+                drop((permit, busy));
+                let name = task.meta().about().name;
+                let now = Instant::now();
+                let error = match why {
+                    NoWorker::Late => completion::expired_in_queue(&*task, now),
+                    NoWorker::Shutdown => Error::shutting_down(name),
+                    NoWorker::Unavailable(reason) => failures::no_worker(name, &reason),
+                };
+                return completion::refuse(task, error).then(Instant::now);
+            }
+        };
+        let run = || completion::run(task, permit, Some(busy), Instant::now());
+        exchange::with(worker, run)
+    }
+
+    fn thread_ended(&'static self) {
+        self.workers.shrink(self.threads.threads());
+    }
+}
+
+impl Host for Processes {
+    fn name(&self) -> &'static str {
+        self.label()
+    }
+
+    fn on_start(&self) -> Option<fn()> {
+        self.workers.plan.on_start
+    }
+}
+
+impl Executor for Processes {
+    fn name(&self) -> &'static str {
+        self.label()
+    }
+
+    fn kind(&self) -> &'static str {
+        "process"
+    }
+
+    fn check(&'static self) -> Result<(), Error> {
+        way::check()?;
+        self.threads.start(self, Some(self))
+    }
+
+    fn slot(&'static self) -> Result<Slot, usize> {
+        self.threads.slot()
+    }
+
+    fn room_for(&'static self, accepted: usize) -> usize {
+        self.threads.room_for(accepted)
+    }
+
+    fn submit(&'static self, task: Queued) {
+        self.threads.submit(task);
+    }
+
+    fn submit_ahead(&'static self, task: Queued) {
+        self.threads.submit_ahead(task);
+    }
+
+    fn stand_in(&'static self) -> Option<StandIn> {
+        // A body runs in another process, and its calls in place there.
+        None
+    }
+
+    fn forget_one(&'static self) {
+        self.threads.forget_one();
+        // It may be the call for which a thread waits for a worker.
+        self.workers.wake();
+    }
+
+    fn cancel(&'static self, task: &Awaited) {
+        self.workers.end(place(&**task));
+    }
+
+    fn is_tended(&'static self) -> bool {
+        self.threads.is_tended()
+    }
+
+    fn is_refused(&'static self) -> bool {
+        // Its body does not run where it is called.
+        false
+    }
+
+    fn load(&'static self) -> Load {
+        Load { workers: Some(self.workers.stats()), ..self.threads.load() }
+    }
+
+    fn close(&'static self) {
+        self.threads.close();
+    }
+
+    fn drain(&'static self) {
+        self.threads.drain();
+        self.workers.end_all();
+    }
+
+    fn dismiss(&'static self) {
+        self.workers.close();
+    }
+}
+
+/// What tells a call from others.
+fn place(task: &dyn Work) -> usize {
+    std::ptr::from_ref(task.meta()).addr()
+}
+
+impl fmt::Debug for Processes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Processes").field("name", &self.label()).finish_non_exhaustive()
+    }
+}

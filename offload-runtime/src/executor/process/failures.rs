@@ -1,0 +1,75 @@
+//! What can go wrong with other processes, as errors.
+
+use std::os::unix::process::ExitStatusExt;
+
+use super::worker::Dead;
+use crate::error::{Error, ErrorKind, Ran, Remains};
+
+pub(crate) fn no_worker(function: &str, reason: &str) -> Error {
+    let what = format!("was not started, as no worker process could be: {reason}");
+    Error::new(ErrorKind::Unavailable, Ran::No, function, what)
+}
+
+/// Nobody waits for it any more.
+pub(crate) fn ended_before_start(function: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
+}
+
+/// Nobody waits for it any more.
+pub(crate) fn killed(function: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, Ran::Yes, function, "was cancelled, and its process killed")
+}
+
+pub(crate) fn killed_by_shutdown(function: &str) -> Error {
+    let what = "had not ended when the process shut down, and its worker was killed";
+    Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
+}
+
+pub(crate) fn worker_died(function: &str, dead: Dead) -> Error {
+    let how = dead.status.map_or_else(String::new, |status| format!(" of {status}"));
+    let said = last_words(&dead.stderr).map(|line| format!("; it said last: {line}"));
+    let said = said.unwrap_or_default();
+    let what = format!("lost its worker, process {}, which died{how}{said}", dead.pid);
+    lost(function, what, dead)
+}
+
+/// The worker was killed for what it said.
+pub(crate) fn worker_mad(function: &str, dead: Dead) -> Error {
+    let what = format!(
+        "lost its worker, process {}, which was killed: it sent what no worker sends, as if \
+         something had written over its memory or into its files",
+        dead.pid
+    );
+    lost(function, what, dead)
+}
+
+fn lost(function: &str, what: String, dead: Dead) -> Error {
+    Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what).with_remains(remains(dead))
+}
+
+pub(crate) fn panicked(
+    function: &str,
+    what: String,
+    backtrace: Option<String>,
+    dead: Option<Dead>,
+) -> Error {
+    let remains = dead.map(remains).unwrap_or_default();
+    Error::new(ErrorKind::Panicked, Ran::Yes, function, what)
+        .with_remains(Remains { backtrace, ..remains })
+}
+
+/// The last line that a process printed; not that of a backtrace, if it ends with one.
+fn last_words(stderr: &str) -> Option<&str> {
+    let (words, _) = stderr.rsplit_once("stack backtrace:\n").unwrap_or((stderr, ""));
+    words.trim_end().lines().last()
+}
+
+fn remains(dead: Dead) -> Remains {
+    Remains {
+        pid: Some(dead.pid),
+        signal: dead.status.and_then(|status| status.signal()),
+        code: dead.status.and_then(|status| status.code()),
+        stderr: Some(dead.stderr),
+        backtrace: None,
+    }
+}

@@ -1,0 +1,146 @@
+//! The end of one call that others may bring about: its caller goes away, its
+//! deadline passes, the process shuts down.
+//!
+//! # The protocol
+//!
+//! A call has a handle from the moment at which a thread of the pool has a worker for it. Under
+//! the handle's lock it is in one of three states: no worker has it, a worker is *held* by it,
+//! or the worker was let go. Whoever ends the call does so under that lock, so it
+//! kills the process that runs this very call or none: the thread that has the
+//! worker has it let go before it returns it, and before it reaps
+//! it, after which the number of the process may be another's.
+
+use std::io::{PipeWriter, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::sync::timer::Alarm;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct KillHandle {
+    /// What tells the call from others.
+    task: usize,
+    /// How long a body that was told to stop may go on.
+    grace: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Why it has to end, if it has to.
+    end: Option<End>,
+    held: Option<Held>,
+    /// Its worker was killed for it.
+    killed: bool,
+    /// Kills the worker at the end of the grace.
+    alarm: Option<Alarm>,
+}
+
+/// Why a call is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nobody waits for it any more, or its deadline has passed.
+    Cancelled,
+    /// The process shuts down.
+    Shutdown,
+}
+
+/// A worker at work.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    /// Its process, and that of its group.
+    pub(crate) pid: Pid,
+    /// The worker reads there what it is told during a call.
+    pub(crate) control: Arc<PipeWriter>,
+    /// The call's number.
+    pub(crate) number: u64,
+}
+
+impl KillHandle {
+    pub(crate) fn new(task: usize, grace: Duration) -> KillHandle {
+        let state = State { end: None, held: None, killed: false, alarm: None };
+        KillHandle { task, grace, state: Mutex::new(state) }
+    }
+
+    /// What tells the call from others.
+    pub(crate) fn task(&self) -> usize {
+        self.task
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker is about to get the call. False: it must not.
+    #[must_use]
+    pub(crate) fn hold(&self, worker: Held) -> bool {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return false;
+        }
+        state.held = Some(worker);
+        true
+    }
+
+    /// The worker is done with the call, or dead. Why it was killed, if it was.
+    pub(crate) fn let_go(&self) -> Option<End> {
+        let mut state = self.lock();
+        state.held = None;
+        let killed = state.end.filter(|_| state.killed);
+        let alarm = state.alarm.take();
+        drop(state);
+        // Its drop takes the timer's lock.
+        drop(alarm);
+        killed
+    }
+
+    /// Ends the call: it does not begin, or its worker is told or killed.
+    pub(crate) fn end(self: &Arc<KillHandle>, why: End) {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return;
+        }
+        state.end = Some(why);
+        let Some(held) = state.held.clone() else { return };
+        let told =
+            !self.grace.is_zero() && (&*held.control).write_all(&held.number.to_le_bytes()).is_ok();
+        if told && let Some(at) = Instant::now().checked_add(self.grace) {
+            let killer = Waker::from(Arc::new(Killer(Arc::clone(self))));
+            if let Ok(alarm) = Alarm::new(at, &killer) {
+                state.alarm = Some(alarm);
+                return;
+            }
+        }
+        state.kill();
+    }
+}
+
+impl State {
+    fn kill(&mut self) {
+        if let Some(held) = &self.held {
+            self.killed = true;
+            kill(held.pid);
+        }
+    }
+}
+
+/// Kills a worker and what it started. It may have died by itself, and must not
+/// be reaped yet: till then its number is its own.
+pub(super) fn kill(worker: Pid) {
+    let _ = kill_process_group(worker, Signal::KILL);
+    // It may have left its group.
+    let _ = kill_process(worker, Signal::KILL);
+}
+
+/// The alarm at the end of the grace.
+struct Killer(Arc<KillHandle>);
+
+impl Wake for Killer {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().kill();
+    }
+}

@@ -1,0 +1,100 @@
+//! What parent and worker say to each other: the payloads of the frames.
+
+use serde::{Deserialize, Serialize};
+
+use crate::system::priority::Priority;
+
+/// No frame that a worker sends is larger, in bytes, but for a result: what it
+/// says beside results is cut to fit.
+pub(crate) const MAX_NOTE: usize = 1 << 20;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Parent: a [`Hello`], the first frame.
+    Hello = 1,
+    /// Worker: it has started up, and waits for calls. No payload.
+    Ready = 2,
+    /// Worker: it will not work for this parent. The reason, as text.
+    Refused = 3,
+    /// Parent: a [`CallHead`], then the arguments.
+    Call = 4,
+    /// Worker: the result.
+    Done = 5,
+    /// Worker: a [`Panic`] unwound out of the body.
+    Panicked = 6,
+    /// Worker: a [`Panic`] began. It may be caught, or end the process.
+    Panicking = 7,
+    /// Worker: a [`Failure`] of the transfer.
+    Failed = 8,
+    /// Worker: something for the parent's `tracing` subscriber.
+    Event = 9,
+}
+
+impl Kind {
+    pub(crate) fn of(number: u8) -> Option<Kind> {
+        use Kind::{Call, Done, Event, Failed, Hello, Panicked, Panicking, Ready, Refused};
+        [Hello, Ready, Refused, Call, Done, Panicked, Panicking, Failed, Event]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
+    }
+}
+
+/// Who the parent is, and what it wants of the worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// See [`registry::build`](crate::wire::registry::build).
+    pub(crate) build: u64,
+    /// The parent's process.
+    pub(crate) parent: u32,
+    /// One of the functions of the pool.
+    pub(crate) function: u32,
+    /// No frame is larger, in bytes.
+    pub(crate) max_message: usize,
+    /// What the worker may allocate, in bytes.
+    pub(crate) max_memory: Option<u64>,
+    pub(crate) priority: Priority,
+    /// The most verbose `tracing` level that the parent wants while it starts; 0
+    /// is none.
+    pub(crate) level: u8,
+}
+
+/// No [`CallHead`] is longer, in bytes.
+pub(crate) const MAX_HEAD: usize = 128;
+
+/// Which call, and of which function.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CallHead {
+    /// No other call of this worker has it.
+    pub(crate) number: u64,
+    pub(crate) function: u32,
+    /// The most verbose `tracing` level that the parent wants; 0 is none.
+    pub(crate) level: u8,
+}
+
+/// A panic of a body.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    /// `src/render.rs:10:5`
+    pub(crate) place: Option<String>,
+    pub(crate) backtrace: Option<String>,
+}
+
+/// Why a call has no result, though its worker is well.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Failure {
+    /// These are not the arguments of the function.
+    Arguments(String),
+    /// The result cannot be written.
+    Result(String),
+    /// The result is larger than a frame may be.
+    TooLarge(u64),
+}
+
+/// A text that may be of any length, cut so that a few of them fit into a frame.
+pub(crate) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_NOTE / 4));
+    text
+}

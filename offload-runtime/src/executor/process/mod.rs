@@ -1,0 +1,49 @@
+//! Bodies that run in another process, the same program started again, which can crash and be
+//! killed.
+//!
+//! The way of a call through this folder, in the parent:
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `executor` | a thread for each call: it checks a worker out, and has it run the body |
+//! | `workers` | the workers of a pool: checked out, returned, started ahead of need, replaced |
+//! | `checked_out` | a worker that a call has, until that is over |
+//! | `exchange` | one call with a worker: the request out, the answer in |
+//! | `kill_handle` | how a call is ended from outside |
+//! | `worker` | one process: started, talked to, reaped |
+//! | `stderr` | what workers print |
+//! | `failures` | what can go wrong, as errors |
+//!
+//! In the worker:
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `start`, `way` | how the program becomes a worker: `init`, `test_worker!` |
+//! | `serve` | reads calls, runs their bodies |
+//! | `panics` | what is known of a panic |
+//!
+//! In both: `messages` (what is said), `events` (what bodies say through `tracing`), `plan` (a
+//! pool's settings).
+
+#[cfg(any(fuzzing, all(test, not(offload_loom))))]
+pub(crate) mod check;
+mod checked_out;
+mod events;
+pub(crate) mod exchange;
+mod executor;
+mod failures;
+mod kill_handle;
+mod messages;
+mod panics;
+pub(crate) mod plan;
+pub(crate) mod serve;
+pub(crate) mod start;
+mod stderr;
+mod way;
+mod worker;
+mod workers;
+
+pub(crate) use self::executor::{PROCESS, Processes};
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

@@ -1,0 +1,343 @@
+//! Inside a worker: from the first line of `main` to the end of the process.
+//!
+//! The main thread reads calls and runs their bodies, one after the other. A
+//! second thread, the watch, reads what the parent tells during a call, and
+//! kills the process and all that it started when the parent is gone: a body
+//! that spins cannot keep it.
+
+use std::fs::File;
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, process, thread};
+
+use rustix::process::{
+    Resource, Rlimit, Signal, getpgrp, getpid, getppid, kill_current_process_group, kill_process,
+    setrlimit,
+};
+use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+
+use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic, cut};
+use super::{events, panics, plan, way};
+use crate::sync::foreign::drop_payload;
+use crate::task::current::Frame;
+use crate::wire::arguments::Arguments;
+use crate::wire::frames::{Incoming, Outgoing, ReadError};
+use crate::wire::{codec, registry};
+
+/// The status of a process that will not be a worker.
+const REFUSED: i32 = 70;
+
+/// A worker that nobody greets ends after this.
+const GREETING: Duration = Duration::from_secs(60);
+
+/// This process is a worker, and user code may run.
+static WORKING: AtomicBool = AtomicBool::new(false);
+
+/// What frames are written to, by one thread at a time.
+static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
+
+struct Outlet {
+    data: UnixStream,
+    /// The parent listens: it waits for a call, or for this worker to start up.
+    is_open: bool,
+}
+
+/// The call that runs.
+static CALL: Mutex<Current> = Mutex::new(Current { number: 0, cancelled: 0, flag: None });
+
+struct Current {
+    number: u64,
+    /// The last call that nobody waits for any more.
+    cancelled: u64,
+    /// Tells the body that runs.
+    flag: Option<Arc<AtomicBool>>,
+}
+
+/// Whether this process is a worker: a `process` function that is called in one
+/// runs in place.
+pub fn in_worker() -> bool {
+    WORKING.load(Ordering::Relaxed)
+}
+
+/// Works for the parent until it is told to end.
+pub(crate) fn serve() -> ! {
+    let (mut data, control) = match take_over() {
+        Ok(channels) => channels,
+        Err(reason) => {
+            // Not through `eprintln!`: what it cannot write must not panic.
+            let _ = writeln!(
+                io::stderr(),
+                "this program was started under the name `{}`, which is that of the workers it \
+                 starts itself, and {reason}: start it under another name",
+                way::MARK,
+            );
+            process::exit(REFUSED);
+        }
+    };
+    let mut incoming = Incoming::new(plan::MAX_MESSAGE);
+    let hello = watch(control)
+        .map_err(|error| format!("the system refuses a thread: {error}"))
+        .and_then(|()| greet(&mut data, &mut incoming));
+    let hello = match hello {
+        Ok(hello) => hello,
+        Err(reason) => refuse(&reason),
+    };
+    incoming.set_limit(hello.max_message.saturating_add(MAX_HEAD));
+    write(&message(Kind::Ready, &()), Then::Close);
+    loop {
+        match incoming.read(&mut data) {
+            Ok(frame) if frame.kind == Kind::Call as u8 => {
+                listen();
+                write(&answer(frame.payload, hello.max_message), Then::Close);
+            }
+            // The end, by which the parent says that it has no more.
+            Err(ReadError::Closed) => process::exit(0),
+            Ok(_) | Err(_) => process::exit(REFUSED),
+        }
+    }
+}
+
+/// Takes the channels out of the numbers under which they were passed on,
+/// where foreign code would print into them. The error: this is no worker.
+fn take_over() -> Result<(UnixStream, PipeReader), String> {
+    let own = |file| rustix::io::fcntl_dupfd_cloexec(file, 3).map_err(|error| error.to_string());
+    let data = own(stdin())?;
+    let control = own(stdout())?;
+    is_parent(&data)?;
+    if getpgrp() != getpid() {
+        return Err("it leads no group of processes, as a worker does".to_owned());
+    }
+    let redirect = || {
+        dup2_stdin(File::open("/dev/null")?)?;
+        dup2_stdout(stderr())?;
+        let data = UnixStream::from(data);
+        Ok((data.try_clone()?, data))
+    };
+    let (writer, data) =
+        redirect().map_err(|error: io::Error| format!("its files cannot be set up: {error}"))?;
+    let _ = DATA.set(Mutex::new(Outlet { data: writer, is_open: true }));
+    Ok((data, PipeReader::from(control)))
+}
+
+/// Whether the other end of the channel was made by this process's parent.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_parent(data: &OwnedFd) -> Result<(), String> {
+    let peer = rustix::net::sockopt::socket_peercred(data).ok();
+    // As the system notes it of who made the channel.
+    let uid = rustix::process::geteuid();
+    let is_parent = peer.is_some_and(|peer| Some(peer.pid) == getppid() && peer.uid == uid);
+    is_parent.then_some(()).ok_or_else(|| "its parent is none that did so".to_owned())
+}
+
+/// Here only the greeting tells.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_parent(_: &OwnedFd) -> Result<(), String> {
+    Ok(())
+}
+
+/// Ends this process when its parent is gone, and hears what it says until then.
+fn watch(mut control: PipeReader) -> io::Result<()> {
+    let watch = move || {
+        let mut number = [0; 8];
+        while control.read_exact(&mut number).is_ok() {
+            let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+            call.cancelled = u64::from_le_bytes(number);
+            if call.cancelled == call.number
+                && let Some(flag) = &call.flag
+            {
+                flag.store(true, Ordering::Release);
+            }
+        }
+        // With all that it started. Not `exit`, which foreign code could hold
+        // up.
+        let _ = kill_current_process_group(Signal::KILL);
+        let _ = kill_process(getpid(), Signal::KILL);
+    };
+    thread::Builder::new().name("offload-watch".into()).spawn(watch).map(drop)
+}
+
+/// Hears who the parent is, and starts up as it wants. The error is for it.
+fn greet(data: &mut UnixStream, incoming: &mut Incoming) -> Result<Hello, String> {
+    let give_up = Instant::now() + GREETING;
+    let _ = data.set_read_timeout(Some(GREETING));
+    let hello: Hello = loop {
+        match incoming.read(data) {
+            Ok(frame) if frame.kind == Kind::Hello as u8 => {
+                break codec::Decoder::new(frame.payload).next()?;
+            }
+            Err(ReadError::Io(error))
+                if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < give_up => {}
+            _ => return Err("nobody greeted it as a parent does".to_owned()),
+        }
+    };
+    let _ = data.set_read_timeout(None);
+    let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
+    if parent != i32::try_from(hello.parent).ok() {
+        return Err("it was greeted by a process that is not its parent".to_owned());
+    }
+    if registry::build().ok() != Some(hello.build) {
+        return Err("it is another build of the program than its parent".to_owned());
+    }
+    let function = registry::function(hello.function)
+        .ok_or("it does not have the function that its parent asks for")?;
+    let host = function.host().ok_or("it has a function of no pool")?;
+    limit_memory(hello.max_memory)?;
+    name_thread(host.name());
+    hello.priority.apply();
+    panics::report(send_panic);
+    events::install(send_records);
+    events::begin(hello.level);
+    WORKING.store(true, Ordering::Relaxed);
+    if let Some(on_start) = host.on_start() {
+        catch_unwind(on_start).map_err(|payload| {
+            format!("its start-up function panicked: {}", panics::take(&*payload).message)
+        })?;
+    }
+    events::end();
+    Ok(hello)
+}
+
+/// What it may allocate.
+fn limit_memory(most: Option<u64>) -> Result<(), String> {
+    if most.is_none() {
+        return Ok(());
+    }
+    let limit = Rlimit { current: most, maximum: most };
+    setrlimit(Resource::Data, limit)
+        .map_err(|error| format!("the system refuses to limit its memory: {error}"))
+}
+
+/// What `ps` and `top` show, in place of the `exe` of `/proc/self/exe`.
+fn name_thread(pool: &str) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Ok(name) = std::ffi::CString::new(format!("offload-{pool}")) {
+        let _ = rustix::thread::set_name(&name);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = pool;
+}
+
+/// Runs one call; the answer, as it is sent.
+fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
+    let mut decoder = codec::Decoder::new(payload);
+    let head: CallHead = match decoder.next() {
+        Ok(head) => head,
+        Err(reason) => return failed(&Failure::Arguments(cut(reason))),
+    };
+    let entry =
+        registry::function(head.function).and_then(|function| Some((function, function.entry()?)));
+    let Some((function, entry)) = entry else {
+        return failed(&Failure::Arguments("there is no such function".to_owned()));
+    };
+    let cancelled = begin(head.number);
+    let mut arguments = Arguments::new(decoder, Kind::Done as u8, max_message);
+    let frame = Frame::of_worker(function.about(), cancelled);
+    events::begin(head.level);
+    let ended = frame.enter(|| {
+        // Unwind safety: what the body shared is its own affair, as it is for
+        // the bodies of threads.
+        panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))))
+    });
+    events::end();
+    end();
+    // What has no line end would come with a later call.
+    let _ = io::stdout().flush();
+    match ended {
+        Ok(Ok(())) => match arguments.into_answer() {
+            Ok(Ok(message)) => message,
+            Ok(Err(large)) => failed(&Failure::TooLarge(large.bytes)),
+            Err(reason) => failed(&Failure::Result(cut(reason))),
+        },
+        Ok(Err(malformed)) => failed(&Failure::Arguments(cut(malformed.into_reason()))),
+        Err(payload) => {
+            let panic = panics::take(&*payload);
+            drop_payload(payload);
+            message(Kind::Panicked, &panic)
+        }
+    }
+}
+
+/// From now on this call runs here. What is returned says whether its caller awaits it no more.
+fn begin(number: u64) -> Arc<AtomicBool> {
+    let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let flag = Arc::new(AtomicBool::new(call.cancelled == number));
+    (call.number, call.flag) = (number, Some(Arc::clone(&flag)));
+    flag
+}
+
+/// No call runs here.
+fn end() {
+    let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+    (call.number, call.flag) = (0, None);
+}
+
+fn failed(failure: &Failure) -> Vec<u8> {
+    message(Kind::Failed, failure)
+}
+
+/// A message of ours, which is small.
+fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
+    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
+    let written = codec::encode(content, &mut message);
+    match (written, message.finish()) {
+        (Ok(()), Ok(message)) => message,
+        _ => refuse("it cannot say what happened"),
+    }
+}
+
+fn send_panic(panic: &Panic) {
+    write(&message(Kind::Panicking, panic), Then::Continue);
+}
+
+/// What a body said through `tracing`. False: nobody listens, or it is too much.
+fn send_records(records: &[u8]) -> bool {
+    frame(Kind::Event, records).is_some_and(|message| write(&message, Then::Continue))
+}
+
+/// A whole message with this payload, unless it is too long.
+fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
+    message.write_all(payload).ok()?;
+    message.finish().ok()
+}
+
+/// The parent has sent a call, and listens from now on.
+fn listen() {
+    if let Some(outlet) = DATA.get() {
+        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
+    }
+}
+
+/// Who listens after a message.
+#[derive(PartialEq)]
+enum Then {
+    /// The parent, still.
+    Continue,
+    /// Nobody, until the parent sends the next call.
+    Close,
+}
+
+/// Writes a whole message. False: nobody listens. If nobody ever will, the
+/// watch ends this process.
+fn write(message: &[u8], then: Then) -> bool {
+    let Some(outlet) = DATA.get() else { return false };
+    let mut outlet = outlet.lock().unwrap_or_else(PoisonError::into_inner);
+    if !outlet.is_open {
+        return false;
+    }
+    outlet.is_open = then == Then::Continue;
+    outlet.data.write_all(message).is_ok()
+}
+
+/// Tells the parent, and ends.
+fn refuse(reason: &str) -> ! {
+    if let Some(message) = frame(Kind::Refused, reason.as_bytes()) {
+        write(&message, Then::Close);
+    }
+    process::exit(REFUSED);
+}

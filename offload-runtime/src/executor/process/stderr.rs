@@ -1,0 +1,232 @@
+//! What workers print: to this process's stderr, and its tail is kept for the
+//! error, should the worker die.
+//!
+//! One thread reads for all workers, so that none ever blocks on a full pipe.
+//! It is also the first to see that a worker has died while it had no call.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{fmt, thread};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags};
+
+/// So much is kept for the error, in bytes.
+const TAIL: usize = 16 << 10;
+
+/// So much is read at once, before others have their turn.
+const TURN: usize = 64 << 10;
+
+/// Called when a worker prints no more.
+pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
+
+/// What one worker prints.
+pub(crate) struct Stderr {
+    pipe: PipeReader,
+    /// Called when this one prints no more.
+    on_end: OnEnd,
+    tail: Mutex<Tail>,
+    /// Nobody is left who could write, or the worker has ended.
+    ended: AtomicBool,
+    end: OnceLock<End>,
+}
+
+/// How the end of a worker is seen where the system tells. What it started by
+/// `fork` alone holds all its files open, so none of them tells.
+struct End {
+    /// It can be read when the process has ended.
+    process: OwnedFd,
+    /// Closed then, so that whoever waits for an answer need not wait on; what was
+    /// answered can still be read.
+    data: UnixStream,
+}
+
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    /// What was not passed on yet.
+    unprinted: Vec<u8>,
+}
+
+impl fmt::Debug for Stderr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stderr").field("pipe", &self.pipe).finish_non_exhaustive()
+    }
+}
+
+impl Stderr {
+    /// Has what comes out of `pipe` read from now on.
+    pub(crate) fn read_from(pipe: PipeReader, on_end: OnEnd) -> io::Result<Arc<Stderr>> {
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        let stderr = Arc::new(Stderr {
+            pipe,
+            on_end,
+            tail: Mutex::default(),
+            ended: AtomicBool::new(false),
+            end: OnceLock::new(),
+        });
+        reader()?.add(Arc::clone(&stderr));
+        Ok(stderr)
+    }
+
+    /// The worker that prints is this one, and waits for calls there.
+    pub(crate) fn belongs_to(&self, worker: Pid, data: &UnixStream) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let process = rustix::process::pidfd_open(worker, PidfdFlags::empty())?;
+            let _ = self.end.set(End { process, data: data.try_clone()? });
+            reader()?.wake();
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = (worker, data);
+        Ok(())
+    }
+
+    /// Forgets what was printed so far: a new call begins.
+    pub(crate) fn forget(&self) {
+        self.lock().bytes.clear();
+    }
+
+    /// Whether nobody is left who could print.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// The last that the worker printed.
+    pub(crate) fn tail(&self) -> String {
+        let mut tail = self.lock();
+        while self.receive(&mut tail) {}
+        String::from_utf8_lossy(&tail.bytes).into_owned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is there; whether there may be more.
+    fn receive(&self, tail: &mut Tail) -> bool {
+        let mut chunk = [0; 4096];
+        let mut left = TURN;
+        while left > 0 {
+            match (&self.pipe).read(&mut chunk) {
+                Ok(0) => {
+                    self.ended.store(true, Ordering::Release);
+                    return false;
+                }
+                Ok(length) => {
+                    tail.unprinted.extend_from_slice(&chunk[..length]);
+                    tail.bytes.extend_from_slice(&chunk[..length]);
+                    let old = tail.bytes.len().saturating_sub(TAIL);
+                    tail.bytes.drain(..old);
+                    left = left.saturating_sub(length);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let ended = error.kind() != io::ErrorKind::WouldBlock;
+                    self.ended.store(ended, Ordering::Release);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Passes on what is there. Only the thread that reads does, since it may
+    /// take as long as whoever reads our own stderr likes: nothing is locked.
+    fn pass_on(&self) {
+        let mut tail = self.lock();
+        self.receive(&mut tail);
+        let unprinted = std::mem::take(&mut tail.unprinted);
+        drop(tail);
+        // There is nobody to tell that stderr is closed.
+        let _ = io::stderr().write_all(&unprinted);
+    }
+}
+
+/// The thread that reads.
+struct Reader {
+    /// Those that it does not know of yet.
+    new: Mutex<Vec<Arc<Stderr>>>,
+    /// Wakes it up.
+    waker: PipeWriter,
+}
+
+impl Reader {
+    fn add(&self, stderr: Arc<Stderr>) {
+        self.new.lock().unwrap_or_else(PoisonError::into_inner).push(stderr);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // A full pipe wakes it as well.
+        let _ = (&self.waker).write(&[0]);
+    }
+}
+
+/// The thread, started if it is not there. An error: the system refuses it.
+fn reader() -> io::Result<&'static Reader> {
+    static READER: OnceLock<Reader> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(reader) = READER.get() {
+        return Ok(reader);
+    }
+    let (listener, waker) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&listener, true)?;
+    rustix::io::ioctl_fionbio(&waker, true)?;
+    thread::Builder::new().name("offload-stderr".into()).spawn(move || {
+        read_all(READER.wait(), listener);
+    })?;
+    Ok(READER.get_or_init(|| Reader { new: Mutex::default(), waker }))
+}
+
+fn read_all(reader: &Reader, mut listener: PipeReader) -> ! {
+    let mut workers: Vec<Arc<Stderr>> = Vec::new();
+    loop {
+        let ready = {
+            let files = workers.iter().flat_map(|stderr| {
+                // One file for each, and perhaps the pipe again.
+                let end = stderr.end.get().map_or(stderr.pipe.as_fd(), |end| end.process.as_fd());
+                [stderr.pipe.as_fd(), end]
+            });
+            ready(std::iter::once(listener.as_fd()).chain(files))
+        };
+        if ready.first() == Some(&true) {
+            let _ = listener.read(&mut [0; 64]);
+        }
+        let mut number = 0;
+        workers.retain(|stderr| {
+            number += 2;
+            let [prints, ends] = [number - 1, number].map(|at| ready.get(at) == Some(&true));
+            if !prints && !ends {
+                return true;
+            }
+            stderr.pass_on();
+            if ends && let Some(end) = stderr.end.get() {
+                stderr.ended.store(true, Ordering::Release);
+                let _ = end.data.shutdown(Shutdown::Both);
+            }
+            let has_ended = stderr.has_ended();
+            if has_ended {
+                (stderr.on_end)();
+            }
+            !has_ended
+        });
+        workers.append(&mut reader.new.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Waits until one of them can be read, and says which can.
+fn ready<'a>(files: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<bool> {
+    let mut files: Vec<_> =
+        files.map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN)).collect();
+    match poll(&mut files, None) {
+        Ok(_) => files.iter().map(|file| !file.revents().is_empty()).collect(),
+        // Interrupted, most likely: whoever is ready is so the next time.
+        Err(_) => Vec::new(),
+    }
+}

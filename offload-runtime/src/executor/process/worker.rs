@@ -1,0 +1,293 @@
+//! One worker process, as its parent sees it: started, talked to, reaped.
+
+use std::fs;
+use std::io::{self, PipeWriter, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use rustix::process::{Pid, Signal};
+
+use super::events::{Places, Replay};
+use super::kill_handle::{self, Held};
+use super::messages::{Hello, Kind, MAX_NOTE};
+use super::plan::Plan;
+use super::stderr::{OnEnd, Stderr};
+use super::way::{MARK, Way};
+use crate::wire::frames::{Frame, Incoming, Outgoing, ReadError};
+use crate::wire::{codec, registry};
+
+/// So long a worker may take to start up.
+const START: Duration = Duration::from_secs(60);
+
+/// So long a worker may take to end when it is asked to.
+const END: Duration = Duration::from_secs(1);
+
+/// See the [module](self). Dropped, it is killed and reaped.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    pid: Pid,
+    /// Requests and answers.
+    data: UnixStream,
+    /// What is told during a call. The worker ends when this is closed.
+    control: Arc<PipeWriter>,
+    incoming: Incoming,
+    /// What its bodies have described, for what they say.
+    places: Places,
+    /// That of the last request, for the next.
+    buffer: Vec<u8>,
+    /// Calls so far, this one included.
+    calls: u64,
+    /// A time limit is set on `data`.
+    limited: bool,
+    stderr: Arc<Stderr>,
+    reaped: bool,
+}
+
+/// What is left of a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Dead {
+    pub(crate) pid: u32,
+    pub(crate) status: Option<ExitStatus>,
+    /// The last that it printed.
+    pub(crate) stderr: String,
+}
+
+impl Dead {
+    /// It ended itself by `abort`.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.status.and_then(|status| status.signal()) == Some(Signal::ABORT.as_raw())
+    }
+}
+
+/// A worker that did not start up.
+#[derive(Debug)]
+pub(crate) struct NotReady {
+    pub(crate) reason: String,
+    /// A signal killed it: perhaps the next one is luckier.
+    pub(crate) was_killed: bool,
+}
+
+impl Worker {
+    /// Starts a process, and waits until it is ready.
+    pub(crate) fn start(
+        hello: &Hello,
+        plan: &Plan,
+        way: &Way,
+        on_end: OnEnd,
+    ) -> Result<Worker, NotReady> {
+        let refused = |error: io::Error| NotReady {
+            reason: format!("the system refused it: {error}"),
+            was_killed: false,
+        };
+        let mut worker = Worker::spawn(plan, way, hello.max_message, on_end).map_err(refused)?;
+        worker.greet(hello).map_err(|problem| {
+            let dead = worker.reap();
+            let signal = dead.status.and_then(|status| status.signal());
+            // If it said why it is not ready, the signal was ours.
+            let was_killed = problem.is_none() && signal.is_some();
+            let status = match dead.status {
+                Some(status) if problem.is_none() => format!(", {status}"),
+                _ => String::new(),
+            };
+            let stderr = match dead.stderr.trim_end() {
+                "" => String::new(),
+                text => format!("; it said: {text}"),
+            };
+            let problem = problem.unwrap_or_else(|| {
+                "it ended before it was ready: is `offload_runtime::init()` first in `main`?".into()
+            });
+            let reason = format!("{problem} (process {}{status}{stderr})", dead.pid);
+            NotReady { reason, was_killed }
+        })?;
+        Ok(worker)
+    }
+
+    fn spawn(plan: &Plan, way: &Way, max_message: usize, on_end: OnEnd) -> io::Result<Worker> {
+        let (data, theirs) = UnixStream::pair()?;
+        let (listener, control) = io::pipe()?;
+        let (prints, printed) = io::pipe()?;
+        // Before the process is there, so that nothing can fail after.
+        let stderr = Stderr::read_from(prints, on_end)?;
+        let child = Command::new(registry::program()?)
+            .arg0(MARK)
+            .args(way.arguments())
+            .envs(plan.environment.iter().copied())
+            .process_group(0)
+            // The worker gives these two other numbers before foreign code runs.
+            .stdin(OwnedFd::from(theirs))
+            .stdout(listener)
+            .stderr(printed)
+            .spawn()?;
+        let pid = Pid::from_child(&child);
+        let worker = Worker {
+            child,
+            pid,
+            data,
+            control: Arc::new(control),
+            incoming: Incoming::new(max_message.max(MAX_NOTE)),
+            places: Places::default(),
+            buffer: Vec::new(),
+            calls: 0,
+            limited: false,
+            stderr,
+            reaped: false,
+        };
+        // An old system does not know how; then the ends of its files tell.
+        let _ = worker.stderr.belongs_to(pid, &worker.data);
+        Ok(worker)
+    }
+
+    /// Says who is there, and waits until the worker is ready. An error: it is
+    /// not; why, if it said so.
+    fn greet(&mut self, hello: &Hello) -> Result<(), Option<String>> {
+        let give_up = Instant::now() + START;
+        self.set_deadline(Some(give_up));
+        let mut message = Outgoing::new(Kind::Hello as u8, MAX_NOTE);
+        codec::encode(hello, &mut message).map_err(Some)?;
+        let message = message.finish().map_err(|_| None)?;
+        self.data.write_all(&message).map_err(|_| None)?;
+        let mut replay = Replay::new(Places::default());
+        loop {
+            match self.read() {
+                Ok(frame) => match Kind::of(frame.kind) {
+                    Some(Kind::Ready) => {
+                        self.places = replay.into_places();
+                        return Ok(());
+                    }
+                    Some(Kind::Refused) => {
+                        return Err(Some(String::from_utf8_lossy(frame.payload).into_owned()));
+                    }
+                    Some(Kind::Event) => replay.replay(frame.payload),
+                    // What a start-up function catches is its own affair.
+                    Some(Kind::Panicking) => {}
+                    _ => return Err(Some("it does not talk as a worker does".into())),
+                },
+                Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if give_up <= Instant::now() {
+                        return Err(Some(format!("it did not start up within {START:?}")));
+                    }
+                    self.set_deadline(Some(give_up));
+                }
+                Err(_) => return Err(None),
+            }
+        }
+    }
+
+    /// What the next call of it is known by.
+    pub(crate) fn next_call(&mut self) -> u64 {
+        /// Over all workers, so that a number never means another's call.
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        self.calls += 1;
+        self.stderr.forget();
+        NUMBER.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Calls so far.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// For the kill handle of a call.
+    pub(crate) fn held(&self, number: u64) -> Held {
+        Held { pid: self.pid, control: Arc::clone(&self.control), number }
+    }
+
+    /// A message to be filled in, in the buffer of an earlier one.
+    pub(crate) fn message(&mut self, kind: Kind) -> Outgoing {
+        Outgoing::reuse(std::mem::take(&mut self.buffer), kind as u8, MAX_NOTE)
+    }
+
+    /// Keeps the buffer of a message that was sent.
+    pub(crate) fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
+    }
+
+    /// For a call, which gives them back.
+    pub(crate) fn take_places(&mut self) -> Places {
+        std::mem::take(&mut self.places)
+    }
+
+    pub(crate) fn keep_places(&mut self, places: Places) {
+        self.places = places;
+    }
+
+    /// Reads and writes fail at this time.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        if deadline.is_none() && !self.limited {
+            return;
+        }
+        // The system would take zero for no limit.
+        let left = deadline.map(|deadline| {
+            deadline.saturating_duration_since(Instant::now()).max(Duration::from_micros(1))
+        });
+        self.limited = left.is_some();
+        // It fails for zero only.
+        let _ = self.data.set_read_timeout(left);
+        let _ = self.data.set_write_timeout(left);
+    }
+
+    /// Writes some of it.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.data).write(bytes)
+    }
+
+    /// The next frame.
+    pub(crate) fn read(&mut self) -> Result<Frame<'_>, ReadError> {
+        self.incoming.read(&mut &self.data)
+    }
+
+    /// Whether it can take a call, as far as one can see: one that is killed
+    /// just now still looks so.
+    pub(crate) fn is_alive(&self) -> bool {
+        // An idle worker says nothing: what can be read is its end.
+        let look = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+        !self.stderr.has_ended() && matches!(recv(&self.data, &mut [0; 1], look), Err(Errno::AGAIN))
+    }
+
+    /// What it holds in memory that is its own, in bytes, where the system
+    /// tells.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let pages = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).ok()?;
+        let mut pages = pages.split(' ').skip(1).map(|number| number.parse::<u64>());
+        let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+        Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
+    }
+
+    /// Kills it and its group, if they live, and reaps it.
+    pub(crate) fn reap(&mut self) -> Dead {
+        let status = self.kill_and_wait();
+        Dead { pid: self.child.id(), status, stderr: self.stderr.tail() }
+    }
+
+    /// Lets it end by itself, which takes it a moment.
+    pub(crate) fn retire(self) {
+        // It ends when no more can come.
+        let _ = self.data.shutdown(Shutdown::Write);
+        let _ = self.data.set_read_timeout(Some(END));
+        // Until it has closed its end, or time is over.
+        while (&self.data).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+    }
+
+    fn kill_and_wait(&mut self) -> Option<ExitStatus> {
+        self.reaped = true;
+        kill_handle::kill(self.pid);
+        self.child.wait().ok()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill_and_wait();
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The settings of the default pools, from [`Builder`] and the environment.
+
+use std::env;
+use std::num::NonZero;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::threads::{CPU, THREAD};
+use crate::error::Error;
+use crate::system::priority::Priority;
+
+/// Settings of the default pools, for before their first use.
+///
+/// Each also has an environment variable, which is used where the program sets
+/// nothing:
+///
+/// | setting | environment variable | default |
+/// | --- | --- | --- |
+/// | [`threads`](Self::threads) | `OFFLOAD_THREADS` | 512 |
+/// | [`thread_queue`](Self::thread_queue) | `OFFLOAD_THREAD_QUEUE` | no bound |
+/// | [`keep_alive`](Self::keep_alive) | `OFFLOAD_KEEP_ALIVE_MS` | 10 000 |
+/// | [`cpu_threads`](Self::cpu_threads) | `OFFLOAD_CPU_THREADS` | the cores this process may use |
+/// | [`cpu_queue`](Self::cpu_queue) | `OFFLOAD_CPU_QUEUE` | no bound |
+/// | [`cpu_priority`](Self::cpu_priority) | `OFFLOAD_CPU_PRIORITY`: `normal`, `low`, `lowest` or `idle` | `low` |
+/// | `stall_threshold` | `OFFLOAD_STALL_MS` | 100 |
+/// | `workers` | `OFFLOAD_WORKERS` | the cores this process may use |
+/// | `process_queue` | `OFFLOAD_PROCESS_QUEUE` | no bound |
+///
+/// A variable that makes no sense is an error of the kind
+/// [`Config`](crate::ErrorKind::Config) at the first call of a function whose
+/// result can carry one, and a panic of others: never a silent default.
+///
+/// ```
+/// fn main() -> Result<(), offload_runtime::Error> {
+///     offload_runtime::Builder::new().threads(64).cpu_queue(1000).install()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "settings do nothing before `install`"]
+pub struct Builder {
+    thread: Settings,
+    cpu: Settings,
+    cpu_priority: Option<Priority>,
+    #[cfg(feature = "watch")]
+    stall_threshold: Option<Duration>,
+    #[cfg(feature = "process")]
+    process: Settings,
+}
+
+/// What can be set of a pool; `None`: its default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) threads: Option<usize>,
+    pub(crate) queue: Option<usize>,
+    pub(crate) keep_alive: Option<Duration>,
+    pub(crate) priority: Option<Priority>,
+}
+
+impl Settings {
+    /// Nothing set.
+    pub(crate) const NONE: Settings =
+        Settings { threads: None, queue: None, keep_alive: None, priority: None };
+}
+
+/// The pools whose settings are here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DefaultPool {
+    Thread,
+    Cpu,
+    #[cfg(feature = "process")]
+    Process,
+}
+
+/// What [`Builder::install`] set.
+static INSTALLED: Mutex<Option<Builder>> = Mutex::new(None);
+
+impl Builder {
+    /// Nothing set yet.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// The most threads that the thread pool may have.
+    pub fn threads(mut self, threads: usize) -> Builder {
+        self.thread.threads = Some(threads);
+        self
+    }
+
+    /// How many calls may wait for a thread of the thread pool. One more is
+    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    pub fn thread_queue(mut self, calls: usize) -> Builder {
+        self.thread.queue = Some(calls);
+        self
+    }
+
+    /// How long a thread of the thread pool stays idle before it ends.
+    pub fn keep_alive(mut self, time: Duration) -> Builder {
+        self.thread.keep_alive = Some(time);
+        self
+    }
+
+    /// The threads of the CPU pool.
+    pub fn cpu_threads(mut self, threads: usize) -> Builder {
+        self.cpu.threads = Some(threads);
+        self
+    }
+
+    /// How many calls may wait for a thread of the CPU pool. One more is
+    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    pub fn cpu_queue(mut self, calls: usize) -> Builder {
+        self.cpu.queue = Some(calls);
+        self
+    }
+
+    /// How much the bodies of the CPU pool, and of each [`CpuPool`](crate::CpuPool),
+    /// count beside the rest of the program; [`Low`](Priority::Low) unless set.
+    ///
+    /// Threads and processes that are started in such a body have this priority
+    /// too, also after the body has ended: a pool of another library that a body
+    /// is the first to use, say.
+    pub fn cpu_priority(mut self, priority: Priority) -> Builder {
+        self.cpu_priority = Some(priority);
+        self
+    }
+
+    /// How long a worker of a [watched](fn@crate::watch) event loop may be in one
+    /// turn before that is reported; 100 ms unless set, and at least 1 ms.
+    #[cfg(feature = "watch")]
+    pub fn stall_threshold(mut self, time: Duration) -> Builder {
+        self.stall_threshold = Some(time);
+        self
+    }
+
+    /// The most worker processes of the process pool.
+    #[cfg(feature = "process")]
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.process.threads = Some(workers);
+        self
+    }
+
+    /// How many calls may wait for a worker of the process pool. One more is
+    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    #[cfg(feature = "process")]
+    pub fn process_queue(mut self, calls: usize) -> Builder {
+        self.process.queue = Some(calls);
+        self
+    }
+
+    /// Makes these the settings of the default pools.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config), if a setting or an environment
+    /// variable makes no sense, if a default pool has had its first call, or
+    /// if settings were installed before.
+    pub fn install(self) -> Result<(), Error> {
+        self.thread.validate("threads")?;
+        self.cpu.validate("cpu_threads")?;
+        from_environment(DefaultPool::Thread)?;
+        from_environment(DefaultPool::Cpu)?;
+        priority_from_environment()?;
+        #[cfg(feature = "watch")]
+        check_threshold(self.stall_threshold)?;
+        #[cfg(feature = "process")]
+        {
+            self.process.validate("workers")?;
+            from_environment(DefaultPool::Process)?;
+        }
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if installed.is_some() {
+            return Err(Error::config("settings were installed before; `install` them once"));
+        }
+        let started = THREAD.is_started() || CPU.is_started();
+        #[cfg(feature = "process")]
+        let started = started || super::process::PROCESS.is_started();
+        if started {
+            return Err(Error::config(
+                "a default pool has had its first call; `install` settings first in `main`",
+            ));
+        }
+        *installed = Some(self);
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn validate(&self, setting: &str) -> Result<(), Error> {
+        if self.threads == Some(0) {
+            return Err(Error::config(format!("`{setting}` is 0; a pool needs at least 1 thread")));
+        }
+        Ok(())
+    }
+
+    /// These, and for what is not set, those.
+    fn or(self, other: Settings) -> Settings {
+        Settings {
+            threads: self.threads.or(other.threads),
+            queue: self.queue.or(other.queue),
+            keep_alive: self.keep_alive.or(other.keep_alive),
+            priority: self.priority.or(other.priority),
+        }
+    }
+}
+
+/// The priority of all CPU pools.
+pub(crate) fn cpu_priority() -> Result<Priority, Error> {
+    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    match installed.and_then(|settings| settings.cpu_priority) {
+        Some(priority) => Ok(priority),
+        None => Ok(priority_from_environment()?.unwrap_or_default()),
+    }
+}
+
+/// After this long a worker of an event loop counts as stuck.
+#[cfg(feature = "watch")]
+pub(crate) fn stall_threshold() -> Result<Duration, Error> {
+    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let set = installed.and_then(|settings| settings.stall_threshold);
+    check_threshold(set)
+}
+
+/// This, or that of the environment, or the default.
+#[cfg(feature = "watch")]
+fn check_threshold(set: Option<Duration>) -> Result<Duration, Error> {
+    let from_environment = variable("OFFLOAD_STALL_MS")?.map(Duration::from_millis);
+    let time = set.or(from_environment).unwrap_or(Duration::from_millis(100));
+    if time < Duration::from_millis(1) {
+        return Err(Error::config("`stall_threshold` is less than a millisecond"));
+    }
+    Ok(time)
+}
+
+fn priority_from_environment() -> Result<Option<Priority>, Error> {
+    let name = "OFFLOAD_CPU_PRIORITY";
+    let Some(value) = env::var_os(name) else { return Ok(None) };
+    match value.to_str().map(str::trim) {
+        Some("low") => Ok(Some(Priority::Low)),
+        Some("normal") => Ok(Some(Priority::Normal)),
+        Some("lowest") => Ok(Some(Priority::Lowest)),
+        Some("idle") => Ok(Some(Priority::Idle)),
+        _ => Err(Error::config(format!(
+            "the environment variable {name} is {value:?}, not `normal`, `low`, `lowest` or `idle`"
+        ))),
+    }
+}
+
+/// The settings of a default pool.
+pub(crate) fn of_default(pool: DefaultPool) -> Result<Settings, Error> {
+    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = installed.unwrap_or_default();
+    let installed = match pool {
+        DefaultPool::Thread => installed.thread,
+        DefaultPool::Cpu => installed.cpu,
+        #[cfg(feature = "process")]
+        DefaultPool::Process => installed.process,
+    };
+    Ok(installed.or(from_environment(pool)?))
+}
+
+fn from_environment(pool: DefaultPool) -> Result<Settings, Error> {
+    let (threads, queue, keep_alive) = match pool {
+        DefaultPool::Thread => {
+            ("OFFLOAD_THREADS", "OFFLOAD_THREAD_QUEUE", Some("OFFLOAD_KEEP_ALIVE_MS"))
+        }
+        DefaultPool::Cpu => ("OFFLOAD_CPU_THREADS", "OFFLOAD_CPU_QUEUE", None),
+        #[cfg(feature = "process")]
+        DefaultPool::Process => ("OFFLOAD_WORKERS", "OFFLOAD_PROCESS_QUEUE", None),
+    };
+    let keep_alive = keep_alive.map(variable::<u64>).transpose()?.flatten();
+    Ok(Settings {
+        threads: variable::<NonZero<usize>>(threads)?.map(NonZero::get),
+        queue: variable(queue)?,
+        keep_alive: keep_alive.map(Duration::from_millis),
+        priority: None,
+    })
+}
+
+fn variable<T: FromStr>(name: &str) -> Result<Option<T>, Error> {
+    let Some(value) = env::var_os(name) else {
+        return Ok(None);
+    };
+    let number = value.to_str().and_then(|value| value.trim().parse().ok());
+    number.map(Some).ok_or_else(|| {
+        let example = "a number, such as 8";
+        Error::config(format!("the environment variable {name} is {value:?}, not {example}"))
+    })
+}

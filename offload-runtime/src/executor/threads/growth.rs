@@ -1,0 +1,327 @@
+//! When a thread is added to a pool, and what is done where the system refuses one.
+//!
+//! Up to `base` threads, one is started for each call that finds none free. Beyond, while
+//! calls wait, the pool is looked at each millisecond, on the timer's thread: if no thread took
+//! or ended a call since, as many are added as there are, up to what waits; if it moves, and
+//! the call that waits longest has waited for ten milliseconds, one is added.
+//!
+//! So calls that block have a thread each in a few milliseconds, and a burst of short ones
+//! starts none. Of a `cpu` pool, which has as many threads as it may, a thread whose body is
+//! seen [blocked](super::blocked) has another in its place.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::blocked::Blocked;
+use super::{Kind, Pool};
+use crate::executor::StandIn;
+use crate::sync::foreign::abort_on_panic;
+use crate::sync::timer;
+use crate::system::spawner;
+
+/// While calls wait, a pool that may grow is looked at so often.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// A `cpu` pool, which may not, is looked at so often.
+const LOOK_FOR_BLOCKED: Duration = Duration::from_millis(5);
+
+/// A call that waited so long in a pool that moves shows that it is too small.
+const BEHIND: Duration = Duration::from_millis(10);
+
+/// After the system refused a thread, the pool asks again this much later.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// See the [module](self).
+pub(super) struct Growth {
+    /// The timer will look.
+    is_watched: AtomicBool,
+    /// Has the pool looked at.
+    looker: Waker,
+    /// What the last looks saw.
+    seen: Mutex<Seen>,
+    /// The system refused the last thread that was asked for.
+    refused: AtomicBool,
+    /// The system refused a thread, and those that would see to it, too: nobody looks again
+    /// but who waits for a call.
+    untended: AtomicBool,
+    /// Threads that were asked for to drop what is left of calls, whatever the limit.
+    cleaners: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// When it was looked at last, and how far its threads were.
+    last: Option<(Instant, u64)>,
+    /// When it was looked at, and how much had been put into the queue by then.
+    pushed: VecDeque<(Instant, u64)>,
+    blocked: Blocked,
+}
+
+/// Looks at a pool, on the thread that wakes it.
+struct Looker(&'static Pool);
+
+impl Wake for Looker {
+    fn wake(self: Arc<Self>) {
+        abort_on_panic("the growth of a pool", || self.0.look(Instant::now()));
+    }
+}
+
+impl Growth {
+    pub(super) fn new(pool: &'static Pool) -> Growth {
+        Growth {
+            is_watched: AtomicBool::new(false),
+            looker: Waker::from(Arc::new(Looker(pool))),
+            seen: Mutex::default(),
+            refused: AtomicBool::new(false),
+            untended: AtomicBool::new(false),
+            cleaners: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Pool {
+    /// Nobody is free for what was queued: a thread is started, or the pool is watched.
+    pub(super) fn grow(&'static self) {
+        let started = self.started();
+        let threads = started.threads.load(Ordering::Acquire);
+        if threads < started.rules.base + started.extra.load(Ordering::Acquire) {
+            self.add_threads(1);
+        } else {
+            self.watch();
+        }
+    }
+
+    /// A thread has ended, which may have been the one that would have taken what is queued.
+    pub(super) fn tend_after_end(&'static self) {
+        fence(Ordering::SeqCst);
+        if !self.started().queue.is_empty() {
+            self.tend();
+        }
+    }
+
+    /// Lets the timer look, unless it will, or there would be nothing to see.
+    fn watch(&'static self) {
+        let growth = &self.started().growth;
+        let pause = match self.kind {
+            Kind::Thread => LOOK,
+            Kind::Cpu => LOOK_FOR_BLOCKED,
+            Kind::Process => RETRY,
+        };
+        self.look_in(if growth.is_refused() { RETRY } else { pause });
+    }
+
+    fn look_in(&'static self, pause: Duration) {
+        let growth = &self.started().growth;
+        if growth.is_watched.load(Ordering::Relaxed)
+            || growth.is_watched.swap(true, Ordering::SeqCst)
+        {
+            return;
+        }
+        if timer::wake_at(Instant::now() + pause, growth.looker.clone()).is_err() {
+            growth.is_watched.store(false, Ordering::SeqCst);
+            growth.untended.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// The timer looks.
+    fn look(&'static self, now: Instant) {
+        let started = self.started();
+        let growth = &started.growth;
+        growth.is_watched.store(false, Ordering::SeqCst);
+        // Who queues a call does so first, and then asks whether the pool is watched.
+        fence(Ordering::SeqCst);
+        let mut seen = growth.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if started.queue.is_empty() {
+            *seen = Seen::default();
+            return;
+        }
+        let threads = started.threads.load(Ordering::Acquire);
+        let wanted = match self.kind {
+            _ if threads < started.rules.base => 1,
+            Kind::Thread => self.wanted(&mut seen, now, threads),
+            Kind::Cpu => {
+                let (popped, progress) = self.progress();
+                let _ = popped;
+                seen.blocked.look(self, now, progress);
+                0
+            }
+            Kind::Process => 0,
+        };
+        drop(seen);
+        if wanted > 0 {
+            self.add_threads(wanted);
+        }
+        if self.kind != Kind::Process || growth.is_refused() {
+            self.watch();
+        }
+    }
+
+    /// How many threads are wanted, beyond `base`.
+    fn wanted(&'static self, seen: &mut Seen, now: Instant, threads: usize) -> usize {
+        let (popped, progress) = self.progress();
+        let queued = self.started().queue.len();
+        let wanted = match seen.last {
+            Some((then, _)) if now.saturating_duration_since(then) < LOOK / 2 => return 0,
+            // Nobody took or ended a call.
+            Some((_, before)) if before == progress => threads.max(1).min(queued),
+            _ => usize::from(seen.pushed.front().is_some_and(|(then, pushed)| {
+                now.saturating_duration_since(*then) >= BEHIND && popped < *pushed
+            })),
+        };
+        seen.last = Some((now, progress));
+        seen.pushed.push_back((now, popped + queued as u64));
+        while seen.pushed.get(1).is_some_and(|(then, _)| now.duration_since(*then) >= BEHIND) {
+            seen.pushed.pop_front();
+        }
+        wanted
+    }
+
+    /// How much was taken out of the queue, and what changes as threads get on.
+    fn progress(&'static self) -> (u64, u64) {
+        let seats = self.started().sleep.seats();
+        seats.fold((0, 0), |(popped, progress), seat| {
+            (popped + seat.popped(), progress + seat.progress())
+        })
+    }
+
+    /// Adds so many threads, as far as there may be more.
+    fn add_threads(&'static self, wanted: usize) {
+        for _ in 0..wanted {
+            let started = self.started();
+            let most = started.rules.max + started.extra.load(Ordering::Acquire);
+            let more = |threads: usize| (threads < most).then(|| threads + 1);
+            if started.threads.fetch_update(Ordering::SeqCst, Ordering::Acquire, more).is_err() {
+                return;
+            }
+            self.start_thread();
+        }
+    }
+
+    /// Adds a thread that drops what is left of calls, whatever the limit; unless one is on its
+    /// way.
+    pub(super) fn add_cleaner(&'static self) {
+        let started = self.started();
+        if started.growth.cleaners.fetch_add(1, Ordering::SeqCst) > 0 {
+            return;
+        }
+        started.threads.fetch_add(1, Ordering::SeqCst);
+        self.start_thread();
+    }
+
+    /// A thread takes the place of one whose body waits.
+    pub(super) fn add_stand_in(&'static self) -> StandIn {
+        self.started().extra.fetch_add(1, Ordering::SeqCst);
+        self.add_threads(1);
+        StandIn(Box::new(|| {
+            self.started().extra.fetch_sub(1, Ordering::SeqCst);
+        }))
+    }
+
+    /// Whether there are more threads than there may be.
+    pub(super) fn has_surplus(&'static self) -> bool {
+        let started = self.started();
+        let threads = started.threads.load(Ordering::Relaxed);
+        threads > started.rules.max
+            && threads > started.rules.max + started.extra.load(Ordering::Acquire)
+    }
+
+    /// Takes one of those off. False: there are none.
+    pub(super) fn give_up_surplus(&'static self) -> bool {
+        let started = self.started();
+        let most = started.rules.max + started.extra.load(Ordering::Acquire);
+        let less = |threads: usize| (threads > most).then(|| threads - 1);
+        started.threads.fetch_update(Ordering::SeqCst, Ordering::Acquire, less).is_ok()
+    }
+
+    /// Has a thread started, which is counted already.
+    fn start_thread(&'static self) {
+        if self.has_turns() && self.started().rayon.take_turn(self) {
+            return;
+        }
+        if spawner::request(Box::new(|| self.spawn())).is_err() {
+            self.start_failed();
+        }
+    }
+
+    /// Whether threads of rayon's may take turns, where there are any: while bodies wait that
+    /// have them, others stand in for these.
+    fn has_turns(&'static self) -> bool {
+        self.started().extra.load(Ordering::Acquire) == 0
+    }
+
+    /// On the spawner's thread.
+    fn spawn(&'static self) {
+        // The timer is to be as normal as the threads are.
+        let _ = timer::start();
+        let started = self.started();
+        if self.has_turns() && started.rayon.start(self) {
+            return;
+        }
+        let rules = started.rules;
+        let run = move || {
+            rules.priority.apply();
+            abort_on_panic("a thread of a pool", || self.work());
+        };
+        if thread::Builder::new().name(self.thread_name()).spawn(run).is_err() {
+            self.start_failed();
+        }
+    }
+
+    /// A thread that was asked for is there.
+    pub(super) fn thread_arrived(&'static self) {
+        let growth = &self.started().growth;
+        growth.cleaners.store(0, Ordering::SeqCst);
+        if growth.refused.load(Ordering::Relaxed) {
+            growth.refused.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The system refused a thread. Calls keep waiting, for the other threads and for another
+    /// try.
+    fn start_failed(&'static self) {
+        let started = self.started();
+        started.growth.refused.store(true, Ordering::SeqCst);
+        started.growth.cleaners.store(0, Ordering::SeqCst);
+        self.thread_does_not_come();
+    }
+
+    /// A thread that was asked for does not come: those at work take the next call when they are
+    /// done. If none is, another is asked for later.
+    pub(super) fn thread_does_not_come(&'static self) {
+        let started = self.started();
+        started.threads.fetch_sub(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !started.queue.is_empty() && !started.sleep.notify() {
+            self.look_in(RETRY);
+        }
+    }
+
+    /// Whether somebody sees to what waits: if the system refused all threads, who waits asks
+    /// for one again, by this.
+    pub(super) fn is_grown(&'static self) -> bool {
+        let growth = &self.started().growth;
+        if growth.untended.load(Ordering::Relaxed) && growth.untended.swap(false, Ordering::SeqCst)
+        {
+            self.tend();
+            return !growth.untended.load(Ordering::Relaxed);
+        }
+        true
+    }
+
+    pub(super) fn thread_name(&self) -> String {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        match self.default {
+            Some(_) => format!("offload-{}-{number}", self.name),
+            // The system would refuse a name with a NUL, by a panic.
+            None => format!("{}-{number}", self.name.replace('\0', "")),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The threads of a pool that have nothing to do, and how one is woken.
+//!
+//! # The protocol
+//!
+//! A thread of the pool is in one of three states:
+//!
+//! * **at work**: it runs a body, or is about to ask for the next call;
+//! * **searching**: it has found the queue empty and looks on for some microseconds, or it was
+//!   woken and is on its way to the queue. `searching` counts these; of those that look on
+//!   there is one at a time;
+//! * **idle**: its bit is set; it parks, or is about to.
+//!
+//! Who queues a call does so first and then looks at this: is a thread searching, it will find
+//! the call; else an idle one is woken, and counts as searching from then on. So a burst costs
+//! its sender one wake-up. A searching thread that has found a call stops searching, and if
+//! more are queued wakes the next one: so the threads are woken one by the other.
+//!
+//! *No call is forgotten.* A thread goes idle in this order: it sets its bit, stops searching,
+//! and looks at the queue once more; with a fence before the look, as there is one between
+//! queuing a call and looking at the threads. So either the thread sees the call, or who
+//! queued it sees the thread.
+//!
+//! *No wake-up is lost.* Who clears a thread's bit has woken it, and nobody else has. It
+//! counts the thread as searching, sets its flag, and unparks it; the thread looks at the flag
+//! before each park. A thread that ends after a time clears its own bit; if somebody else did,
+//! it was woken, and waits for the flag.
+//!
+//! The idle thread with the lowest number is woken first: so as few as can do the work have
+//! it, and those with high numbers stay idle, and end.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::atomic::AtomicCell;
+
+use crate::sync::{
+    Apart, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
+    park_timeout,
+};
+use crate::task::about::About;
+use crate::task::current::Busy;
+
+/// So many threads have their bits in one word.
+const WORD: usize = if cfg!(offload_loom) { 2 } else { u64::BITS as usize };
+
+/// The bits of all of them.
+const ALL: u64 = u64::MAX >> (u64::BITS as usize - WORD);
+
+/// No pool has more.
+const MOST: usize = 1 << 20;
+
+/// See the [module](self).
+pub(super) struct Sleep {
+    searching: Apart<AtomicUsize>,
+    /// Made as threads need them.
+    groups: Box<[OnceLock<Box<Group>>]>,
+    /// So many were made.
+    used: AtomicUsize,
+}
+
+/// The threads of one word.
+struct Group {
+    idle: Apart<AtomicU64>,
+    /// Numbers that threads have.
+    taken: AtomicU64,
+    seats: [Seat; WORD],
+}
+
+/// One thread, as the others see it.
+#[derive(Default)]
+pub(super) struct Seat(Apart<Inner>);
+
+struct Inner {
+    /// Written by the thread before it is idle for the first time, and read by who wakes it: so
+    /// nobody ever waits for this lock.
+    thread: Mutex<Option<Thread>>,
+    notified: AtomicBool,
+    /// Whose body it runs.
+    running: AtomicCell<Option<&'static About>>,
+    /// Calls that were taken here, and bodies that ended.
+    popped: StdAtomicU64,
+    ended: StdAtomicU64,
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner {
+            thread: Mutex::new(None),
+            notified: AtomicBool::new(false),
+            running: AtomicCell::new(None),
+            popped: StdAtomicU64::new(0),
+            ended: StdAtomicU64::new(0),
+        }
+    }
+}
+
+impl Sleep {
+    /// For a pool of about `threads` threads.
+    pub(super) fn new(threads: usize) -> Sleep {
+        // Bodies that wait have threads in their place.
+        let groups = (2 * threads.min(MOST / 2)).div_ceil(WORD) + WORD;
+        Sleep {
+            searching: Apart(AtomicUsize::new(0)),
+            groups: (0..groups).map(|_| OnceLock::new()).collect(),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        let used = self.used.load(Ordering::Acquire);
+        self.groups[..used].iter().filter_map(|group| group.get().map(|group| &**group))
+    }
+
+    /// Every thread that there is or was.
+    pub(super) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.groups().flat_map(|group| &group.seats)
+    }
+
+    pub(super) fn seat(&self, number: usize) -> &Seat {
+        let group = self.groups[number / WORD].get().expect("a number is of a group that was made");
+        &group.seats[number % WORD]
+    }
+
+    /// How many are idle, at about this time.
+    pub(super) fn idle(&self) -> usize {
+        self.groups().map(|group| group.idle.load(Ordering::Relaxed).count_ones() as usize).sum()
+    }
+
+    /// Gives this thread the lowest number that is free. `None`: there are too many.
+    pub(super) fn sit(&self) -> Option<usize> {
+        for (at, group) in self.groups.iter().enumerate() {
+            let group = group.get_or_init(Box::default);
+            self.used.fetch_max(at + 1, Ordering::AcqRel);
+            let lowest = |taken: u64| (taken != ALL).then(|| taken | (taken + 1));
+            let before = group.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, lowest);
+            if let Ok(taken) = before {
+                let bit = taken.trailing_ones() as usize;
+                *lock(&group.seats[bit].0.thread) = Some(current());
+                return Some(at * WORD + bit);
+            }
+        }
+        None
+    }
+
+    /// A thread gives its number back, as it ends.
+    pub(super) fn leave(&self, number: usize) {
+        *lock(&self.seat(number).0.thread) = None;
+        let group = self.groups[number / WORD].get().expect("it had this number");
+        group.taken.fetch_and(!(1 << (number % WORD)), Ordering::AcqRel);
+    }
+
+    /// A call was queued. Whether a thread comes for it: one searches, or was woken.
+    pub(super) fn notify(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.searching.load(Ordering::SeqCst) > 0 || self.wake_one()
+    }
+
+    /// Wakes an idle thread, if there is one.
+    pub(super) fn wake_one(&self) -> bool {
+        for group in self.groups() {
+            let mut idle = group.idle.load(Ordering::SeqCst);
+            while idle != 0 {
+                let bit = 1 << idle.trailing_zeros();
+                let before = group.idle.fetch_and(!bit, Ordering::SeqCst);
+                if before & bit != 0 {
+                    self.searching.fetch_add(1, Ordering::SeqCst);
+                    group.seats[bit.trailing_zeros() as usize].wake();
+                    return true;
+                }
+                idle = before;
+            }
+        }
+        false
+    }
+
+    /// Begins to search, unless another does.
+    pub(super) fn search(&self) -> bool {
+        self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Has searched, and found a call. More may be queued, for which nobody may come.
+    pub(super) fn found(&self) {
+        self.searching.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether somebody searches, at about this time.
+    pub(super) fn is_searching(&self) -> bool {
+        self.searching.load(Ordering::Relaxed) > 0
+    }
+
+    /// Parks this thread until it is woken (it searches then), or there is work (it does not),
+    /// or it was idle so long that it is to end.
+    pub(super) fn sleep(
+        &self,
+        number: usize,
+        is_searching: bool,
+        keep_alive: Option<Duration>,
+        has_work: impl Fn() -> bool,
+    ) -> Woken {
+        let group = self.groups[number / WORD].get().expect("it has this number");
+        let bit = 1 << (number % WORD);
+        let get_up = || group.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
+        let seat = &group.seats[number % WORD];
+        group.idle.fetch_or(bit, Ordering::SeqCst);
+        if is_searching {
+            self.searching.fetch_sub(1, Ordering::SeqCst);
+        }
+        fence(Ordering::SeqCst);
+        if has_work() && get_up() {
+            return Woken::Work;
+        }
+        if !seat.wait(keep_alive) {
+            if get_up() {
+                return Woken::Late;
+            }
+            seat.wait(None);
+        }
+        Woken::Called
+    }
+}
+
+/// Why a thread is idle no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// It was woken, and counts as searching.
+    Called,
+    /// There was work before it parked.
+    Work,
+    /// Nobody needed it for a while.
+    Late,
+}
+
+impl Default for Group {
+    fn default() -> Group {
+        Group {
+            idle: Apart(AtomicU64::new(0)),
+            taken: AtomicU64::new(0),
+            seats: std::array::from_fn(|_| Seat::default()),
+        }
+    }
+}
+
+impl Seat {
+    fn wake(&self) {
+        let thread = lock(&self.0.thread).clone();
+        self.0.notified.store(true, Ordering::Release);
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+    }
+
+    /// Parks until it is woken; false: it was not, in `patience`. Bodies may park and unpark
+    /// their thread as they like: a token that they leave or take only makes this look once
+    /// more, since no body runs here between [`wake`](Self::wake) and the look.
+    fn wait(&self, patience: Option<Duration>) -> bool {
+        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+        loop {
+            if self.0.notified.load(Ordering::Acquire) {
+                // Nobody else writes: it is woken once for each time that its bit was set.
+                self.0.notified.store(false, Ordering::Relaxed);
+                return true;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return false;
+            }
+            left.map_or_else(park, park_timeout);
+        }
+    }
+
+    /// This thread has taken something out of the queue.
+    pub(super) fn pop(&self) {
+        let relaxed = StdOrdering::Relaxed;
+        self.0.popped.store(self.0.popped.load(relaxed) + 1, relaxed);
+    }
+
+    /// So much was taken out of the queue here.
+    pub(super) fn popped(&self) -> u64 {
+        self.0.popped.load(StdOrdering::Relaxed)
+    }
+
+    /// What changes as this thread gets on.
+    pub(super) fn progress(&self) -> u64 {
+        self.popped() + self.0.ended.load(StdOrdering::Relaxed)
+    }
+
+    /// Whose body runs here.
+    pub(super) fn running(&self) -> Option<&'static About> {
+        self.0.running.load()
+    }
+
+    /// A body of this function is about to run here.
+    pub(super) fn run(&'static self, about: &'static About) -> Busy {
+        Busy::new(&self.0.running, &self.0.ended, about)
+    }
+}

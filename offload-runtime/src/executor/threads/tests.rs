@@ -1,0 +1,182 @@
+//! The pools with real threads. What needs every order of steps is in models; what a user
+//! sees, in the `tests` crate.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Context, Waker};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use futures::future::join_all;
+
+use super::Pool;
+use crate::api::pools::{CpuPool, ThreadPool};
+use crate::call::Call;
+use crate::executor::{Executor, Load};
+use crate::function::Function;
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the pool is as it should be. Nothing reports that a thread has
+/// parked or ended, so this looks again and again.
+fn settle(pool: &'static Pool, wanted: impl Fn(Load) -> bool) -> Load {
+    let start = Instant::now();
+    loop {
+        let load = pool.load();
+        if wanted(load) {
+            return load;
+        }
+        assert!(start.elapsed() < PATIENCE, "the pool stayed at {load:?}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn bodies_that_block_get_a_thread_each() {
+    static POOL: ThreadPool = ThreadPool::new("block");
+    static FUNCTION: Function = Function::thread("block", &POOL);
+    // Each body waits for all the others: with one thread less, none returns.
+    let together = Arc::new(Barrier::new(100));
+    let calls = (0..100).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait().is_leader())
+    });
+    let leaders = block_on(join_all(calls)).into_iter().filter(|leader| *leader).count();
+    assert_eq!(leaders, 1);
+    assert!(POOL.pool().load().threads >= 100);
+}
+
+#[test]
+fn a_burst_of_short_calls_does_not_start_hundreds_of_threads() {
+    static POOLS: [ThreadPool; 3] = [const { ThreadPool::new("short") }; 3];
+    static FUNCTIONS: [Function; 3] = [
+        Function::thread("short", &POOLS[0]),
+        Function::thread("short", &POOLS[1]),
+        Function::thread("short", &POOLS[2]),
+    ];
+    // One for each core, and a few more, where this machine stalled for a millisecond. It
+    // may stall for long, and then there are many, but not each time.
+    let most = thread::available_parallelism().unwrap().get() + 60;
+    let mut threads = Vec::new();
+    let are_few = POOLS.iter().zip(&FUNCTIONS).any(|(pool, function)| {
+        let calls = (0..20_000).map(|n| Call::new(function, move || n));
+        assert_eq!(block_on(join_all(calls)).into_iter().sum::<i32>(), 199_990_000);
+        threads.push(pool.pool().load().threads);
+        threads.last() < Some(&most)
+    });
+    assert!(are_few, "{threads:?}");
+}
+
+#[test]
+fn the_limit_of_threads_holds_and_the_rest_waits_in_order() {
+    static POOL: ThreadPool = ThreadPool::new("limit").threads(1);
+    static FUNCTION: Function = Function::thread("limit", &POOL);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let calls = (0..1000).map(|n| {
+        let order = Arc::clone(&order);
+        Call::new(&FUNCTION, move || order.lock().unwrap().push(n))
+    });
+    block_on(join_all(calls));
+    assert_eq!(POOL.pool().load().threads, 1);
+    assert!(order.lock().unwrap().is_sorted());
+}
+
+#[test]
+fn calls_one_after_the_other_have_one_thread() {
+    static POOL: ThreadPool = ThreadPool::new("last");
+    static FUNCTION: Function = Function::thread("last", &POOL);
+    let together = Arc::new(Barrier::new(50));
+    let calls = (0..50).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait())
+    });
+    block_on(join_all(calls));
+    let mut used: HashSet<ThreadId> = HashSet::new();
+    for _ in 0..500 {
+        settle(POOL.pool(), |pool| pool.idle == pool.threads);
+        used.insert(block_on(Call::new(&FUNCTION, || thread::current().id())));
+    }
+    assert_eq!(used.len(), 1);
+}
+
+#[test]
+fn threads_that_nobody_needs_end_and_the_busy_one_stays() {
+    static POOL: ThreadPool = ThreadPool::new("shrink").keep_alive(Duration::from_millis(50));
+    static FUNCTION: Function = Function::thread("shrink", &POOL);
+    let (release, held) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
+    let stays = thread::spawn(move || {
+        block_on(Call::new(&FUNCTION, move || {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+            thread::current().id()
+        }))
+    });
+    start.recv().unwrap();
+    let together = Arc::new(Barrier::new(40));
+    let calls = (0..40).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait())
+    });
+    block_on(join_all(calls));
+    let left = settle(POOL.pool(), |pool| pool.threads == 1);
+    assert_eq!((left.running, left.idle), (1, 0));
+    release.send(()).unwrap();
+    stays.join().unwrap();
+    settle(POOL.pool(), |pool| pool.threads == 0);
+    // An empty pool starts again.
+    assert_eq!(block_on(Call::new(&FUNCTION, || 7)), 7);
+}
+
+#[test]
+fn the_cpu_pool_has_a_thread_for_each_core_and_no_more() {
+    static POOL: CpuPool = CpuPool::new("cores");
+    static FUNCTION: Function = Function::cpu("cores", &POOL);
+    let cores = thread::available_parallelism().unwrap().get();
+    let together = Arc::new(Barrier::new(cores));
+    let calls = (0..cores * 20).map(|_| {
+        let together = Arc::clone(&together);
+        Call::new(&FUNCTION, move || together.wait())
+    });
+    block_on(join_all(calls));
+    assert_eq!(POOL.pool().load().threads, cores);
+}
+
+#[test]
+fn dropped_calls_leave_the_queue_and_never_run() {
+    static POOL: ThreadPool = ThreadPool::new("drop").threads(1);
+    static FUNCTION: Function = Function::thread("drop", &POOL);
+    let (release, held) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
+    let blocker = thread::spawn(move || {
+        block_on(Call::new(&FUNCTION, move || {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+    });
+    start.recv().unwrap();
+    let argument = Arc::new(());
+    let mut calls = Vec::new();
+    for _ in 0..1000 {
+        let argument = Arc::clone(&argument);
+        let mut call = Box::pin(Call::new(&FUNCTION, move || -> () { panic!("{argument:?} ran") }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        calls.push(call);
+    }
+    assert_eq!(POOL.pool().load().queued, 1000);
+    drop(calls);
+    // At once, although the only thread is busy.
+    assert_eq!(POOL.pool().load().queued, 0);
+    // The arguments are dropped by a thread of the default pool.
+    let start = Instant::now();
+    while Arc::strong_count(&argument) > 1 {
+        assert!(start.elapsed() < PATIENCE, "{} arguments are left", Arc::strong_count(&argument));
+        thread::yield_now();
+    }
+    release.send(()).unwrap();
+    blocker.join().unwrap();
+}

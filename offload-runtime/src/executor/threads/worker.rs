@@ -1,0 +1,279 @@
+//! What a thread of a pool does: it takes a call, runs it, and takes the next, until there is
+//! none for it.
+
+use std::hint::spin_loop;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::sleep::{Seat, Woken};
+use super::{Item, Pool, Started};
+use crate::error::Error;
+use crate::sync::foreign::quietly;
+use crate::sync::semaphore::Permit;
+use crate::task::current::Busy;
+use crate::task::{Admitted, Queued, completion};
+
+/// So long a thread that has run out of calls looks on, on its own core, before it parks: one
+/// that makes one call after the other sends the next in a few microseconds, and to wake a
+/// thread takes as long.
+const SEARCH: Duration = Duration::from_micros(10);
+
+/// What the threads of a pool do with a call, if that is more than to run its body.
+pub(crate) trait Serve: Sync {
+    /// Runs a call, or ends it in another way. Returns when that was done; `None`: it was
+    /// cancelled.
+    fn serve(
+        &'static self,
+        task: Queued,
+        permit: Option<Permit<Queued>>,
+        busy: Busy,
+    ) -> Option<Instant>;
+
+    /// A thread of the pool has ended.
+    fn thread_ended(&'static self);
+}
+
+/// A thread of a pool.
+struct Worker {
+    pool: &'static Pool,
+    started: &'static Started,
+    number: usize,
+    seat: &'static Seat,
+    /// It counts as one that searches.
+    is_searching: bool,
+    /// What is done next takes its time from here.
+    now: Instant,
+}
+
+/// Whether the thread may take another call.
+#[derive(PartialEq)]
+enum Left {
+    /// Nothing that matters.
+    Nothing,
+    /// A body has left something behind that cannot be undone: the thread has to end.
+    Traces,
+}
+
+impl Pool {
+    /// From a thread's start to its end.
+    pub(super) fn work(&'static self) {
+        let started = self.started();
+        let Some(number) = started.sleep.sit() else {
+            // A million threads there are already.
+            started.threads.fetch_sub(1, Ordering::AcqRel);
+            return;
+        };
+        self.thread_arrived();
+        let seat = started.sleep.seat(number);
+        let now = Instant::now();
+        let mut worker = Worker { pool: self, started, number, seat, is_searching: false, now };
+        worker.run();
+        started.sleep.leave(number);
+        if let Some(serve) = started.serve {
+            serve.thread_ended();
+        }
+    }
+}
+
+impl Worker {
+    fn run(&mut self) {
+        loop {
+            let mut next = self.next();
+            while let Some(item) = next {
+                let (left, after) = self.run_in_its_runtime(item);
+                if left == Left::Traces {
+                    return self.end_spoilt(after);
+                }
+                next = after;
+            }
+            if self.is_surplus() {
+                return;
+            }
+            if self.rest() {
+                return;
+            }
+        }
+    }
+
+    /// Takes the next item. One that has searched wakes another if there are more.
+    fn next(&mut self) -> Option<Item> {
+        let queue = &self.started.queue;
+        let item = queue.pop().or_else(|| self.search().then(|| queue.pop()).flatten())?;
+        self.seat.pop();
+        if std::mem::take(&mut self.is_searching) {
+            self.started.sleep.found();
+            if !queue.is_empty() {
+                self.pool.tend();
+            }
+        }
+        Some(item)
+    }
+
+    /// Looks on for a moment. Whether something came.
+    fn search(&mut self) -> bool {
+        let started = self.started;
+        if !started.rules.searches || started.closed.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.is_searching = self.is_searching || started.sleep.search();
+        if !self.is_searching {
+            return false;
+        }
+        let start = Instant::now();
+        loop {
+            for _ in 0..16 {
+                spin_loop();
+                if !started.queue.is_empty() {
+                    self.now = Instant::now();
+                    return true;
+                }
+            }
+            if start.elapsed() >= SEARCH {
+                return false;
+            }
+        }
+    }
+
+    /// Nothing is there to do. True: the thread is to end.
+    fn rest(&mut self) -> bool {
+        let started = self.started;
+        let is_over = || started.closed.load(Ordering::SeqCst) && started.queue.is_empty();
+        let keep_alive = started.rules.keep_alive;
+        let woken = if is_over() || keep_alive == Some(Duration::ZERO) {
+            Woken::Late
+        } else {
+            let has_work = || !started.queue.is_empty() || started.closed.load(Ordering::SeqCst);
+            let was_searching = std::mem::take(&mut self.is_searching);
+            let woken = started.sleep.sleep(self.number, was_searching, keep_alive, has_work);
+            self.is_searching = woken == Woken::Called;
+            woken
+        };
+        self.now = Instant::now();
+        if woken != Woken::Late && !is_over() {
+            return false;
+        }
+        self.leave();
+        true
+    }
+
+    /// The thread takes no more calls.
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.is_searching) {
+            self.started.sleep.found();
+        }
+        self.started.threads.fetch_sub(1, Ordering::SeqCst);
+        self.pool.tend_after_end();
+    }
+
+    /// Whether there is a thread too many, since a body that waited has ended. If so, this one
+    /// takes no more calls.
+    fn is_surplus(&mut self) -> bool {
+        let is_surplus = self.pool.has_surplus() && self.pool.give_up_surplus();
+        if is_surplus {
+            if std::mem::take(&mut self.is_searching) {
+                self.started.sleep.found();
+            }
+            self.pool.tend_after_end();
+        }
+        is_surplus
+    }
+
+    /// Runs calls, in the context of the runtime that they come from, until there is none or the
+    /// next one comes from elsewhere: to enter a runtime changes a count that all cores
+    /// share.
+    fn run_in_its_runtime(&mut self, item: Item) -> (Left, Option<Item>) {
+        let runtime = item.runtime().cloned();
+        let id = runtime.as_ref().map(Handle::id);
+        let guard = runtime.as_ref().map(Handle::enter);
+        let mut next = Some(item);
+        while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
+            self.run_one(item);
+            if self.pool.has_surplus() {
+                break;
+            }
+            next = self.next();
+        }
+        // A body that has leaked a guard of its own makes this one panic.
+        let left = if quietly(|| drop(guard)) { Left::Nothing } else { Left::Traces };
+        quietly(|| drop(runtime));
+        (left, next)
+    }
+
+    fn run_one(&mut self, item: Item) {
+        let task = match item {
+            Item::Call(task) => task,
+            Item::Leftover(task) => {
+                self.started.others.fetch_sub(1, Ordering::AcqRel);
+                completion::clear(&task);
+                self.now = Instant::now();
+                return;
+            }
+        };
+        let meta = task.meta();
+        let (about, owner) = (meta.about(), meta.owner);
+        if !meta.state.is_queued() {
+            task.discard();
+            return self.pool.met_shell();
+        }
+        if self.started.drained.load(Ordering::Relaxed) {
+            return self.pool.refuse(task, Error::shutting_down);
+        }
+        if meta.start_by().is_some_and(|start_by| start_by <= self.now) {
+            let error = completion::expired_in_queue(&*task, self.now);
+            if !completion::refuse(task, error) {
+                self.pool.met_shell();
+            }
+            return;
+        }
+        let admitted = if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, None) };
+        match admitted {
+            Admitted::Start(task, permit) => {
+                let busy = self.seat.run(about);
+                let ended = match self.started.serve {
+                    Some(serve) => serve.serve(task, permit, busy),
+                    None => completion::run(task, permit, Some(busy), self.now),
+                };
+                match ended {
+                    Some(now) => self.now = now,
+                    None => self.pool.met_shell(),
+                }
+            }
+            Admitted::Waits => {
+                // It may have come to wait after all that waited were ended.
+                if self.started.drained.load(Ordering::SeqCst) {
+                    owner.refuse_line();
+                }
+            }
+            Admitted::Cancelled => self.pool.met_shell(),
+            Admitted::Refused(task, error) => {
+                if !completion::refuse(task, error) {
+                    self.pool.met_shell();
+                }
+            }
+        }
+    }
+
+    /// The thread ends with what a body left on it, and another takes its place. `item` was
+    /// taken out of the queue already.
+    fn end_spoilt(&mut self, item: Option<Item>) {
+        if let Some(item) = item {
+            match item {
+                Item::Call(task) => self.started.queue.push_front(Item::Call(task)),
+                Item::Leftover(task) => self.started.queue.push_front(Item::Leftover(task)),
+            }
+        }
+        self.leave();
+    }
+}
+
+impl Item {
+    /// The runtime of its caller.
+    fn runtime(&self) -> Option<&Handle> {
+        match self {
+            Item::Call(task) => task.meta().handle.as_ref(),
+            Item::Leftover(task) => task.meta().handle.as_ref(),
+        }
+    }
+}

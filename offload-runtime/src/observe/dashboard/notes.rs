@@ -1,0 +1,126 @@
+//! What stands out, in words: what somebody who looks at the numbers should
+//! look at first, and what they can do about it.
+
+use serde::Serialize;
+
+use super::recent::Summary;
+use crate::api::stats::{FunctionStats, PoolStats};
+
+/// One thing that stands out.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Note {
+    level: Level,
+    text: String,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    /// Something was lost, or will be.
+    Bad,
+    /// It is worth a look.
+    Warn,
+}
+
+fn bad(text: String) -> Note {
+    Note { level: Level::Bad, text }
+}
+
+fn warn(text: String) -> Note {
+    Note { level: Level::Warn, text }
+}
+
+/// From this share of a bound on, it is near.
+const NEAR: f64 = 0.8;
+
+fn is_near(now: usize, bound: usize) -> bool {
+    bound > 0 && now as f64 >= bound as f64 * NEAR
+}
+
+/// What stands out about a function.
+pub(super) fn of_function(stats: &FunctionStats, recent: Option<&Summary>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    #[cfg(feature = "watch")]
+    notes.extend(of_kind(stats));
+    if let Some(limit) = stats.limit {
+        if limit.waiting > 0 && limit.used >= limit.permits {
+            notes.push(warn(format!(
+                "At its limit: all {} permits are taken, and {}.",
+                limit.permits,
+                calls(limit.waiting, "waits for one", "wait for one"),
+            )));
+        } else if limit.permits > 1 && is_near(limit.used, limit.permits) {
+            notes.push(warn(format!(
+                "Near its limit: {} of {} permits are taken.",
+                limit.used, limit.permits
+            )));
+        }
+    }
+    if let Some(queue) = stats.queue
+        && queue.waiting > 0
+        && is_near(queue.waiting, queue.bound)
+    {
+        let (waiting, bound) = (queue.waiting, queue.bound);
+        notes.push(warn(format!(
+            "Near the end of its queue: {waiting} of {bound} calls wait; what comes then is refused."
+        )));
+    }
+    let Some(recent) = recent else { return notes };
+    for (count, one, more) in [
+        (recent.refused, "was refused", "were refused"),
+        (recent.timed_out, "ran out of time", "ran out of time"),
+        (recent.panicked, "panicked", "panicked"),
+        (recent.died, "took its process with it", "took their processes with them"),
+    ] {
+        if count > 0 {
+            let calls = calls(usize::try_from(count).unwrap_or(usize::MAX), one, more);
+            notes.push(bad(format!("In the last minute {calls}.")));
+        }
+    }
+    notes
+}
+
+/// That it is of the wrong kind.
+#[cfg(feature = "watch")]
+fn of_kind(stats: &FunctionStats) -> Option<Note> {
+    let (better, share) = (stats.better_kind?, stats.computing?);
+    let percent = (share * 100.0).round();
+    let does = crate::task::cpu_time::does(better);
+    Some(bad(format!(
+        "Of the wrong kind: it {does} most of its time (it computes {percent} % of it), and is \
+         `{}`. Write #[offload({better})].",
+        stats.kind
+    )))
+}
+
+/// What stands out about a pool.
+pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let what = if stats.kind == "process" { "workers" } else { "threads" };
+    if stats.queued > 0 && stats.running >= stats.limit {
+        notes.push(warn(format!(
+            "Full: all {} {what} are at work, and {}.",
+            stats.limit,
+            calls(stats.queued, "waits", "wait")
+        )));
+    } else if stats.kind == "thread" && is_near(stats.running, stats.limit) {
+        notes.push(warn(format!(
+            "Near its limit: {} of {} {what} are at work.",
+            stats.running, stats.limit
+        )));
+    }
+    if let Some(bound) = stats.queue_limit
+        && stats.queued > 0
+        && is_near(stats.queued, bound)
+    {
+        notes.push(warn(format!(
+            "Near the end of its queue: {} of {bound} calls wait; what comes then is refused.",
+            stats.queued
+        )));
+    }
+    notes
+}
+
+fn calls(count: usize, one: &str, more: &str) -> String {
+    if count == 1 { format!("1 call {one}") } else { format!("{count} calls {more}") }
+}

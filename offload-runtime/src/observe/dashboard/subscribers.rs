@@ -1,0 +1,218 @@
+//! Who looks at the dashboard, and the one thread that takes the numbers for all
+//! of them. It is there while somebody looks.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::axum::body::Bytes;
+use http_body::{Body, Frame};
+
+use super::recent::Recents;
+use super::view;
+use crate::api::shutdown;
+use crate::sync::foreign::quietly;
+
+/// How often the numbers are taken.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// So many may look at once.
+const SEATS: usize = 16;
+
+/// After this long a response ends and the page asks again, so that a server
+/// that waits for its responses before it stops does not wait for ever.
+const SITTING: Duration = Duration::from_secs(20);
+
+/// What the page waits before it asks again, in milliseconds.
+const RETRY: &str = "retry: 1000\n\n";
+
+/// The thread stays for this many periods after the last has left: the page
+/// may just be asking again.
+const KEEP: u32 = 3;
+
+static SUBSCRIBERS: Subscribers = Subscribers {
+    state: Mutex::new(State {
+        subscribers: Vec::new(),
+        number: 0,
+        sampling: false,
+        latest: None,
+        taken: 0,
+        closed: false,
+    }),
+    changed: Condvar::new(),
+};
+
+struct Subscribers {
+    state: Mutex<State>,
+    /// It was closed.
+    changed: Condvar,
+}
+
+struct State {
+    subscribers: Vec<Subscriber>,
+    number: u64,
+    /// The thread is there.
+    sampling: bool,
+    /// The numbers as JSON.
+    latest: Option<Bytes>,
+    /// How many times numbers were taken.
+    taken: u64,
+    closed: bool,
+}
+
+struct Subscriber {
+    number: u64,
+    waker: Option<Waker>,
+}
+
+fn lock() -> MutexGuard<'static, State> {
+    SUBSCRIBERS.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The numbers: those that were taken for who looks, or, if nobody does, those
+/// of now.
+pub(super) fn latest() -> Bytes {
+    let latest = lock().latest.clone();
+    latest.unwrap_or_else(|| view::json(&mut Recents::default()))
+}
+
+/// Ends the responses of all who look at a [`dashboard`](super::dashboard), and
+/// opens no more, so that a server that stops need not wait for them.
+///
+/// [`shutdown`](crate::shutdown) does this too. It cannot be undone. What the
+/// page showed last stays there.
+pub fn close_dashboard() {
+    let mut state = lock();
+    state.closed = true;
+    SUBSCRIBERS.changed.notify_all();
+    wake_all(state);
+}
+
+/// Wakers are foreign code: called while nothing is locked.
+fn wake_all(mut state: MutexGuard<'_, State>) {
+    let wakers: Vec<_> = state.subscribers.iter_mut().filter_map(|one| one.waker.take()).collect();
+    drop(state);
+    for waker in wakers {
+        quietly(|| waker.wake());
+    }
+}
+
+/// What one who looks gets: the body of a response without end.
+pub(super) struct Feed {
+    number: u64,
+    /// What it got last.
+    seen: Option<u64>,
+    until: Instant,
+    /// While somebody looks, the event loop is watched.
+    #[cfg(feature = "watch")]
+    _watching: Option<crate::observe::watch::Lease>,
+}
+
+impl Feed {
+    /// `None`: as many look as may, or there will be no numbers.
+    pub(super) fn open() -> Option<Feed> {
+        static ON_SHUTDOWN: Once = Once::new();
+        ON_SHUTDOWN.call_once(|| shutdown::on_shutdown(close_dashboard));
+        let mut state = lock();
+        if state.closed || state.subscribers.len() >= SEATS {
+            return None;
+        }
+        if !state.sampling {
+            thread::Builder::new().name("offload-numbers".into()).spawn(take_numbers).ok()?;
+            state.sampling = true;
+        }
+        state.number += 1;
+        let number = state.number;
+        state.subscribers.push(Subscriber { number, waker: None });
+        drop(state);
+        Some(Feed {
+            number,
+            seen: None,
+            until: Instant::now() + SITTING,
+            #[cfg(feature = "watch")]
+            _watching: crate::observe::watch::Lease::here(),
+        })
+    }
+}
+
+impl Body for Feed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let waker = cx.waker().clone();
+        let mut state = lock();
+        if state.closed || self.until <= Instant::now() {
+            return Poll::Ready(None);
+        }
+        if let Some(latest) = state.latest.clone()
+            && self.seen != Some(state.taken)
+        {
+            let first = self.seen.is_none();
+            self.seen = Some(state.taken);
+            drop(state);
+            return Poll::Ready(Some(Ok(Frame::data(event(first, &latest)))));
+        }
+        let number = self.number;
+        let viewer = state.subscribers.iter_mut().find(|viewer| viewer.number == number);
+        let old = viewer.and_then(|viewer| viewer.waker.replace(waker));
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+/// JSON has no line breaks, so it is one line of data.
+fn event(first: bool, json: &Bytes) -> Bytes {
+    let start = if first { RETRY } else { "" };
+    [start.as_bytes(), b"data: ", json, b"\n\n"].concat().into()
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let mut state = lock();
+        let place = state.subscribers.iter().position(|viewer| viewer.number == self.number);
+        let viewer = place.map(|place| state.subscribers.swap_remove(place));
+        drop(state);
+        // Its waker, too, while nothing is locked.
+        drop(viewer);
+    }
+}
+
+/// What the thread does.
+fn take_numbers() {
+    let mut recents = Recents::default();
+    let mut due = Instant::now();
+    let mut alone = 0;
+    loop {
+        let json = view::json(&mut recents);
+        let mut state = lock();
+        alone = if state.subscribers.is_empty() { alone + 1 } else { 0 };
+        if state.closed || alone > KEEP {
+            state.sampling = false;
+            state.latest = None;
+            return wake_all(state);
+        }
+        state.latest = Some(json);
+        state.taken += 1;
+        wake_all(state);
+        due += PERIOD;
+        let mut state = lock();
+        loop {
+            let now = Instant::now();
+            if now >= due || state.closed {
+                break;
+            }
+            let woken = SUBSCRIBERS.changed.wait_timeout(state, due - now);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        // After a pause of the whole machine, no periods are made up for.
+        due = due.max(Instant::now() - PERIOD / 2);
+    }
+}

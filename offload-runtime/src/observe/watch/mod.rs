@@ -1,0 +1,293 @@
+//! How late the event loop is, and what stops it: seen from a thread of its own,
+//! which a loop that stands still cannot silence.
+//!
+//! The thread does two things at each look, for each runtime. It wakes a task
+//! of its own there ([`probe`]) and notes how late that is polled: the lag. And it
+//! reads what each worker of the runtime says of its turns ([`workers`]); one
+//! that is awake and has not ended a turn for longer than the threshold is
+//! stuck. What its thread is doing then, the system tells ([`thread`]), and, if
+//! the program has a [`WatchLayer`](spans::WatchLayer), in which span.
+
+mod discovery;
+mod probe;
+mod record;
+#[cfg(feature = "watch-spans")]
+pub(crate) mod spans;
+mod system_calls;
+mod thread;
+mod workers;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread as os;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Handle, Id};
+
+use self::probe::Probe;
+use self::record::Record;
+use self::workers::Workers;
+use crate::api::loops;
+use crate::error::{Error, ErrorKind, Ran};
+use crate::executor::settings;
+
+/// Watches the event loop of the tokio runtime that this is called in, until
+/// the runtime ends.
+///
+/// ```
+/// #[tokio::main]
+/// async fn main() -> Result<(), offload_runtime::Error> {
+///     offload_runtime::watch()?;
+///     // … serve …
+/// #   assert_eq!(offload_runtime::stats().loops.len(), 1);
+///     Ok(())
+/// }
+/// ```
+///
+/// From then on [`stats`](crate::stats) and the dashboard show how late the loop
+/// is: the time from the moment at which a task is woken to the moment at which
+/// it is polled. And when a worker of the runtime is stuck in a poll for longer
+/// than a threshold, it is reported, by a `tracing` warning of the target
+/// `offload` and in [`stats`](crate::stats): which thread, for how long so far,
+/// whether it computes or waits, and what to do about it. The threshold is
+/// 100 ms, or [`stall_threshold`](crate::Builder::stall_threshold).
+///
+/// Each place is reported once. A place is the span that the stuck task is in,
+/// if the program has a `WatchLayer` (feature `watch-spans`). Without one, all that
+/// is known of a place is what the thread does there, so the same is reported
+/// again, at most once a minute. [`stats`](crate::stats) counts all of them.
+///
+/// To call it again in the same runtime changes nothing.
+///
+/// # What each system gives
+///
+/// | | Linux | others |
+/// | --- | --- | --- |
+/// | lag, which worker is stuck, for how long | yes | yes |
+/// | the span it is in | with `WatchLayer` | with `WatchLayer` |
+/// | the thread's name | yes | yes |
+/// | its id, for a debugger or profiler | yes | no |
+/// | computes, waits, or is ready to run and does not get a processor | yes | no |
+/// | the system call that it waits in | yes, unless a sandbox forbids it | no |
+///
+/// There is no stack: no well-kept crate can take that of another thread of the
+/// same process without stopping it in a signal handler, where little is safe. With
+/// the id of the thread, `gdb -p` or `eu-stack -p` show it from outside.
+///
+/// # What it does not see
+///
+/// - What is between two looks: a stall is noticed when it has lasted for the
+///   threshold and up to a quarter more, and said to be that much shorter.
+/// - One long poll, as against many that are each too long: a worker of tokio's
+///   says that a turn has ended after 61 polls, or when it runs out of work.
+/// - The future that `block_on` (and so `#[tokio::main]`) runs beside a multi-thread
+///   runtime: what blocks it stops nothing else.
+/// - A current-thread runtime that nobody drives looks like one that is stuck.
+///
+/// # What it costs
+///
+/// It is off by default, since it is not free: a thread that wakes 40 times a
+/// second (four times in a threshold), a task that is polled as often, and two
+/// numbers read for each worker. `cargo bench -p offload-benches --bench dashboard`
+/// measures it, with a dashboard that is looked at. And this call holds each worker of a multi-thread runtime for a
+/// moment, to learn which thread is which: for less than a millisecond, or, on a
+/// machine that is busy, 50 at most. Where that was not enough it is tried again
+/// once a second, for at most five.
+///
+/// # Errors
+///
+/// [`Config`](crate::ErrorKind::Config), if there is no tokio runtime here, or a
+/// setting makes no sense; [`Unavailable`](crate::ErrorKind::Unavailable), if the
+/// system refuses the thread.
+pub fn watch() -> Result<(), Error> {
+    let handle = Handle::try_current().map_err(|_| {
+        Error::config("`watch` was called outside of a tokio runtime: there is no loop to watch")
+    })?;
+    let mut state = lock();
+    let entry = state.entry(&handle)?;
+    entry.for_good = true;
+    let probe = Arc::clone(&entry.probe);
+    drop(state);
+    probe.begin(&handle);
+    if !probe.knows_all() {
+        discovery::hold(&handle, &probe, discovery::AT_FIRST);
+    }
+    Ok(())
+}
+
+/// All that is watched.
+static WATCHED: Watched = Watched {
+    state: Mutex::new(State { entries: Vec::new(), running: false }),
+    changed: Condvar::new(),
+};
+
+struct Watched {
+    state: Mutex<State>,
+    /// The thread may have nothing left to watch.
+    changed: Condvar,
+}
+
+struct State {
+    entries: Vec<Entry>,
+    /// The thread is there.
+    running: bool,
+}
+
+/// A runtime that is watched.
+struct Entry {
+    handle: Handle,
+    probe: Arc<Probe>,
+    record: Arc<Record>,
+    /// Until the runtime ends.
+    for_good: bool,
+    /// Those who watch it for a while.
+    leases: usize,
+}
+
+fn lock() -> MutexGuard<'static, State> {
+    WATCHED.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// The entry of this runtime, and a thread that looks at it.
+    fn entry(&mut self, handle: &Handle) -> Result<&mut Entry, Error> {
+        let threshold = settings::stall_threshold()?;
+        if !self.running {
+            let started = os::Builder::new().name("offload-lag".into());
+            started.spawn(move || look_on(threshold)).map_err(|refusal| {
+                let what = format!("the system refused `watch` its thread: {refusal}");
+                Error::new(ErrorKind::Unavailable, Ran::No, "", what)
+            })?;
+            self.running = true;
+        }
+        loops::set_watched(|| records().iter().map(|record| record.stats()).collect());
+        let id = handle.id();
+        let place = self.entries.iter().position(|entry| entry.is(id)).unwrap_or_else(|| {
+            self.entries.push(Entry::new(handle));
+            self.entries.len() - 1
+        });
+        Ok(&mut self.entries[place])
+    }
+}
+
+impl Entry {
+    fn new(handle: &Handle) -> Entry {
+        let record = Arc::new(Record::new(handle));
+        let probe = Arc::new(Probe::new(handle.metrics(), Arc::clone(&record)));
+        Entry { handle: handle.clone(), probe, record, for_good: false, leases: 0 }
+    }
+
+    fn is(&self, id: Id) -> bool {
+        self.handle.id() == id && !self.probe.is_gone()
+    }
+}
+
+/// Watches a runtime until it is dropped.
+#[cfg(feature = "axum")]
+pub(crate) struct Lease(Id);
+
+#[cfg(feature = "axum")]
+impl Lease {
+    /// On the runtime of this thread, if there is one.
+    pub(crate) fn here() -> Option<Lease> {
+        let handle = Handle::try_current().ok()?;
+        lock().entry(&handle).ok()?.leases += 1;
+        Some(Lease(handle.id()))
+    }
+}
+
+#[cfg(feature = "axum")]
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut state = lock();
+        if let Some(entry) = state.entries.iter_mut().find(|entry| entry.is(self.0)) {
+            entry.leases -= 1;
+            WATCHED.changed.notify_all();
+        }
+    }
+}
+
+/// What is known of the loops that are watched.
+pub(crate) fn records() -> Vec<Arc<Record>> {
+    lock().entries.iter().map(|entry| Arc::clone(&entry.record)).collect()
+}
+
+/// What the thread does.
+fn look_on(threshold: Duration) {
+    let period = (threshold / 4).max(Duration::from_millis(1));
+    let mut eyes: Vec<Eye> = Vec::new();
+    let mut last = Instant::now();
+    loop {
+        let mut state = lock();
+        let (kept, ended): (Vec<_>, Vec<_>) = state
+            .entries
+            .drain(..)
+            .partition(|entry| (entry.for_good || entry.leases > 0) && !entry.probe.is_gone());
+        state.entries = kept;
+        for entry in &state.entries {
+            if !eyes.iter().any(|eye| Arc::ptr_eq(&eye.probe, &entry.probe)) {
+                eyes.push(Eye::new(entry));
+            }
+        }
+        if state.entries.is_empty() {
+            state.running = false;
+        }
+        let running = state.running;
+        drop(state);
+        for entry in &ended {
+            entry.probe.end();
+        }
+        eyes.retain(|eye| !ended.iter().any(|entry| Arc::ptr_eq(&entry.probe, &eye.probe)));
+        drop(ended);
+        if !running {
+            return;
+        }
+
+        let now = Instant::now();
+        // After a pause of the whole process, nobody is said to have been stuck.
+        let passed = now.saturating_duration_since(last).min(period * 2);
+        last = now;
+        for eye in &mut eyes {
+            eye.look(now, passed, threshold);
+        }
+        let state = lock();
+        let woken = WATCHED.changed.wait_timeout(state, period);
+        drop(woken);
+    }
+}
+
+/// What the thread has of one runtime.
+struct Eye {
+    handle: Handle,
+    probe: Arc<Probe>,
+    record: Arc<Record>,
+    workers: Workers,
+    /// When the threads of the workers are asked for again, if one is not known.
+    next_call: Option<Instant>,
+}
+
+impl Eye {
+    fn new(entry: &Entry) -> Eye {
+        Eye {
+            handle: entry.handle.clone(),
+            probe: Arc::clone(&entry.probe),
+            record: Arc::clone(&entry.record),
+            workers: Workers::new(entry.handle.metrics().num_workers()),
+            // Whoever watches for good does it once by itself.
+            next_call: entry.for_good.then(|| Instant::now() + discovery::PAUSE),
+        }
+    }
+
+    fn look(&mut self, now: Instant, passed: Duration, threshold: Duration) {
+        self.probe.begin(&self.handle);
+        if self.next_call.is_none_or(|next| next <= now)
+            && !self.probe.knows_all()
+            && !self.workers.is_one_still()
+        {
+            discovery::hold(&self.handle, &self.probe, discovery::LATER);
+            self.next_call = Some(now + discovery::PAUSE);
+        }
+        let outstanding = self.probe.probe(now);
+        self.record.late(now, outstanding);
+        self.workers.look(&self.handle.metrics(), &self.probe, &self.record, passed, threshold);
+    }
+}

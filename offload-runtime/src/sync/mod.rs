@@ -1,0 +1,61 @@
+//! What the rest is built from, and what knows nothing of calls: primitives, a queue, a
+//! semaphore, a timer, histograms, and how foreign code is called.
+//!
+//! The primitives are std's, crossbeam's and smol's, or loom's where the models run
+//! (`--cfg offload_loom`). Only code that the models check takes them from here.
+
+pub(crate) mod foreign;
+pub(crate) mod histogram;
+pub(crate) mod queue;
+pub(crate) mod semaphore;
+pub(crate) mod timer;
+
+#[cfg(not(offload_loom))]
+mod imp {
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+
+    pub(crate) use atomic_waker::AtomicWaker;
+    pub(crate) use crossbeam_queue::SegQueue;
+}
+
+#[cfg(offload_loom)]
+mod imp {
+    pub(crate) use loom::future::AtomicWaker;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::thread::{Thread, current, park};
+
+    pub(crate) use super::queue::stand_in::SegQueue;
+
+    pub(crate) fn park_timeout(_: std::time::Duration) {
+        unreachable!("loom knows no time: its models retire no thread")
+    }
+}
+
+pub(crate) use imp::*;
+
+/// In cache lines of its own: what one thread writes often and others read, beside what
+/// only they use.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Locks, and takes no notice of poison: nothing that is guarded here can be left half
+/// done, as no foreign code runs while it is held.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+}

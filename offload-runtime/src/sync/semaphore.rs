@@ -1,0 +1,251 @@
+//! Permits for bodies that run, and who waits for one, without a lock that a caller's thread
+//! and a pool's share.
+//!
+//! # The protocol
+//!
+//! A permit belongs to a body that runs. A thread that meets a call asks for one; if there
+//! is none, the call is set aside here, in order, and the thread goes on to the next. So no
+//! thread ever waits for a permit.
+//!
+//! `free` is what nobody has: neither a body nor a reservation. A permit that is given back
+//! is *reserved* for the call that waits longest, which goes to the front of its pool's queue;
+//! the thread that meets it there turns a reservation into a permit. Reservations are not
+//! those of one call: a call that blocks a body (its permit must not depend on a thread of a
+//! pool that is full of such bodies) may take any of them, and the call that finds none left
+//! goes back to the front of the line. Of a call that is cancelled meanwhile the reservation
+//! is given up by whoever takes it from the call first: the side that cancels, or the thread
+//! that meets the shell.
+//!
+//! *Nobody is forgotten.* Who joins the line does so first and then looks whether a permit is
+//! free; who gives one back makes it free first and then looks whether somebody waits; with a
+//! fence between in both cases, so at least one of them sees the other, and it hands out what
+//! there is ([`hand_out`](Semaphore::hand_out)). That holds for who changes the limit, too.
+//!
+//! *Calls that block bodies* are few, and their list has a lock, which no other call takes as
+//! long as the list is empty. They are served first. If all permits belong to bodies that are
+//! blocked so, the last to ask is told that this is a deadlock.
+
+use std::collections::HashSet;
+
+use super::queue::Queue;
+use super::{AtomicIsize, AtomicUsize, Mutex, Ordering, fence, lock};
+
+/// What waits for a permit.
+pub(crate) trait Waiter {
+    /// From now on it waits here. False: it was cancelled.
+    fn set_aside(&self) -> bool;
+
+    /// A permit is reserved for it, and it waits here no more. False: it was cancelled, and
+    /// the reservation is not its own.
+    fn set_reserved(&self) -> bool;
+
+    /// Brings it to a thread that turns its reservation into a permit.
+    fn resume(self);
+}
+
+/// See the [module](self).
+pub(crate) struct Semaphore<W> {
+    limit: AtomicUsize,
+    /// Below zero after the limit was lowered.
+    free: AtomicIsize,
+    reserved: AtomicUsize,
+    /// How many wait; not those that were cancelled.
+    waiting: AtomicUsize,
+    line: Queue<W>,
+    blocking: Mutex<Vec<Blocking<W>>>,
+    /// As the length of that list, to be read without its lock.
+    blocked: AtomicUsize,
+}
+
+/// A call that blocks a body.
+struct Blocking<W> {
+    waiter: W,
+    /// The bodies that wait for it and hold permits, by what tells them apart.
+    holders: Vec<usize>,
+}
+
+/// A permit, which is given back when this is dropped.
+pub(crate) struct Permit<W: Waiter + 'static>(&'static Semaphore<W>);
+
+/// What a call gets that asks for a permit.
+pub(crate) enum Acquired<W: Waiter + 'static> {
+    Permit(W, Permit<W>),
+    /// It waits here; who gives a permit back brings it to a thread.
+    Waits,
+    /// It was cancelled.
+    Cancelled,
+    /// All permits belong to bodies that wait for such calls.
+    Deadlock(W),
+}
+
+impl<W: Waiter + 'static> Semaphore<W> {
+    pub(crate) fn new(limit: usize) -> Semaphore<W> {
+        Semaphore {
+            limit: AtomicUsize::new(limit),
+            free: AtomicIsize::new(signed(limit)),
+            reserved: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            line: Queue::new(),
+            blocking: Mutex::new(Vec::new()),
+            blocked: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// How many permits bodies have, at about this time.
+    pub(crate) fn in_use(&self) -> usize {
+        let taken = signed(self.limit()) - self.free.load(Ordering::Relaxed);
+        let reserved = signed(self.reserved.load(Ordering::Relaxed));
+        (taken - reserved).max(0).unsigned_abs()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Changes the limit. Raised, calls that wait get permits at once; lowered below what is
+    /// in use, none does before enough were given back.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        let before = self.limit.swap(limit, Ordering::AcqRel);
+        self.free.fetch_add(signed(limit) - signed(before), Ordering::SeqCst);
+        self.hand_out();
+    }
+
+    /// A call that a thread is ready to run asks for a permit. `is_reserved`: it had a
+    /// reservation, which is used up by this.
+    pub(crate) fn acquire(&'static self, waiter: W, is_reserved: bool) -> Acquired<W> {
+        if is_reserved && self.take_reservation() {
+            return Acquired::Permit(waiter, Permit(self));
+        }
+        // Nobody overtakes the line: a permit that is free while calls wait is about to be
+        // reserved for the first of them.
+        let nobody_waits = self.line.is_empty() && self.blocked.load(Ordering::SeqCst) == 0;
+        if !is_reserved && nobody_waits && self.take_free() {
+            return Acquired::Permit(waiter, Permit(self));
+        }
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        if !waiter.set_aside() {
+            self.leave();
+            return Acquired::Cancelled;
+        }
+        match is_reserved {
+            true => self.line.push_front(waiter),
+            false => self.line.push(waiter),
+        }
+        self.hand_out();
+        Acquired::Waits
+    }
+
+    /// The same for a call that blocks a body: of those bodies that wait for it, `holders` are
+    /// those that have a permit of this semaphore.
+    pub(crate) fn acquire_blocking(
+        &'static self,
+        waiter: W,
+        holders: Vec<usize>,
+        is_reserved: bool,
+    ) -> Acquired<W> {
+        if is_reserved && self.take_reservation() {
+            return Acquired::Permit(waiter, Permit(self));
+        }
+        if self.take_free() || self.take_reservation() {
+            return Acquired::Permit(waiter, Permit(self));
+        }
+        let mut blocking = lock(&self.blocking);
+        let others = blocking.iter().flat_map(|blocked| &blocked.holders);
+        let all: HashSet<usize> = others.chain(&holders).copied().collect();
+        if !holders.is_empty() && all.len() >= self.in_use() {
+            return Acquired::Deadlock(waiter);
+        }
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        if !waiter.set_aside() {
+            drop(blocking);
+            self.leave();
+            return Acquired::Cancelled;
+        }
+        blocking.push(Blocking { waiter, holders });
+        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        drop(blocking);
+        self.hand_out();
+        Acquired::Waits
+    }
+
+    /// One that waited here was cancelled.
+    pub(crate) fn leave(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A reservation was given up: its call was cancelled.
+    pub(crate) fn give_up(&self) {
+        // Unless a call that blocks a body has taken it.
+        if self.take_reservation() {
+            self.make_free();
+        }
+    }
+
+    /// Takes out one that waits, if any do.
+    pub(crate) fn drain(&self) -> Option<W> {
+        if self.blocked.load(Ordering::SeqCst) > 0
+            && let Some(blocking) = self.pop_blocking()
+        {
+            return Some(blocking);
+        }
+        self.line.pop()
+    }
+
+    fn make_free(&self) {
+        self.free.fetch_add(1, Ordering::SeqCst);
+        self.hand_out();
+    }
+
+    /// Reserves what is free for those that wait.
+    fn hand_out(&self) {
+        fence(Ordering::SeqCst);
+        while (self.blocked.load(Ordering::SeqCst) > 0 || !self.line.is_empty()) && self.take_free()
+        {
+            if let Some(waiter) = self.drain() {
+                self.reserved.fetch_add(1, Ordering::AcqRel);
+                if waiter.set_reserved() {
+                    self.leave();
+                    waiter.resume();
+                    continue;
+                }
+                // It was cancelled. A call that blocks a body may have the reservation.
+                if !self.take_reservation() {
+                    continue;
+                }
+            }
+            self.free.fetch_add(1, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn pop_blocking(&self) -> Option<W> {
+        let mut blocking = lock(&self.blocking);
+        let first = (!blocking.is_empty()).then(|| blocking.remove(0));
+        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        first.map(|blocking| blocking.waiter)
+    }
+
+    fn take_free(&self) -> bool {
+        let less = |free: isize| (free > 0).then_some(free - 1);
+        self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+
+    fn take_reservation(&self) -> bool {
+        let less = |reserved: usize| reserved.checked_sub(1);
+        self.reserved.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
+    }
+}
+
+impl<W: Waiter> Drop for Permit<W> {
+    fn drop(&mut self) {
+        self.0.make_free();
+    }
+}
+
+fn signed(count: usize) -> isize {
+    isize::try_from(count).unwrap_or(isize::MAX)
+}

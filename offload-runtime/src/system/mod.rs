@@ -1,0 +1,6 @@
+//! What is asked of the operating system: threads, what they are like, how many cores there
+//! are.
+
+pub(crate) mod cores;
+pub(crate) mod priority;
+pub(crate) mod spawner;

@@ -1,0 +1,311 @@
+//! How the system's scheduler treats a thread: what computes comes behind the event loop,
+//! and what starts other threads is as the main thread of the process is.
+//!
+//! The only module with `unsafe` code: for the call that sets policy, nice value and time
+//! slice of a thread together, and for those that read and set affinity and signal mask.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How much the bodies of a pool count beside the rest of the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Priority {
+    /// As much as any other thread.
+    Normal,
+    /// Less: what waits for events runs first, bodies get the rest of the
+    /// time. On Linux it is `SCHED_BATCH` at nice 10: beside a thread of `Normal` priority
+    /// that never rests, about a tenth of a core.
+    #[default]
+    Low,
+    /// Less than `Low`. On Linux it is `SCHED_BATCH` at nice 19: beside a thread of `Normal`
+    /// priority that never rests, about a seventieth of a core.
+    Lowest,
+    /// Next to nothing: only time that nobody else wants, so bodies can starve.
+    Idle,
+}
+
+impl Priority {
+    /// Gives this thread, and those that it starts later, this priority. A
+    /// system that refuses is told of once: the work goes on as it would
+    /// without.
+    pub(crate) fn apply(self) {
+        self.apply_by(imp::set);
+    }
+
+    fn apply_by(self, set: fn(Priority) -> std::io::Result<()>) {
+        if self == Priority::Normal {
+            return;
+        }
+        if let Err(refusal) = set(self) {
+            static TOLD: AtomicBool = AtomicBool::new(false);
+            if !TOLD.swap(true, Ordering::Relaxed) {
+                // A subscriber is foreign: the thread goes on if it panics.
+                let tell = || tell(self, &refusal);
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
+                    std::mem::forget(payload);
+                }
+            }
+        }
+    }
+}
+
+/// Gives this thread what the main thread has: its processors, its signal mask, its nice
+/// value. What the system refuses is told, and the thread goes on without.
+pub(crate) fn be_as_the_main_thread() {
+    if let Err(refusal) = imp::copy_main_thread()
+        && let Err(payload) = catch_unwind(AssertUnwindSafe(|| tell_of_thread(&refusal)))
+    {
+        std::mem::forget(payload);
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn tell_of_thread(refusal: &std::io::Error) {
+    tracing::warn!(
+        target: "offload",
+        %refusal,
+        "the thread that starts those of the pools cannot have the processors, the signal mask \
+         and the priority of the main thread: the pools have those of whoever made the first call"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn tell_of_thread(_: &std::io::Error) {}
+
+#[cfg(feature = "tracing")]
+fn tell(priority: Priority, refusal: &std::io::Error) {
+    tracing::warn!(
+        target: "offload",
+        ?priority,
+        %refusal,
+        "the system does not set the priority of what computes: the event loop may feel it"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn tell(_: Priority, _: &std::io::Error) {}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod imp {
+    use std::io;
+
+    use super::Priority;
+
+    /// With it a hundredth of all pings beside a saturated pool waits no longer than beside
+    /// an idle one, and a body of a millisecond beside two busy neighbours takes a sixth of what
+    /// it takes at 19.
+    const NICE: i32 = 10;
+
+    /// How long a thread may compute before it is looked whether another is
+    /// due, in nanoseconds: the least there is. The shorter, the sooner it has
+    /// its turn beside threads that never rest: one that was stopped while it held the
+    /// lock of a queue does not hold up others for long. Systems before 6.12
+    /// take no notice.
+    const SLICE: u64 = 100_000;
+
+    pub(super) fn set(priority: Priority) -> io::Result<()> {
+        let (policy, nice, slice) = match priority {
+            Priority::Normal => (libc::SCHED_OTHER, 0, 0),
+            Priority::Low => (libc::SCHED_BATCH, NICE, SLICE),
+            Priority::Lowest => (libc::SCHED_BATCH, 19, SLICE),
+            Priority::Idle => (libc::SCHED_IDLE, 0, 0),
+        };
+        let attributes = libc::sched_attr {
+            size: size_of::<libc::sched_attr>() as u32,
+            sched_policy: policy as u32,
+            sched_flags: 0,
+            sched_nice: nice,
+            sched_priority: 0,
+            sched_runtime: slice,
+            sched_deadline: 0,
+            sched_period: 0,
+        };
+        // SAFETY: thread 0 is the calling one; `attributes` is a whole
+        // `sched_attr` whose `size` says so, and lives longer than the call,
+        // which only reads it. The last argument, the flags, is 0.
+        #[expect(unsafe_code, reason = "the system has no other way in for a time slice")]
+        let result =
+            unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0_u32) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Gives this thread the processors, the signal mask and the nice value of the main
+    /// thread. All is tried; the first refusal is returned.
+    pub(super) fn copy_main_thread() -> io::Result<()> {
+        let main = std::process::id().cast_signed();
+        let results = [copy_affinity(main), copy_mask(main), copy_nice(main)];
+        results.into_iter().collect()
+    }
+
+    fn copy_affinity(main: libc::pid_t) -> io::Result<()> {
+        // SAFETY: a set of processors is an array of bits, of which none set is a value.
+        #[expect(unsafe_code, reason = "libc has no other way to make one")]
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        let size = size_of_val(&set);
+        // SAFETY: `set` is as large as `size` says, and lives longer than the calls; the first
+        // writes it, the second reads it, for the calling thread (0).
+        #[expect(unsafe_code, reason = "std has no way to set affinity")]
+        let result = unsafe {
+            match libc::sched_getaffinity(main, size, &raw mut set) {
+                0 => libc::sched_setaffinity(0, size, &raw const set),
+                refused => refused,
+            }
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// No call tells the mask of another thread; its page in `/proc` does.
+    fn copy_mask(main: libc::pid_t) -> io::Result<()> {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{main}/status"))?;
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        let blocked = blocked.ok_or(io::ErrorKind::InvalidData)?;
+        set_mask(blocked)
+    }
+
+    /// Blocks the signals whose bits are set, the lowest being that of signal 1.
+    fn set_mask(blocked: u64) -> io::Result<()> {
+        // SAFETY: `sigemptyset` makes `set` a whole set before it is used; each signal is one that
+        // there is, as it is below 65; the mask is that of the calling thread, and no old
+        // one is asked for.
+        #[expect(unsafe_code, reason = "std has no way to set a signal mask")]
+        let result = unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            for signal in (1..=64).filter(|signal| blocked >> (signal - 1) & 1 == 1) {
+                libc::sigaddset(&raw mut set, signal);
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+    }
+
+    /// Policy, nice value and slice.
+    fn copy_nice(main: libc::pid_t) -> io::Result<()> {
+        let size = size_of::<libc::sched_attr>() as u32;
+        // SAFETY: a `sched_attr` consists of numbers, of which zero is a value. The calls are given
+        // its size; the first writes it, the second reads it, for the calling thread (0).
+        #[expect(unsafe_code, reason = "std has no way to set a priority")]
+        let result = unsafe {
+            let mut attributes: libc::sched_attr = std::mem::zeroed();
+            match libc::syscall(libc::SYS_sched_getattr, main, &raw mut attributes, size, 0_u32) {
+                0 => {
+                    attributes.size = size;
+                    libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0_u32)
+                }
+                refused => refused,
+            }
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+mod imp {
+    use std::io;
+
+    use super::Priority;
+
+    pub(super) fn set(priority: Priority) -> io::Result<()> {
+        let class = match priority {
+            Priority::Normal => libc::qos_class_t::QOS_CLASS_DEFAULT,
+            Priority::Low => libc::qos_class_t::QOS_CLASS_UTILITY,
+            Priority::Lowest | Priority::Idle => libc::qos_class_t::QOS_CLASS_BACKGROUND,
+        };
+        // SAFETY: it takes two numbers, and sets a property of the calling
+        // thread.
+        #[expect(unsafe_code, reason = "the system has no other way in")]
+        let result = unsafe { libc::pthread_set_qos_class_self_np(class, 0) };
+        if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+    }
+
+    /// Here a new thread has no class of quality of service from the one that starts it, and
+    /// there is no affinity.
+    pub(super) fn copy_main_thread() -> io::Result<()> {
+        set(Priority::Normal)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod imp {
+    use std::io;
+
+    use super::Priority;
+
+    pub(super) fn set(_: Priority) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// A new thread has nothing of the one that starts it.
+    pub(super) fn copy_main_thread() -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "tracing", not(offload_loom)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::{io, thread};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    static WARNINGS: AtomicUsize = AtomicUsize::new(0);
+
+    /// Counts warnings, and panics.
+    struct Counter;
+
+    impl Subscriber for Counter {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "offload"
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            WARNINGS.fetch_add(1, Ordering::Relaxed);
+            panic!("on purpose");
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// Also if whoever is told panics.
+    #[test]
+    fn a_system_that_refuses_is_told_of_once_and_the_work_goes_on() {
+        fn refuse(_: Priority) -> io::Result<()> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        let threads = [Priority::Low, Priority::Idle, Priority::Normal, Priority::Low];
+        let done = threads.map(|priority| {
+            let work = move || {
+                tracing::subscriber::with_default(Counter, || priority.apply_by(refuse));
+                1
+            };
+            thread::spawn(work).join().unwrap()
+        });
+        assert_eq!(done.iter().sum::<i32>(), 4);
+        assert_eq!(WARNINGS.load(Ordering::Relaxed), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_system_agrees() {
+        for priority in [Priority::Normal, Priority::Low, Priority::Lowest, Priority::Idle] {
+            thread::spawn(move || imp::set(priority).unwrap()).join().unwrap();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! One thread that starts all others, so that a thread of a pool is what its pool says, and
+//! not what the thread was that made the first call: a new thread has the affinity, the
+//! signal mask and the priority of the one that starts it.
+//!
+//! It is started at its first use, and takes for itself what the main thread of the process
+//! has. Requests go through a queue without a lock.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+
+use crossbeam_queue::SegQueue;
+
+use super::priority;
+
+/// What to do on the spawner's thread: to start a thread.
+pub(crate) type Request = Box<dyn FnOnce() + Send>;
+
+static REQUESTS: SegQueue<Request> = SegQueue::new();
+static SPAWNER: OnceLock<Thread> = OnceLock::new();
+
+/// As whether there is a spawner, to be read without a lock. Once true, it stays so.
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// Has the spawner do this. It fails if the system refuses the spawner its thread.
+pub(crate) fn request(request: Request) -> io::Result<()> {
+    start()?;
+    REQUESTS.push(request);
+    if let Some(spawner) = SPAWNER.get() {
+        spawner.unpark();
+    }
+    Ok(())
+}
+
+fn start() -> io::Result<()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if RUNNING.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if SPAWNER.get().is_none() {
+        let thread = thread::Builder::new().name("offload-spawner".into()).spawn(run)?;
+        let _ = SPAWNER.set(thread.thread().clone());
+        RUNNING.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+fn run() {
+    priority::be_as_the_main_thread();
+    loop {
+        while let Some(request) = REQUESTS.pop() {
+            request();
+        }
+        thread::park();
+    }
+}

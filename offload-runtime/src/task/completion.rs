@@ -1,0 +1,215 @@
+//! What a thread does with a task, and the one way out: a call ends by
+//! [`complete`], which counts, releases, and wakes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::context::Captured;
+use super::current::{self, Busy, Frame};
+use super::state::Phase;
+use super::{Awaited, Failure, Queued, Work};
+use crate::error::{Error, ErrorKind, Ran};
+use crate::sync::foreign::{drop_quietly, quietly};
+use crate::sync::semaphore::Permit;
+
+/// What a body came to, for the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Returned,
+    Panicked,
+    /// The process that ran it died by itself.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
+    Died,
+    /// The process that ran it was killed, since nobody waited any more.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
+    Killed,
+    /// An argument or the result could not be sent.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
+    Failed,
+}
+
+/// How a call ends.
+pub(crate) enum Outcome {
+    /// Its body ran, from `began` on, and left its result, or panicked.
+    Ran { ending: Ending, failure: Option<Failure>, began: Instant },
+    /// Its body was not started.
+    Refused(Error),
+}
+
+/// Runs the body of a task in the context of its caller; its time is taken from `now`. The
+/// thread is in the runtime of the caller. `None`: the call was cancelled.
+pub(crate) fn run(
+    task: Queued,
+    permit: Option<Permit<Queued>>,
+    busy: Option<Busy>,
+    now: Instant,
+) -> Option<Instant> {
+    let task = task.begin()?;
+    let meta = task.meta();
+    let about = meta.about();
+    let waited = now.saturating_duration_since(meta.since);
+    let number = about.counts().wait.record(waited);
+    let sample = about.sample(number);
+    let frame = Frame::new(&task, permit, busy);
+    // What is dropped at the end is as foreign as the body, and may call as it did.
+    Some(frame.enter(|| {
+        let mut panic = None;
+        task.call(&mut |captured: Captured, body| {
+            // Unwind safety: the payload goes to the caller, who unwinds on, so
+            // nobody sees what the body left half done, unless it shared that.
+            let enter = || captured.enter(about, waited, body);
+            panic = catch_unwind(AssertUnwindSafe(enter)).err();
+        });
+        if let Some(sample) = sample {
+            // It may tell a subscriber, which is foreign.
+            quietly(|| about.cpu_time.end(about.name, about.kind, &sample));
+        }
+        let ending = if panic.is_some() { Ending::Panicked } else { current::ending() };
+        let failure = panic.map(Failure::Panic);
+        complete(task, Outcome::Ran { ending, failure, began: now })
+    }))
+}
+
+/// Ends a call that is not started. False: it was cancelled, and what was given is a shell.
+pub(crate) fn refuse(task: Queued, error: Error) -> bool {
+    if task.meta().take_reservation() {
+        task.meta().owner.give_up_reservation();
+    }
+    let Some(task) = task.begin() else { return false };
+    // The destructor of an argument may call as the body would have.
+    Frame::new(&task, None, None).enter(|| complete(task, Outcome::Refused(error)));
+    true
+}
+
+/// The end of a call that began here: counts it, gives back what it had, and wakes its caller.
+/// If nobody awaits it any more, what it came to is dropped. Returns when that was done.
+pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
+    let ended = Instant::now();
+    let meta = task.meta();
+    let about = meta.about();
+    let mut is_counted = false;
+    let (failure, began) = match outcome {
+        Outcome::Ran { ending, failure, began } => {
+            let took = ended.saturating_duration_since(began);
+            // In this order: see `Counts::finished`.
+            match ending {
+                Ending::Returned => {}
+                Ending::Panicked => about.count(|counts| &counts.panicked),
+                Ending::Died => about.count(|counts| &counts.died),
+                Ending::Killed => about.count(|counts| &counts.killed),
+                Ending::Failed => about.count(|counts| &counts.failed),
+            }
+            about.counts().run.record(took);
+            let is_late = !about.is_detached && meta.answer_by().is_some_and(|by| by <= ended);
+            let failure = match failure {
+                // A body that was told of its deadline may have stopped half way.
+                _ if is_late => {
+                    is_counted = true;
+                    about.count(|counts| &counts.abandoned);
+                    drop_quietly(failure);
+                    let after = ended.saturating_duration_since(meta.since);
+                    Some(Failure::Error(Error::expired_running(about.name, after)))
+                }
+                other => other,
+            };
+            (failure, Some(began))
+        }
+        Outcome::Refused(error) => {
+            // One that expired is counted as timed out by its caller, too.
+            is_counted = error.kind() == ErrorKind::TimedOut;
+            if is_counted {
+                about.count(|counts| &counts.cancelled);
+            }
+            (Some(Failure::Error(error)), None)
+        }
+    };
+    let mut is_foreign = failure.is_some();
+    if let Some(failure) = failure {
+        let _runtime = began.is_none().then(|| meta.enter_runtime());
+        task.fail(failure);
+    }
+    // Before the caller is woken: who awaits this call and makes the next finds all free.
+    if began.is_some() {
+        current::end_body();
+    }
+    meta.leave_slots();
+    if meta.state.finish() {
+        let waker = meta.waker.take();
+        // Before the caller is woken, so that the rest is dropped there.
+        drop(task);
+        if let Some(waker) = waker {
+            quietly(|| waker.wake());
+        }
+        is_foreign = true;
+    } else {
+        is_foreign |= task.has_drop_glue();
+        if !about.is_detached && began.is_some() && !is_counted {
+            about.count(|counts| &counts.abandoned);
+        } else if began.is_none() && !is_counted {
+            about.count(|counts| &counts.cancelled);
+        }
+        quietly(|| task.clear());
+    }
+    // What follows is not the next body's time, but a look at the clock takes its own.
+    if is_foreign { Instant::now() } else { ended }
+}
+
+/// How far a call was that its caller does not await any more, and what is left of it to drop,
+/// if its destructors make a difference.
+pub(crate) struct Left {
+    pub(crate) phase: Phase,
+    pub(crate) leftover: Option<Awaited>,
+}
+
+/// The caller does not await the call any more: if it has not started, it will not.
+pub(crate) fn cancel(task: &Awaited) -> Left {
+    let phase = task.meta().state.cancel();
+    left(task, phase)
+}
+
+/// The call is too late to start. `None`: it has started.
+pub(crate) fn cancel_unstarted(task: &Awaited) -> Option<Left> {
+    let phase = task.meta().state.cancel_unstarted()?;
+    Some(left(task, phase))
+}
+
+/// As [`cancel`], of a call that runs all the same.
+pub(crate) fn detach(task: &Awaited) -> Left {
+    let phase = task.meta().state.detach();
+    drop(task.meta().waker.take());
+    let is_ours = phase == Phase::Done && task.has_drop_glue();
+    Left { phase, leftover: is_ours.then(|| Arc::clone(task)) }
+}
+
+fn left(task: &Awaited, phase: Phase) -> Left {
+    let meta = task.meta();
+    // A waker may be the last that holds a task: it is dropped here, and not where the body
+    // runs.
+    drop(meta.waker.take());
+    if matches!(phase, Phase::Queued | Phase::Waiting) {
+        meta.about().count(|counts| &counts.cancelled);
+        meta.leave_slots();
+        if phase == Phase::Waiting {
+            meta.owner.leave_line();
+        } else if meta.take_reservation() {
+            meta.owner.give_up_reservation();
+        }
+    }
+    let is_ours = phase != Phase::Running && task.has_drop_glue();
+    Left { phase, leftover: is_ours.then(|| Arc::clone(task)) }
+}
+
+/// Drops what is left of a call, in its caller's runtime. A destructor may call as the body
+/// would have.
+pub(crate) fn clear(task: &Awaited) {
+    let _runtime = task.meta().enter_runtime();
+    Frame::new(task, None, None).enter(|| quietly(|| task.clear()));
+}
+
+/// Why a call did not start in time.
+pub(crate) fn expired_in_queue(task: &dyn Work, now: Instant) -> Error {
+    let meta = task.meta();
+    let waited = now.saturating_duration_since(meta.since);
+    Error::expired_in_queue(meta.about().name, waited, Ran::No)
+}

@@ -1,0 +1,134 @@
+//! What a body gets from the task that called it. In, never back: it is
+//! entered around the body and left after it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::task::LocalKey;
+
+use super::about::About;
+use super::spans::Spans;
+
+/// The caller's surroundings, taken at the first poll of the call, but for its
+/// runtime: that is in [`Meta`](super::meta::Meta).
+pub(crate) struct Captured(Option<Box<Surroundings>>);
+
+/// What most calls have nothing of.
+struct Surroundings {
+    values: Vec<Box<dyn Value>>,
+    spans: Option<Spans>,
+}
+
+impl Captured {
+    /// The surroundings of this thread. It runs foreign code: clones of values, and what a
+    /// subscriber does.
+    pub(crate) fn here() -> Captured {
+        let found = Surroundings { values: values(), spans: Spans::here() };
+        let is_any = found.spans.is_some() || !found.values.is_empty();
+        Captured(is_any.then(|| Box::new(found)))
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Calls `body` in these surroundings.
+    pub(crate) fn enter(self, about: &About, waited: Duration, body: &mut dyn FnMut()) {
+        let Some(surroundings) = self.0 else { return body() };
+        let mut values = surroundings.values.into_iter();
+        let mut body = || enter_values(&mut values, body);
+        match surroundings.spans {
+            Some(spans) => spans.enter(about, waited, body),
+            None => body(),
+        }
+    }
+}
+
+/// Keys that are carried, in the order of [`propagate`].
+static KEYS: RwLock<Vec<Box<dyn Key>>> = RwLock::new(Vec::new());
+
+/// Whether there are any, to be read without the lock.
+static ANY: AtomicBool = AtomicBool::new(false);
+
+/// From now on every offloaded body sees its caller's value of this
+/// `tokio::task_local!`.
+///
+/// Call it once for each key, when the process starts. The value is cloned at
+/// the first poll of a call, if the caller has one; nothing that a body does
+/// to its copy gets back to the caller, or into the next body. Carried values
+/// cost each call a few allocations.
+///
+/// ```
+/// use offload_runtime::{offload, propagate};
+///
+/// tokio::task_local! {
+///     static TENANT: String;
+/// }
+///
+/// #[offload(thread)]
+/// fn bucket() -> String {
+///     TENANT.with(|tenant| format!("photos-{tenant}"))
+/// }
+///
+/// propagate(&TENANT);
+/// let bucket = TENANT.scope("acme".to_owned(), bucket());
+/// # assert_eq!(futures::executor::block_on(bucket), "photos-acme");
+/// ```
+pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
+    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    if !keys.iter().any(|known| known.is(std::ptr::from_ref(key).cast())) {
+        keys.push(Box::new(Carried(key)));
+        ANY.store(true, Ordering::Release);
+    }
+}
+
+/// The values that the caller has of all keys.
+fn values() -> Vec<Box<dyn Value>> {
+    if !ANY.load(Ordering::Acquire) {
+        return Vec::new();
+    }
+    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    keys.iter().filter_map(|key| key.value()).collect()
+}
+
+/// Calls inside all values, each in the scope of those before it.
+fn enter_values(values: &mut dyn Iterator<Item = Box<dyn Value>>, call: &mut dyn FnMut()) {
+    match values.next() {
+        Some(value) => value.scope(&mut || enter_values(values, call)),
+        None => call(),
+    }
+}
+
+trait Key: Send + Sync {
+    fn is(&self, key: *const ()) -> bool;
+    fn value(&self) -> Option<Box<dyn Value>>;
+}
+
+trait Value: Send {
+    fn scope(self: Box<Self>, call: &mut dyn FnMut());
+}
+
+struct Carried<T: 'static>(&'static LocalKey<T>);
+
+impl<T: Clone + Send + 'static> Key for Carried<T> {
+    fn is(&self, key: *const ()) -> bool {
+        std::ptr::eq(std::ptr::from_ref(self.0).cast(), key)
+    }
+
+    fn value(&self) -> Option<Box<dyn Value>> {
+        let value = self.0.try_with(T::clone).ok()?;
+        Some(Box::new(Held { key: self.0, value }))
+    }
+}
+
+struct Held<T: 'static> {
+    key: &'static LocalKey<T>,
+    value: T,
+}
+
+impl<T: Send + 'static> Value for Held<T> {
+    fn scope(self: Box<Self>, call: &mut dyn FnMut()) {
+        self.key.sync_scope(self.value, call);
+    }
+}

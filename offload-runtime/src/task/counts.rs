@@ -1,0 +1,55 @@
+//! What the calls of a function came to, counted by whoever sees it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sync::histogram::Histogram;
+
+/// See the [module](self). In cache lines of their own: the threads of a pool
+/// write them, while callers read what is beside.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Counts {
+    pub(crate) panicked: AtomicU64,
+    pub(crate) died: AtomicU64,
+    pub(crate) killed: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) timed_out: AtomicU64,
+    /// Of each body that started, how long it waited.
+    pub(crate) wait: Histogram,
+    /// Of each body that ended, how long it ran.
+    pub(crate) run: Histogram,
+}
+
+impl Counts {
+    /// Bodies that started.
+    pub(crate) fn started(&self) -> u64 {
+        self.wait.total()
+    }
+
+    /// Bodies that returned: those that ended, but for what is counted as
+    /// another end, which is counted before.
+    pub(crate) fn finished(&self) -> u64 {
+        let ended = self.run.total();
+        let others = [&self.panicked, &self.died, &self.killed, &self.failed];
+        let others: u64 = others.into_iter().map(|other| other.load(Ordering::Relaxed)).sum();
+        ended.saturating_sub(others)
+    }
+}
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counts").field("started", &self.started()).finish_non_exhaustive()
+    }
+}
+
+/// One more. Not so with `--cfg offload_uncounted`, by which the benches find
+/// out what counting costs.
+pub(crate) fn count(counter: &AtomicU64) {
+    if !cfg!(offload_uncounted) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,275 @@
+//! What runs on this thread: the innermost offloaded body, and on whose behalf.
+
+use std::any::Any;
+use std::cell::{OnceCell, RefCell};
+use std::fmt;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crossbeam_utils::atomic::AtomicCell;
+
+use super::about::About;
+use super::completion::Ending;
+use super::{Awaited, Owner, Queued};
+use crate::sync::semaphore::Permit;
+
+thread_local! {
+    static FRAME: RefCell<Option<Frame>> = const { RefCell::new(None) };
+}
+
+/// All bodies are told to stop: the process shuts down, and the grace is over.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// One body on this thread.
+pub(crate) struct Frame {
+    body: Body,
+    permit: Option<Permit<Queued>>,
+    busy: Option<Busy>,
+    /// When its caller is answered without it, and it is cancelled.
+    answer_by: Option<Instant>,
+    /// How it ended, if it returned.
+    ending: Ending,
+    /// As others see it that it waits for; made when it makes a call.
+    caller: OnceCell<Arc<Caller>>,
+}
+
+/// A body runs on a thread, as long as this is there.
+pub(crate) struct Busy {
+    running: &'static AtomicCell<Option<&'static About>>,
+    /// Bodies that have ended there; only the thread itself counts.
+    ended: &'static AtomicU64,
+}
+
+impl Busy {
+    pub(crate) fn new(
+        running: &'static AtomicCell<Option<&'static About>>,
+        ended: &'static AtomicU64,
+        about: &'static About,
+    ) -> Busy {
+        running.store(Some(about));
+        Busy { running, ended }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.ended.store(self.ended.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.running.store(None);
+    }
+}
+
+/// Whose body it is.
+enum Body {
+    Task(Awaited),
+    /// In a worker process nothing is known of the caller but whether it awaits the call.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "there are no workers"))]
+    Worker {
+        about: &'static About,
+        cancelled: Arc<AtomicBool>,
+    },
+    /// It has ended; what it left is being dropped.
+    Ended {
+        owner: &'static dyn Owner,
+        callers: Option<Arc<Caller>>,
+    },
+}
+
+/// A body that waits for a call it made, and the bodies that wait for that body.
+pub(crate) struct Caller {
+    owner: &'static dyn Owner,
+    /// It has a permit of its owner's limiter.
+    has_permit: AtomicBool,
+    caller: Option<Arc<Caller>>,
+    /// What stands in for it in its pool while it waits, and goes when it ends.
+    stand_in: Mutex<StandIn>,
+}
+
+#[derive(Default)]
+struct StandIn {
+    there: Option<Box<dyn Any + Send>>,
+    has_ended: bool,
+}
+
+impl Caller {
+    /// The body on this thread.
+    pub(crate) fn here() -> Option<Arc<Caller>> {
+        FRAME.with_borrow(|frame| {
+            let frame = frame.as_ref()?;
+            let (owner, callers) = match &frame.body {
+                Body::Task(task) => (task.meta().owner, &task.meta().callers),
+                Body::Ended { owner, callers } => (*owner, callers),
+                Body::Worker { .. } => return None,
+            };
+            let make = || {
+                Arc::new(Caller {
+                    owner,
+                    has_permit: AtomicBool::new(frame.permit.is_some()),
+                    caller: callers.clone(),
+                    stand_in: Mutex::default(),
+                })
+            };
+            Some(Arc::clone(frame.caller.get_or_init(make)))
+        })
+    }
+
+    /// This one, and those that wait for it.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &Caller> {
+        std::iter::successors(Some(self), |caller| caller.caller.as_deref())
+    }
+
+    pub(crate) fn owner(&self) -> &'static dyn Owner {
+        self.owner
+    }
+
+    /// Whether its body has a permit of its owner's limiter.
+    pub(crate) fn has_permit(&self) -> bool {
+        self.has_permit.load(Ordering::Acquire)
+    }
+
+    /// Keeps what `make` makes until the body ends, unless something stands in for it already.
+    pub(crate) fn stand_in<T: Send + 'static>(&self, make: impl FnOnce() -> Option<T>) -> bool {
+        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
+        if stand_in.has_ended || stand_in.there.is_some() {
+            return false;
+        }
+        stand_in.there = make().map(|made| -> Box<dyn Any + Send> { Box::new(made) });
+        stand_in.there.is_some()
+    }
+
+    fn end(&self) {
+        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
+        stand_in.has_ended = true;
+        let there = stand_in.there.take();
+        drop(stand_in);
+        drop(there);
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("function", &self.owner.about().name).finish_non_exhaustive()
+    }
+}
+
+impl Frame {
+    pub(crate) fn new(task: &Awaited, permit: Option<Permit<Queued>>, busy: Option<Busy>) -> Frame {
+        let meta = task.meta();
+        let answer_by = meta.answer_by().filter(|_| !meta.about().is_detached);
+        Frame::of(Body::Task(Arc::clone(task)), permit, busy, answer_by)
+    }
+
+    /// That of a body in a worker process.
+    #[cfg(feature = "process")]
+    pub(crate) fn of_worker(about: &'static About, cancelled: Arc<AtomicBool>) -> Frame {
+        Frame::of(Body::Worker { about, cancelled }, None, None, None)
+    }
+
+    fn of(
+        body: Body,
+        permit: Option<Permit<Queued>>,
+        busy: Option<Busy>,
+        answer_by: Option<Instant>,
+    ) -> Frame {
+        let (ending, caller) = (Ending::Returned, OnceCell::new());
+        Frame { body, permit, busy, answer_by, ending, caller }
+    }
+
+    /// Makes this the frame of the thread while `run` runs.
+    pub(crate) fn enter<R>(mut self, run: impl FnOnce() -> R) -> R {
+        let outer = FRAME.take();
+        // A body inside of another one has no more time than that.
+        let outer_end = outer.as_ref().and_then(|outer| outer.answer_by);
+        self.answer_by = [self.answer_by, outer_end].into_iter().flatten().min();
+        FRAME.set(Some(self));
+        // Nothing unwinds out of `run`: it runs a task.
+        let result = run();
+        if let Some(frame) = FRAME.replace(outer)
+            && let Some(caller) = frame.caller.get()
+        {
+            caller.end();
+        }
+        result
+    }
+
+    fn about(&self) -> &'static About {
+        match &self.body {
+            Body::Task(task) => task.meta().about(),
+            Body::Worker { about, .. } => about,
+            Body::Ended { owner, .. } => owner.about(),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        let is_cancelled = match &self.body {
+            Body::Task(task) => task.meta().state.is_cancelled(),
+            Body::Worker { cancelled, .. } => cancelled.load(Ordering::Acquire),
+            Body::Ended { .. } => false,
+        };
+        is_cancelled
+            || STOPPED.load(Ordering::Relaxed)
+            || self.answer_by.is_some_and(|answer_by| answer_by <= Instant::now())
+    }
+}
+
+/// Whether this thread is in a body.
+#[cfg(feature = "rayon")]
+pub(crate) fn is_in_body() -> bool {
+    FRAME.with_borrow(Option::is_some)
+}
+
+/// The label of the function whose body runs on this thread, if nobody awaits it any more, or
+/// it is too late.
+pub(crate) fn cancelled() -> Option<String> {
+    FRAME.with_borrow(|frame| {
+        let frame = frame.as_ref().filter(|frame| frame.is_cancelled())?;
+        Some(frame.about().name.to_owned())
+    })
+}
+
+/// Whether nobody awaits the body on this thread any more, or it is too late.
+pub(crate) fn is_cancelled() -> bool {
+    FRAME.with_borrow(|frame| frame.as_ref().is_some_and(Frame::is_cancelled))
+}
+
+/// When the caller of the body on this thread is answered without it.
+#[cfg(feature = "process")]
+pub(crate) fn answer_by() -> Option<Instant> {
+    FRAME.with_borrow(|frame| frame.as_ref().and_then(|frame| frame.answer_by))
+}
+
+/// The body on this thread is about to return, and has come to this.
+#[cfg(feature = "process")]
+pub(crate) fn set_ending(ending: Ending) {
+    FRAME.with_borrow_mut(|frame| {
+        if let Some(frame) = frame {
+            frame.ending = ending;
+        }
+    });
+}
+
+/// What the body on this thread has come to, if it returned.
+pub(super) fn ending() -> Ending {
+    FRAME.with_borrow(|frame| frame.as_ref().map_or(Ending::Returned, |frame| frame.ending))
+}
+
+/// The body of a task on this thread has ended: lets go of the task, and gives its permit back.
+pub(super) fn end_body() {
+    let held = FRAME.with_borrow_mut(|frame| {
+        let frame = frame.as_mut()?;
+        let Body::Task(task) = &frame.body else { return None };
+        let (owner, callers) = (task.meta().owner, task.meta().callers.clone());
+        if let Some(caller) = frame.caller.get() {
+            caller.has_permit.store(false, Ordering::Release);
+        }
+        let task = mem::replace(&mut frame.body, Body::Ended { owner, callers });
+        Some((task, frame.busy.take(), frame.permit.take()))
+    });
+    drop(held);
+}
+
+/// Tells all bodies to stop.
+pub(crate) fn stop_all() {
+    STOPPED.store(true, Ordering::Relaxed);
+}

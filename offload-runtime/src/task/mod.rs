@@ -1,0 +1,265 @@
+//! A call as both its ends hold it: the body with the context it runs in, then what it
+//! returned, in one allocation.
+//!
+//! What depends on the function's types is in this file, and is little: each function has its
+//! own copy of it. A task knows its [`Owner`], and no executor.
+
+pub(crate) mod about;
+pub(crate) mod completion;
+pub(crate) mod context;
+pub(crate) mod counts;
+pub(crate) mod cpu_time;
+pub(crate) mod current;
+pub(crate) mod meta;
+mod spans;
+pub(crate) mod state;
+
+use std::any::Any;
+use std::mem;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use self::about::About;
+use self::context::Captured;
+use self::meta::Meta;
+use crate::error::{Error, ErrorKind};
+use crate::sync::foreign::{Payload, drop_quietly};
+use crate::sync::semaphore::{Permit, Waiter};
+
+/// The function of a task, as far as a task and who runs it need it.
+pub(crate) trait Owner: Sync {
+    fn about(&self) -> &About;
+
+    /// A thread is ready to run the call: has it all that it needs besides?
+    fn admit(&'static self, task: Queued) -> Admitted;
+
+    /// Brings a call that was set aside back to a thread of its pool.
+    fn resume(&'static self, task: Queued);
+
+    /// What tells its limiter from others, if it has one.
+    fn limiter_place(&self) -> Option<usize>;
+
+    /// What tells the executor of its calls from others.
+    fn executor_place(&self) -> usize;
+
+    /// A call that waited for a permit was cancelled.
+    fn leave_line(&'static self);
+
+    /// Ends the calls that wait for a permit: the process shuts down.
+    fn refuse_line(&'static self);
+
+    /// A call was cancelled that had a reservation of a permit.
+    fn give_up_reservation(&'static self);
+}
+
+/// Whether a call may start.
+pub(crate) enum Admitted {
+    /// With a permit, if it needs one.
+    Start(Queued, Option<Permit<Queued>>),
+    /// It was set aside, and is brought back when there is a permit.
+    Waits,
+    /// It was cancelled.
+    Cancelled,
+    /// It would wait for ever.
+    Refused(Queued, Error),
+}
+
+/// A task whose types are not known.
+pub(crate) trait Work: Send + Sync {
+    fn meta(&self) -> &Meta;
+
+    /// Calls `enter` with what calls the body, to be called in its context. What the body
+    /// returns is kept. `enter` is not called if the body is gone.
+    fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut()));
+
+    /// Keeps why there is no result, and drops what is there.
+    fn fail(&self, failure: Failure);
+
+    /// Moves the result, if there is one, to an `Option` of its type; or returns why there is
+    /// none.
+    fn take(&self, result: &mut dyn Any) -> Option<Failure>;
+
+    /// Drops the body, the result, or why there is none.
+    fn clear(&self);
+
+    /// The kind of the error, if that is why there is no result.
+    fn error(&self) -> Option<ErrorKind>;
+
+    /// Whether it makes a difference where [`clear`](Self::clear) is called.
+    fn has_drop_glue(&self) -> bool;
+}
+
+/// Why a call has no result.
+pub(crate) enum Failure {
+    /// The body panicked.
+    Panic(Payload),
+    /// It was not started, or came too late, or was lost.
+    Error(Error),
+}
+
+/// A task at its caller's end.
+pub(crate) type Awaited = Arc<dyn Work>;
+
+/// A task in a queue. Dropped there, the call ends without a result, unless it has ended.
+pub(crate) struct Queued(Option<Awaited>);
+
+// In this order: see `Meta`.
+#[repr(C)]
+struct Task<F, T> {
+    content: Mutex<Content<F, T>>,
+    meta: Meta,
+}
+
+enum Content<F, T> {
+    Body(F, Captured),
+    Result(T),
+    // Apart, since most calls have none.
+    Failure(Box<Failure>),
+    Nothing,
+}
+
+/// Makes a task of a body, in the surroundings of this thread.
+pub(crate) fn task<F, T>(meta: Meta, captured: Captured, body: F) -> Awaited
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Arc::new(Task { content: Mutex::new(Content::Body(body, captured)), meta })
+}
+
+impl<F, T> Task<F, T> {
+    /// Never contended, so nobody waits here: the state says whose it is.
+    fn content(&self) -> MutexGuard<'_, Content<F, T>> {
+        match self.content.try_lock() {
+            Ok(content) => content,
+            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
+            Err(TryLockError::WouldBlock) => unreachable!("the content has one owner at a time"),
+        }
+    }
+
+    fn replace(&self, content: Content<F, T>) -> Content<F, T> {
+        mem::replace(&mut *self.content(), content)
+    }
+}
+
+impl<F, T> Work for Task<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send + 'static,
+{
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
+        let Content::Body(body, captured) = self.replace(Content::Nothing) else { return };
+        let mut body = Some(body);
+        enter(captured, &mut || {
+            if let Some(body) = body.take() {
+                let result = body();
+                *self.content() = Content::Result(result);
+            }
+        });
+    }
+
+    fn fail(&self, failure: Failure) {
+        let content = self.replace(Content::Failure(Box::new(failure)));
+        drop_quietly(content);
+    }
+
+    fn take(&self, result: &mut dyn Any) -> Option<Failure> {
+        match self.replace(Content::Nothing) {
+            Content::Result(own) => {
+                if let Some(result) = result.downcast_mut() {
+                    *result = Some(own);
+                }
+                None
+            }
+            Content::Failure(failure) => Some(*failure),
+            Content::Body(..) | Content::Nothing => None,
+        }
+    }
+
+    fn clear(&self) {
+        let content = self.replace(Content::Nothing);
+        drop(content);
+    }
+
+    fn error(&self) -> Option<ErrorKind> {
+        match &*self.content() {
+            Content::Failure(failure) => match &**failure {
+                Failure::Error(error) => Some(error.kind()),
+                Failure::Panic(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn has_drop_glue(&self) -> bool {
+        match &*self.content() {
+            Content::Body(_, captured) => mem::needs_drop::<F>() || captured.is_any(),
+            Content::Result(_) => mem::needs_drop::<T>(),
+            Content::Failure(failure) => matches!(**failure, Failure::Panic(_)),
+            Content::Nothing => false,
+        }
+    }
+}
+
+impl Queued {
+    pub(crate) fn new(task: Awaited) -> Queued {
+        Queued(Some(task))
+    }
+
+    /// The right to run the call, or to end it in another way. `None`: it was cancelled, or
+    /// somebody else has it.
+    pub(crate) fn begin(mut self) -> Option<Awaited> {
+        let task = self.0.take()?;
+        task.meta().state.begin().then_some(task)
+    }
+
+    /// Forgets what is only a shell.
+    pub(crate) fn discard(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Deref for Queued {
+    type Target = dyn Work;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().expect("it is there until it begins")
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            let error = Error::shutting_down(task.meta().about().name);
+            completion::refuse(Queued(Some(task)), error);
+        }
+    }
+}
+
+impl Waiter for Queued {
+    fn set_aside(&self) -> bool {
+        let is_aside = self.meta().state.set_aside();
+        if is_aside {
+            // It does not wait for a thread any more.
+            self.meta().pool_slot.leave();
+        }
+        is_aside
+    }
+
+    fn set_reserved(&self) -> bool {
+        self.meta().set_reservation();
+        // Who cancels a call that waits does not ask for a reservation: it is still there.
+        self.meta().state.requeue() || {
+            self.meta().take_reservation();
+            false
+        }
+    }
+
+    fn resume(self) {
+        self.meta().owner.resume(self);
+    }
+}

@@ -1,0 +1,117 @@
+//! The arguments of a call on their way to another process, and the result on its way back.
+
+use std::fmt;
+use std::io::Write;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec::top::{Lent, Top};
+use super::codec::{self, Decoder};
+use super::frames::{Outgoing, TooLarge};
+
+/// An argument that was written already.
+#[derive(Debug)]
+pub struct Encoded(Result<Vec<u8>, String>);
+
+impl Encoded {
+    pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Encoded {
+        let mut bytes = Vec::new();
+        let written = codec::encode(value, &mut bytes);
+        Encoded(written.map(|()| bytes))
+    }
+}
+
+/// The arguments of a call, on their way to a worker.
+#[derive(Debug)]
+pub struct Outbound {
+    message: Outgoing,
+    /// Why one of them cannot be sent.
+    failed: Option<String>,
+}
+
+impl Outbound {
+    pub(crate) fn new(message: Outgoing) -> Outbound {
+        Outbound { message, failed: None }
+    }
+
+    pub(crate) fn push<T: Serialize + 'static>(&mut self, value: &T) {
+        if self.failed.is_none() {
+            self.failed = codec::encode(&Lent(value), &mut self.message).err();
+        }
+    }
+
+    /// The next argument, if it was written already.
+    pub fn encoded(&mut self, argument: Encoded) {
+        if self.failed.is_some() {
+            return;
+        }
+        match argument.0 {
+            // What is too long is counted, and found when the message ends.
+            Ok(bytes) => {
+                self.failed = self.message.write_all(&bytes).err().map(|error| error.to_string())
+            }
+            Err(reason) => self.failed = Some(reason),
+        }
+    }
+
+    /// The message; or why an argument cannot be sent.
+    pub(crate) fn finish(self) -> Result<Outgoing, String> {
+        self.failed.map_or(Ok(self.message), Err)
+    }
+}
+
+/// In a worker: the arguments of a call that came in, and its result.
+pub struct Arguments<'a> {
+    decoder: Decoder<'a>,
+    answer: Outgoing,
+    /// Why the result cannot be sent.
+    failed: Option<String>,
+}
+
+/// What came in are not the arguments of the function.
+#[derive(Debug)]
+pub struct Malformed(String);
+
+impl Malformed {
+    pub(crate) fn into_reason(self) -> String {
+        self.0
+    }
+}
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn new(decoder: Decoder<'a>, kind: u8, max_message: usize) -> Arguments<'a> {
+        let answer = Outgoing::new(kind, max_message);
+        Arguments { decoder, answer, failed: None }
+    }
+
+    pub(crate) fn next<T: DeserializeOwned + 'static>(&mut self) -> Result<T, Malformed> {
+        self.decoder.next().map(|Top(value)| value).map_err(Malformed)
+    }
+
+    /// The next one, written without its type being known.
+    pub(crate) fn next_owned<T: DeserializeOwned>(&mut self) -> Result<T, Malformed> {
+        self.decoder.next().map_err(Malformed)
+    }
+
+    /// This is the result.
+    pub(crate) fn answer<T: Serialize + 'static, E: Serialize>(&mut self, result: Result<&T, &E>) {
+        self.failed = codec::encode(&result.map(Lent), &mut self.answer).err();
+    }
+
+    /// There is no further one.
+    pub fn end(&mut self) -> Result<(), Malformed> {
+        self.decoder.end().map_err(Malformed)
+    }
+
+    /// The message with the result, or how large it would be; or why it cannot be sent.
+    pub(crate) fn into_answer(self) -> Result<Result<Vec<u8>, TooLarge>, String> {
+        self.failed.map_or_else(|| Ok(self.answer.finish()), Err)
+    }
+}
+
+impl fmt::Debug for Arguments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arguments").finish_non_exhaustive()
+    }
+}

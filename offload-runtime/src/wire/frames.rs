@@ -1,0 +1,267 @@
+//! Frames: how the two processes tell where a message begins and ends.
+//!
+//! A frame is a byte that says what it is, the length of the payload in four
+//! bytes, little end first, and the payload. Nothing that the other side says is
+//! trusted: a frame that is longer than agreed is refused before memory is taken
+//! for it, and memory grows with the bytes that come, not with those announced.
+
+use std::io::{self, Read, Write};
+
+/// Before the payload.
+pub(crate) const HEADER: usize = 5;
+
+/// The room for what comes next; most frames fit.
+const ROOM: usize = 8 << 10;
+
+/// A buffer that grew beyond this is not kept.
+const KEPT: usize = 1 << 20;
+
+/// A message that is being written.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The header, then as much of the payload as may be.
+    bytes: Vec<u8>,
+    limit: usize,
+    /// Of the payload, also what was not kept.
+    length: u64,
+    /// So much of it stands before what the limit is about.
+    head: u64,
+}
+
+/// A message that is longer than agreed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooLarge {
+    /// Of its payload, without the head.
+    pub(crate) bytes: u64,
+    pub(crate) limit: usize,
+}
+
+impl Outgoing {
+    /// An empty message, whose payload may be as long as `limit`.
+    pub(crate) fn new(kind: u8, limit: usize) -> Outgoing {
+        Outgoing::reuse(Vec::new(), kind, limit)
+    }
+
+    /// The same, in the buffer of an earlier one.
+    pub(crate) fn reuse(buffer: Vec<u8>, kind: u8, limit: usize) -> Outgoing {
+        let mut bytes = if buffer.capacity() > KEPT { Vec::new() } else { buffer };
+        bytes.clear();
+        bytes.extend_from_slice(&[kind, 0, 0, 0, 0]);
+        Outgoing { bytes, limit: limit.min(u32::MAX as usize), length: 0, head: 0 }
+    }
+
+    /// What was written so far does not count: the rest may be as long as `limit`.
+    pub(crate) fn end_head(&mut self, limit: usize) {
+        self.head = self.length;
+        self.limit = (self.head as usize).saturating_add(limit).min(u32::MAX as usize);
+    }
+
+    /// The whole frame, in one piece.
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, TooLarge> {
+        match u32::try_from(self.length) {
+            Ok(length) if self.length <= self.limit as u64 => {
+                self.bytes[1..HEADER].copy_from_slice(&length.to_le_bytes());
+                Ok(self.bytes)
+            }
+            _ => Err(TooLarge {
+                bytes: self.length - self.head,
+                limit: self.limit - self.head as usize,
+            }),
+        }
+    }
+}
+
+/// It takes all that is written. What is too long is counted, so that the error
+/// can say how long it was, but not kept.
+impl Write for Outgoing {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.length += bytes.len() as u64;
+        if self.length <= self.limit as u64 {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    // A value is written in very small pieces.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes).map(drop)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What comes in, frame by frame.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    buffer: Vec<u8>,
+    /// Up to here the buffer was given out.
+    start: usize,
+    limit: usize,
+}
+
+/// One message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Why there is no frame.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The stream has ended, after a whole frame.
+    Closed,
+    /// It has ended within one.
+    Truncated,
+    /// The next one is longer than agreed.
+    TooLarge,
+    /// What the source says. If it only has nothing now, the next read goes on.
+    Io(io::Error),
+}
+
+impl Incoming {
+    /// No payload is longer than `limit`.
+    pub(crate) fn new(limit: usize) -> Incoming {
+        Incoming { buffer: Vec::new(), start: 0, limit }
+    }
+
+    /// Another bound, for what comes from now on.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// The next frame. A small one takes one read, and what came with it is kept
+    /// for later.
+    pub(crate) fn read(&mut self, source: &mut impl Read) -> Result<Frame<'_>, ReadError> {
+        self.forget();
+        let end = loop {
+            let wanted = match self.next_length()? {
+                Some(length) if self.buffer.len() >= HEADER + length => break HEADER + length,
+                Some(length) => HEADER + length - self.buffer.len(),
+                None => ROOM,
+            };
+            self.receive(source, wanted)?;
+        };
+        self.start = end;
+        Ok(Frame { kind: self.buffer[0], payload: &self.buffer[HEADER..end] })
+    }
+
+    /// Drops what was given out.
+    fn forget(&mut self) {
+        let left = self.buffer.len() - self.start;
+        if self.buffer.capacity() > KEPT && left < ROOM {
+            self.buffer = self.buffer.split_off(self.start);
+        } else {
+            self.buffer.drain(..self.start);
+        }
+        self.start = 0;
+    }
+
+    /// How long the payload of the next frame is.
+    fn next_length(&self) -> Result<Option<usize>, ReadError> {
+        let Some(length) = self.buffer.get(1..HEADER) else { return Ok(None) };
+        let length = u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
+        if length > self.limit { Err(ReadError::TooLarge) } else { Ok(Some(length)) }
+    }
+
+    /// Takes what is there, and at most a little more than `wanted`.
+    fn receive(&mut self, source: &mut impl Read, wanted: usize) -> Result<(), ReadError> {
+        // As much again as there is: who announces much has to send it first.
+        let room = wanted.min(self.buffer.len()).max(ROOM) as u64;
+        let before = self.buffer.len();
+        loop {
+            let result = if room > ROOM as u64 {
+                // It appends without writing zeros first, until the source has
+                // no more; an error loses nothing of what came before it.
+                source.by_ref().take(room).read_to_end(&mut self.buffer)
+            } else {
+                self.read_once(source)
+            };
+            let received = self.buffer.len() > before;
+            return match result {
+                Ok(_) if received => Ok(()),
+                Ok(_) if before == 0 => Err(ReadError::Closed),
+                Ok(_) => Err(ReadError::Truncated),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) if received => Ok(()),
+                Err(error) => Err(ReadError::Io(error)),
+            };
+        }
+    }
+
+    fn read_once(&mut self, source: &mut impl Read) -> io::Result<usize> {
+        let mut room = [0; ROOM];
+        let length = source.read(&mut room)?;
+        self.buffer.extend_from_slice(&room[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    /// No payload is longer here.
+    const LIMIT: usize = 3000;
+
+    fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut message = Outgoing::new(kind, LIMIT);
+        message.write_all(payload).unwrap();
+        message.finish().unwrap()
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_counted_and_not_kept() {
+        let mut message = Outgoing::new(1, 10);
+        for _ in 0..1000 {
+            message.write_all(&[0; 1000]).unwrap();
+        }
+        assert!(message.bytes.capacity() < 1000);
+        assert_eq!(message.finish(), Err(TooLarge { bytes: 1_000_000, limit: 10 }));
+        let mut message = Outgoing::new(1, 10);
+        message.write_all(&[7; 10]).unwrap();
+        assert_eq!(message.finish().unwrap(), [&[1, 10, 0, 0, 0][..], &[7; 10]].concat());
+    }
+
+    #[test]
+    fn a_small_frame_takes_one_read_and_so_do_two() {
+        struct Once(Option<Vec<u8>>);
+
+        impl Read for Once {
+            fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+                let bytes = self.0.take().expect("it is read once");
+                room[..bytes.len()].copy_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+        }
+
+        let mut incoming = Incoming::new(LIMIT);
+        let mut source = Once(Some([message(1, b"one"), message(2, b"two")].concat()));
+        assert_eq!(incoming.read(&mut source).unwrap().payload, b"one");
+        assert_eq!(incoming.read(&mut source).unwrap().payload, b"two");
+    }
+
+    #[test]
+    fn a_length_that_lies_takes_no_memory_and_a_long_frame_leaves_none() {
+        let mut incoming = Incoming::new(1 << 30);
+        let lie = [1, 0, 0, 0, 0x20, 1, 2, 3];
+        incoming.read(&mut &lie[..]).unwrap_err();
+        assert!(incoming.buffer.capacity() < 1 << 16);
+
+        let mut incoming = Incoming::new(1 << 30);
+        let mut long = Outgoing::new(1, 1 << 30);
+        long.write_all(&vec![7; 20 << 20]).unwrap();
+        let bytes = [long.finish().unwrap(), message(2, b"short")].concat();
+        let mut source = &bytes[..];
+        assert_eq!(incoming.read(&mut source).unwrap().payload.len(), 20 << 20);
+        assert_eq!(incoming.read(&mut source).unwrap().payload, b"short");
+        assert!(incoming.buffer.capacity() < KEPT_AT_MOST);
+    }
+
+    /// What may be left after a long frame.
+    const KEPT_AT_MOST: usize = KEPT + (1 << 16);
+}

@@ -1,0 +1,6 @@
+//! What goes to other processes: values ↔ bytes, frames, and which functions there are.
+
+pub(crate) mod arguments;
+pub(crate) mod codec;
+pub(crate) mod frames;
+pub(crate) mod registry;

@@ -1,0 +1,125 @@
+//! Which `process` functions this binary has, and whether two processes are of
+//! one build.
+//!
+//! Parent and worker are the same binary, so both find the same functions in
+//! the same order: a number is all that a call sends. Names cannot tell them
+//! apart (`module_path!()` is the same for `A::render` and `B::render`), and
+//! addresses differ.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::{fs, io, ptr};
+
+use super::arguments::{Arguments, Malformed};
+use crate::task::about::About;
+
+/// In the worker: takes the arguments, runs the body, sends the result.
+pub(crate) type Entry = fn(&mut Arguments<'_>) -> Result<(), Malformed>;
+
+/// Where a function stands in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Of the file.
+    pub file: &'static str,
+    /// In the file, from 1.
+    pub line: u32,
+    /// In the line, from 1.
+    pub column: u32,
+}
+
+/// A function that another process can run.
+pub(crate) trait Callable: Sync {
+    /// Its label and numbers.
+    fn about(&'static self) -> &'static About;
+
+    /// Where it stands.
+    fn place(&self) -> Option<Place>;
+
+    /// How a worker runs it.
+    fn entry(&self) -> Option<Entry>;
+
+    /// Its pool, as workers know it.
+    fn host(&self) -> Option<&'static dyn Host>;
+}
+
+/// A pool, as its workers know it.
+pub(crate) trait Host: Sync {
+    fn name(&self) -> &'static str;
+
+    /// Called once in each worker.
+    fn on_start(&self) -> Option<fn()>;
+}
+
+/// What makes a function one that another process can run.
+#[derive(Clone, Copy)]
+pub(crate) struct Offered {
+    pub(crate) place: Place,
+    pub(crate) entry: Entry,
+    pub(crate) host: &'static dyn Host,
+}
+
+/// A function of this binary that another process can run.
+pub struct Listed(pub(crate) &'static dyn Callable);
+
+inventory::collect!(Listed);
+
+struct Registry {
+    functions: Vec<&'static dyn Callable>,
+    numbers: HashMap<usize, u32>,
+    /// The same in every process of this build.
+    build: u64,
+}
+
+/// The function with this number.
+pub(crate) fn function(number: u32) -> Option<&'static dyn Callable> {
+    registry().functions.get(usize::try_from(number).ok()?).copied()
+}
+
+/// The number of a function of this binary.
+pub(crate) fn number(function: &'static dyn Callable) -> Option<u32> {
+    registry().numbers.get(&ptr::from_ref(function).addr()).copied()
+}
+
+/// The number of a function that uses this pool.
+pub(crate) fn any_of(pool: &'static dyn Host) -> Option<u32> {
+    let is_its = |host: &'static dyn Host| ptr::addr_eq(host, pool);
+    let function = registry().functions.iter().find(|function| function.host().is_some_and(is_its));
+    function.and_then(|function| number(*function))
+}
+
+/// What only a process of the same build has.
+pub(crate) fn build() -> io::Result<u64> {
+    // A file that was replaced since this process started is another one.
+    let file = fs::metadata(program()?)?;
+    let mut hasher = DefaultHasher::new();
+    (registry().build, file.dev(), file.ino(), file.len()).hash(&mut hasher);
+    Ok(hasher.finish())
+}
+
+/// What to start to get another process of this binary.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    // There it is the file that runs, even if its name is another's by now.
+    if cfg!(target_os = "linux") {
+        Ok(PathBuf::from("/proc/self/exe"))
+    } else {
+        std::env::current_exe()
+    }
+}
+
+fn registry() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let functions: Vec<_> = inventory::iter::<Listed>().map(|listed| listed.0).collect();
+        let numbers = (0..).zip(&functions);
+        let numbers = numbers.map(|(number, function)| (ptr::from_ref(*function).addr(), number));
+        let mut hasher = DefaultHasher::new();
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        for function in &functions {
+            (function.about().name, function.place()).hash(&mut hasher);
+        }
+        Registry { numbers: numbers.collect(), build: hasher.finish(), functions }
+    })
+}
