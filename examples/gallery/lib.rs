@@ -30,6 +30,7 @@ mod photos;
 mod problem;
 mod sandbox;
 mod scripts;
+mod serve;
 mod thumbnails;
 
 use axum::{
@@ -46,6 +47,7 @@ pub use photos::{MAX_DESCRIPTION, MAX_TITLE};
 pub use problem::Problem;
 pub use sandbox::{MAX_TAG, MAX_TAGS, SCRIPT_MEMORY, SCRIPT_TIME};
 pub use scripts::MAX_SCRIPT;
+pub use serve::serve;
 pub use thumbnails::{LONGEST_SIDE, MAX_PIXELS};
 
 /// The largest body that a request may have, in bytes.

@@ -77,7 +77,7 @@ impl Problem {
     pub(crate) fn detail(&self) -> String {
         if self.status() == StatusCode::INTERNAL_SERVER_ERROR {
             // The details are for the log.
-            eprintln!("{self}");
+            tracing::error!("{self}");
             return "Something went wrong on our side. Try again later.".to_owned();
         }
         self.to_string()
