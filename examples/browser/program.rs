@@ -1,5 +1,5 @@
 //! The gallery as a program, started for a test.
-#![allow(dead_code, reason = "each of the two test programs uses a part")]
+#![allow(dead_code, reason = "each of the test programs uses a part")]
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::{Client, header};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 /// So long a test waits for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -80,6 +82,23 @@ impl Program {
             }
         });
         Ok(Program { child, output, log, logged: Some(logged), url })
+    }
+
+    /// Makes an account. The cookie of whoever is logged in with it.
+    pub(crate) async fn sign_up(&self, name: &str) -> String {
+        let account = json!({"name": name, "password": "correct horse"});
+        let request = Client::new().post(format!("{}/accounts", self.url)).json(&account);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Somebody with a fresh account, and logged in.
+    pub(crate) async fn member(&self, name: &str) -> Client {
+        let cookie = self.sign_up(name).await.parse().unwrap();
+        let headers = [(header::COOKIE, cookie)].into_iter().collect();
+        Client::builder().default_headers(headers).build().unwrap()
     }
 
     /// What it has logged so far.

@@ -63,9 +63,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         (cut_off, offload_runtime::shutdown(BODIES_TIME).await.abandoned)
     };
     let asked_twice = async {
-        asked.to_stop().await;
+        asked.once().await;
         let _ = tell.send(());
-        asked.to_stop().await;
+        asked.once().await;
     };
     let (cut_off, abandoned) = tokio::select! {
         left = served => left,
@@ -95,7 +95,7 @@ impl Asked {
         })
     }
 
-    async fn to_stop(&mut self) {
+    async fn once(&mut self) {
         tokio::select! { _ = self.interrupt.recv() => {}, _ = self.terminate.recv() => {} }
     }
 }

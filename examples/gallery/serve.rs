@@ -47,8 +47,8 @@ pub async fn serve(
         }
     }
     drop(listener);
-    let _ = timeout(grace, graceful.shutdown()).await;
-    while connections.try_join_next().is_some() {}
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(grace, async { tokio::join!(graceful.shutdown(), ended) }).await;
     let cut_off = connections.len();
     connections.shutdown().await; // no handler runs any more
     cut_off

@@ -73,10 +73,8 @@ fn it_stops_the_moment_it_has_said_its_url() {
 async fn it_outlives_scripts_that_kill_and_leaves_none_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = Program::start(folder.path());
-    let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let client = program.member("Anna").await;
     let at = |path: &str| format!("{}{path}", program.url);
-    let anna = serde_json::json!({"name": "Anna", "password": "correct horse"});
-    client.post(at("/accounts")).json(&anna).send().await.unwrap();
     // It is asked again where it was too busy to begin, or to end in time.
     let start = Instant::now();
     let is_busy = |answer: &Response| busy(answer) && start.elapsed() < program::PATIENCE;
@@ -211,13 +209,7 @@ fn a_setting_that_makes_no_sense_is_told_before_anything_starts() {
 
 /// Half an upload, from somebody who is logged in.
 async fn half_an_upload(program: &Program) -> TcpStream {
-    let client = reqwest::Client::new();
-    let anna = serde_json::json!({"name": "Anna", "password": "correct horse"});
-    let url = &program.url;
-    client.post(format!("{url}/accounts")).json(&anna).send().await.unwrap();
-    let answer = client.post(format!("{url}/session")).json(&anna).send().await.unwrap();
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-    let cookie = cookie.split(';').next().unwrap();
+    let cookie = program.sign_up("Anna").await;
     let mut upload = TcpStream::connect(program.address()).unwrap();
     write!(
         upload,
@@ -264,8 +256,8 @@ async fn what_does_not_end_is_cut_off_before_docker_kills_and_the_exit_code_says
 
 #[tokio::test]
 async fn a_second_signal_stops_it_at_once() {
-    let folder = tempfile::tempdir().unwrap();
     for (first, second) in [(Signal::INT, Signal::INT), (Signal::TERM, Signal::INT)] {
+        let folder = tempfile::tempdir().unwrap();
         let program = Program::start(folder.path());
         let upload = half_an_upload(&program).await;
         program.ask_to_stop(first);
@@ -284,10 +276,8 @@ async fn a_second_signal_stops_it_at_once() {
 async fn an_event_loop_that_is_stuck_is_named_in_the_log_and_on_the_dashboard() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path());
-    let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let client = program.member("Anna").await;
     let at = |path: &str| format!("{}{path}", program.url);
-    let anna = serde_json::json!({"name": "Anna", "password": "correct horse"});
-    client.post(at("/accounts")).json(&anna).send().await.unwrap();
     // It is stuck for a moment only: one look may miss it.
     let start = Instant::now();
     let named = |line: &str| line.contains("WARN") && line.contains("inline");
