@@ -153,3 +153,31 @@ impl FromRef<Shared> for Turns<String> {
         shared.log_ins.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, Bytes};
+    use futures::stream;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use tokio::time::{Instant, pause};
+
+    use super::*;
+
+    /// On a clock that is ahead at once when there is nothing to do.
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = TowerToHyperService::new(app(Db::open(folder.path().to_owned()).await.unwrap()));
+        pause();
+        for path in ["/session", "/accounts"] {
+            let never = stream::pending::<Result<Bytes, std::io::Error>>();
+            let request = Request::post(path).header("content-type", "application/json");
+            let start = Instant::now();
+            let answer = app.call(request.body(Body::from_stream(never)).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            assert!(start.elapsed() < TIME + Duration::from_secs(1), "{:?}", start.elapsed());
+        }
+    }
+}
