@@ -5,6 +5,7 @@ use std::{
     future::pending,
     io::Cursor,
     path::Path,
+    sync::mpsc,
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -12,21 +13,29 @@ use std::{
 use futures::future::{join_all, select_all};
 use gallery::{
     Db, LONGEST_SIDE, MAX_BODY, MAX_DESCRIPTION, MAX_NAME, MAX_PASSWORD, MAX_PIXELS, MAX_SCRIPT,
-    MAX_TITLE, MIN_PASSWORD, SCRIPT_MEMORY, app,
+    MAX_TEXT, MAX_TITLE, MIN_PASSWORD, SCRIPT_MEMORY, app,
 };
 use image::{DynamicImage, ImageEncoder, ImageFormat, Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 use reqwest::{Client, Method, RequestBuilder, Response, header};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
 
 offload_runtime::test_worker!();
 
 const PASSWORD: &str = "correct horse";
 
 /// So long a test waits for what has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whoever looks at the dashboard's events does so alone: there are few seats, for all galleries.
+static EVENTS: Mutex<()> = Mutex::const_new(());
 
 // Helpers: a server, a visitor with a cookie jar of its own, and what to expect of an answer.
 
@@ -110,7 +119,8 @@ impl Visitor {
         loop {
             let request = self.request(Method::POST, "/photos").query(&[("name", name)]);
             let answer = request.body(photo.clone()).send().await.unwrap();
-            if answer.status() != 504 || start.elapsed() > PATIENCE {
+            let busy = [503, 504].contains(&answer.status().as_u16());
+            if !busy || start.elapsed() > PATIENCE {
                 return answer;
             }
         }
@@ -305,6 +315,73 @@ async fn nobody_sees_the_photos_of_somebody_else() {
     assert_eq!(ben.photos().await, [bens]);
 }
 
+/// One browser, one after the other: what the first one saw is in its cache.
+#[tokio::test]
+async fn a_cache_shows_nobody_what_somebody_else_has_seen() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let (anna, ben) = (gallery.member("Anna").await, gallery.member("Ben").await);
+    let photo = png(500, 9);
+    let annas: Value = anna.upload("mine", photo.clone()).await.json().await.unwrap();
+    let mut lines = anna.copy_album().await;
+    while lines.next().await.is_some() {}
+
+    let path = format!("/photos/{}", annas["id"]);
+    for path in [path.clone(), format!("{path}/thumbnail"), format!("{path}/copies/480")] {
+        let seen = anna.get(&path).await;
+        let control = seen.headers()[header::CACHE_CONTROL].to_str().unwrap();
+        assert_eq!(control, "private, no-cache", "{path}: the server is asked each time");
+        let tag = seen.headers()[header::ETAG].clone();
+        let has = |visitor: &Visitor, tags: &str| {
+            let request = visitor.request(Method::GET, &path).header(header::IF_NONE_MATCH, tags);
+            async { request.send().await.unwrap() }
+        };
+        let tag = tag.to_str().unwrap();
+        for tags in [tag, &format!("W/{tag}"), &format!("\"other\", {tag}")] {
+            let again = has(&anna, tags).await;
+            assert_eq!(again.status(), 304, "{path}: it need not be sent again");
+            assert_eq!(again.headers()[header::ETAG], tag);
+            assert_eq!(again.bytes().await.unwrap(), "");
+        }
+        assert_eq!(has(&anna, "\"other\"").await.status(), 200);
+        problem(has(&ben, tag).await, 404).await;
+        problem(has(&gallery.visitor(), tag).await, 401).await;
+    }
+
+    for path in ["/session", "/visitor", "/photos", "/script", "/metrics", "/photos/9999"] {
+        let answer = anna.get(path).await;
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store", "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_kept_is_for_the_owner_of_the_folder_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = TempDir::new().unwrap();
+    let made = folder.path().join("made/by/the gallery");
+    Gallery::open(&made).await.member("Anna").await;
+    assert_eq!(mode(&made), 0o700);
+
+    // One that was there keeps its permissions; the files in it are nobody else's all the same.
+    let given = folder.path().join("given");
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(given.join("gallery.db"), "").unwrap();
+    Gallery::open(&given).await.member("Anna").await;
+    assert_eq!(mode(&given), 0o755);
+    for folder in [made, given] {
+        let files: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(files.len() > 1, "the journal is there: {files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{file:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_restart_keeps_everything() {
     let folder = TempDir::new().unwrap();
@@ -425,7 +502,7 @@ async fn the_page_asks_who_is_there() {
 #[tokio::test(flavor = "current_thread")]
 async fn pings_are_answered_during_a_burst_unless_it_is_inline() {
     let folder = TempDir::new().unwrap();
-    let visitor = Gallery::open(folder.path()).await.visitor();
+    let visitor = Gallery::open(folder.path()).await.member("Anna").await;
     let crowd = 20 * available_parallelism().unwrap().get();
     let mut inline = None;
     for way in ["inline", "thread", "cpu", "process"] {
@@ -564,11 +641,51 @@ async fn the_dashboard_is_for_those_who_are_logged_in() {
     assert!(stats["functions"].to_string().contains("accounts::hash_password"));
 }
 
+#[tokio::test]
+async fn proxies_pass_on_what_comes_bit_by_bit() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    anna.upload("small", png(9, 9)).await;
+    let mut copies = anna.copy_album().await;
+    let _alone = EVENTS.lock().await;
+    let start = Instant::now();
+    let events = loop {
+        let events = anna.get("/offload/events").await;
+        // Those who looked before may still be leaving.
+        if events.status() == 200 || start.elapsed() > PATIENCE {
+            break events;
+        }
+    };
+    for answer in [&copies.response, &events] {
+        assert_eq!(answer.headers()["x-accel-buffering"], "no");
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store, no-transform");
+    }
+    while copies.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn who_may_not_look_at_the_dashboard_is_told_when_to_ask_again() {
+    let folder = TempDir::new().unwrap();
+    let anna = Gallery::open(folder.path()).await.member("Anna").await;
+    let _alone = EVENTS.lock().await;
+    let mut looks = Vec::new();
+    let refused = loop {
+        let answer = anna.get("/offload/events").await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        looks.push(answer);
+        assert!(looks.len() < 100, "all may look");
+    };
+    assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
+    problem(refused, 503).await;
+}
+
 // Scripts.
 
 /// The script's process has died, or was killed, and nobody is told but who wrote it.
 const ENDLESS: &str = "loop {}";
-const HUNGRY: &str = "let text = `x`; loop { text += text; }";
+const HUNGRY: &str = "blob(1 << 30)"; // in one step: on a busy machine a loop is late for its end
 const DEEP: &str = "fn deeper(n) { 1 + deeper(n + 1) } deeper(0)";
 
 #[tokio::test]
@@ -613,6 +730,9 @@ async fn a_script_that_does_not_work_says_where() {
         assert!(detail.contains(reason), "{script}: {detail}");
     }
     assert_eq!(anna.photos().await[0]["tags"], json!([]));
+    let loud = "let text = `x`; while text.len < 10_000_000 { text += text } throw text";
+    let detail = problem(anna.tag(&photo, loud).await, 422).await;
+    assert!(detail.contains("xxx") && detail.len() < 1000, "{}", detail.len());
     let long = "/".repeat(MAX_SCRIPT + 1);
     assert!(problem(anna.put("/script", long).await, 422).await.contains("A script"));
 }
@@ -766,6 +886,62 @@ async fn a_wrong_password_and_an_unknown_name_are_the_same() {
     problem(visitor.get("/session").await, 401).await;
 }
 
+/// All of the pool that computes is busy: with photos, say.
+#[tokio::test]
+async fn who_logs_in_does_not_wait_for_photos() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    gallery.member("Anna").await;
+    let photos = (0..2 * available_parallelism().unwrap().get()).map(|_| {
+        let (end, ended) = mpsc::channel::<()>();
+        (end, tokio::spawn(offload_runtime::to_cpu(move || ended.recv().is_err())))
+    });
+    let (ends, photos): (Vec<_>, Vec<_>) = photos.unzip();
+    let is_busy = || {
+        let pools = offload_runtime::stats().pools;
+        pools.iter().any(|pool| pool.name == "cpu" && pool.running == pool.limit)
+    };
+    while !is_busy() {
+        tokio::task::yield_now().await;
+    }
+    let logged_in = timeout(PATIENCE, gallery.visitor().log_in("Anna", PASSWORD)).await;
+    let signed_up = timeout(PATIENCE, gallery.visitor().sign_up("Ben", PASSWORD)).await;
+    drop(ends);
+    join_all(photos).await;
+    assert_eq!(logged_in.expect("it waits for photos").status(), 200);
+    assert_eq!(signed_up.expect("it waits for photos").status(), 201);
+}
+
+#[tokio::test]
+async fn whoever_guesses_one_password_keeps_nobody_else_out() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let (anna, ben) = (gallery.member("Anna").await, gallery.member("Ben").await);
+    let guess = gallery.visitor();
+    let guesses = join_all((0..300).map(|_| guess.log_in("Anna ", "wrong horse")));
+    let mut guesses = std::pin::pin!(guesses);
+    // They have all been sent, and some are at work, when the others come.
+    let mut logged_in = 0;
+    let answers = loop {
+        tokio::select! {
+            biased;
+            answers = &mut guesses => break answers,
+            answer = ben.log_in("Ben", PASSWORD) => {
+                assert_eq!(answer.status(), 200);
+                logged_in += 1;
+            }
+        }
+    };
+    assert!(logged_in > 0);
+    let (wrong, refused): (Vec<_>, _) = answers.into_iter().partition(|one| one.status() == 401);
+    assert!(!wrong.is_empty());
+    assert!(!refused.is_empty(), "all were tried");
+    for answer in refused {
+        assert!(problem(answer, 429).await.contains("this name"));
+    }
+    assert_eq!(anna.log_in("Anna", PASSWORD).await.status(), 200, "it is over when they are");
+}
+
 #[tokio::test]
 async fn a_session_ends_at_log_out_also_for_who_kept_its_cookie() {
     let folder = TempDir::new().unwrap();
@@ -839,6 +1015,7 @@ async fn who_is_not_logged_in_is_told_to() {
         "/photos/1/thumbnail",
         "/photos/1/copies/480",
         "/script",
+        "/metrics",
     ] {
         assert!(problem(visitor.get(path).await, 401).await.contains("Log in"), "{path}");
     }
@@ -846,9 +1023,44 @@ async fn who_is_not_logged_in_is_told_to() {
     for path in ["/script", "/photos/1/description"] {
         problem(visitor.put(path, "[]").await, 401).await;
     }
-    for path in ["/photos/1/tags", "/album/copies"] {
+    for path in ["/photos/1/tags", "/album/copies", "/burst/inline", "/burst/cpu"] {
         problem(visitor.post(path, &json!({})).await, 401).await;
     }
+}
+
+#[tokio::test]
+async fn what_the_page_of_another_site_sends_is_not_what_the_user_wants() {
+    let folder = TempDir::new().unwrap();
+    let gallery = Gallery::open(folder.path()).await;
+    let anna = gallery.member("Anna").await;
+    // What browsers say of where a request comes from. Another port is the same site to them, and
+    // is sent the cookie.
+    let origin = gallery.url.as_str();
+    for (header, value, status) in [
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("origin", "http://127.0.0.1:1", 403),
+        ("origin", "null", 403),
+        ("sec-fetch-site", "same-origin", 201),
+        ("origin", origin, 201),
+    ] {
+        let upload = anna.request(Method::POST, "/photos?name=planted").header(header, value);
+        let upload = upload.header(header::CONTENT_TYPE, "text/plain").body(png(9, 9));
+        let answer = upload.send().await.unwrap();
+        if status == 201 {
+            assert_eq!(answer.status(), 201, "{header}: {value}");
+        } else {
+            assert!(problem(answer, status).await.contains("another site"), "{header}: {value}");
+        }
+    }
+    assert_eq!(anna.photos().await.len(), 2);
+    for (method, path) in [(Method::POST, "/burst/inline"), (Method::DELETE, "/session")] {
+        let request = anna.request(method, path).header("sec-fetch-site", "cross-site");
+        problem(request.send().await.unwrap(), 403).await;
+    }
+    // A link from elsewhere is one.
+    let link = anna.request(Method::GET, "/").header("sec-fetch-site", "cross-site");
+    assert_eq!(link.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]
@@ -956,6 +1168,24 @@ async fn a_body_over_the_limit() {
     }
     // One that is just allowed is looked at.
     problem(anna.upload("large", vec![0; MAX_BODY]).await, 415).await;
+
+    // What is no photo is small.
+    let large = "x".repeat(MAX_TEXT + 1);
+    for (method, path) in [
+        (Method::POST, "/session"),
+        (Method::POST, "/accounts"),
+        (Method::PUT, "/script"),
+        (Method::PUT, "/photos/1/description"),
+    ] {
+        let request = anna.request(method, path).body(large.clone());
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let detail = problem(request.send().await.unwrap(), 413).await;
+        assert!(detail.contains(&format!("{} kB", MAX_TEXT / 1000)), "{path}: {detail}");
+    }
+    assert_eq!(
+        anna.put("/script", format!("[] //{}", "𝄞".repeat(MAX_SCRIPT - 5))).await.status(),
+        204
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -103,6 +103,16 @@ impl Chromium {
         self.see(selector).await.click().await.unwrap();
     }
 
+    /// Presses Enter on an element that has the focus then, as a keyboard's user does.
+    pub(crate) async fn press(&self, selector: &str) {
+        self.see(selector).await.send_keys(&Key::Enter).await.unwrap();
+    }
+
+    /// Waits until an element has the focus.
+    pub(crate) async fn is_focused(&self, selector: &str) {
+        self.until(&format!("document.activeElement.matches({})", json!(selector))).await;
+    }
+
     pub(crate) async fn write(&self, selector: &str, text: &str) {
         let field = self.see(selector).await;
         field.clear().await.unwrap();
@@ -139,7 +149,7 @@ impl Chromium {
         let start = Instant::now();
         loop {
             self.click(button).await;
-            self.see(&format!("{button}:enabled")).await;
+            self.see(&format!("{button}:not([aria-disabled])")).await;
             if self.get(&format!("Boolean({expression})")).await == true {
                 return;
             }

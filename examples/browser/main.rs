@@ -142,6 +142,83 @@ async fn a_visit_from_sign_up_to_tags() {
 }
 
 #[tokio::test]
+async fn the_focus_stays_where_the_reader_is_and_what_is_new_is_announced() {
+    let Some(visit) = Visit::start().await else { return };
+    let browser = &visit.browser;
+    // Bursts are for those who are logged in: the page says so, and where to.
+    browser.press("[value=cpu]").await;
+    browser.is_focused("[name=name]").await;
+    assert!(visit.text("#message.bad").await.contains("Log in"));
+
+    browser.write("[name=name]", "Anna").await;
+    browser.write("[name=password]", "correct horse").await;
+    browser.press("[value='/accounts']").await;
+    browser.is_focused("#mine").await;
+    visit.upload(&["harbour.jpg"], 300, 200).await;
+
+    // What is done takes a while, and the button is still the one that was pressed.
+    let off = "document.activeElement.ariaDisabled";
+    for (button, done) in [
+        ("[value=cpu]", "document.querySelector('[data-way=cpu] .verdict strong')".to_owned()),
+        ("#copy", format!("{}.includes('photo has its copies')", text_of("copied"))),
+        ("#keep", format!("{}.includes('kept')", text_of("message"))),
+    ] {
+        browser.press(button).await;
+        browser.is_focused(button).await;
+        browser.until(&format!("{done} && !{off}")).await;
+        browser.is_focused(button).await;
+    }
+
+    let card = "#photos button";
+    browser.press(card).await;
+    browser.write("[name=description]", "Boats in the harbour.").await;
+    let told = format!("{}.includes('Its tags: boats, harbour.')", text_of("told"));
+    browser.press("#words .main").await;
+    browser.until(&format!("{told} && !{off}")).await;
+    browser.is_focused("#words .main").await;
+    assert_eq!(visit.browser.see("#told").await.attr("role").await.unwrap().unwrap(), "status");
+    browser.press("#close").await;
+    browser.is_focused(card).await; // it was made anew
+
+    let note = visit.file("note.png");
+    std::fs::write(&note, "not an image").unwrap();
+    browser.choose("#files", &[note]).await;
+    browser.press("#uploads button").await;
+    browser.is_focused("#files").await;
+
+    browser.press("#leave").await;
+    browser.is_focused("[name=name]").await;
+    let mut console = browser.console().await;
+    console.retain(|line| !says_busy(line));
+    assert!(
+        console.iter().all(|line| line.contains("of 401") || line.contains("of 415")),
+        "{console:?}"
+    );
+    visit.end().await;
+}
+
+/// In one browser, one after the other.
+#[tokio::test]
+async fn who_logs_in_next_does_not_see_what_the_browser_still_has() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    visit.upload(&["harbour.jpg"], 300, 200).await;
+    let get = "fetch('/photos/1').then((answer) => { window.answer = answer.status; })";
+    visit.browser.get(&format!("void {get}")).await;
+    visit.browser.until("window.answer === 200").await;
+    visit.browser.click("#leave").await;
+    visit.browser.see("#enter").await;
+    visit.sign_up("Ben").await;
+    visit.browser.get(&format!("void (window.answer = 0, {get})")).await;
+    visit.browser.until("window.answer").await;
+    assert_eq!(visit.browser.get("window.answer").await, 404);
+    let mut console = visit.browser.console().await;
+    console.retain(|line| !says_busy(line));
+    assert!(console.len() == 1 && console[0].contains("status of 404"), "{console:?}");
+    visit.end().await;
+}
+
+#[tokio::test]
 async fn an_upload_says_how_far_it_is() {
     const SIZE: usize = 4 << 20;
     let Some(visit) = Visit::start().await else { return };
@@ -227,7 +304,7 @@ async fn the_long_work_says_how_far_it_is_and_is_cancelled() {
         photos += names.len();
         visit.browser.get(CANCEL).await;
         visit.browser.click("#copy").await;
-        visit.browser.see("#copy:enabled").await;
+        visit.browser.see("#copy:not([aria-disabled])").await;
         let cancelled = visit.text("#copied").await.starts_with("Cancelled");
         let copied = visit.browser.get(sources).await.to_string().matches("/1280 ").count();
         if cancelled && copied < photos {

@@ -1,14 +1,18 @@
 //! The gallery as a program, started for a test.
-#![allow(dead_code, reason = "each of the two test programs uses a part")]
+#![allow(dead_code, reason = "each of the test programs uses a part")]
 
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use reqwest::{Client, header};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 /// So long a test waits for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -16,6 +20,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Program {
     pub(crate) child: Child,
     output: BufReader<ChildStdout>,
+    log: Arc<Mutex<String>>,
+    logged: Option<JoinHandle<()>>,
     pub(crate) url: String,
 }
 
@@ -40,7 +46,16 @@ impl Program {
     }
 
     fn try_start_at(address: &str, folder: &Path) -> Result<Program, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gallery"))
+        Program::try_run(Command::new(env!("CARGO_BIN_EXE_gallery")), address, folder)
+    }
+
+    /// By a command that ends up as the program.
+    pub(crate) fn try_run(
+        mut command: Command,
+        address: &str,
+        folder: &Path,
+    ) -> Result<Program, String> {
+        let mut child = command
             .env("GALLERY_ADDR", address)
             .env("GALLERY_DATA", folder)
             .stdout(Stdio::piped())
@@ -56,7 +71,39 @@ impl Program {
             let ended = child.wait_with_output().unwrap();
             return Err(String::from_utf8_lossy(&ended.stderr).into_owned());
         };
-        Ok(Program { child, output, url })
+        // It is read all the time: a pipe that is full would hold up whoever logs.
+        let log = Arc::<Mutex<String>>::default();
+        let (mut lines, written) = (BufReader::new(child.stderr.take().unwrap()), log.clone());
+        let logged = thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).unwrap() > 0 {
+                written.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Ok(Program { child, output, log, logged: Some(logged), url })
+    }
+
+    /// Makes an account. The cookie of whoever is logged in with it.
+    pub(crate) async fn sign_up(&self, name: &str) -> String {
+        let account = json!({"name": name, "password": "correct horse"});
+        let request = Client::new().post(format!("{}/accounts", self.url)).json(&account);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Somebody with a fresh account, and logged in.
+    pub(crate) async fn member(&self, name: &str) -> Client {
+        let cookie = self.sign_up(name).await.parse().unwrap();
+        let headers = [(header::COOKIE, cookie)].into_iter().collect();
+        Client::builder().default_headers(headers).build().unwrap()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub(crate) fn ask_to_stop(&self, signal: Signal) {
@@ -68,12 +115,17 @@ impl Program {
     }
 
     /// Waits until it has stopped: with exit code 0, and nothing to complain about.
-    pub(crate) fn has_stopped(mut self) {
-        let mut complaints = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
-        assert_eq!(complaints, "");
-        self.output.read_line(&mut String::new()).unwrap(); // the end of its output
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    pub(crate) fn has_stopped(self) {
+        let (code, log) = self.ended();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
+    }
+
+    /// Waits until it has stopped. Its exit code, and all that it has logged.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        self.logged.take().unwrap().join().unwrap();
+        self.output.read_to_string(&mut String::new()).unwrap(); // the end of its output
+        (self.child.wait().unwrap().code(), self.log())
     }
 }
 

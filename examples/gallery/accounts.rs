@@ -13,12 +13,12 @@ use axum_extra::extract::{
     cookie::{Cookie, SameSite},
 };
 use blake2::{Blake2s256, Digest};
-use offload_runtime::{Limiter, offload};
+use offload_runtime::{CpuPool, offload};
 use rand::{Rng, TryRngCore, rngs::OsRng};
 use rusqlite::{OptionalExtension, named_params};
 use serde::{Deserialize, Serialize};
 
-use crate::{Db, Problem};
+use crate::{Db, Problem, turns::Turns};
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 40;
@@ -26,6 +26,9 @@ pub const MAX_NAME: usize = 40;
 pub const MIN_PASSWORD: usize = 8;
 /// The longest password, in characters.
 pub const MAX_PASSWORD: usize = 200;
+
+/// So many may try to log in with one name at the same time.
+pub(crate) const LOG_INS: usize = 4;
 
 const SESSION: &str = "session";
 const SESSION_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -60,9 +63,12 @@ pub(crate) async fn sign_up(
 
 pub(crate) async fn log_in(
     State(db): State<Db>,
+    State(turns): State<Turns<String>>,
     jar: CookieJar,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<(CookieJar, Json<User>), Problem> {
+    // Whoever guesses at one name's password leaves the others alone.
+    let _turn = turns.take(name.trim().to_lowercase()).ok_or(Problem::ManyLogIns)?;
     let (user, hash) = find_user(db.clone(), name).await?.unzip();
     check_password(password, hash).await?;
     let user = user.ok_or(Problem::WrongPassword)?;
@@ -109,16 +115,17 @@ where
     }
 }
 
-/// A hash takes 19 MiB while it is computed, so only a few are at a time.
-static HASHES: Limiter = Limiter::new(4);
+/// A hash takes 19 MiB while it is computed, so only two are at a time. They have threads of their
+/// own: nobody waits for photos who wants to log in.
+static HASHES: CpuPool = CpuPool::new("hashes").threads(2);
 
-#[offload(cpu, limit = HASHES, queue = 100)]
+#[offload(cpu, pool = HASHES, queue = 100)]
 fn hash_password(password: String) -> Result<String, Problem> {
     Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
 }
 
 /// Takes as long for a name that nobody has, so that the answer's time tells nothing about names.
-#[offload(cpu, limit = HASHES, queue = 100)]
+#[offload(cpu, pool = HASHES, queue = 100)]
 fn check_password(password: String, hash: Option<String>) -> Result<(), Problem> {
     static NOBODYS: LazyLock<String> = LazyLock::new(|| {
         let hash = Argon2::default().hash_password(b"nobody's password");
@@ -189,7 +196,7 @@ fn digest(token: &str) -> [u8; 32] {
     Blake2s256::digest(token).into()
 }
 
-/// Behind HTTPS, add `.secure(true)`.
+/// Behind HTTPS, where it has to be in the end, add `.secure(true)`.
 fn cookie(token: String) -> Cookie<'static> {
     Cookie::build((SESSION, token)).path("/").http_only(true).same_site(SameSite::Lax).build()
 }

@@ -59,7 +59,9 @@ pub(crate) async fn burst(Path(way): Path<Way>) -> Result<Json<Burst>, Problem> 
     Ok(Json(Burst { visitors, seconds: start.elapsed().as_secs_f64() }))
 }
 
-/// The mistake: an async function that computes. Nothing else is served meanwhile.
+/// The mistake: an async function that computes. Nothing else is served meanwhile. The span is what
+/// the dashboard and the log name as the place where the loop is stuck.
+#[tracing::instrument]
 async fn inline(visitor: u32) -> Result<usize, Error> {
     Ok(develop(visitor))
 }

@@ -9,7 +9,7 @@ use std::{convert::Infallible, io::Cursor};
 use axum::{
     body::{Body, Bytes},
     extract::{Path, State},
-    http::header,
+    http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
 use futures::stream;
@@ -18,13 +18,13 @@ use offload_runtime::{check_cancelled, offload};
 use rusqlite::{OptionalExtension, named_params};
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     Db, Problem,
     accounts::User,
     photos::{Picture, picture},
-    thumbnails::decode,
+    thumbnails::{DECODERS, Decoded, decode, on_its_side},
 };
 
 /// The widths of the copies, in pixels.
@@ -57,7 +57,12 @@ pub(crate) async fn copy_album(State(db): State<Db>, user: User) -> Result<Respo
             end = &mut work => Some((last_line(end), None)),
         }
     });
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    // Proxies pass on each line as it comes: they neither gather nor pack them.
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CACHE_CONTROL, "no-store, no-transform"),
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     Ok((headers, Body::from_stream(lines)).into_response())
 }
 
@@ -72,6 +77,10 @@ fn last_line(end: Result<usize, Problem>) -> Result<String, Infallible> {
     }
 }
 
+/// One photo at a time, whoever asks. It is waited for before the photo is read: those who wait
+/// take no memory.
+static TURN: Semaphore = Semaphore::const_new(1);
+
 async fn copy_all(
     db: Db,
     user: User,
@@ -80,6 +89,7 @@ async fn copy_all(
 ) -> Result<usize, Problem> {
     let count = photos.len();
     for id in photos {
+        let _turn = TURN.acquire().await.expect("nobody closes it");
         let photo = read(db.clone(), user.clone(), id).await?;
         let progress = progress.clone();
         let step = move || progress.send_modify(|progress| progress.done += 1);
@@ -94,19 +104,22 @@ struct Copy {
     bytes: Vec<u8>,
 }
 
-/// One at a time, whoever asks: the other cores are for those who wait for a page.
-#[offload(cpu, limit = 1)]
+#[offload(cpu, limit = DECODERS)]
 fn make_copies(
     photo: Bytes,
     mut step: impl FnMut() + Send + 'static,
 ) -> Result<Vec<Copy>, Problem> {
-    let (image, format) = decode(photo)?;
+    let Decoded { image, format, orientation } = decode(photo)?;
+    let on_its_side = on_its_side(orientation);
+    let original = if on_its_side { image.height() } else { image.width() };
     let mut copies = Vec::new();
     step();
     for width in WIDTHS {
         check_cancelled()?; // nobody waits any more: somebody else's copies are next
-        if width < image.width() {
-            let copy = image.resize(width, u32::MAX, FilterType::Lanczos3);
+        if width < original {
+            let (wide, high) = if on_its_side { (u32::MAX, width) } else { (width, u32::MAX) };
+            let mut copy = image.resize(wide, high, FilterType::Lanczos3);
+            copy.apply_orientation(orientation);
             let mut bytes = Vec::new();
             copy.write_to(&mut Cursor::new(&mut bytes), format)?;
             copies.push(Copy { width, bytes });

@@ -1,8 +1,10 @@
 //! The database: a few connections to one SQLite file.
 
 use std::{
-    fs,
-    path::PathBuf,
+    fs::{DirBuilder, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -29,9 +31,10 @@ impl Db {
     /// Opens the database in this folder, and makes what is missing of the two.
     #[offload(thread)]
     pub fn open(folder: PathBuf) -> Result<Db, Problem> {
-        fs::create_dir_all(&folder).map_err(|error| Problem::Folder(folder.clone(), error))?;
+        let file = folder.join("gallery.db");
+        keep_private(&folder, &file).map_err(|error| Problem::Folder(folder, error))?;
         let open = |_| {
-            let connection = Connection::open(folder.join("gallery.db"))?;
+            let connection = Connection::open(&file)?;
             connection.execute_batch(include_str!("schema.sql"))?;
             Ok(Mutex::new(connection))
         };
@@ -52,4 +55,12 @@ impl Db {
                 .unwrap_or_else(PoisonError::into_inner)
         })
     }
+}
+
+/// Makes them, if they are not there, for their owner only. SQLite's other files have the
+/// permissions of the first.
+fn keep_private(folder: &Path, file: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+    file.set_permissions(Permissions::from_mode(0o600)) // also one of an earlier version
 }

@@ -30,14 +30,24 @@ mod photos;
 mod problem;
 mod sandbox;
 mod scripts;
+mod serve;
 mod thumbnails;
+mod turns;
+
+use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
-    middleware::{from_extractor_with_state, map_response},
+    extract::{DefaultBodyLimit, FromRef, Request},
+    http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
+    middleware::{from_extractor_with_state, from_fn, map_response},
     routing::{get, post, put},
 };
+use tower_http::{
+    csrf::CsrfLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer, trace::TraceLayer,
+};
+use tracing::Span;
+use turns::Turns;
 
 pub use accounts::{MAX_NAME, MAX_PASSWORD, MIN_PASSWORD};
 pub use copies::WIDTHS;
@@ -46,43 +56,84 @@ pub use photos::{MAX_DESCRIPTION, MAX_TITLE};
 pub use problem::Problem;
 pub use sandbox::{MAX_TAG, MAX_TAGS, SCRIPT_MEMORY, SCRIPT_TIME};
 pub use scripts::MAX_SCRIPT;
+pub use serve::serve;
 pub use thumbnails::{LONGEST_SIDE, MAX_PIXELS};
 
-/// The largest body that a request may have, in bytes.
+/// The largest photo that is taken, in bytes.
 pub const MAX_BODY: usize = 10 * 1024 * 1024;
+/// The largest body of all other requests, in bytes: a script, in characters of four bytes.
+pub const MAX_TEXT: usize = 4 * MAX_SCRIPT;
 
-/// The whole application, ready for [`axum::serve()`].
+/// How long a request may take, until its answer begins.
+const TIME: Duration = Duration::from_secs(30);
+/// The same for an upload, from wherever, and for a burst.
+const LONG_TIME: Duration = Duration::from_secs(120);
+
+/// The whole application, ready to be [served](serve()).
 pub fn app(db: Db) -> Router {
-    let shared = Shared { db, turns: scripts::Turns::default() };
-    // It tells how busy the server is, and with what: not to everybody.
+    let shared = Shared { db, scripts: Turns::new(1), log_ins: Turns::new(accounts::LOG_INS) };
+    // It tells how busy the server is, and with what, or makes it so: that is not for everybody.
     let only_users = from_extractor_with_state::<accounts::User, _>(shared.clone());
-    Router::new()
+    let inside = Router::new()
+        .nest("/offload", offload_runtime::axum::dashboard())
+        .route("/metrics", get(numbers::metrics))
+        .route("/burst/{way}", post(burst::burst).layer(within(LONG_TIME)))
+        .layer(only_users);
+    let pictures = Router::new()
+        .route("/photos/{id}", get(photos::photo))
+        .route("/photos/{id}/thumbnail", get(photos::thumbnail))
+        .route("/photos/{id}/copies/{width}", get(copies::copy))
+        .layer(from_fn(photos::unless_known));
+    let upload = Router::new()
+        .route("/photos", post(photos::upload))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(within(LONG_TIME));
+    let quick = Router::new()
         .merge(page::files())
         .route("/accounts", post(accounts::sign_up))
         .route("/session", get(accounts::who_am_i).post(accounts::log_in).delete(accounts::log_out))
         .route("/visitor", get(accounts::visitor))
-        .route("/photos", get(photos::list).post(photos::upload))
-        .route("/photos/{id}", get(photos::photo))
-        .route("/photos/{id}/thumbnail", get(photos::thumbnail))
+        .route("/photos", get(photos::list))
         .route("/photos/{id}/description", put(photos::describe))
         .route("/photos/{id}/tags", post(scripts::tag))
-        .route("/photos/{id}/copies/{width}", get(copies::copy))
         .route("/album/copies", post(copies::copy_album))
         .route("/script", get(scripts::read).put(scripts::write))
         .route("/ping", get(burst::ping))
-        .route("/burst/{way}", post(burst::burst))
-        .nest("/offload", offload_runtime::axum::dashboard().layer(only_users))
-        .route("/metrics", get(numbers::metrics))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(pictures)
+        .layer(within(TIME));
+    Router::new()
+        .merge(upload)
+        .merge(quick)
+        .merge(inside)
+        .layer(DefaultBodyLimit::max(MAX_TEXT))
+        // Who is logged in is known by a cookie, which a browser sends along from other sites, too.
+        .layer(CsrfLayer::new())
+        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, NO_STORE))
         .layer(map_response(problem::unify))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .with_state(shared)
+}
+
+/// What a browser may keep says so itself.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+fn within(time: Duration) -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, time)
+}
+
+/// What is logged while a request is served names it. A query may hold what is nobody's business.
+fn span(request: &Request) -> Span {
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path())
 }
 
 /// What handlers share.
 #[derive(Clone)]
 struct Shared {
     db: Db,
-    turns: scripts::Turns,
+    /// Whose script runs, by the user.
+    scripts: Turns<i64>,
+    /// Who logs in, by the name.
+    log_ins: Turns<String>,
 }
 
 impl FromRef<Shared> for Db {
@@ -91,8 +142,42 @@ impl FromRef<Shared> for Db {
     }
 }
 
-impl FromRef<Shared> for scripts::Turns {
-    fn from_ref(shared: &Shared) -> scripts::Turns {
-        shared.turns.clone()
+impl FromRef<Shared> for Turns<i64> {
+    fn from_ref(shared: &Shared) -> Turns<i64> {
+        shared.scripts.clone()
+    }
+}
+
+impl FromRef<Shared> for Turns<String> {
+    fn from_ref(shared: &Shared) -> Turns<String> {
+        shared.log_ins.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, Bytes};
+    use futures::stream;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use tokio::time::{Instant, pause};
+
+    use super::*;
+
+    /// On a clock that is ahead at once when there is nothing to do.
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = TowerToHyperService::new(app(Db::open(folder.path().to_owned()).await.unwrap()));
+        pause();
+        for path in ["/session", "/accounts"] {
+            let never = stream::pending::<Result<Bytes, std::io::Error>>();
+            let request = Request::post(path).header("content-type", "application/json");
+            let start = Instant::now();
+            let answer = app.call(request.body(Body::from_stream(never)).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            assert!(start.elapsed() < TIME + Duration::from_secs(1), "{:?}", start.elapsed());
+        }
     }
 }

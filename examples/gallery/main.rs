@@ -1,61 +1,101 @@
 //! The photo gallery as a program: `cargo run --bin gallery`.
 //!
 //! `GALLERY_ADDR` is where it listens (127.0.0.1:3000), `GALLERY_DATA` is the folder that it keeps
-//! everything in (`gallery-data`). Ctrl-C stops it. It needs Unix, as the kind `process` does.
+//! everything in (`gallery-data`), `RUST_LOG` is what it logs (`info`). Ctrl-C stops it, a second
+//! one at once. Its exit code is 0 only if nothing was cut off. It needs Unix, as the kind
+//! `process` does.
 
-use std::{env, io, time::Duration};
+use std::{
+    env,
+    io::{self, IsTerminal},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use gallery::Db;
-use offload_runtime::axum::close_dashboard;
+use offload_runtime::{Builder, WatchLayer, axum::close_dashboard};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    time::sleep,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
 };
+use tracing_subscriber::{filter::Targets, fmt, prelude::*};
 
-/// How long requests may still take after Ctrl-C.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long requests may still take after Ctrl-C. Docker kills ten seconds after it has asked.
+const REQUESTS_TIME: Duration = Duration::from_secs(6);
+/// How long what they have left in the pools may take after that.
+const BODIES_TIME: Duration = Duration::from_secs(2);
 
 #[offload_runtime::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
+    // All settings are read before anything starts: one that makes no sense is told at once.
     let address = env::var("GALLERY_ADDR").unwrap_or("127.0.0.1:3000".to_owned());
     let folder = env::var_os("GALLERY_DATA").unwrap_or("gallery-data".into());
+    let log = env::var("RUST_LOG").unwrap_or("info".to_owned());
+    let log: Targets = log.parse().with_context(|| format!("cannot understand RUST_LOG={log}"))?;
+    Builder::new().install()?;
 
+    let lines = fmt::layer().with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
+    // It tells in which span the event loop is stuck, whatever is logged.
+    tracing_subscriber::registry().with(lines.with_filter(log)).with(WatchLayer::new()).init();
     // The dashboard shows how late the event loop is, also what was before somebody looks.
     offload_runtime::watch()?;
+
     let db = Db::open(folder.clone().into()).await?;
     let listener = TcpListener::bind(&address)
         .await
         .with_context(|| format!("cannot listen at GALLERY_ADDR={address}"))?;
-    let (stop, give_up) = (asked_to_stop()?, asked_to_stop()?);
+    let mut asked = Asked::new()?;
     println!(
         "The gallery is open at http://{}, its data is in {}. Ctrl-C stops it.",
         listener.local_addr()?,
         folder.display(),
     );
 
+    let (tell, told) = oneshot::channel();
     let stop = async {
-        stop.await;
+        let _ = told.await;
         close_dashboard(); // those who look at it would keep the server open
     };
-    let serve = axum::serve(listener, gallery::app(db)).with_graceful_shutdown(stop);
-    tokio::select! {
-        served = serve => served?,
-        () = async { give_up.await; sleep(GRACE).await } => eprintln!("Some requests were cut off."),
+    let served = async {
+        let cut_off = gallery::serve(listener, gallery::app(db), stop, REQUESTS_TIME).await;
+        (cut_off, offload_runtime::shutdown(BODIES_TIME).await.abandoned)
+    };
+    let asked_twice = async {
+        asked.once().await;
+        let _ = tell.send(());
+        asked.once().await;
+    };
+    let (cut_off, abandoned) = tokio::select! {
+        left = served => left,
+        () = asked_twice => {
+            tracing::error!("It was asked twice, and stops at once.");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if (cut_off, abandoned) == (0, 0) {
+        return Ok(ExitCode::SUCCESS);
     }
-    let report = offload_runtime::shutdown(GRACE).await;
-    if report.abandoned > 0 {
-        eprintln!("{} calls were abandoned.", report.abandoned);
-    }
-    Ok(())
+    tracing::error!("{cut_off} connections were cut off, {abandoned} calls abandoned.");
+    Ok(ExitCode::FAILURE)
 }
 
-/// Ready when Ctrl-C is pressed, or the process is told to terminate.
-fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-    })
+/// Ctrl-C, and what tells a process to terminate.
+struct Asked {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Asked {
+    fn new() -> io::Result<Asked> {
+        Ok(Asked {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn once(&mut self) {
+        tokio::select! { _ = self.interrupt.recv() => {}, _ = self.terminate.recv() => {} }
+    }
 }

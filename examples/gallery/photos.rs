@@ -1,15 +1,20 @@
 //! Photos: whose they are, and how they come and go.
 
+use std::{convert::Infallible, fmt::Write};
+
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
-    http::{StatusCode, header},
+    body::{Body, Bytes},
+    extract::{FromRequestParts, Path, Query, Request, State},
+    http::{StatusCode, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
+use blake2::{Blake2s256, Digest};
 use offload_runtime::offload;
 use rusqlite::{OptionalExtension, Params, named_params};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     Db, Problem,
@@ -64,11 +69,28 @@ pub(crate) struct Upload {
     name: String,
 }
 
+/// The photos that are in memory at the same time, from their first byte until they are stored.
+static UPLOADS: Semaphore = Semaphore::const_new(4);
+
+/// One of them. A handler takes it before its body: whose turn it is not, stays unread.
+pub(crate) struct Uploading {
+    _permit: SemaphorePermit<'static>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Uploading {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Uploading, Infallible> {
+        Ok(Uploading { _permit: UPLOADS.acquire().await.expect("nobody closes it") })
+    }
+}
+
 /// Keeps the body as a photo, if it is one. The thumbnail is computed, then both are stored.
 pub(crate) async fn upload(
     State(db): State<Db>,
     user: User,
     Query(Upload { name }): Query<Upload>,
+    _turn: Uploading,
     photo: Bytes,
 ) -> Result<(StatusCode, Json<Photo>), Problem> {
     Problem::unless_length("A photo's name", 1..=MAX_TITLE, &name)?;
@@ -156,23 +178,49 @@ pub(crate) fn thumbnail(
 pub(crate) struct Picture {
     media_type: String,
     bytes: Vec<u8>,
+    tag: String,
 }
 
 pub(crate) fn picture(db: &Db, select: &str, of: impl Params) -> Result<Picture, Problem> {
-    db.connection()
+    let (media_type, bytes): (String, Vec<u8>) = db
+        .connection()
         .prepare_cached(select)?
-        .query_row(of, |row| Ok(Picture { media_type: row.get(0)?, bytes: row.get(1)? }))
+        .query_row(of, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
-        .ok_or(Problem::NoSuchPhoto)
+        .ok_or(Problem::NoSuchPhoto)?;
+    let tag = Blake2s256::digest(&bytes)[..16].iter().fold(String::new(), |mut tag, byte| {
+        write!(tag, "{byte:02x}").expect("memory takes it");
+        tag
+    });
+    Ok(Picture { media_type, bytes, tag: format!("\"{tag}\"") })
 }
 
 impl IntoResponse for Picture {
     fn into_response(self) -> Response {
         let headers = [
             (header::CONTENT_TYPE, self.media_type.as_str()),
-            (header::CACHE_CONTROL, "private, max-age=3600"),
+            // The browser keeps it, and asks each time: somebody else may be logged in by now.
+            (header::CACHE_CONTROL, "private, no-cache"),
+            (header::ETAG, self.tag.as_str()),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         ];
         (headers, self.bytes).into_response()
     }
+}
+
+/// Sends no picture that the browser still has. That it may be seen has been checked by then.
+pub(crate) async fn unless_known(request: Request, next: Next) -> Response {
+    let known = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let mut response = next.run(request).await;
+    let tag = response.headers().get(header::ETAG);
+    let is_known = tag.zip(known.as_ref()).is_some_and(|(tag, known)| {
+        let mut tags = known.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        tags.any(|known| known.strip_prefix(b"W/").unwrap_or(known) == tag.as_bytes())
+    });
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        *response.body_mut() = Body::empty();
+    }
+    response
 }

@@ -11,7 +11,7 @@ use axum::{
 use serde_json::json;
 
 use crate::{
-    MAX_BODY,
+    MAX_BODY, MAX_TEXT,
     sandbox::{SCRIPT_MEMORY, SCRIPT_TIME},
     thumbnails::MAX_PIXELS,
 };
@@ -30,7 +30,10 @@ pub enum Problem {
     NameTaken(String),
     #[error("This is not an image that the gallery can read. It takes PNG and JPEG.")]
     NotAnImage,
-    #[error("The image is too large. It may have up to {} megapixels.", MAX_PIXELS / 1_000_000)]
+    #[error(
+        "The image is too large. It may have up to {} megapixels of four bytes each.",
+        MAX_PIXELS / 1_000_000
+    )]
     TooManyPixels,
     #[error("The image is damaged: {0}.")]
     BrokenImage(#[source] image::ImageError),
@@ -47,6 +50,8 @@ pub enum Problem {
     DeadlyScript(#[source] offload_runtime::Error),
     #[error("A script of yours is running already. Wait until it has ended.")]
     ScriptIsRunning,
+    #[error("Too many try to log in with this name. Try again in a moment.")]
+    ManyLogIns,
     #[error("A burst is under way. Wait until it is over.")]
     BurstUnderWay,
 
@@ -77,7 +82,7 @@ impl Problem {
     pub(crate) fn detail(&self) -> String {
         if self.status() == StatusCode::INTERNAL_SERVER_ERROR {
             // The details are for the log.
-            eprintln!("{self}");
+            tracing::error!("{self}");
             return "Something went wrong on our side. Try again later.".to_owned();
         }
         self.to_string()
@@ -95,7 +100,9 @@ impl Problem {
             | Problem::FaultyScript(_)
             | Problem::DeadlyScript(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::EndlessScript => StatusCode::GATEWAY_TIMEOUT,
-            Problem::ScriptIsRunning | Problem::BurstUnderWay => StatusCode::TOO_MANY_REQUESTS,
+            Problem::ScriptIsRunning | Problem::ManyLogIns | Problem::BurstUnderWay => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Problem::NotOffloaded(_)
             | Problem::Folder(..)
             | Problem::Database(_)
@@ -114,7 +121,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Brings what axum itself refuses (malformed JSON, a body over the limit) into the same form.
+/// Brings what axum and its layers refuse (malformed JSON, a body over the limit) into the same
+/// form. What else their answers say (when to try again, which methods there are) stays.
 pub(crate) async fn unify(response: Response) -> Response {
     let status = response.status();
     let media_type = response.headers().get(header::CONTENT_TYPE);
@@ -122,18 +130,25 @@ pub(crate) async fn unify(response: Response) -> Response {
     if !plain || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    match status {
-        StatusCode::NOT_FOUND => respond(status, "There is nothing at this address."),
-        StatusCode::METHOD_NOT_ALLOWED => respond(status, "This address takes other methods."),
+    let (mut head, body) = response.into_parts();
+    let detail = match status {
+        StatusCode::NOT_FOUND => "There is nothing at this address.".to_owned(),
+        StatusCode::METHOD_NOT_ALLOWED => "This address takes other methods.".to_owned(),
+        StatusCode::FORBIDDEN => "The request comes from the page of another site.".to_owned(),
+        StatusCode::REQUEST_TIMEOUT => "The request took too long and was given up.".to_owned(),
         StatusCode::PAYLOAD_TOO_LARGE => {
-            let limit = MAX_BODY / 1024 / 1024;
-            respond(status, &format!("A photo may have up to {limit} MiB."))
+            let (photo, text) = (MAX_BODY / 1024 / 1024, MAX_TEXT / 1000);
+            format!("A photo may have up to {photo} MiB, anything else {text} kB.")
         }
         _ => {
-            let text = to_bytes(response.into_body(), MAX_BODY).await;
-            respond(status, &String::from_utf8_lossy(&text.unwrap_or_default()))
+            let text = to_bytes(body, MAX_TEXT).await.unwrap_or_default();
+            String::from_utf8_lossy(&text).into_owned()
         }
-    }
+    };
+    let (problem, body) = respond(status, &detail).into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.extend(problem.headers);
+    Response::from_parts(head, body)
 }
 
 fn respond(status: StatusCode, detail: &str) -> Response {

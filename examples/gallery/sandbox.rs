@@ -17,8 +17,15 @@ pub const MAX_TAGS: usize = 20;
 /// The longest tag, in characters.
 pub const MAX_TAG: usize = 40;
 
-/// Nobody else's calls wait behind scripts, or die with them.
-static SCRIPTS: ProcessPool = ProcessPool::new("scripts").workers(4).max_memory(SCRIPT_MEMORY);
+/// The longest that is told of a faulty script, in characters.
+const MAX_REASON: usize = 500;
+
+/// Nobody else's calls wait behind scripts, or die with them. A script that kills its process does
+/// so at once: to look for the place in the program would take longer than a script may.
+static SCRIPTS: ProcessPool = ProcessPool::new("scripts")
+    .workers(4)
+    .max_memory(SCRIPT_MEMORY)
+    .env(&[("RUST_BACKTRACE", "0")]);
 
 /// Why a script gave no tags. It comes out of another process, so it is a serde type.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,8 +80,9 @@ fn engine() -> Engine {
     engine
 }
 
+/// A script can throw whatever it likes, so what is told of it is short.
 fn faulty(reason: impl Display) -> ScriptError {
-    ScriptError::Faulty(reason.to_string())
+    ScriptError::Faulty(reason.to_string().chars().take(MAX_REASON).collect())
 }
 
 impl From<Error> for ScriptError {

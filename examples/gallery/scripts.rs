@@ -1,10 +1,5 @@
 //! Scripts: a user's own few lines that make tags of a photo's description.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,7 +8,7 @@ use axum::{
 use offload_runtime::offload;
 use rusqlite::{OptionalExtension, named_params};
 
-use crate::{Db, Problem, accounts::User, sandbox};
+use crate::{Db, Problem, accounts::User, sandbox, turns::Turns};
 
 /// The longest script, in characters.
 pub const MAX_SCRIPT: usize = 20_000;
@@ -34,12 +29,12 @@ pub(crate) fn read(State(db): State<Db>, user: User) -> Result<String, Problem> 
 /// Keeps the body as the user's script, if it is one.
 pub(crate) async fn write(
     State(db): State<Db>,
-    State(turns): State<Turns>,
+    State(turns): State<Turns<i64>>,
     user: User,
     script: String,
 ) -> Result<StatusCode, Problem> {
     Problem::unless_length("A script", 1..=MAX_SCRIPT, &script)?;
-    let _turn = turns.take(&user)?;
+    let _turn = turns.take(user.id).ok_or(Problem::ScriptIsRunning)?;
     sandbox::check(script.clone()).await?;
     store(db, user, script).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -48,43 +43,15 @@ pub(crate) async fn write(
 /// Runs the user's script over one photo, and keeps the tags.
 pub(crate) async fn tag(
     State(db): State<Db>,
-    State(turns): State<Turns>,
+    State(turns): State<Turns<i64>>,
     user: User,
     Path(id): Path<i64>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    let _turn = turns.take(&user)?;
+    let _turn = turns.take(user.id).ok_or(Problem::ScriptIsRunning)?;
     let script = read(State(db.clone()), user.clone()).await?;
     let (name, description) = find_words(db.clone(), user, id).await?;
     let tags = sandbox::tags(script, name, description).await?;
     Ok(Json(store_tags(db, id, tags).await?))
-}
-
-/// Whose script runs at this moment. Each user has one turn, so that nobody keeps all workers
-/// busy with scripts that never end.
-#[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<HashSet<i64>>>);
-
-impl Turns {
-    fn take(&self, user: &User) -> Result<Turn, Problem> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.insert(user.id) {
-            true => Ok(Turn { turns: self.clone(), user: user.id }),
-            false => Err(Problem::ScriptIsRunning),
-        }
-    }
-}
-
-/// It is over when the handler is: answered, or dropped with a client that went away, by which
-/// the script is killed.
-struct Turn {
-    turns: Turns,
-    user: i64,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.turns.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user);
-    }
 }
 
 #[offload(thread)]

@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::Command,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use program::Program;
@@ -53,9 +53,7 @@ fn it_answers_what_was_asked_before_it_stops() {
     assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "it waits for the body");
 
     program.ask_to_stop(Signal::INT);
-    while TcpStream::connect(program.address()).is_ok() {
-        std::thread::yield_now(); // it has not heard yet
-    }
+    has_heard(&program);
     request.write_all(body.as_bytes()).unwrap();
     let mut rest = String::new();
     answer.read_to_string(&mut rest).unwrap();
@@ -75,10 +73,8 @@ fn it_stops_the_moment_it_has_said_its_url() {
 async fn it_outlives_scripts_that_kill_and_leaves_none_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = Program::start(folder.path());
-    let client = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let client = program.member("Anna").await;
     let at = |path: &str| format!("{}{path}", program.url);
-    let anna = serde_json::json!({"name": "Anna", "password": "correct horse"});
-    client.post(at("/accounts")).json(&anna).send().await.unwrap();
     // It is asked again where it was too busy to begin, or to end in time.
     let start = Instant::now();
     let is_busy = |answer: &Response| busy(answer) && start.elapsed() < program::PATIENCE;
@@ -183,4 +179,134 @@ fn it_says_what_is_wrong_with_its_settings() {
         assert_eq!(program.status.code(), Some(1), "{error}");
         assert!(error.contains(reason), "{error}");
     }
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_told_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for (setting, value) in [
+        ("OFFLOAD_CPU_THREADS", "abc"),
+        ("OFFLOAD_THREAD_QUEUE", "-1"),
+        ("OFFLOAD_WORKERS", "0"),
+        ("RUST_LOG", "gallery=loud"),
+    ] {
+        let program = Command::new(env!("CARGO_BIN_EXE_gallery"))
+            .env("GALLERY_ADDR", "127.0.0.1:0")
+            .env("GALLERY_DATA", &data)
+            .env(setting, value)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(program.stderr).unwrap();
+        assert_eq!(program.status.code(), Some(1), "{error}");
+        assert!(error.contains(setting) && error.contains(value), "{error}");
+        assert_eq!(program.stdout, b"", "it is not open");
+        assert!(!data.exists(), "{setting}: it has begun already");
+    }
+}
+
+// What is left when it stops.
+
+/// Half an upload, from somebody who is logged in.
+async fn half_an_upload(program: &Program) -> TcpStream {
+    let cookie = program.sign_up("Anna").await;
+    let mut upload = TcpStream::connect(program.address()).unwrap();
+    write!(
+        upload,
+        "POST /photos?name=half HTTP/1.1\r\nHost: gallery\r\nCookie: {cookie}\r\n\
+         Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
+    )
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(upload.try_clone().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n", "it waits for the body");
+    upload.write_all(&[0; 500]).unwrap();
+    upload
+}
+
+/// Waits until the program has heard that it should stop.
+fn has_heard(program: &Program) {
+    while TcpStream::connect(program.address()).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_cut_off_before_docker_kills_and_the_exit_code_says_so() {
+    let start = Instant::now();
+    loop {
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::start(folder.path());
+        let upload = half_an_upload(&program).await;
+        let asked = Instant::now();
+        program.ask_to_stop(Signal::TERM);
+        let (code, log) = program.ended();
+        assert_eq!(code, Some(1), "{log}");
+        assert!(log.contains("1 connections were cut off"), "{log}");
+        assert!(!log.contains("panicked"), "{log}");
+        drop(upload);
+        // A busy machine is late now and then, but not each time.
+        let took = asked.elapsed();
+        if took < Duration::from_secs(10) {
+            break;
+        }
+        assert!(start.elapsed() < program::PATIENCE, "it takes {took:?} to stop");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_it_at_once() {
+    for (first, second) in [(Signal::INT, Signal::INT), (Signal::TERM, Signal::INT)] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::start(folder.path());
+        let upload = half_an_upload(&program).await;
+        program.ask_to_stop(first);
+        has_heard(&program);
+        program.ask_to_stop(second);
+        let (code, log) = program.ended();
+        assert_eq!(code, Some(1), "{log}");
+        assert!(log.contains("asked twice") && !log.contains("cut off"), "{log}");
+        drop(upload);
+    }
+}
+
+// What is logged.
+
+#[tokio::test]
+async fn an_event_loop_that_is_stuck_is_named_in_the_log_and_on_the_dashboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let client = program.member("Anna").await;
+    let at = |path: &str| format!("{}{path}", program.url);
+    // It is stuck for a moment only: one look may miss it.
+    let start = Instant::now();
+    let named = |line: &str| line.contains("WARN") && line.contains("inline");
+    while !program.log().lines().any(named) {
+        assert!(start.elapsed() < program::PATIENCE, "{}", program.log());
+        assert_eq!(client.post(at("/burst/inline")).send().await.unwrap().status(), 200);
+    }
+    let stats = client.get(at("/offload/stats.json")).send().await.unwrap().text().await.unwrap();
+    assert!(stats.contains("inline"), "{stats}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn heads_that_never_end_keep_nobody_else_out_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    // All file descriptors that it has are less than the connections that come.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100; exec \"$0\"", env!("CARGO_BIN_EXE_gallery")]);
+    let program = Program::try_run(command, "127.0.0.1:0", folder.path()).unwrap();
+    let heads: Vec<_> = (0..150)
+        .map(|_| {
+            let mut head = TcpStream::connect(program.address()).unwrap();
+            head.write_all(b"GET / HTTP/1.1\r\nHost: ").unwrap();
+            head
+        })
+        .collect();
+    let client = reqwest::Client::builder().timeout(program::PATIENCE).build().unwrap();
+    let page = client.get(&program.url).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("Gallery"));
+    assert!(program.log().contains("Too many open files"), "{}", program.log());
+    drop(heads);
 }

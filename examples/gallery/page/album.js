@@ -18,8 +18,12 @@ export async function list() {
   const photos = await call("GET", "/photos");
   $("none").hidden = photos.length > 0;
   $("tools").hidden = !photos.length;
+  const focused = document.activeElement.dataset.photo;
   $("photos").replaceChildren(...photos.map(card));
+  if (focused) focusOn(focused);
 }
+
+const focusOn = (id) => $("photos").querySelector(`[data-photo="${id}"]`)?.focus();
 
 function card(photo) {
   const [item, button, image, name, tags] = ["li", "button", "img", "span", "span"]
@@ -33,6 +37,7 @@ function card(photo) {
   name.textContent = photo.name;
   showTags(tags, photo.tags);
   button.append(image, name, tags);
+  button.dataset.photo = photo.id;
   button.onclick = () => openPhoto(photo);
   item.append(button);
   return item;
@@ -74,6 +79,8 @@ function openPhoto(photo) {
 }
 
 $("close").onclick = () => $("photo").close();
+// The card that it was opened from may have been made anew.
+$("photo").onclose = () => focusOn(shown.id);
 
 $("words").onsubmit = (event) => {
   event.preventDefault();
@@ -82,7 +89,7 @@ $("words").onsubmit = (event) => {
     await call("PUT", `/photos/${shown.id}/description`, $("words").elements.description.value);
     const tags = await call("POST", `/photos/${shown.id}/tags`);
     showTags($("words").querySelector(".tags"), tags);
-    say(tags.length ? "" : "The script found no tags.", false, $("told"));
+    say(tags.length ? `Its tags: ${tags.join(", ")}.` : "The script found no tags.", false, $("told"));
     await list();
   }, $("told"));
 };
@@ -105,6 +112,7 @@ $("copy").onclick = (event) => run(event.target, async () => {
     if (error.name !== "AbortError") throw error;
     say(`Cancelled after ${$("copying").value} of ${$("copying").max} steps.`, false, $("copied"));
   } finally {
+    if (document.activeElement === $("cancel")) $("copy").focus();
     $("cancel").hidden = $("copying").hidden = true;
     copying = null;
   }

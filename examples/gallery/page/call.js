@@ -40,14 +40,21 @@ export async function call(method, path, body) {
 let leave = () => {};
 export const onLeave = (then) => { leave = then; };
 
+// Off, a control does nothing, but keeps the focus: whoever uses a keyboard or a screen reader
+// would have to find the place again.
+export function turn(control, on) {
+  control.ariaDisabled = on ? null : "true";
+}
+
 // Runs one thing that the reader asked for, with its button off meanwhile.
 export async function run(control, work, where) {
-  control.disabled = true;
+  if (control.ariaDisabled) return;
+  turn(control, false);
   try {
     await work();
   } catch (error) {
     if (error.status === 401) leave();
     say(error.message, true, error.status === 401 ? undefined : where);
   }
-  control.disabled = false;
+  turn(control, true);
 }

@@ -1,7 +1,7 @@
 // The heartbeat: how long the server takes to answer a ping, as a plot and in words, alone and
 // while it has work.
 
-import { $, call, run } from "./call.js";
+import { $, call, run, turn } from "./call.js";
 
 const EVERY = 25; // milliseconds from one ping to the next, answered or not
 const SPAN = 15_000; // milliseconds that the plot shows
@@ -64,7 +64,8 @@ async function fire(way, verdict) {
   try {
     done = await call("POST", `/burst/${way}`);
   } catch (error) {
-    verdict.textContent = error.message;
+    verdict.textContent = error.status === 401 ? "Not tried yet." : error.message;
+    if (error.status === 401) throw error;
     return;
   } finally {
     fired.to = performance.now();
@@ -168,9 +169,9 @@ export function start() {
     const buttons = [...$("ways").querySelectorAll("button")];
     button.onclick = () => run(button, async () => {
       const others = buttons.filter((other) => other !== button);
-      others.forEach((other) => { other.disabled = true; });
+      others.forEach((other) => turn(other, false));
       await fire(button.value, button.parentElement.querySelector(".verdict"))
-        .finally(() => others.forEach((other) => { other.disabled = false; }));
+        .finally(() => others.forEach((other) => turn(other, true)));
     });
   }
 }

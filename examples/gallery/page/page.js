@@ -13,7 +13,13 @@ async function show(user) {
   else closeAlbum();
 }
 
-onLeave(() => show(null));
+// Where what had the focus is hidden, it goes to what is there instead.
+async function change(user) {
+  await show(user);
+  (user ? $("mine") : $("enter").elements.name).focus();
+}
+
+onLeave(() => change(null));
 
 $("enter").onsubmit = (event) => {
   event.preventDefault();
@@ -22,14 +28,14 @@ $("enter").onsubmit = (event) => {
     const user = await call("POST", event.submitter.value, Object.fromEntries(new FormData(form)));
     form.reset();
     say("");
-    await show(user);
+    await change(user);
   });
 };
 
 $("leave").onclick = (event) => run(event.target, async () => {
   await call("DELETE", "/session");
   say("You are logged out.");
-  await show(null);
+  await change(null);
 });
 
 startHeartbeat();

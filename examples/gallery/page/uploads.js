@@ -44,7 +44,10 @@ async function upload(file) {
     const close = document.createElement("button");
     close.textContent = "×";
     close.ariaLabel = `Dismiss ${file.name}`;
-    close.onclick = () => item.remove();
+    close.onclick = () => {
+      item.remove();
+      $("files").focus();
+    };
     progress.replaceWith(reason, close);
   }
 }

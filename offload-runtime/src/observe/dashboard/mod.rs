@@ -111,10 +111,17 @@ async fn to_page(OriginalUri(uri): OriginalUri) -> Response {
     response
 }
 
-/// The numbers once a second, as server-sent events.
+/// The numbers once a second, as server-sent events. A proxy that gathers or
+/// packs what it passes on would hold them back: it is told not to.
 async fn events() -> Response {
     match Feed::open() {
-        Some(feed) => answer("text/event-stream", Body::new(feed)),
+        Some(feed) => {
+            let mut response = answer("text/event-stream", Body::new(feed));
+            let headers = response.headers_mut();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            response
+        }
         None => {
             let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
