@@ -85,8 +85,8 @@ fn a_queued_call_is_answered_at_its_deadline_and_never_runs() {
         assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No));
         assert!(error.to_string().contains("while it was still queued"), "{error}");
     }
-    // Gone at once, although the thread is busy still.
-    assert_eq!(Arc::strong_count(&argument), 1);
+    // Although the thread is busy still.
+    settle("the arguments are dropped", || Arc::strong_count(&argument) == 1);
     gate.open();
     block_on(running);
     let numbers = (numbers("never runs"), numbers("not by then"));

@@ -2,11 +2,12 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::mpsc;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, offload};
+use offload_runtime::{Error, ErrorKind, Ran, check_cancelled, offload};
 
-use crate::support::Gate;
+use crate::support::{Gate, PATIENCE};
 
 /// Calls of these functions are always refused: their queues have no room, and
 /// a first call holds the only permit.
@@ -87,4 +88,32 @@ fn an_error_survives_the_trip_through_serde() {
     assert_eq!((back.kind(), back.ran()), (error.kind(), error.ran()));
     assert_eq!(back.function(), "refused");
     assert!(back.source().is_none());
+}
+
+/// As `Interrupted` it would be retried for ever.
+#[test]
+fn a_copy_whose_body_was_cancelled_ends() {
+    struct Endless;
+
+    impl io::Read for Endless {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            check_cancelled()?;
+            Ok(room.len())
+        }
+    }
+
+    #[offload(thread)]
+    fn copies(begun: mpsc::Sender<()>, ended: mpsc::Sender<io::ErrorKind>) {
+        begun.send(()).unwrap();
+        let error = io::copy(&mut Endless, &mut io::sink()).unwrap_err();
+        assert!(error.get_ref().unwrap().is::<Error>());
+        ended.send(error.kind()).unwrap();
+    }
+
+    let (begin, begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    let call = crate::support::begin(copies(begin, end));
+    begun.recv_timeout(PATIENCE).unwrap();
+    drop(call);
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(io::ErrorKind::Other));
 }

@@ -1,10 +1,12 @@
 //! Bodies that wait for calls: nothing hangs.
 
+use std::sync::{Arc, Barrier};
+
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{CpuPool, Error, ErrorKind, Limiter, Ran, ThreadPool, offload};
 
-use crate::support::{Gate, begin};
+use crate::support::{Gate, Peak, begin, pool, settle};
 
 /// One thread, which waits for what needs that thread.
 #[test]
@@ -117,7 +119,7 @@ fn bodies_that_wait_for_each_others_permits_do_not_hang() {
     }
 
     #[offload(thread, limit = LIMIT)]
-    fn outer(together: std::sync::Arc<std::sync::Barrier>) -> Result<(), Error> {
+    fn outer(together: Arc<Barrier>) -> Result<(), Error> {
         together.wait();
         block_on(inner())
     }
@@ -168,4 +170,165 @@ fn a_call_from_a_body_waits_for_a_permit_that_comes() {
     assert_eq!(block_on(join_all(queued)), [0, 1, 2, 3, 4]);
     block_on(holder);
     assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (0, 0));
+}
+
+/// What a body waits for comes by way of a task: nobody sees that it is a call of the body's own
+/// pool, but that its thread is blocked while that call waits.
+#[test]
+fn a_call_that_a_task_makes_for_a_body_gets_through_its_full_cpu_pool() {
+    static ONE: CpuPool = CpuPool::new("by way of a task").threads(1);
+
+    #[offload(cpu, pool = ONE)]
+    fn leaf() -> u32 {
+        7
+    }
+
+    #[offload(cpu, pool = ONE)]
+    fn spawns() -> u32 {
+        let task = async { tokio::spawn(leaf()).await.unwrap() };
+        tokio::runtime::Handle::current().block_on(task)
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    for _ in 0..3 {
+        assert_eq!(runtime.block_on(spawns()), 7);
+    }
+    assert_eq!(block_on(leaf()), 7);
+    settle("nothing stands in any more", || pool("by way of a task").threads <= 1);
+}
+
+/// The same by way of a thread, in each of the two bodies that the pool has room for.
+#[test]
+fn bodies_that_wait_for_threads_which_call_their_own_pool_get_through() {
+    static TWO: CpuPool = CpuPool::new("by way of threads").threads(2);
+
+    #[offload(cpu, pool = TWO)]
+    fn leaf() -> u32 {
+        7
+    }
+
+    #[offload(cpu, pool = TWO)]
+    fn starts(together: Arc<Barrier>) -> u32 {
+        together.wait();
+        std::thread::spawn(|| block_on(leaf())).join().unwrap()
+    }
+
+    let together = Arc::new(Barrier::new(2));
+    let calls = (0..2).map(|_| starts(Arc::clone(&together)));
+    assert_eq!(block_on(join_all(calls)), [7, 7]);
+}
+
+#[test]
+fn a_body_that_waits_for_many_calls_has_one_thread_in_its_place() {
+    static ONE: ThreadPool = ThreadPool::new("one in its place").threads(1);
+    static PEAK: Peak = Peak::new();
+
+    #[offload(thread, pool = ONE)]
+    fn leaf(n: usize) -> usize {
+        PEAK.during(|| {
+            std::thread::yield_now();
+            n
+        })
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn many() -> usize {
+        block_on(join_all((0..500).map(leaf))).into_iter().sum()
+    }
+
+    assert_eq!(block_on(many()), 124_750);
+    assert_eq!(PEAK.most(), 1, "and not a thread for each call");
+    assert_eq!(block_on(leaf(3)), 3);
+    settle("nothing stands in any more", || pool("one in its place").threads <= 1);
+}
+
+/// `x` has the only thread of its pool and waits for `inner`, on another pool, which needs the
+/// permit; the permit is free, or reserved for `queued`, which waits for the thread of `x`.
+#[test]
+fn a_call_that_blocks_a_body_takes_the_permit_that_is_reserved_for_one_behind_the_body() {
+    static ONE: ThreadPool = ThreadPool::new("of x").threads(1);
+    static OTHER: ThreadPool = ThreadPool::new("of inner").threads(2);
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, pool = OTHER, limit = LIMIT)]
+    fn inner() -> u32 {
+        7
+    }
+
+    #[offload(thread, pool = OTHER, limit = LIMIT)]
+    fn holds(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, pool = ONE, limit = LIMIT)]
+    fn queued() -> u32 {
+        8
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn x(begun: Gate, gate: Gate) -> u32 {
+        begun.pass();
+        gate.pass();
+        block_on(inner())
+    }
+
+    for is_reserved in [false, true] {
+        let (held, begun, gate) = (Gate::default(), Gate::default(), Gate::default());
+        begun.open();
+        let holder = is_reserved.then(|| begin(holds(held.clone())));
+        if is_reserved {
+            held.wait_for(1);
+        }
+        // With the permit taken, it is met by the thread, and waits for the permit; then the
+        // thread is free for x. With the permit free it stays behind x.
+        let before = is_reserved.then(|| begin(queued()));
+        if is_reserved {
+            settle("it waits for the permit", || LIMIT.waiting() == 1);
+        }
+        let outer = begin(x(begun.clone(), gate.clone()));
+        begun.wait_for(1);
+        let behind = (!is_reserved).then(|| begin(queued()));
+        held.open();
+        if let Some(holder) = holder {
+            block_on(holder);
+        }
+        gate.open();
+        assert_eq!(block_on(outer), 7);
+        for call in [before, behind].into_iter().flatten() {
+            assert_eq!(block_on(call), 8);
+        }
+    }
+    assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (0, 0));
+}
+
+/// A permit belongs to a body that runs: a call that only waits for a thread does not keep it.
+#[test]
+fn a_call_does_not_wait_for_the_busy_pool_of_another_call_with_its_limit() {
+    static BUSY: ThreadPool = ThreadPool::new("busy").threads(1);
+    static FREE: ThreadPool = ThreadPool::new("free").threads(1);
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, pool = BUSY)]
+    fn keeps_it_busy(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, pool = BUSY, limit = LIMIT)]
+    fn queued() -> u32 {
+        8
+    }
+
+    #[offload(thread, pool = FREE, limit = LIMIT)]
+    fn free() -> u32 {
+        7
+    }
+
+    let gate = Gate::default();
+    let busy = begin(keeps_it_busy(gate.clone()));
+    gate.wait_for(1);
+    let waits = begin(queued());
+    assert_eq!(block_on(free()), 7);
+    gate.open();
+    block_on(busy);
+    assert_eq!(block_on(waits), 8);
 }

@@ -1,20 +1,130 @@
-//! Whether a thread of a `cpu` pool is blocked in a body: in a call that does not come from
-//! where the runtime sees it, by way of a task, another thread or parallel parts. Its pool may
-//! be what it waits for, so another thread stands in for it.
+//! Whether threads of a `cpu` pool are blocked in bodies, while calls wait: for a call that
+//! does not come from where the runtime sees it, by way of a task, another thread or parallel
+//! parts. Their own pool may be what they wait for, so other threads stand in for them.
+//!
+//! A thread is blocked if the system says in two looks that it sleeps, and it was on no
+//! processor in between. Where the system does not tell (not Linux), a body that runs while
+//! nothing moves is taken for blocked.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Pool;
+use super::sleep::Seat;
+use crate::sync::foreign::quietly;
 
-/// What was seen of the threads of a pool while calls waited.
+/// What the last look saw, while calls waited.
 #[derive(Default)]
 pub(super) struct Blocked {
-    last: Option<(Instant, u64)>,
+    /// How far the threads were.
+    progress: Option<u64>,
+    /// Of those that slept, how often they had been on a processor.
+    asleep: HashMap<usize, u64>,
 }
 
 impl Blocked {
-    /// Looks at the threads of a pool whose calls wait.
-    pub(super) fn look(&mut self, _pool: &'static Pool, now: Instant, progress: u64) {
-        self.last = Some((now, progress));
+    /// Looks at the threads of a pool whose calls wait. `progress` changes as they get on.
+    pub(super) fn look(&mut self, pool: &'static Pool, progress: u64) {
+        let has_moved = self.progress.replace(progress) != Some(progress);
+        let before = std::mem::take(&mut self.asleep);
+        if has_moved {
+            return;
+        }
+        let started = pool.started();
+        let mut blocked = Vec::new();
+        for (number, seat) in started.sleep.seats().enumerate() {
+            if seat.running().is_none() {
+                continue;
+            }
+            if let Some(turns) = system::turns_of_sleeper(seat.thread_id()) {
+                self.asleep.insert(number, turns);
+                if before.get(&number) == Some(&turns) {
+                    blocked.push(seat);
+                }
+            }
+        }
+        // Some may have threads in their place.
+        let mut missing = blocked.len().saturating_sub(started.extra.load(Ordering::Acquire));
+        let mut room = pool
+            .limit()
+            .saturating_sub(started.sleep.seats().filter(|seat| seat.is_stood_in_for()).count());
+        for seat in &blocked {
+            if missing == 0 || seat.is_stood_in_for() {
+                continue;
+            }
+            if room == 0 {
+                return tell(pool, &blocked);
+            }
+            seat.set_stand_in(pool.add_stand_in());
+            // It may have ended just now.
+            if seat.running().is_none() {
+                seat.dismiss_stand_in();
+            }
+            (missing, room) = (missing - 1, room - 1);
+        }
+    }
+}
+
+/// As many threads stand in for others as may.
+fn tell(pool: &'static Pool, blocked: &[&'static Seat]) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut names: Vec<_> =
+        blocked.iter().filter_map(|seat| seat.running()).map(|about| about.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    quietly(|| report(pool.label(), &names.join("`, `")));
+}
+
+#[cfg(feature = "tracing")]
+fn report(pool: &str, names: &str) {
+    tracing::error!(
+        target: "offload",
+        pool,
+        "all threads of the pool `{pool}`, and those that stand in for them, are blocked in bodies \
+         of `{names}` while calls wait: what these bodies wait for may be behind them. Call what \
+         they wait for from the body itself, or give it another pool"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn report(_: &str, _: &str) {}
+
+#[cfg(target_os = "linux")]
+pub(super) mod system {
+    use std::fs;
+
+    /// The number of this thread.
+    pub(in crate::executor::threads) fn thread_id() -> usize {
+        let link = fs::read_link("/proc/thread-self").unwrap_or_default();
+        let number = link.file_name().and_then(|name| name.to_str());
+        number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// How often a thread was on a processor, if it sleeps now.
+    pub(super) fn turns_of_sleeper(thread: usize) -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+        // The name of the thread, in brackets, may contain anything.
+        let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+        if !matches!(state, 'S' | 'D') {
+            return None;
+        }
+        let turns = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+        turns.split_whitespace().nth(2)?.parse().ok()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) mod system {
+    /// Nobody asks for it.
+    pub(in crate::executor::threads) fn thread_id() -> usize {
+        0
+    }
+
+    /// It is not known: each body that runs while nothing moves is taken for blocked.
+    pub(super) fn turns_of_sleeper(_: usize) -> Option<u64> {
+        Some(0)
     }
 }

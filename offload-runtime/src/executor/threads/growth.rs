@@ -2,8 +2,9 @@
 //!
 //! Up to `base` threads, one is started for each call that finds none free. Beyond, while
 //! calls wait, the pool is looked at each millisecond, on the timer's thread: if no thread took
-//! or ended a call since, as many are added as there are, up to what waits; if it moves, and
-//! the call that waits longest has waited for ten milliseconds, one is added.
+//! or ended a call from one look to the next but one, as many are added as there are, up to what
+//! waits; if it moves, and the call that waits longest has waited for ten milliseconds, one is
+//! added.
 //!
 //! So calls that block have a thread each in a few milliseconds, and a burst of short ones
 //! starts none. Of a `cpu` pool, which has as many threads as it may, a thread whose body is
@@ -56,6 +57,8 @@ pub(super) struct Growth {
 struct Seen {
     /// When it was looked at last, and how far its threads were.
     last: Option<(Instant, u64)>,
+    /// They had not got on by then.
+    was_stuck: bool,
     /// When it was looked at, and how much had been put into the queue by then.
     pushed: VecDeque<(Instant, u64)>,
     blocked: Blocked,
@@ -92,9 +95,10 @@ impl Pool {
     pub(super) fn grow(&'static self) {
         let started = self.started();
         let threads = started.threads.load(Ordering::Acquire);
-        if threads < started.rules.base + started.extra.load(Ordering::Acquire) {
+        let extra = started.extra.load(Ordering::Acquire);
+        if threads < started.rules.base + extra {
             self.add_threads(1);
-        } else {
+        } else if threads < started.rules.max + extra || self.kind == Kind::Cpu {
             self.watch();
         }
     }
@@ -148,9 +152,7 @@ impl Pool {
             _ if threads < started.rules.base => 1,
             Kind::Thread => self.wanted(&mut seen, now, threads),
             Kind::Cpu => {
-                let (popped, progress) = self.progress();
-                let _ = popped;
-                seen.blocked.look(self, now, progress);
+                seen.blocked.look(self, self.progress().1);
                 0
             }
             Kind::Process => 0,
@@ -168,13 +170,22 @@ impl Pool {
     fn wanted(&'static self, seen: &mut Seen, now: Instant, threads: usize) -> usize {
         let (popped, progress) = self.progress();
         let queued = self.started().queue.len();
-        let wanted = match seen.last {
-            Some((then, _)) if now.saturating_duration_since(then) < LOOK / 2 => return 0,
-            // Nobody took or ended a call.
-            Some((_, before)) if before == progress => threads.max(1).min(queued),
-            _ => usize::from(seen.pushed.front().is_some_and(|(then, pushed)| {
+        if seen.last.is_some_and(|(then, _)| now.saturating_duration_since(then) < LOOK / 2) {
+            return 0;
+        }
+        // Nobody took or ended a call.
+        let is_stuck = seen.last.is_some_and(|(_, before)| before == progress);
+        let was_stuck = std::mem::replace(&mut seen.was_stuck, is_stuck);
+        let is_behind = || {
+            seen.pushed.front().is_some_and(|(then, pushed)| {
                 now.saturating_duration_since(*then) >= BEHIND && popped < *pushed
-            })),
+            })
+        };
+        let wanted = match is_stuck {
+            // Twice in a row: a machine that stood still for a moment looks the same once.
+            true if was_stuck => threads.max(1).min(queued),
+            true => 0,
+            false => usize::from(is_behind()),
         };
         seen.last = Some((now, progress));
         seen.pushed.push_back((now, popped + queued as u64));

@@ -28,12 +28,17 @@
 //! The idle thread with the lowest number is woken first: so as few as can do the work have
 //! it, and those with high numbers stay idle, and end.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
+use std::sync::atomic::{
+    AtomicBool as StdAtomicBool, AtomicU64 as StdAtomicU64, AtomicUsize as StdAtomicUsize,
+    Ordering as StdOrdering,
+};
+use std::sync::{Mutex as StdMutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 
+use super::blocked;
+use crate::executor::StandIn;
 use crate::sync::{
     Apart, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
     park_timeout,
@@ -76,8 +81,13 @@ struct Inner {
     /// nobody ever waits for this lock.
     thread: Mutex<Option<Thread>>,
     notified: AtomicBool,
+    /// Its number, as the system knows it.
+    thread_id: StdAtomicUsize,
     /// Whose body it runs.
     running: AtomicCell<Option<&'static About>>,
+    /// What is in its place while its body is blocked; and whether there is something.
+    stand_in: StdMutex<Option<StandIn>>,
+    is_stood_in_for: StdAtomicBool,
     /// Calls that were taken here, and bodies that ended.
     popped: StdAtomicU64,
     ended: StdAtomicU64,
@@ -88,7 +98,10 @@ impl Default for Inner {
         Inner {
             thread: Mutex::new(None),
             notified: AtomicBool::new(false),
+            thread_id: StdAtomicUsize::new(0),
             running: AtomicCell::new(None),
+            stand_in: StdMutex::new(None),
+            is_stood_in_for: StdAtomicBool::new(false),
             popped: StdAtomicU64::new(0),
             ended: StdAtomicU64::new(0),
         }
@@ -136,7 +149,9 @@ impl Sleep {
             let before = group.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, lowest);
             if let Ok(taken) = before {
                 let bit = taken.trailing_ones() as usize;
-                *lock(&group.seats[bit].0.thread) = Some(current());
+                let seat = &group.seats[bit].0;
+                *lock(&seat.thread) = Some(current());
+                seat.thread_id.store(blocked::system::thread_id(), StdOrdering::Relaxed);
                 return Some(at * WORD + bit);
             }
         }
@@ -288,6 +303,30 @@ impl Seat {
     /// Whose body runs here.
     pub(super) fn running(&self) -> Option<&'static About> {
         self.0.running.load()
+    }
+
+    /// Its number, as the system knows it.
+    pub(super) fn thread_id(&self) -> usize {
+        self.0.thread_id.load(StdOrdering::Relaxed)
+    }
+
+    /// Its body is blocked: this stands in for it.
+    pub(super) fn set_stand_in(&self, stand_in: StandIn) {
+        *self.0.stand_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(stand_in);
+        self.0.is_stood_in_for.store(true, StdOrdering::Release);
+    }
+
+    pub(super) fn is_stood_in_for(&self) -> bool {
+        self.0.is_stood_in_for.load(StdOrdering::Acquire)
+    }
+
+    /// Its body has ended: nothing stands in for it any more.
+    pub(super) fn dismiss_stand_in(&self) {
+        if self.is_stood_in_for() {
+            self.0.is_stood_in_for.store(false, StdOrdering::Release);
+            let stand_in = self.0.stand_in.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(stand_in);
+        }
     }
 
     /// A body of this function is about to run here.

@@ -190,6 +190,7 @@ impl Worker {
         let mut next = Some(item);
         while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
             self.run_one(item);
+            self.seat.dismiss_stand_in();
             if self.pool.has_surplus() {
                 break;
             }

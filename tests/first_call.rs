@@ -1,0 +1,139 @@
+//! A pool's thread is what its pool says, and not what the thread was that made the first call.
+//!
+//! Each test runs a second time, alone in a process of its own, where it makes the first call of
+//! all.
+
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+use std::sync::{Arc, Barrier};
+use std::{env, fs, thread};
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use offload_runtime::{CpuPool, Priority, ThreadPool, offload};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Set in the process that makes the first call.
+const CHILD: &str = "OFFLOAD_TESTS_FIRST_CALL";
+
+/// Runs `scenario` in a process of its own, which runs nothing but this `test`.
+fn alone(test: &str, scenario: fn()) {
+    if env::var_os(CHILD).is_some() {
+        return scenario();
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    assert!(out.contains("1 passed"), "{out}");
+}
+
+/// Nice value and policy of this thread, as the system tells them.
+fn schedule() -> (i32, u32) {
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // The 19th and the 41st of all; the first two are gone.
+    (fields[16].parse().unwrap(), fields[38].parse().unwrap())
+}
+
+const NORMAL: (i32, u32) = (0, libc::SCHED_OTHER as u32);
+const LOW: (i32, u32) = (10, libc::SCHED_BATCH as u32);
+const LOWEST: (i32, u32) = (19, libc::SCHED_BATCH as u32);
+
+#[offload(thread)]
+fn waits() -> (i32, u32) {
+    schedule()
+}
+
+#[offload(cpu)]
+fn computes() -> (i32, u32) {
+    schedule()
+}
+
+#[test]
+fn a_body_of_low_priority_that_makes_the_first_call_of_a_pool_does_not_pass_its_priority_on() {
+    #[offload(cpu)]
+    fn makes_the_first_call() -> (i32, u32) {
+        block_on(waits())
+    }
+
+    alone(
+        "a_body_of_low_priority_that_makes_the_first_call_of_a_pool_does_not_pass_its_priority_on",
+        || {
+            assert_eq!(block_on(makes_the_first_call()), NORMAL);
+            assert_eq!(block_on(computes()), LOW);
+            assert_eq!(block_on(waits()), NORMAL);
+        },
+    );
+}
+
+#[test]
+fn a_pool_has_the_priority_that_it_says() {
+    static LOWEST_POOL: CpuPool = CpuPool::new("lowest").threads(1).priority(Priority::Lowest);
+    static NORMAL_POOL: CpuPool = CpuPool::new("normal").threads(1).priority(Priority::Normal);
+    static LOW_POOL: ThreadPool = ThreadPool::new("low").threads(1).priority(Priority::Low);
+
+    #[offload(cpu, pool = LOWEST_POOL)]
+    fn lowest() -> (i32, u32) {
+        schedule()
+    }
+
+    #[offload(cpu, pool = NORMAL_POOL)]
+    fn normal() -> (i32, u32) {
+        schedule()
+    }
+
+    #[offload(thread, pool = LOW_POOL)]
+    fn low() -> (i32, u32) {
+        schedule()
+    }
+
+    alone("a_pool_has_the_priority_that_it_says", || {
+        assert_eq!(block_on(lowest()), LOWEST);
+        assert_eq!(block_on(normal()), NORMAL);
+        assert_eq!(block_on(low()), LOW);
+    });
+}
+
+#[test]
+fn a_caller_that_is_pinned_to_one_core_does_not_pin_the_threads() {
+    static POOL: ThreadPool = ThreadPool::new("free").threads(3);
+
+    #[offload(thread, pool = POOL)]
+    fn cores(together: Arc<Barrier>) -> u32 {
+        together.wait();
+        sched_getaffinity(None).unwrap().count()
+    }
+
+    #[offload(cpu)]
+    fn meets(together: Arc<Barrier>) -> u32 {
+        together.wait();
+        sched_getaffinity(None).unwrap().count()
+    }
+
+    alone("a_caller_that_is_pinned_to_one_core_does_not_pin_the_threads", || {
+        let all = sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
+        // As `on_thread_start` of a runtime may do.
+        let caller = thread::spawn(move || {
+            let mut one = CpuSet::new();
+            one.set(first);
+            sched_setaffinity(None, &one).unwrap();
+            let together = Arc::new(Barrier::new(3));
+            let waits = block_on(join_all((0..3).map(|_| cores(Arc::clone(&together)))));
+            // As many as there are cores: each has a thread.
+            let many = usize::try_from(all.count()).unwrap();
+            let together = Arc::new(Barrier::new(many));
+            let computes = block_on(join_all((0..many).map(|_| meets(Arc::clone(&together)))));
+            (waits, computes)
+        });
+        let (waits, computes) = caller.join().unwrap();
+        assert_eq!(waits, [all.count(); 3]);
+        assert!(computes.iter().all(|cores| *cores == all.count()), "{computes:?}");
+    });
+}
