@@ -1,6 +1,7 @@
 //! What becomes of a call whose body panics, or whose caller goes away.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -996,5 +997,35 @@ fn the_waker_of_a_call_that_is_dropped_goes_with_it() {
     // Before the body has ended.
     assert_eq!(soon(&note), thread::current().name().unwrap());
     release.send(()).unwrap();
+    assert_the_pools_serve();
+}
+
+/// The future of a call may be kept by a thread-local, and be dropped as that thread ends, when
+/// nothing of the thread's own is there any more.
+#[test]
+fn a_call_that_is_dropped_as_its_thread_ends_is_cancelled() {
+    thread_local! {
+        static KEPT: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>> = const { RefCell::new(None) };
+    }
+
+    let full = fill_cpu_pool();
+    let argument = Arc::new(());
+    let theirs = Arc::clone(&argument);
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let handle = runtime.handle().clone();
+    thread::spawn(move || {
+        // So that it is there before the runtime's own locals, and goes after them.
+        KEPT.with_borrow(|kept| assert!(kept.is_none()));
+        let _runtime = handle.enter();
+        let mut call: Pin<Box<dyn Future<Output = ()>>> =
+            Box::pin(on(Kind::Cpu, move || unreachable!("{theirs:?} has no caller")));
+        assert!(poll(call.as_mut()).is_pending());
+        KEPT.set(Some(call));
+    })
+    .join()
+    .unwrap();
+    fall_to(&argument, 1);
+    drop(full);
+    let _alone = alone();
     assert_the_pools_serve();
 }

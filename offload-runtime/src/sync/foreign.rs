@@ -25,21 +25,3 @@ pub(crate) fn drop_payload(payload: Payload) {
         std::mem::forget(last);
     }
 }
-
-/// Runs a loop of ours that no panic may end in silence: who waits for it would wait for
-/// ever. A panic in it is a bug of this crate, and ends the process with its message.
-pub(crate) fn abort_on_panic<T>(what: &str, run: impl FnOnce() -> T) -> T {
-    struct Abort<'a>(&'a str);
-
-    impl Drop for Abort<'_> {
-        fn drop(&mut self) {
-            eprintln!("offload-runtime: {} panicked, which is a bug of it; aborting", self.0);
-            std::process::abort();
-        }
-    }
-
-    let abort = Abort(what);
-    let result = run();
-    std::mem::forget(abort);
-    result
-}

@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use crossbeam_queue::SegQueue;
 
-use super::foreign::{abort_on_panic, quietly};
+use super::foreign::quietly;
+use crate::system::abort::abort_on_panic;
 use crate::system::priority;
 
 static TIMER: Timer = Timer {

@@ -1,6 +1,7 @@
 //! What is asked of the operating system: threads, what they are like, how many cores there
 //! are.
 
+pub(crate) mod abort;
 pub(crate) mod cores;
 pub(crate) mod priority;
 pub(crate) mod spawner;

@@ -12,6 +12,7 @@ use std::thread::{self, Thread};
 
 use crossbeam_queue::SegQueue;
 
+use super::abort::abort_on_panic;
 use super::priority;
 
 /// What to do on the spawner's thread: to start a thread.
@@ -48,6 +49,10 @@ fn start() -> io::Result<()> {
 }
 
 fn run() {
+    abort_on_panic("the thread that starts threads", serve);
+}
+
+fn serve() {
     priority::be_as_the_main_thread();
     loop {
         while let Some(request) = REQUESTS.pop() {

@@ -95,7 +95,9 @@ struct StandIn {
 impl Caller {
     /// The body on this thread.
     pub(crate) fn here() -> Option<Arc<Caller>> {
-        FRAME.with_borrow(|frame| {
+        // A thread that is about to end has no body any more.
+        let find = |frame: &RefCell<Option<Frame>>| {
+            let frame = frame.borrow();
             let frame = frame.as_ref()?;
             let (owner, callers) = match &frame.body {
                 Body::Task(task) => (task.meta().owner, &task.meta().callers),
@@ -111,7 +113,8 @@ impl Caller {
                 })
             };
             Some(Arc::clone(frame.caller.get_or_init(make)))
-        })
+        };
+        FRAME.try_with(find).ok().flatten()
     }
 
     /// This one, and those that wait for it.
@@ -178,6 +181,10 @@ impl Frame {
 
     /// Makes this the frame of the thread while `run` runs.
     pub(crate) fn enter<R>(mut self, run: impl FnOnce() -> R) -> R {
+        // A thread that is about to end has none, and drops what its locals held.
+        if FRAME.try_with(|_| ()).is_err() {
+            return run();
+        }
         let outer = FRAME.take();
         // A body inside of another one has no more time than that.
         let outer_end = outer.as_ref().and_then(|outer| outer.answer_by);

@@ -161,9 +161,12 @@ impl Meta {
         self.since.checked_add(Duration::from_nanos(time?.get()))
     }
 
-    /// Enters that runtime: a destructor may need it, say to spawn.
+    /// Enters that runtime: a destructor may need it, say to spawn. Not on a thread that is about
+    /// to end, which can enter none.
     pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
-        self.handle.as_ref().map(Handle::enter)
+        let can_enter =
+            !Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed());
+        self.handle.as_ref().filter(|_| can_enter).map(Handle::enter)
     }
 
     pub(crate) fn set_reservation(&self) {

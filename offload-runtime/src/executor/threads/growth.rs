@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use super::blocked::Blocked;
 use super::{Kind, Pool};
 use crate::executor::StandIn;
-use crate::sync::foreign::abort_on_panic;
 use crate::sync::timer;
+use crate::system::abort::abort_on_panic;
 use crate::system::spawner;
 
 /// While calls wait, a pool that may grow is looked at so often.
@@ -106,7 +106,11 @@ impl Pool {
     /// A thread has ended, which may have been the one that would have taken what is queued.
     pub(super) fn tend_after_end(&'static self) {
         fence(Ordering::SeqCst);
-        if !self.started().queue.is_empty() {
+        let started = self.started();
+        if started.leftovers.load(Ordering::SeqCst) > 0 && !started.sleep.notify() {
+            self.add_cleaner();
+        }
+        if !started.queue.is_empty() {
             self.tend();
         }
     }
@@ -158,6 +162,9 @@ impl Pool {
             Kind::Process => 0,
         };
         drop(seen);
+        if started.leftovers.load(Ordering::SeqCst) > 0 {
+            self.add_cleaner();
+        }
         if wanted > 0 {
             self.add_threads(wanted);
         }

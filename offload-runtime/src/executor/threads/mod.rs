@@ -92,6 +92,8 @@ struct Started {
     queue: Queue<Item>,
     /// What is in the queue and is no call that waits: shells, and what is to be dropped.
     others: AtomicUsize,
+    /// What is to be dropped.
+    leftovers: AtomicUsize,
     sleep: Sleep,
     growth: Growth,
     /// All threads, those being started included.
@@ -204,6 +206,7 @@ impl Pool {
             rules,
             queue: Queue::new(),
             others: AtomicUsize::new(0),
+            leftovers: AtomicUsize::new(0),
             sleep: Sleep::new(max),
             growth: Growth::new(self),
             threads: AtomicUsize::new(0),
@@ -239,6 +242,7 @@ impl Pool {
         }
         let started = self.started();
         started.others.fetch_add(1, Ordering::AcqRel);
+        started.leftovers.fetch_add(1, Ordering::SeqCst);
         started.queue.push_front(Item::Leftover(task));
         if !started.sleep.notify() {
             self.add_cleaner();
@@ -272,12 +276,16 @@ impl Pool {
         while let Some(item) = self.started().queue.pop() {
             match item {
                 Item::Call(task) => self.refuse(task, Error::shutting_down),
-                Item::Leftover(task) => {
-                    self.started().others.fetch_sub(1, Ordering::AcqRel);
-                    completion::clear(&task);
-                }
+                Item::Leftover(task) => self.drop_leftover(&task),
             }
         }
+    }
+
+    /// Drops what is left of a call, which was taken out of the queue.
+    fn drop_leftover(&'static self, task: &Awaited) {
+        self.started().others.fetch_sub(1, Ordering::AcqRel);
+        self.started().leftovers.fetch_sub(1, Ordering::SeqCst);
+        completion::clear(task);
     }
 
     /// Ends a call that was taken out of the queue, unless it is a shell.

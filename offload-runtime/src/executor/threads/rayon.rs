@@ -53,7 +53,7 @@ mod with_rayon {
     use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
     use crate::executor::threads::Pool;
-    use crate::sync::foreign::abort_on_panic;
+    use crate::system::abort::abort_on_panic;
     use crate::system::priority::Priority;
     use crate::task::current;
 

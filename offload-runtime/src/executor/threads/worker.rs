@@ -206,8 +206,7 @@ impl Worker {
         let task = match item {
             Item::Call(task) => task,
             Item::Leftover(task) => {
-                self.started.others.fetch_sub(1, Ordering::AcqRel);
-                completion::clear(&task);
+                self.pool.drop_leftover(&task);
                 self.now = Instant::now();
                 return;
             }

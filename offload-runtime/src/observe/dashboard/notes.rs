@@ -41,7 +41,7 @@ fn is_near(now: usize, bound: usize) -> bool {
 pub(super) fn of_function(stats: &FunctionStats, recent: Option<&Summary>) -> Vec<Note> {
     let mut notes = Vec::new();
     #[cfg(feature = "watch")]
-    notes.extend(of_kind(stats));
+    notes.extend(of_kind(stats).into_iter().chain(of_starving(stats.starved)));
     if let Some(limit) = stats.limit {
         if limit.waiting > 0 && limit.used >= limit.permits {
             notes.push(warn(format!(
@@ -93,6 +93,16 @@ fn of_kind(stats: &FunctionStats) -> Option<Note> {
     )))
 }
 
+/// That its bodies wait for a processor most of their time.
+#[cfg(feature = "watch")]
+fn of_starving(share: Option<f64>) -> Option<Note> {
+    let percent = (share.filter(|share| *share >= 0.5)? * 100.0).round();
+    Some(warn(format!(
+        "Its bodies wait for a processor {percent} % of their time: others have it. Raise the \
+         priority of its pool, or give the machine less to do."
+    )))
+}
+
 /// What stands out about a pool.
 pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -123,4 +133,17 @@ pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
 
 fn calls(count: usize, one: &str, more: &str) -> String {
     if count == 1 { format!("1 call {one}") } else { format!("{count} calls {more}") }
+}
+
+#[cfg(all(test, feature = "watch", not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_mostly_wait_for_a_processor_stand_out() {
+        assert_eq!(of_starving(None), None);
+        assert_eq!(of_starving(Some(0.4)), None);
+        let note = of_starving(Some(0.75)).unwrap();
+        assert!(note.text.starts_with("Its bodies wait for a processor 75 % of their time"));
+    }
 }

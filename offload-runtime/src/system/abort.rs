@@ -1,0 +1,21 @@
+//! What happens when a loop of ours panics: the process ends, with a message.
+
+use std::process;
+
+/// Runs a loop of ours that no panic may end in silence: who waits for it would wait for
+/// ever. A panic in it is a bug of this crate, and ends the process with its message.
+pub(crate) fn abort_on_panic<T>(what: &str, run: impl FnOnce() -> T) -> T {
+    struct Abort<'a>(&'a str);
+
+    impl Drop for Abort<'_> {
+        fn drop(&mut self) {
+            eprintln!("offload-runtime: {} panicked, which is a bug of it; aborting", self.0);
+            process::abort();
+        }
+    }
+
+    let abort = Abort(what);
+    let result = run();
+    std::mem::forget(abort);
+    result
+}
