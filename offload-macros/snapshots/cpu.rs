@@ -17,6 +17,7 @@ pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) ->
                 );
                 &__FUNCTION
             },
+            __offload::Carrier::<Png>::NEW.offload_fail(),
             move || -> Png {
                 let id = id;
                 let Path(id) = id;

@@ -15,6 +15,7 @@ impl Tree {
                     );
                     &__FUNCTION
                 },
+                __offload::Carrier::<Self>::NEW.offload_fail(),
                 move || -> Self {
                     let _ = &self;
                     let by = by;

@@ -21,6 +21,7 @@ impl Tree {
                     );
                     &__FUNCTION
                 },
+                __offload::Carrier::<Option<u32>>::NEW.offload_fail(),
                 move || -> Option<u32> {
                     let __this: &Self = &__this;
                     let name = name;

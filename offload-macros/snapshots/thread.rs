@@ -16,6 +16,7 @@ pub async fn read_report(path: PathBuf) -> io::Result<String> {
                 );
                 &__FUNCTION
             },
+            __offload::Carrier::<io::Result<String>>::NEW.offload_fail(),
             move || -> io::Result<String> {
                 let path = path;
                 { fs::read_to_string(path) }

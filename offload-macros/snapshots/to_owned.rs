@@ -17,6 +17,7 @@ async fn count(text: &str, arg1: &[u8; 2]) -> usize {
                 );
                 &__FUNCTION
             },
+            __offload::Carrier::<usize>::NEW.offload_fail(),
             move || -> usize {
                 let text = text;
                 let text: &str = __offload::Borrow::borrow(&text);

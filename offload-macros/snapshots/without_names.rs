@@ -17,6 +17,7 @@ async fn map(
                 );
                 &__FUNCTION
             },
+            __offload::Carrier::<Result<_, Empty>>::NEW.offload_fail(),
             move || -> Result<_, Empty> {
                 let values = values;
                 {

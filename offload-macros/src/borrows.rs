@@ -5,8 +5,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Lifetime, ParenthesizedGenericArguments, TraitBound, Type, TypeFnPtr, TypeReference,
-    parse_quote,
+    GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, TraitBound, Type,
+    TypeFnPtr, TypeReference, parse_quote,
 };
 
 /// The part of a type that borrows from somebody.
@@ -70,6 +70,29 @@ pub(crate) fn infer_impl_trait(ty: &Type) -> (Type, bool) {
     let mut ty = ty.clone();
     replacer.visit_type_mut(&mut ty);
     (ty, replacer.0)
+}
+
+/// Whether the error type of a result, if it has one, is written out: of a `Result<_, impl Tr>`
+/// nothing is known before its body is.
+pub(crate) fn has_known_error(ty: &Type) -> bool {
+    match ty {
+        Type::ImplTrait(_) | Type::Never(_) => false,
+        Type::Group(group) => has_known_error(&group.elem),
+        Type::Paren(paren) => has_known_error(&paren.elem),
+        Type::Path(path) => {
+            let arguments = path.path.segments.last().map(|segment| &segment.arguments);
+            match arguments {
+                Some(PathArguments::AngleBracketed(arguments)) => {
+                    let last = arguments.args.iter().skip(1).last();
+                    last.is_none_or(
+                        |last| !matches!(last, GenericArgument::Type(ty) if infer_impl_trait(ty).1),
+                    )
+                }
+                _ => true,
+            }
+        }
+        _ => true,
+    }
 }
 
 struct Replacer(bool);

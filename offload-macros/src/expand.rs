@@ -41,6 +41,8 @@ use crate::receiver;
 ///             );
 ///             &__FUNCTION
 ///         },
+///         // How an `Error` becomes a `Png`, if it can.
+///         __offload::Carrier::<Png>::NEW.offload_fail(),
 ///         move || -> Png {
 ///             // Every argument moves in, used or not, and is dropped as in a function.
 ///             let id = id;
@@ -69,8 +71,9 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let arguments = function.arguments.iter().map(hold_argument);
     let call = call(options, function);
     let this = describe::function(options, &function.signature.ident, None);
+    let fail = fail(options, function);
     let job = job(function, sync);
-    let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #job));
+    let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
     // A `self` that borrows is reported here.
     if let Some(receiver) = &function.receiver {
         arguments_of_call.set_span(Span::call_site().located_at(receiver.syntax.self_token.span));
@@ -235,6 +238,21 @@ fn call(options: &Options, function: &Function) -> TokenStream {
             projection(&Token![_](ends(ty).0), ends(ty), bound, "call")
         }
         ReturnType::Type(_, ty) => projection(ty, ends(ty), bound, "call"),
+    }
+}
+
+/// `__offload::Carrier::<Png>::NEW.offload_fail(),`: how an `Error` of the offload becomes a
+/// result, if it can. Where an option demands that, `Fallible` knows.
+fn fail(options: &Options, function: &Function) -> TokenStream {
+    if options.fallible().next().is_some() {
+        return TokenStream::new();
+    }
+    match &function.signature.output {
+        ReturnType::Type(_, ty) if borrows::has_known_error(ty) => {
+            let (ty, _) = borrows::infer_impl_trait(ty);
+            quote!(__offload::Carrier::<#ty>::NEW.offload_fail(),)
+        }
+        _ => quote!(__offload::None,),
     }
 }
 

@@ -11,6 +11,8 @@
 //! the field that is not `Send`, and the bound that a type parameter lacks.
 
 use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -46,18 +48,65 @@ impl<T: Send> Argument for T {
     note = "the result of an offloaded function comes back from another thread"
 )]
 pub trait Returned: Sized {
-    /// The call of a function with this result.
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
+    /// The call of a function with this result; `fail`, if the result can carry an [`Error`].
+    fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<F, Self>
     where
         F: FnOnce() -> Self + Send + 'static;
 }
 
 impl<T: Send + 'static> Returned for T {
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, T>
+    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<F, T>
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        Answer { call: Call::new(function, body), poll: Call::poll }
+        let call = match fail {
+            Some(fail) => Call::fallible(function, body, fail),
+            None => Call::new(function, body),
+        };
+        Answer { call, poll: Call::poll }
+    }
+}
+
+/// Makes a result of an error.
+pub type Fail<T> = fn(Error) -> T;
+
+/// Finds out whether a result can carry an [`Error`], where nothing demands it.
+///
+/// `Carrier::<T>::NEW.offload_fail()` is the method of `Carrier` where the compiler knows, at the
+/// function itself, that `T` is a `Result` whose error type is made of an [`Error`]. Where it does
+/// not know that, the method does not apply, and is looked for in what a `Carrier` derefs to. No
+/// method of a user's trait has this name.
+#[derive(Debug)]
+pub struct Carrier<T>(CarriesNothing<T>);
+
+impl<T> Carrier<T> {
+    /// What to ask.
+    pub const NEW: Carrier<T> = Carrier(CarriesNothing(PhantomData));
+}
+
+impl<T, E: From<Error>> Carrier<Result<T, E>> {
+    /// It can.
+    pub fn offload_fail(&self) -> Option<Fail<Result<T, E>>> {
+        Some(|error| Err(E::from(error)))
+    }
+}
+
+impl<T> Deref for Carrier<T> {
+    type Target = CarriesNothing<T>;
+
+    fn deref(&self) -> &CarriesNothing<T> {
+        &self.0
+    }
+}
+
+/// What a result is that cannot carry an [`Error`], or is not known to.
+#[derive(Debug)]
+pub struct CarriesNothing<T>(PhantomData<fn() -> T>);
+
+impl<T> CarriesNothing<T> {
+    /// It cannot.
+    pub fn offload_fail(&self) -> Option<Fail<T>> {
+        None
     }
 }
 
