@@ -8,7 +8,7 @@ impl Tree {
     async fn find(&self, name: String) -> Option<u32> {
         use ::offload_runtime::__private as __offload;
         let name: <String as __offload::Argument>::Held = name;
-        let __this: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
+        let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
             self,
         );
         <Option<
@@ -23,15 +23,10 @@ impl Tree {
                 },
                 __offload::Carrier::<Option<u32>>::NEW.offload_fail(),
                 move || -> Option<u32> {
-                    let __this: &Self = &__this;
+                    #[allow(unused_variables)]
+                    let self_: &Self = &self_;
                     let name = name;
-                    {
-                        __this
-                            .index
-                            .get(&name)
-                            .copied()
-                            .or_else(|| lookup!(__this, name))
-                    }
+                    { self_.index.get(&name).copied().or_else(|| lookup!(self_, name)) }
                 },
             )
             .await

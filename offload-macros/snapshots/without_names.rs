@@ -8,6 +8,18 @@ async fn map(
     values: impl Iterator<Item = u32> + Send + 'static,
 ) -> Result<impl Fn() -> u32, Empty> {
     use ::offload_runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(
+        values: impl Iterator<Item = u32> + Send + 'static,
+    ) -> Result<impl Fn() -> u32, Empty> {
+        let first = values.next().ok_or(Empty)?;
+        Ok(move || first)
+    }
     let values = <_ as __offload::Argument>::held(values);
     <_ as __offload::Returned>::call(
             {
@@ -18,13 +30,7 @@ async fn map(
                 &__FUNCTION
             },
             __offload::Carrier::<Result<_, Empty>>::NEW.offload_fail(),
-            move || -> Result<_, Empty> {
-                let values = values;
-                {
-                    let first = values.next().ok_or(Empty)?;
-                    Ok(move || first)
-                }
-            },
+            move || -> Result<_, Empty> { __body(values) },
         )
         .await
 }

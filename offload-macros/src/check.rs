@@ -13,7 +13,7 @@ use crate::check_process;
 use crate::duration;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver};
-use crate::options::{Given, Options};
+use crate::options::{Given, Options, ungrouped};
 use crate::receiver;
 
 /// Applies all rules.
@@ -282,8 +282,8 @@ fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) 
 }
 
 fn limit(options: &Options, errors: &mut Errors) {
-    if let Some(Given { value: Expr::Lit(ExprLit { lit: Lit::Int(number), .. }), .. }) =
-        &options.limit
+    if let Some(Given { value, .. }) = &options.limit
+        && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = ungrouped(value)
         && number.base10_digits() == "0"
     {
         errors.at(number, "with a limit of zero no call would ever run: `limit` is at least 1");
@@ -291,7 +291,7 @@ fn limit(options: &Options, errors: &mut Errors) {
 }
 
 fn timeout(given: &Given<Expr>, errors: &mut Errors) {
-    let Expr::Lit(ExprLit { lit, .. }) = &given.value else { return };
+    let Expr::Lit(ExprLit { lit, .. }) = ungrouped(&given.value) else { return };
     let key = &given.key;
     let message = match lit {
         Lit::Str(text) => match duration::parse(&text.value()) {

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::borrows;
 use crate::describe;
-use crate::function::{Argument, Body, Function, Receiver, THIS, mentions};
+use crate::function::{Argument, Body, Function, Receiver, mentions};
 use crate::options::{Given, Options, Sync};
 use crate::process;
 use crate::receiver;
@@ -27,6 +27,8 @@ use crate::receiver;
 /// ```text
 /// pub async fn thumb(id: Path<u64>, store: Store) -> Png {
 ///     use ::offload_runtime::__private as __offload;
+///     // The body stays a function: what the compiler has to say of it, it says as ever.
+///     fn __body(Path(id): Path<u64>, mut store: Store) -> Png { … }
 ///     // An argument that cannot move to another thread has no `Held`: that is
 ///     // the error, and what follows from it is not reported.
 ///     let id: <Path<u64> as __offload::Argument>::Held = id;
@@ -43,50 +45,87 @@ use crate::receiver;
 ///         },
 ///         // How an `Error` becomes a `Png`, if it can.
 ///         __offload::Carrier::<Png>::NEW.offload_fail(),
-///         move || -> Png {
-///             // Every argument moves in, used or not, and is dropped as in a function.
-///             let id = id;
-///             let Path(id) = id;
-///             let mut store = store;
-///             { … }
-///         },
+///         move || -> Png { __body(id, store) },
 ///     )
 ///     .await
 /// }
 /// ```
 ///
 /// With `sync = thumb_sync` the body stays where it was, under that name, and
-/// the closure calls it.
+/// the closure calls it. A body that says `self` or `Self`, or may say what only the `impl` block
+/// around it knows, cannot be a function in a function: it is the closure's own.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     if options.is_process() {
         return process::expand(options, function);
     }
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync));
+    let hidden = (sync.is_none() && function.stands_alone).then(body_name);
+    let body_function = hidden.as_ref().map(|name| body_function(function, name));
     let attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
     let signature = wrapper_signature(function, sync.is_some());
     let runtime = runtime(options);
     let receiver = hold_receiver(function);
     let arguments = function.arguments.iter().map(hold_argument);
-    let call = call(options, function);
+    let call = call(function);
     let this = describe::function(options, &function.signature.ident, None);
     let fail = fail(options, function);
-    let job = job(function, sync);
+    let statements = match (sync, &hidden) {
+        (Some(sync), _) => call_sync(function, sync),
+        (None, Some(name)) => call_body(function, &quote!(#name)),
+        (None, None) => run_body(function),
+    };
+    let job = job(function, statements);
     let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
     // A `self` that borrows is reported here.
     if let Some(receiver) = &function.receiver {
-        arguments_of_call.set_span(Span::call_site().located_at(receiver.syntax.self_token.span));
+        arguments_of_call.set_span(receiver.syntax.self_token.span);
     }
-    quote! {
-        #sync_function
-        #(#attributes)*
-        #visibility #signature {
+    let block = block(
+        function,
+        quote! {
             use #runtime as __offload;
+            #body_function
             #(#arguments)*
             #receiver
             #call #arguments_of_call.await
-        }
+        },
+    );
+    quote! {
+        #sync_function
+        #(#attributes)*
+        #visibility #signature #block
+    }
+}
+
+/// The wrapper's own block. Its braces are those of the body: lints take the wrapper for what
+/// the user wrote, as which it is called, and not for what a macro made.
+pub(crate) fn block(function: &Function, statements: TokenStream) -> Group {
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(body(function).span());
+    block
+}
+
+/// What a body is called that is a function of its own. Nobody else sees it, and nothing is said
+/// of it: its name begins as one that is not to be used.
+pub(crate) fn body_name() -> Ident {
+    Ident::new("__body", Span::mixed_site())
+}
+
+/// What clippy would have a function do that `#[offload]` then refuses, or says of the wrapper as well.
+pub(crate) const SILENCED: [&str; 4] =
+    ["missing_const_for_fn", "needless_pass_by_value", "too_many_arguments", "unnecessary_wraps"];
+
+/// The body as a function, under a name that nobody else uses.
+pub(crate) fn body_function(function: &Function, name: &Ident) -> TokenStream {
+    let ident = Ident::new(&name.to_string(), function.signature.ident.span());
+    let signature = Signature { ident, ..function.signature.clone() };
+    let block = body(function);
+    let silenced = SILENCED.map(|lint| Ident::new(lint, Span::mixed_site()));
+    quote! {
+        #[allow(#(clippy::#silenced),*)]
+        #signature #block
     }
 }
 
@@ -121,12 +160,13 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     }
     if has_sync {
         attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
-        for attribute in &mut attributes {
-            if let Meta::List(list) = &mut attribute.meta
-                && list.path.is_ident("expect")
-            {
-                list.path = Ident::new("allow", ends(&list.path).0).into();
-            }
+    }
+    for attribute in &mut attributes {
+        if let Meta::List(list) = &mut attribute.meta
+            && list.path.is_ident("expect")
+            && (has_sync || SILENCED.iter().any(|lint| mentions(list.tokens.clone(), lint)))
+        {
+            list.path = Ident::new("allow", ends(&list.path).0).into();
         }
     }
     attributes
@@ -191,12 +231,13 @@ fn is_lint_level(attribute: &Attribute) -> bool {
 fn hold_receiver(function: &Function) -> Option<TokenStream> {
     let receiver = function.receiver.as_ref()?;
     let place = ends(&receiver.syntax);
+    let itself = &receiver.syntax.self_token;
     if receiver.to_owned.is_some() {
-        let this = this();
+        let this = &receiver.this;
         let borrowed = receiver.borrowed();
         let held = projection(&borrowed, place, "Lent", "Held");
         let copy = projection(&borrowed, place, "Lent", "copy");
-        return Some(quote!(let #this: #held = #copy(self);));
+        return Some(quote!(let #this: #held = #copy(#itself);));
     }
     let moves = match &receiver.syntax.kind {
         ReceiverKind::Typed(_, ty) => projection(ty, ends(ty), "Argument", "moves"),
@@ -210,7 +251,10 @@ fn hold_argument(argument: &Argument) -> TokenStream {
     let Argument { cfg, name, ty, .. } = argument;
     let held = &argument.held;
     let place = ends(ty);
-    if let Some(borrowed) = argument.borrowed() {
+    if argument.is_lent_without_name() {
+        let copied = projection(&Token![_](place.0), place, "Lent", "copied");
+        quote!(#(#cfg)* let #held = #copied(#name);)
+    } else if let Some(borrowed) = argument.borrowed() {
         let held_type = projection(borrowed, place, "Lent", "Held");
         let copy = projection(borrowed, place, "Lent", "copy");
         quote!(#(#cfg)* let #held: #held_type = #copy(#name);)
@@ -226,26 +270,19 @@ fn hold_argument(argument: &Argument) -> TokenStream {
 
 /// `<Png as __offload::Returned>::call`, the one place where the result is asked
 /// to be `Send`, and everything to be `'static`.
-fn call(options: &Options, function: &Function) -> TokenStream {
-    let bound = if options.fallible().next().is_some() { "Fallible" } else { "Returned" };
-    match &function.signature.output {
-        ReturnType::Default => {
-            let place = function.signature.ident.span();
-            projection(&quote_spanned!(place=> ()), (place, place), bound, "call")
-        }
-        // A type that has no name is inferred.
-        ReturnType::Type(_, ty) if is_opaque(ty) => {
-            projection(&Token![_](ends(ty).0), ends(ty), bound, "call")
-        }
-        ReturnType::Type(_, ty) => projection(ty, ends(ty), bound, "call"),
-    }
+fn call(function: &Function) -> TokenStream {
+    let (ty, place) = result(function);
+    projection(&ty, place, "Returned", "call")
 }
 
-/// `__offload::Carrier::<Png>::NEW.offload_fail(),`: how an `Error` of the offload becomes a
-/// result, if it can. Where an option demands that, `Fallible` knows.
+/// How an `Error` of the offload becomes a result, for the call.
 fn fail(options: &Options, function: &Function) -> TokenStream {
+    // Demanded; and of a result that is not `Send`, that is said and nothing else.
     if options.fallible().next().is_some() {
-        return TokenStream::new();
+        let (ty, place) = result(function);
+        let held = projection(&ty, place, "Returned", "Held");
+        let fail = projection_of(&held, place, &quote!(Fallible<_>), "fail");
+        return quote!(#fail(),);
     }
     match &function.signature.output {
         ReturnType::Type(_, ty) if borrows::has_known_error(ty) => {
@@ -256,20 +293,31 @@ fn fail(options: &Options, function: &Function) -> TokenStream {
     }
 }
 
+/// The result as a type that can stand in an expression, and where it is written.
+fn result(function: &Function) -> (TokenStream, (Span, Span)) {
+    match &function.signature.output {
+        ReturnType::Default => {
+            let place = function.signature.ident.span();
+            (quote_spanned!(place=> ()), (place, place))
+        }
+        // A type that has no name is inferred.
+        ReturnType::Type(_, ty) if is_opaque(ty) => {
+            (Token![_](ends(ty).0).to_token_stream(), ends(ty))
+        }
+        ReturnType::Type(_, ty) => (ty.to_token_stream(), ends(ty)),
+    }
+}
+
 /// A result that cannot be named, as a type.
 fn is_opaque(ty: &Type) -> bool {
     matches!(ty, Type::Never(_)) || borrows::infer_impl_trait(ty).1
 }
 
 /// `move || -> Png { … }`
-fn job(function: &Function, sync: Option<&Sync>) -> TokenStream {
+fn job(function: &Function, statements: TokenStream) -> TokenStream {
     let result = match &function.signature.output {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, ty) => borrows::infer_impl_trait(ty).0.into_token_stream(),
-    };
-    let statements = match sync {
-        Some(sync) => call_sync(function, sync),
-        None => run_body(function),
     };
     quote!(move || -> #result { #statements })
 }
@@ -294,15 +342,25 @@ fn run_body(function: &Function) -> TokenStream {
             quote!(#(#bindings)* #body)
         }
         // Mentioned as a whole, it is captured as a whole.
-        Some(Receiver { to_owned: None, .. }) => {
+        Some(Receiver { to_owned: None, syntax, .. }) => {
+            let itself = &syntax.self_token;
+            // To the compiler, what is assigned to a captured `self` that is not read any more
+            // is lost; of an argument it knows that it may be there for its destructor.
+            let silence = (syntax.mutability.is_some()
+                && receiver::assigns_to_field(body.stream()))
+            .then(|| quote!(#[allow(unused_assignments)]));
             let body = within(body.stream());
-            quote!(let _ = &self; #(#bindings)* #body)
+            quote!(let _ = &#itself; #(#bindings)* #silence #body)
         }
         Some(receiver) => {
-            let this = this();
+            let this = &receiver.this;
             let borrowed = receiver.borrowed();
-            let body = within(receiver::replace_self(body.stream(), &this));
-            quote!(let #this: &#borrowed = &#this; #(#bindings)* #body)
+            let body = within(receiver::replace_self(body.stream(), this));
+            quote! {
+                #[allow(unused_variables)]
+                let #this: &#borrowed = &#this;
+                #(#bindings)* #body
+            }
         }
     }
 }
@@ -313,11 +371,13 @@ fn bind_argument(argument: &Argument) -> TokenStream {
     let Argument { cfg, attributes, pattern, .. } = argument;
     let held = &argument.held;
     if let Some(borrowed) = argument.borrowed() {
+        let lend = lend(argument);
+        let (borrowed, _) = borrows::infer_impl_trait(borrowed);
         quote! {
             #(#cfg)*
             let #held = #held;
             #(#cfg)* #(#attributes)*
-            let #pattern: &#borrowed = __offload::Borrow::borrow(&#held);
+            let #pattern: &#borrowed = #lend;
         }
     } else if argument.is_plain() {
         let silence = argument
@@ -347,28 +407,55 @@ fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
         None if is_associated(function) => quote!(Self::),
         None => quote!(),
     };
-    let generics =
-        function.signature.generics.params.iter().filter_map(|parameter| match parameter {
+    let call = call_body(function, &quote!(#qualifier #ident));
+    // A function that is deprecated may be called by its other half.
+    let is_deprecated = function
+        .attributes
+        .iter()
+        .any(|attribute| mentions(attribute.meta.to_token_stream(), "deprecated"));
+    if is_deprecated { quote!(#[allow(deprecated)] { #call }) } else { call }
+}
+
+/// `__body::<T>(id, store)`
+fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
+    let generics: Vec<_> = function
+        .signature
+        .generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
             GenericParam::Lifetime(_) => None,
             GenericParam::Type(parameter) => Some(&parameter.ident),
             GenericParam::Const(parameter) => Some(&parameter.ident),
-        });
+        })
+        .collect();
+    let generics = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
     let this = function.receiver.iter().map(|receiver| match receiver.to_owned {
-        None => quote!(self),
+        None => receiver.syntax.self_token.to_token_stream(),
         Some(_) => {
-            let this = this();
+            let this = &receiver.this;
             quote!(&#this)
         }
     });
     let arguments = function.arguments.iter().map(|argument| {
         let held = &argument.held;
         match argument.borrowed() {
-            Some(_) => quote!(__offload::Borrow::borrow(&#held)),
+            Some(_) => lend(argument),
             None => held.into_token_stream(),
         }
     });
     let values = this.chain(arguments);
-    quote!(#qualifier #ident::<#(#generics),*>(#(#values),*))
+    quote!(#body #generics (#(#values),*))
+}
+
+/// The borrow of the job's own copy.
+fn lend(argument: &Argument) -> TokenStream {
+    let held = &argument.held;
+    if argument.is_lent_without_name() {
+        quote!(__offload::Copied::lend(&#held))
+    } else {
+        quote!(__offload::Borrow::borrow(&#held))
+    }
 }
 
 /// Whether the function stands in an `impl` block, as far as its own tokens show.
@@ -378,7 +465,7 @@ fn is_associated(function: &Function) -> bool {
         || receiver::mentions_own_type(body(function).stream())
 }
 
-fn body(function: &Function) -> Group {
+pub(crate) fn body(function: &Function) -> Group {
     match &function.body {
         Body::Block(block) => block.clone(),
         Body::Missing(_) => Group::new(Delimiter::Brace, TokenStream::new()),
@@ -394,6 +481,16 @@ pub(crate) fn projection(
     output: &str,
 ) -> TokenStream {
     let bound = Ident::new(bound, last);
+    projection_of(ty, (first, last), &bound, output)
+}
+
+/// The same for a bound that is more than a name.
+fn projection_of(
+    ty: &impl ToTokens,
+    (first, last): (Span, Span),
+    bound: &impl ToTokens,
+    output: &str,
+) -> TokenStream {
     let output = Ident::new(output, last);
     let open = Token![<](first);
     let rest = quote_spanned!(last=> as __offload::#bound>::#output);
@@ -414,9 +511,4 @@ pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
         token => token.span(),
     });
     (open, close)
-}
-
-/// The copy of `self`, which the body sees where it says `self` and nowhere else.
-fn this() -> Ident {
-    Ident::new(THIS, Span::mixed_site())
 }

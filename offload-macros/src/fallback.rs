@@ -24,6 +24,13 @@ pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
     }
 }
 
+/// The attribute itself went wrong: that is said, and the function stays as it was.
+pub(crate) fn panicked(item: TokenStream) -> TokenStream {
+    let message = "`#[offload]` cannot make anything of this function, and should have said why: \
+                   please report it, with the function";
+    unchanged(&Error::new(proc_macro2::Span::call_site(), message), item)
+}
+
 /// The errors, and a stub with the promised signature.
 ///
 /// The stub keeps the body: it makes the results that `impl Trait` promises,

@@ -38,6 +38,8 @@ mod receiver;
 #[cfg(test)]
 mod snapshots;
 
+use std::panic::AssertUnwindSafe;
+
 use proc_macro2::TokenStream;
 
 /// Turns a synchronous function into an async one, whose body runs on a pool of
@@ -271,7 +273,13 @@ pub fn offload(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_attribute(options.into(), item.into()).into()
+    // At the beginning of a line there is nothing around a function but a module.
+    let at_line_start = proc_macro::Span::call_site().column() == 1;
+    let expand = || expand_attribute(options.clone().into(), item.clone().into(), at_line_start);
+    // A mistake of ours is an error like any other, and costs the function nothing.
+    std::panic::catch_unwind(AssertUnwindSafe(expand))
+        .unwrap_or_else(|_| fallback::panicked(item.clone().into()))
+        .into()
 }
 
 /// `#[tokio::main]` for a program with `#[offload(process)]`, which starts itself
@@ -301,8 +309,8 @@ pub fn main(
 }
 
 /// The pipeline, on tokens that also a unit test can make.
-fn expand_attribute(options: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match function::parse(item.clone()) {
+fn expand_attribute(options: TokenStream, item: TokenStream, at_line_start: bool) -> TokenStream {
+    let function = match function::parse(item.clone(), at_line_start) {
         Ok(function) => function,
         Err(error) => return fallback::unchanged(&error, item),
     };

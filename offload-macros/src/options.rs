@@ -74,6 +74,15 @@ impl Options {
     }
 }
 
+/// The expression in the groups that nobody sees, which `$value:expr` and `$value:literal` of a
+/// macro by example have around them.
+pub(crate) fn ungrouped(mut value: &Expr) -> &Expr {
+    while let Expr::Group(group) = value {
+        value = &group.expr;
+    }
+    value
+}
+
 /// Reads every option that can be read: those of a faulty attribute are wanted
 /// too, for the stub.
 pub(crate) fn parse(tokens: TokenStream) -> (Options, Errors) {

@@ -10,7 +10,8 @@ use crate::expand_attribute;
 /// Expands `#[offload(options)] function`, put into `frame` at the `@`, and
 /// compares it with the file of that name.
 fn check(name: &str, options: &str, function: &str, frame: &str) {
-    let output = expand_attribute(options.parse().unwrap(), function.parse().unwrap());
+    let output =
+        expand_attribute(options.parse().unwrap(), function.parse().unwrap(), frame == "@");
     let output = syn::parse_str(&frame.replace('@', &output.to_string())).unwrap();
     let input = function
         .lines()

@@ -10,6 +10,7 @@
 //! The blanket impls are recommended by the compiler on purpose: it then names
 //! the field that is not `Send`, and the bound that a type parameter lacks.
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -48,6 +49,9 @@ impl<T: Send> Argument for T {
     note = "the result of an offloaded function comes back from another thread"
 )]
 pub trait Returned: Sized {
+    /// The type itself.
+    type Held;
+
     /// The call of a function with this result; `fail`, if the result can carry an [`Error`].
     fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<F, Self>
     where
@@ -55,6 +59,8 @@ pub trait Returned: Sized {
 }
 
 impl<T: Send + 'static> Returned for T {
+    type Held = T;
+
     fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<F, T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -111,6 +117,9 @@ impl<T> CarriesNothing<T> {
 }
 
 /// A result that can carry an [`Error`], of a function whose call can fail.
+///
+/// `By` is always [`Error`]. That it is left to be inferred keeps the compiler from recommending
+/// this trait for a type parameter, which would not help anybody.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry an `offload_runtime::Error`",
     label = "with `timeout`, `queue` or `queue_timeout` a call can fail, and its result has to say so",
@@ -118,24 +127,16 @@ impl<T> CarriesNothing<T> {
             `From<offload_runtime::Error>`, as `anyhow::Error`, `std::io::Error` and \
             `Box<dyn Error + Send + Sync>` do"
 )]
-pub trait Fallible: Sized {
-    /// The call of a function with this result.
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
-    where
-        Self: Send + 'static,
-        F: FnOnce() -> Self + Send + 'static;
+pub trait Fallible<By>: Sized {
+    /// How an error becomes a result.
+    fn fail() -> Option<Fail<Self>>;
 }
 
 // That an error type is not `From<Error>` is half of what there is to say.
 #[diagnostic::do_not_recommend]
-impl<T, E: From<Error>> Fallible for Result<T, E> {
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
-    where
-        Self: Send + 'static,
-        F: FnOnce() -> Self + Send + 'static,
-    {
-        let call = Call::fallible(function, body, |error| Err(E::from(error)));
-        Answer { call, poll: Call::poll }
+impl<T, E: From<Error>> Fallible<Error> for Result<T, E> {
+    fn fail() -> Option<Fail<Self>> {
+        Some(|error| Err(E::from(error)))
     }
 }
 
@@ -146,6 +147,9 @@ pub trait Lent {
 
     /// The job's own copy.
     fn copy(&self) -> Self::Held;
+
+    /// The same of a type that has no name, which the copy then remembers.
+    fn copied(&self) -> Copied<Self>;
 }
 
 impl<T: ToOwned<Owned: Send> + ?Sized> Lent for T {
@@ -153,6 +157,21 @@ impl<T: ToOwned<Owned: Send> + ?Sized> Lent for T {
 
     fn copy(&self) -> T::Owned {
         self.to_owned()
+    }
+
+    fn copied(&self) -> Copied<T> {
+        Copied(self.to_owned())
+    }
+}
+
+/// The job's own copy of a `T`.
+#[derive(Debug)]
+pub struct Copied<T: Lent + ?Sized>(T::Held);
+
+impl<T: ToOwned<Owned: Send> + ?Sized> Copied<T> {
+    /// What the body is lent.
+    pub fn lend(&self) -> &T {
+        self.0.borrow()
     }
 }
 

@@ -13,7 +13,7 @@ use super::codec::{self, Decoder};
 use super::exchange;
 use super::messages::Kind;
 use super::wire::{Outgoing, TooLarge};
-use crate::bounds::{Answer, Fallible};
+use crate::bounds::{Answer, Fallible, Returned};
 use crate::error::Error;
 use crate::function::Function;
 
@@ -23,9 +23,10 @@ use crate::function::Function;
 /// reported once, by what stands here, and not by what `serde` lacks.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to another process",
-    label = "this is no `serde` type",
+    label = "this is no `serde` type, or not `Send`",
     note = "what goes to another process implements `Serialize` and `Deserialize`: \
-            `#[derive(serde::Serialize, serde::Deserialize)]`, or the feature `serde` of its crate"
+            `#[derive(serde::Serialize, serde::Deserialize)]`, or the feature `serde` of its crate",
+    note = "a thread has to wait for the other process, so it implements `Send` as well"
 )]
 pub trait Transfer: Sized {
     /// In the parent: on its way.
@@ -36,7 +37,7 @@ pub trait Transfer: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + 'static> Transfer for T {
+impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
     fn send(&self, outbound: &mut Outbound) {
         outbound.push(self);
     }
@@ -130,7 +131,7 @@ where
                 Err(error) => Err(E::from(error)),
             }
         });
-        <Self as Fallible>::call(function, body)
+        <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body)
     }
 
     fn answer(self, arguments: &mut Arguments<'_>) {
