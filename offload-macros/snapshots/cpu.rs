@@ -26,7 +26,7 @@ pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) ->
                 );
                 &__FUNCTION
             },
-            __offload::Carrier::<Png>::NEW.offload_fail(),
+            <Png as __offload::Asked>::CARRIER.offload_fail(),
             move || -> Png { __body(id, store, _guard, _arg3) },
         )
         .await

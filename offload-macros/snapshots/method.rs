@@ -15,7 +15,7 @@ impl Tree {
                     );
                     &__FUNCTION
                 },
-                __offload::Carrier::<Self>::NEW.offload_fail(),
+                <Self as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> Self {
                     let _ = &self;
                     let by = by;

@@ -21,7 +21,7 @@ impl Tree {
                     );
                     &__FUNCTION
                 },
-                __offload::Carrier::<Option<u32>>::NEW.offload_fail(),
+                <Option<u32> as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> Option<u32> {
                     #[allow(unused_variables)]
                     let self_: &Self = &self_;

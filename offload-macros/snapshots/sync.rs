@@ -36,7 +36,7 @@ pub async fn fill<T: Clone + Send + 'static, const N: usize>(
                 );
                 &__FUNCTION
             },
-            __offload::Carrier::<[T; N]>::NEW.offload_fail(),
+            <[T; N] as __offload::Asked>::CARRIER.offload_fail(),
             move || -> [T; N] {
                 fill_sync::<T, N>(value, __offload::Borrow::borrow(&name))
             },

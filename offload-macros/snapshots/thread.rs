@@ -25,7 +25,7 @@ pub async fn read_report(path: PathBuf) -> io::Result<String> {
                 );
                 &__FUNCTION
             },
-            __offload::Carrier::<io::Result<String>>::NEW.offload_fail(),
+            <io::Result<String> as __offload::Asked>::CARRIER.offload_fail(),
             move || -> io::Result<String> { __body(path) },
         )
         .await

@@ -26,7 +26,7 @@ async fn count(text: &str, arg1: &[u8; 2]) -> usize {
                 );
                 &__FUNCTION
             },
-            __offload::Carrier::<usize>::NEW.offload_fail(),
+            <usize as __offload::Asked>::CARRIER.offload_fail(),
             move || -> usize {
                 __body(
                     __offload::Borrow::borrow(&text),

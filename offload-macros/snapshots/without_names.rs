@@ -29,7 +29,7 @@ async fn map(
                 );
                 &__FUNCTION
             },
-            __offload::Carrier::<Result<_, Empty>>::NEW.offload_fail(),
+            <Result<_, Empty> as __offload::Asked>::CARRIER.offload_fail(),
             move || -> Result<_, Empty> { __body(values) },
         )
         .await

@@ -44,7 +44,7 @@ use crate::receiver;
 ///             &__FUNCTION
 ///         },
 ///         // How an `Error` becomes a `Png`, if it can.
-///         __offload::Carrier::<Png>::NEW.offload_fail(),
+///         <Png as __offload::Asked>::CARRIER.offload_fail(),
 ///         move || -> Png { __body(id, store) },
 ///     )
 ///     .await
@@ -71,12 +71,12 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let call = call(function);
     let this = describe::function(options, &function.signature.ident, None);
     let fail = fail(options, function);
-    let statements = match (sync, &hidden) {
-        (Some(sync), _) => call_sync(function, sync),
-        (None, Some(name)) => call_body(function, &quote!(#name)),
-        (None, None) => run_body(function),
+    let job = match (sync, &hidden) {
+        (Some(sync), _) => job(function, Span::call_site(), call_sync(function, sync)),
+        (None, Some(name)) => job(function, Span::call_site(), call_body(function, &quote!(#name))),
+        // What is said of this closure is said of the function.
+        (None, None) => job(function, function.signature.ident.span(), run_body(function)),
     };
-    let job = job(function, statements);
     let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
     // A `self` that borrows is reported here.
     if let Some(receiver) = &function.receiver {
@@ -213,6 +213,10 @@ pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signatur
             FnArg::Typed(PatType { attrs, pat, .. }) => {
                 attrs.retain(|attribute| !is_lint_level(attribute));
                 if let Some(Argument { name, .. }) = arguments.next() {
+                    // That is said of the name in the body.
+                    if name.to_string().contains(char::is_uppercase) {
+                        attrs.push(parse_quote!(#[allow(non_snake_case)]));
+                    }
                     **pat = parse_quote!(#name);
                 }
             }
@@ -286,8 +290,10 @@ fn fail(options: &Options, function: &Function) -> TokenStream {
     }
     match &function.signature.output {
         ReturnType::Type(_, ty) if borrows::has_known_error(ty) => {
+            let place = ends(ty);
             let (ty, _) = borrows::infer_impl_trait(ty);
-            quote!(__offload::Carrier::<#ty>::NEW.offload_fail(),)
+            let carrier = projection(&ty, place, "Asked", "CARRIER");
+            quote!(#carrier.offload_fail(),)
         }
         _ => quote!(__offload::None,),
     }
@@ -314,23 +320,31 @@ fn is_opaque(ty: &Type) -> bool {
 }
 
 /// `move || -> Png { … }`
-fn job(function: &Function, statements: TokenStream) -> TokenStream {
+fn job(function: &Function, place: Span, statements: TokenStream) -> TokenStream {
     let result = match &function.signature.output {
-        ReturnType::Default => quote!(()),
+        ReturnType::Default => quote_spanned!(place=> ()),
         ReturnType::Type(_, ty) => borrows::infer_impl_trait(ty).0.into_token_stream(),
     };
-    quote!(move || -> #result { #statements })
+    let head = quote_spanned!(place=> move || ->);
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(place);
+    quote!(#head #result #block)
 }
 
 /// Binds `self` and the arguments as a function does, then runs the body.
 ///
 /// The body stays a block of its own: items in it do not come after statements,
-/// and what its last expression borrows ends before the arguments do. Its braces
-/// are ours, or the compiler would find them unnecessary.
+/// and what its last expression borrows ends before the arguments do. Where it is one expression,
+/// its braces are ours, or the compiler would find them unnecessary.
 fn run_body(function: &Function) -> TokenStream {
     let bindings = function.arguments.iter().map(bind_argument);
     let body = body(function);
-    let span = Span::mixed_site().located_at(body.span());
+    let has_statements = body
+        .stream()
+        .into_iter()
+        .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'));
+    let span =
+        if has_statements { body.span() } else { Span::mixed_site().located_at(body.span()) };
     let within = |statements| {
         let mut block = Group::new(Delimiter::Brace, statements);
         block.set_span(span);
@@ -355,10 +369,11 @@ fn run_body(function: &Function) -> TokenStream {
         Some(receiver) => {
             let this = &receiver.this;
             let borrowed = receiver.borrowed();
+            let and = receiver.reference().map(|(and, _)| and);
             let body = within(receiver::replace_self(body.stream(), this));
             quote! {
                 #[allow(unused_variables)]
-                let #this: &#borrowed = &#this;
+                let #this: #and #borrowed = &#this;
                 #(#bindings)* #body
             }
         }

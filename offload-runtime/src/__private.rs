@@ -9,7 +9,7 @@ pub use std::borrow::Borrow;
 pub use std::time::Duration;
 
 pub use crate::bounds::{
-    Answer, Argument, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
+    Answer, Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
 };
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;

@@ -78,17 +78,20 @@ pub type Fail<T> = fn(Error) -> T;
 
 /// Finds out whether a result can carry an [`Error`], where nothing demands it.
 ///
-/// `Carrier::<T>::NEW.offload_fail()` is the method of `Carrier` where the compiler knows, at the
+/// `<T as Asked>::CARRIER.offload_fail()` is the method of `Carrier` where the compiler knows, at the
 /// function itself, that `T` is a `Result` whose error type is made of an [`Error`]. Where it does
 /// not know that, the method does not apply, and is looked for in what a `Carrier` derefs to. No
 /// method of a user's trait has this name.
 #[derive(Debug)]
 pub struct Carrier<T>(CarriesNothing<T>);
 
-impl<T> Carrier<T> {
+/// A result that is asked about: any.
+pub trait Asked: Sized {
     /// What to ask.
-    pub const NEW: Carrier<T> = Carrier(CarriesNothing(PhantomData));
+    const CARRIER: Carrier<Self> = Carrier(CarriesNothing(PhantomData));
 }
+
+impl<T> Asked for T {}
 
 impl<T, E: From<Error>> Carrier<Result<T, E>> {
     /// It can.
