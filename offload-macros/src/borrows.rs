@@ -5,8 +5,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, TraitBound, Type,
-    TypeFnPtr, TypeReference, parse_quote,
+    GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, ReturnType,
+    TraitBound, Type, TypeFnPtr, TypeReference, parse_quote,
 };
 
 /// The part of a type that borrows from somebody.
@@ -105,6 +105,46 @@ impl VisitMut for Replacer {
         } else {
             visit_mut::visit_type_mut(self, ty);
         }
+    }
+}
+
+/// The type with `'static` wherever it borrows.
+pub(crate) fn lent_for_ever(ty: &Type) -> Type {
+    struct ForEver;
+    impl VisitMut for ForEver {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            reference.lifetime = Some(Lifetime::new("'static", reference.and_token.span));
+            visit_mut::visit_type_mut(self, &mut reference.elem);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            *lifetime = Lifetime::new("'static", lifetime.span());
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut ParenthesizedGenericArguments,
+        ) {
+        }
+
+        fn visit_trait_bound_mut(&mut self, bound: &mut TraitBound) {
+            if bound.lifetimes.is_none() {
+                visit_mut::visit_trait_bound_mut(self, bound);
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    ForEver.visit_type_mut(&mut ty);
+    ty
+}
+
+/// Whether a result has no name, or is never there.
+pub(crate) fn is_opaque(output: &ReturnType) -> bool {
+    match output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, ty) => infer_impl_trait(ty).1,
     }
 }
 

@@ -5,12 +5,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{
     Attribute, FnArg, GenericParam, Meta, Pat, PatType, Path, ReceiverKind, ReturnType, Signature,
-    Token, Type, Visibility, parse_quote,
+    Token, Type, TypeImplTrait, Visibility, parse_quote,
 };
 
 use crate::borrows;
 use crate::describe;
-use crate::function::{Argument, Body, Function, Receiver, mentions};
+use crate::function::{Argument, Body, Function, Receiver, mentions, types_may_name_parameter};
 use crate::options::{Given, Options, Sync};
 use crate::process;
 use crate::receiver;
@@ -59,7 +59,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         return process::expand(options, function);
     }
     let sync = options.sync.as_ref().map(|sync| &sync.value);
-    let sync_function = sync.map(|sync| sync_function(function, sync));
+    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
     let hidden = (sync.is_none() && function.stands_alone).then(body_name);
     let body_function = hidden.as_ref().map(|name| body_function(function, name));
     let attributes = wrapper_attributes(function, sync.is_some());
@@ -130,11 +130,10 @@ pub(crate) fn body_function(function: &Function, name: &Ident) -> TokenStream {
 }
 
 /// The function as it was, under the name that `sync` gives it.
-pub(crate) fn sync_function(function: &Function, sync: &Sync) -> TokenStream {
+pub(crate) fn sync_function(function: &Function, sync: &Sync, body: &Group) -> TokenStream {
     let attributes = function.attributes.iter().filter(|attribute| belongs_to_body(attribute));
     let visibility = &function.visibility;
     let signature = Signature { ident: sync.ident.clone(), ..function.signature.clone() };
-    let body = body(function);
     // A function that `#[offload]` accepts is not `const`, whatever clippy thinks of its body.
     quote! {
         #(#attributes)*
@@ -245,6 +244,10 @@ fn hold_receiver(function: &Function) -> Option<TokenStream> {
     }
     let moves = match &receiver.syntax.kind {
         ReceiverKind::Typed(_, ty) => projection(ty, ends(ty), "Argument", "moves"),
+        ReceiverKind::Reference(and, lifetime, mutability) => {
+            let itself = quote_spanned!(place.1=> Self);
+            projection(&quote!(#and #lifetime #mutability #itself), place, "Argument", "moves")
+        }
         _ => projection(&quote_spanned!(place.0=> Self), place, "Argument", "moves"),
     };
     Some(quote!(#moves();))
@@ -284,7 +287,10 @@ fn fail(options: &Options, function: &Function) -> TokenStream {
     // Demanded; and of a result that is not `Send`, that is said and nothing else.
     if options.fallible().next().is_some() {
         let (ty, place) = result(function);
-        let held = projection(&ty, place, "Returned", "Held");
+        let held = match &function.signature.output {
+            ReturnType::Type(_, written) if is_opaque(written) => ty,
+            _ => projection(&ty, place, "Returned", "Held"),
+        };
         let fail = projection_of(&held, place, &quote!(Fallible<_>), "fail");
         return quote!(#fail(),);
     }
@@ -350,6 +356,15 @@ fn run_body(function: &Function) -> TokenStream {
         block.set_span(span);
         block
     };
+    // What the result promises is what a closure in it is understood by.
+    let promise = promise(function);
+    let within = |statements| {
+        let block = within(statements);
+        match &promise {
+            Some(promise) => quote!(#promise __promise(#block)),
+            None => block.into_token_stream(),
+        }
+    };
     match &function.receiver {
         None => {
             let body = within(body.stream());
@@ -378,6 +393,22 @@ fn run_body(function: &Function) -> TokenStream {
             }
         }
     }
+}
+
+/// `fn __promise<R: Fn(u8) -> u8>(result: R) -> R { result }`, for a result `impl Fn(u8) -> u8`:
+/// the result of a closure cannot say that. It is a function in a function, and so it is only
+/// there where the bounds name nothing of an `impl` block.
+fn promise(function: &Function) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = &function.signature.output else { return None };
+    let Type::ImplTrait(TypeImplTrait { bounds, .. }) = &**ty else { return None };
+    let tokens = bounds.to_token_stream();
+    if mentions(tokens.clone(), "Self")
+        || mentions(tokens.clone(), "use")
+        || types_may_name_parameter(tokens)
+    {
+        return None;
+    }
+    Some(quote!(fn __promise<R: #bounds>(result: R) -> R { result }))
 }
 
 /// `let id = id; let Path(id) = id;`: the first moves the argument in as a

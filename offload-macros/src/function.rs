@@ -6,8 +6,8 @@ use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    AttrStyle, Attribute, Error, FnArg, Pat, PatType, ReceiverKind, Result, ReturnType, Signature,
-    Token, Type, Visibility, parse_quote_spanned,
+    AttrStyle, Attribute, Error, FnArg, Lifetime, Pat, PatType, ReceiverKind, Result, ReturnType,
+    Signature, Token, Type, Visibility, parse_quote_spanned,
 };
 
 use crate::{borrows, receiver};
@@ -31,8 +31,8 @@ pub(crate) struct Function {
 pub(crate) enum Body {
     /// `{ … }`
     Block(Group),
-    /// `;`, as in a trait.
-    Missing(Token![;]),
+    /// `;`, as in a trait; or nothing yet, in an editor.
+    Missing(Option<Token![;]>),
 }
 
 /// `self`, in any of its forms.
@@ -70,11 +70,18 @@ impl Receiver {
         }
     }
 
-    /// The `&` of `&self` and `&mut self`, and whether there is a `mut`.
+    /// The `&` of `&self` and `&mut self`, and whether there is a `mut`. What is `'static` is lent
+    /// by nobody.
     pub(crate) fn reference(&self) -> Option<(&Token![&], bool)> {
+        let is_static = |lifetime: &Option<Lifetime>| {
+            self.to_owned.is_none()
+                && lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
+        };
         match &self.syntax.kind {
+            ReceiverKind::Reference(_, lifetime, _) if is_static(lifetime) => None,
             ReceiverKind::Reference(and, _, mutability) => Some((and, mutability.is_some())),
             ReceiverKind::Typed(_, ty) => match &**ty {
+                Type::Reference(reference) if is_static(&reference.lifetime) => None,
                 Type::Reference(reference) => {
                     Some((&reference.and_token, reference.mutability.is_some()))
                 }
@@ -126,8 +133,8 @@ pub(crate) fn parse(tokens: TokenStream, at_line_start: bool) -> Result<Function
                 attributes.extend(inner);
                 Body::Block(block)
             }
-            None if input.is_empty() => Body::Missing(Token![;](signature.fn_token.span)),
-            None => Body::Missing(input.parse()?),
+            None if input.is_empty() => Body::Missing(None),
+            None => Body::Missing(Some(input.parse()?)),
         };
         if let ReturnType::Type(_, ty) = &mut signature.output {
             ungroup(ty);
@@ -177,24 +184,68 @@ fn stands_alone(
         && !has_cfg
         && !mentions(signature.clone(), "Self")
         && !receiver::mentions_own_type(block.stream())
-        && (at_line_start || !(may_name_parameter(signature) || may_name_parameter(block.stream())))
+        && (at_line_start
+            || !(types_may_name_parameter(signature) || may_name_parameter(block.stream())))
 }
 
+/// Names that nobody gives to a parameter: those that are known everywhere.
+const PRELUDE: [&str; 27] = [
+    "AsRef",
+    "Box",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Display",
+    "Drop",
+    "Err",
+    "Eq",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "Into",
+    "IntoIterator",
+    "Iterator",
+    "None",
+    "Ok",
+    "Option",
+    "Result",
+    "Send",
+    "Some",
+    "String",
+    "Sync",
+    "ToString",
+    "Vec",
+];
+
 /// Whether a word occurs that may be a parameter of an `impl` block: one that begins with a capital,
-/// not at the end of a path, and that everybody knows to be something else.
+/// not at the end of a path, and that is not known everywhere.
 fn may_name_parameter(tokens: TokenStream) -> bool {
-    const KNOWN: [&str; 8] = ["Box", "Err", "None", "Ok", "Option", "Result", "Some", "String"];
+    may_name(tokens, false)
+}
+
+/// The same of tokens in which `<` always begins arguments, which a parameter does not have.
+pub(crate) fn types_may_name_parameter(tokens: TokenStream) -> bool {
+    may_name(tokens, true)
+}
+
+fn may_name(tokens: TokenStream, are_types: bool) -> bool {
     let mut after_path = false;
-    for token in tokens {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
         match &token {
             TokenTree::Ident(word) => {
                 let word = word.to_string();
                 let is_capital = word.starts_with(|letter: char| letter.is_uppercase());
-                if is_capital && !after_path && word != "Vec" && !KNOWN.contains(&&*word) {
+                let has_arguments = are_types
+                    && matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
+                if is_capital && !after_path && !has_arguments && !PRELUDE.contains(&word.as_str())
+                {
                     return true;
                 }
             }
-            TokenTree::Group(group) if may_name_parameter(group.stream()) => return true,
+            TokenTree::Group(group) if may_name(group.stream(), are_types) => return true,
             _ => {}
         }
         after_path =

@@ -11,6 +11,8 @@
 //! | `function` | item tokens → `Function`: arguments, receiver, result, body |
 //! | `check` | every rule, one small function each |
 //! | `check_process` | the rules of the kind `process` |
+//! | `advice` | a type that borrows → what to write in its place |
+//! | `calls` | what a body calls and awaits that it should not |
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kind `process` |
 //! | `describe` | options → the `static` that describes the function |
@@ -22,7 +24,9 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod borrows;
+mod calls;
 mod check;
 mod check_process;
 mod describe;

@@ -7,8 +7,8 @@ use syn::ReturnType;
 
 use crate::describe;
 use crate::expand::{
-    block, body_function, body_name, ends, projection, runtime, sync_function, wrapper_attributes,
-    wrapper_signature,
+    block, body, body_function, body_name, ends, projection, runtime, sync_function,
+    wrapper_attributes, wrapper_signature,
 };
 use crate::function::{Argument, Function};
 use crate::options::Options;
@@ -66,7 +66,7 @@ use crate::options::Options;
 /// With `sync = render_sync` that function is the body.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
-    let sync_function = sync.map(|sync| sync_function(function, sync));
+    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
     let attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
     let signature = wrapper_signature(function, sync.is_some());
