@@ -138,7 +138,10 @@ type Owned = Result<Type, &'static str>;
 impl Owner<'_> {
     fn own(&mut self, ty: &Type, shared: Shared) -> Owned {
         Ok(match ty {
-            Type::Reference(reference) if is_static(reference.lifetime.as_ref()) => ty.clone(),
+            // What is lent for ever lends for ever.
+            Type::Reference(reference) if is_static(reference.lifetime.as_ref()) => {
+                borrows::lent_for_ever(ty)
+            }
             Type::Reference(reference) => return self.own_behind(&reference.elem, shared),
             Type::Paren(paren) => return self.own(&paren.elem, shared),
             Type::Group(group) => return self.own(&group.elem, shared),
@@ -376,12 +379,10 @@ pub(crate) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> S
     match lent {
         Type::Path(path) if !borrows && path.qself.is_none() => {
             let name = last(path);
-            let names_parameter = generics.params.iter().any(|parameter| {
-                matches!(parameter, GenericParam::Type(parameter) if mentions(lent.to_token_stream(), &parameter.ident.to_string()))
-            });
             let is_tied =
                 TIED.iter().any(|(names, _)| names.contains(&name.as_str())) || name == "Rc";
-            if names_parameter || is_tied || is_shared(&name) || contains_dyn(lent) {
+            if names_parameter(lent, generics) || is_tied || is_shared(&name) || contains_dyn(lent)
+            {
                 return String::new();
             }
             let written = text(lent);
@@ -401,6 +402,24 @@ pub(crate) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> S
         }
         _ => String::new(),
     }
+}
+
+/// What a result could be that is lent for ever: ``, or `&'static str` ``.
+pub(crate) fn for_ever(result: &Type, generics: &Generics) -> String {
+    if contains_dyn(result)
+        || borrows::infer_impl_trait(result).1
+        || names_parameter(result, generics)
+    {
+        return String::new();
+    }
+    let condition = if is_known(&borrows::lent_for_ever(result)) { "" } else { " if it is `Sync`" };
+    format!(", or `{}`{condition}", text(&borrows::lent_for_ever(result)))
+}
+
+fn names_parameter(ty: &Type, generics: &Generics) -> bool {
+    generics.params.iter().any(|parameter| {
+        matches!(parameter, GenericParam::Type(parameter) if mentions(ty.to_token_stream(), &parameter.ident.to_string()))
+    })
 }
 
 fn bare(ty: &Type) -> &Type {
@@ -427,7 +446,9 @@ fn is_known(ty: &Type) -> bool {
         Type::Slice(slice) => is_known(&slice.elem),
         Type::Array(array) => is_known(&array.elem),
         Type::Tuple(tuple) => tuple.elems.iter().all(is_known),
-        Type::Reference(reference) => is_static(reference.lifetime.as_ref()),
+        Type::Reference(reference) => {
+            is_static(reference.lifetime.as_ref()) && is_known(&reference.elem)
+        }
         Type::Paren(_) | Type::Group(_) => is_known(bare(ty)),
         _ => false,
     }

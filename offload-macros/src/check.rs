@@ -361,7 +361,7 @@ fn result_borrows(function: &Function, errors: &mut Errors) {
         (_, Err(why)) => why.to_owned(),
         (Borrow::Reference(_), Ok(advice)) => {
             let bounds = advice.bounds + &without_lifetimes(ty, function);
-            format!("return `{}`{bounds}, or use `'static`", text(&advice.owned))
+            format!("return `{}`{bounds}{}", text(&advice.owned), advice::for_ever(ty, generics))
         }
         (Borrow::Lifetime(_), Ok(advice)) => {
             let bounds = advice.bounds + &without_lifetimes(ty, function);
