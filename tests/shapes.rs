@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::needless_arbitrary_self_type,
+    clippy::toplevel_ref_arg,
     clippy::type_complexity,
     clippy::useless_vec,
     reason = "shapes are written as users may write them"
@@ -418,6 +419,11 @@ mod generics {
         }
 
         #[offload(cpu)]
+        fn only_taken(value: T) -> usize {
+            std::mem::size_of_val(&value)
+        }
+
+        #[offload(cpu)]
         fn without(values: Vec<String>) -> usize {
             std::mem::size_of::<T>() + values.len()
         }
@@ -431,6 +437,7 @@ mod generics {
     #[test]
     fn parameters_of_the_impl_block_are_known_in_a_body() {
         assert_eq!(block_on(Of::associated(3)).0, 3);
+        assert_eq!(block_on(Of::only_taken(3_u16)), 2);
         assert_eq!(block_on(Of::<u32>::without(Vec::new())), 4);
         assert_eq!(block_on(Of(3).closure())(vec![1]), 1);
     }

@@ -6,7 +6,7 @@ use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, ReturnType,
-    TraitBound, Type, TypeFnPtr, TypeReference, parse_quote,
+    TraitBound, Type, TypeFnPtr, TypeImplTrait, TypeParamBound, TypeReference, parse_quote,
 };
 
 /// The part of a type that borrows from somebody.
@@ -108,10 +108,36 @@ impl VisitMut for Replacer {
     }
 }
 
+/// Whether a type borrows without saying from whom: `&str`, `'_`.
+pub(crate) fn elides(ty: &Type) -> bool {
+    struct Elides(bool);
+    impl VisitMut for Elides {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            self.0 |= reference.lifetime.is_none();
+            visit_mut::visit_type_reference_mut(self, reference);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            self.0 |= lifetime.ident == "_";
+        }
+    }
+    let mut elides = Elides(false);
+    elides.visit_type_mut(&mut ty.clone());
+    elides.0
+}
+
 /// The type with `'static` wherever it borrows.
 pub(crate) fn lent_for_ever(ty: &Type) -> Type {
     struct ForEver;
     impl VisitMut for ForEver {
+        fn visit_type_impl_trait_mut(&mut self, opaque: &mut TypeImplTrait) {
+            // `use<'a>`: there is nothing left to capture.
+            let is_kept =
+                |bound: &TypeParamBound| !matches!(bound, TypeParamBound::PreciseCapture(_));
+            opaque.bounds = opaque.bounds.iter().filter(|bound| is_kept(bound)).cloned().collect();
+            visit_mut::visit_type_impl_trait_mut(self, opaque);
+        }
+
         fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
             reference.lifetime = Some(Lifetime::new("'static", reference.and_token.span));
             visit_mut::visit_type_mut(self, &mut reference.elem);

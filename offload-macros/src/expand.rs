@@ -157,9 +157,8 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     if matches!(function.visibility, Visibility::Inherited) && is_associated(function) {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
     }
-    if has_sync {
-        attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
-    }
+    // Of an async function the compiler only says that it has no effect.
+    attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
     for attribute in &mut attributes {
         if let Meta::List(list) = &mut attribute.meta
             && list.path.is_ident("expect")

@@ -33,8 +33,8 @@ pub(crate) fn panicked(item: TokenStream) -> TokenStream {
 
 /// The errors, and a stub with the promised signature.
 ///
-/// Its body is kept where it can be, as a closure that nobody calls: what only the body uses is not
-/// reported as unused. A body that calls its own function would find an async one in its place,
+/// Its body is kept where it can be, as a future that nobody awaits: what only the body uses is
+/// not reported as unused. A body that calls its own function would find an async one in its place,
 /// and is left out.
 pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> TokenStream {
     let errors = error.to_compile_error();
@@ -66,6 +66,7 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             make_async(&mut signature);
             if let ReturnType::Type(_, ty) = &mut signature.output
                 && !can_elide(function)
+                && borrows::elides(ty)
             {
                 **ty = borrows::lent_for_ever(ty);
             }
@@ -75,6 +76,9 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             // Not an `async fn`, which demands of types that they show what they borrow.
             let (result, borrows) = match &signature.output {
                 ReturnType::Default => (quote!(()), false),
+                ReturnType::Type(_, ty) if can_elide(function) || !borrows::elides(ty) => {
+                    (ty.to_token_stream(), borrows::find(ty).is_some())
+                }
                 ReturnType::Type(_, ty) => {
                     (borrows::lent_for_ever(ty).into_token_stream(), borrows::find(ty).is_some())
                 }
@@ -87,8 +91,19 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
                     **ty = borrows::lent_for_ever(ty);
                 }
             }
-            let unused = (is_kept && !borrows).then(|| quote!(let _ = move || -> #result #block;));
-            quote!({ #unused ::core::future::pending::<#result>() })
+            // Only a block that is left once may give back what it was lent.
+            let unused = (is_kept && !borrows).then(|| {
+                quote! {
+                    let _ = async move {
+                        if false {
+                            let result: #result = loop {};
+                            return result;
+                        }
+                        #block
+                    };
+                }
+            });
+            quote!({ #unused ::core::future::pending() })
         }
     };
     quote! {

@@ -25,6 +25,8 @@ pub(crate) struct Function {
     /// Whether the body can be a function inside of a function: it needs nothing of an `impl`
     /// block around it.
     pub(crate) stands_alone: bool,
+    /// Whether it begins where a line does: then nothing is around it but a module.
+    pub(crate) at_line_start: bool,
 }
 
 /// What follows the signature.
@@ -142,7 +144,16 @@ pub(crate) fn parse(tokens: TokenStream, at_line_start: bool) -> Result<Function
         let (receiver, arguments) = split_inputs(&mut signature, &body);
         let stands_alone = receiver.is_none()
             && stands_alone(&attributes, &signature, &arguments, &body, at_line_start);
-        Ok(Function { attributes, visibility, signature, receiver, arguments, body, stands_alone })
+        Ok(Function {
+            attributes,
+            visibility,
+            signature,
+            receiver,
+            arguments,
+            body,
+            stands_alone,
+            at_line_start,
+        })
     };
     parser.parse2(tokens)
 }
@@ -231,13 +242,15 @@ pub(crate) fn types_may_name_parameter(tokens: TokenStream) -> bool {
 }
 
 fn may_name(tokens: TokenStream, are_types: bool) -> bool {
-    let mut after_path = false;
+    // `Variant::A` and `value.A` are none, `x: A` is one.
+    let mut before = [' '; 2];
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match &token {
             TokenTree::Ident(word) => {
                 let word = word.to_string();
                 let is_capital = word.starts_with(|letter: char| letter.is_uppercase());
+                let after_path = before == [':', ':'] || before[1] == '.';
                 let has_arguments = are_types
                     && matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
                 if is_capital && !after_path && !has_arguments && !PRELUDE.contains(&word.as_str())
@@ -248,8 +261,11 @@ fn may_name(tokens: TokenStream, are_types: bool) -> bool {
             TokenTree::Group(group) if may_name(group.stream(), are_types) => return true,
             _ => {}
         }
-        after_path =
-            matches!(&token, TokenTree::Punct(punct) if matches!(punct.as_char(), ':' | '.'));
+        let last = match &token {
+            TokenTree::Punct(punct) => punct.as_char(),
+            _ => ' ',
+        };
+        before = [before[1], last];
     }
     false
 }

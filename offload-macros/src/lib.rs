@@ -108,7 +108,9 @@ use proc_macro2::TokenStream;
 /// With `timeout`, `queue` or `queue_timeout` a call can fail without its body. The
 /// function then returns `Result<T, E>` with `E: From<offload_runtime::Error>`:
 /// that `Error` itself, `std::io::Error`, `anyhow::Error`,
-/// `Box<dyn std::error::Error + Send + Sync>`, or an error type of your own.
+/// `Box<dyn std::error::Error + Send + Sync>`, or an error type of your own. Where a function
+/// returns such a result without these options, it gets the `Error` as well: of a full pool, of a
+/// shutdown, of a deadlock. Where it returns anything else, such a call panics.
 ///
 /// ```
 /// use std::time::Duration;
@@ -212,8 +214,8 @@ use proc_macro2::TokenStream;
 /// # });
 /// ```
 ///
-/// Methods take `self`, `self: Arc<Self>`, `self: Box<Self>`, or `#[to_owned] &self`, which
-/// clones `self` for the job. They may stand in the `impl` of a trait that declares
+/// Methods take `self`, `self: Arc<Self>`, `self: Box<Self>`, `&'static self`, or `#[to_owned]
+/// &self`, which clones `self` for the job. They may stand in the `impl` of a trait that declares
 /// them as `async fn` or with `-> impl Future`.
 ///
 /// ```
@@ -242,6 +244,10 @@ use proc_macro2::TokenStream;
 ///
 /// # Results
 ///
+/// A body is synchronous. What it has to await it can wait for, by
+/// `tokio::runtime::Handle::current().block_on(async { … })`: the caller's runtime is entered. A
+/// function that does nothing else needs no `#[offload]`.
+///
 /// Awaiting gives exactly what the body returns. The result is `Send + 'static`;
 /// `impl Trait` is possible, and so is `!`.
 ///
@@ -250,7 +256,7 @@ use proc_macro2::TokenStream;
 /// A panic of the body resumes in the task that awaits it, with its own payload,
 /// and the pool's thread lives on. In another process, it is an `Error` of the kind
 /// `Panicked`, with the message, the place and the backtrace. `#[track_caller]` has no effect on an async
-/// function; with `sync` the synchronous one keeps it.
+/// function, and is left out; with `sync` the synchronous one keeps it.
 ///
 /// # Cancel safety
 ///
@@ -262,14 +268,16 @@ use proc_macro2::TokenStream;
 ///
 /// Attributes below `#[offload]` belong to the async function, and attribute macros
 /// among them see it: `#[axum::debug_handler]` goes below. Attribute macros above it
-/// see the synchronous function. With `sync`, docs, lint levels, `cfg`, `must_use` and
+/// see the synchronous function. A method in an `impl` below `#[async_trait]` cannot have the
+/// attribute, since that macro has rewritten the trait, and rewrites what is an `async fn` already
+/// (E0195): put it on a function, and await that. With `sync`, docs, lint levels, `cfg`, `must_use` and
 /// the like are on both functions.
 ///
 /// # What is refused
 ///
 /// `async`, `const`, `unsafe`, `extern` and variadic functions; lifetime parameters;
-/// arguments, a `self` or a result that borrow (`'static` excepted); options that do
-/// not exist, are given twice or make no sense; for `process`, generics, `self` and
+/// arguments, a `self` or a result that borrow (`'static` excepted); a body that awaits, or that
+/// calls itself and takes the future for the result; options that do not exist, are given twice or make no sense; for `process`, generics, `self` and
 /// `Self`. Each is an error at the word that
 /// causes it, with the fix in it.
 #[proc_macro_attribute]

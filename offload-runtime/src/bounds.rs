@@ -7,6 +7,9 @@
 //! type with an error is not reported again. Bounds on functions would be: at
 //! the closure, at the call, at the `.await`.
 //!
+//! Messages of the compiler name these traits, and so they have a path that can be shown. Nobody
+//! has to implement or to name one.
+//!
 //! The blanket impls are recommended by the compiler on purpose: it then names
 //! the field that is not `Send`, and the bound that a type parameter lacks.
 
@@ -20,6 +23,11 @@ use std::task::{Context, Poll};
 use crate::call::Call;
 use crate::error::Error;
 use crate::function::Function;
+#[doc(no_inline)]
+pub use crate::function::Limit;
+#[cfg(feature = "process")]
+#[doc(no_inline)]
+pub use crate::process::transfer::{Remote, Transfer, TransferLent};
 
 /// An argument that may move to another thread.
 #[diagnostic::on_unimplemented(

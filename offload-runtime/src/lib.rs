@@ -45,7 +45,7 @@
 mod admission;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod bounds;
+pub mod bounds;
 mod call;
 mod context;
 mod cores;
