@@ -126,6 +126,31 @@ pub(crate) fn elides(ty: &Type) -> bool {
     elides.0
 }
 
+/// The type with the `Box` of the runtime in the place of each reference.
+pub(crate) fn boxed(ty: &Type, runtime: &TokenStream) -> Type {
+    struct Boxer<'a>(&'a TokenStream);
+    impl VisitMut for Boxer<'_> {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            visit_mut::visit_type_mut(self, ty);
+            if let Type::Reference(TypeReference { elem, .. }) = ty {
+                let runtime = self.0;
+                *ty = parse_quote!(#runtime::Box<#elem>);
+            }
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut ParenthesizedGenericArguments,
+        ) {
+        }
+    }
+    let mut ty = ty.clone();
+    Boxer(runtime).visit_type_mut(&mut ty);
+    ty
+}
+
 /// The type with `'static` wherever it borrows.
 pub(crate) fn lent_for_ever(ty: &Type) -> Type {
     struct ForEver;

@@ -66,7 +66,7 @@ fn generics(function: &Function, errors: &mut Errors) {
 }
 
 /// The first word that is a parameter of an `impl` block by the custom of all: `T`, `K2`.
-fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
+pub(crate) fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
     // `Variant::A` is none, `x: A` is one.
     let mut before = [' '; 2];
     tokens.into_iter().find_map(|token| {

@@ -8,7 +8,7 @@ use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
 
 use crate::function::{Body, Function, is_closure, mentions};
 use crate::options::Options;
-use crate::{borrows, calls, check, expand};
+use crate::{borrows, calls, check, check_process, expand};
 
 /// What is not a function stays as it was.
 pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
@@ -74,7 +74,13 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
         }
         Body::Block(_) => {
             // Not an `async fn`, which demands of types that they show what they borrow.
+            // A future of what borrows from a parameter would have to say for how long.
+            let boxed = match &signature.output {
+                ReturnType::Type(_, ty) => boxed(ty, options, function),
+                ReturnType::Default => None,
+            };
             let (result, borrows) = match &signature.output {
+                _ if boxed.is_some() => (boxed.into_token_stream(), true),
                 ReturnType::Default => (quote!(()), false),
                 ReturnType::Type(_, ty) if can_elide(function) || !borrows::elides(ty) => {
                     (ty.to_token_stream(), borrows::find(ty).is_some())
@@ -135,4 +141,17 @@ fn can_elide(function: &Function) -> bool {
     let lenders =
         function.arguments.iter().filter(|argument| borrows::find(&argument.ty).is_some());
     function.receiver.is_some() || lenders.count() == 1
+}
+
+/// A result that borrows from type parameters, of the function's or by their look, with a `Box` in
+/// the place of each reference: how large they are is not known either.
+fn boxed(ty: &Type, options: &Options, function: &Function) -> Option<Type> {
+    borrows::find(ty)?;
+    let generics = &function.signature.generics;
+    let tokens = ty.to_token_stream();
+    let own = generics
+        .type_params()
+        .any(|parameter| mentions(tokens.clone(), &parameter.ident.to_string()));
+    let is_some = own || check_process::outer_parameter(tokens).is_some();
+    is_some.then(|| borrows::boxed(ty, &expand::runtime(options)))
 }

@@ -6,6 +6,7 @@
 pub use core::option::Option::None;
 pub use core::{concat, module_path};
 pub use std::borrow::Borrow;
+pub use std::boxed::Box;
 pub use std::time::Duration;
 
 pub use crate::bounds::{

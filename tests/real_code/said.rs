@@ -129,8 +129,11 @@ pub(crate) fn verdict(errors: &[String]) -> Verdict {
     let is_ours = |error: &String| {
         OURS.iter().any(|words| error.contains(words)) && !error.contains("cannot make anything")
     };
-    let is_bound =
-        |error: &String| ["E0310 ", "E0309 ", "E0521 "].iter().any(|code| error.starts_with(code));
+    let is_bound = |error: &String| {
+        ["E0310 ", "E0309 ", "E0521 ", " lifetime may not live long enough"]
+            .iter()
+            .any(|code| error.starts_with(code))
+    };
     if errors.iter().all(is_ours) {
         Verdict::Ours
     } else if errors.iter().all(|error| is_ours(error) || is_bound(error)) {

@@ -34,6 +34,20 @@ fn from_nobody_opaque(name: String) -> impl Iterator<Item = &str> { //~
     [].into_iter()
 }
 
+struct Samples<B>(B);
+
+impl<B> Samples<B> {
+    #[offload(thread)]
+    fn all<T>(
+        &self, //~
+    ) -> Option<&[T]> //~
+    where
+        B: AsRef<[T]>,
+    {
+        Some(self.0.as_ref())
+    }
+}
+
 #[offload(thread)]
 fn of_two(
     first: &str,  //~
