@@ -23,7 +23,7 @@ impl Tree {
                 },
                 <Option<u32> as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> Option<u32> {
-                    #[allow(unused_variables)]
+                    #[allow(unused_variables, clippy::use_self)]
                     let self_: &Self = &self_;
                     let name = name;
                     { self_.index.get(&name).copied().or_else(|| lookup!(self_, name)) }

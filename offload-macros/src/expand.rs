@@ -386,7 +386,7 @@ fn run_body(function: &Function) -> TokenStream {
             let and = receiver.reference().map(|(and, _)| and);
             let body = within(receiver::replace_self(body.stream(), this));
             quote! {
-                #[allow(unused_variables)]
+                #[allow(unused_variables, clippy::use_self)]
                 let #this: #and #borrowed = &#this;
                 #(#bindings)* #body
             }
