@@ -8,6 +8,7 @@ impl Tree {
     async fn find(&self, name: String) -> Option<u32> {
         use ::offload_runtime::__private as __offload;
         let name: <String as __offload::Argument>::Held = name;
+        #[allow(clippy::use_self)]
         let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
             self,
         );
@@ -23,7 +24,7 @@ impl Tree {
                 },
                 <Option<u32> as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> Option<u32> {
-                    #[allow(unused_variables, clippy::use_self)]
+                    #[allow(unused_variables)]
                     let self_: &Self = &self_;
                     let name = name;
                     { self_.index.get(&name).copied().or_else(|| lookup!(self_, name)) }

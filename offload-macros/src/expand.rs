@@ -239,7 +239,7 @@ fn hold_receiver(function: &Function) -> Option<TokenStream> {
         let borrowed = receiver.borrowed();
         let held = projection(&borrowed, place, "Lent", "Held");
         let copy = projection(&borrowed, place, "Lent", "copy");
-        return Some(quote!(let #this: #held = #copy(#itself);));
+        return Some(quote!(#[allow(clippy::use_self)] let #this: #held = #copy(#itself);));
     }
     let moves = match &receiver.syntax.kind {
         ReceiverKind::Typed(_, ty) => projection(ty, ends(ty), "Argument", "moves"),
@@ -386,7 +386,7 @@ fn run_body(function: &Function) -> TokenStream {
             let and = receiver.reference().map(|(and, _)| and);
             let body = within(receiver::replace_self(body.stream(), this));
             quote! {
-                #[allow(unused_variables, clippy::use_self)]
+                #[allow(unused_variables)]
                 let #this: #and #borrowed = &#this;
                 #(#bindings)* #body
             }
