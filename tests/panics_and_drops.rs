@@ -76,7 +76,8 @@ fn cpu_threads() -> HashSet<ThreadId> {
     block_on(join_all(calls)).into_iter().collect()
 }
 
-/// While this is alive, every thread of the CPU pool is at work.
+/// While this is alive, every thread of the CPU pool is at work, and so is every one that stands
+/// in for a body that is blocked.
 struct FullCpuPool {
     _release: Vec<Sender<()>>,
     _alone: MutexGuard<'static, ()>,
@@ -85,7 +86,7 @@ struct FullCpuPool {
 fn fill_cpu_pool() -> FullCpuPool {
     let alone = alone();
     let (started, start) = mpsc::channel();
-    let release = (0..cores()).map(|_| {
+    let release = (0..2 * cores()).map(|_| {
         let started = started.clone();
         let (release, held) = mpsc::channel::<()>();
         let call = on(Kind::Cpu, move || {

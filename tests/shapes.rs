@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::needless_arbitrary_self_type,
+    clippy::toplevel_ref_arg,
     clippy::type_complexity,
     clippy::useless_vec,
     reason = "shapes are written as users may write them"
@@ -326,6 +327,25 @@ mod arguments {
         format!("{text} {} {} {one:?} {} {number} {owned}", data.len(), path.display(), map.len())
     }
 
+    #[offload(thread)]
+    fn copies_without_names(
+        #[to_owned] text: &(impl AsRef<str> + Clone + Send + 'static),
+        #[to_owned] (first, _): &(u32, impl Display + Clone + Send + 'static),
+    ) -> String {
+        format!("{}{first}", text.as_ref())
+    }
+
+    #[offload(thread, sync = copied_and_kept_sync)]
+    fn copied_and_kept(#[to_owned] text: &(impl AsRef<str> + Clone + Send + 'static)) -> usize {
+        text.as_ref().len()
+    }
+
+    #[test]
+    fn what_has_no_name_is_copied_too() {
+        assert_eq!(block_on(copies_without_names(&"a".to_owned(), &(1, 'b'))), "a1");
+        assert_eq!(block_on(copied_and_kept(&"abc")), copied_and_kept_sync(&"abc"));
+    }
+
     #[test]
     fn a_copy_of_a_borrowed_argument_goes_to_the_job() {
         let (text, data, path) = ("a".to_owned(), vec![1, 2], PathBuf::from("/tmp"));
@@ -383,6 +403,45 @@ mod generics {
         Ok(move || number)
     }
 
+    /// What the result promises is what the types in the closure are known by.
+    #[offload(cpu)]
+    fn closure_result() -> impl Fn(Vec<u8>) -> usize + Send {
+        |bytes| bytes.len()
+    }
+
+    /// In an `impl` block, only whose parameter `T` is.
+    struct Of<T>(T);
+
+    impl<T: Clone + Send + 'static> Of<T> {
+        #[offload(cpu)]
+        fn associated(value: T) -> Of<T> {
+            Of(value)
+        }
+
+        #[offload(cpu)]
+        fn only_taken(value: T) -> usize {
+            std::mem::size_of_val(&value)
+        }
+
+        #[offload(cpu)]
+        fn without(values: Vec<String>) -> usize {
+            std::mem::size_of::<T>() + values.len()
+        }
+
+        #[offload(cpu)]
+        fn closure(self) -> impl Fn(Vec<u8>) -> usize + Send {
+            |bytes| bytes.len()
+        }
+    }
+
+    #[test]
+    fn parameters_of_the_impl_block_are_known_in_a_body() {
+        assert_eq!(block_on(Of::associated(3)).0, 3);
+        assert_eq!(block_on(Of::only_taken(3_u16)), 2);
+        assert_eq!(block_on(Of::<u32>::without(Vec::new())), 4);
+        assert_eq!(block_on(Of(3).closure())(vec![1]), 1);
+    }
+
     #[offload(cpu)]
     fn boxed_result(number: u32) -> Box<dyn Fn(&str) -> String + Send> {
         Box::new(move |text| format!("{text}{number}"))
@@ -406,6 +465,7 @@ mod generics {
         assert_eq!(block_on(impl_result(1)).collect::<Vec<_>>(), [1, 3, 5]);
         assert_eq!(block_on(fallible_impl_result("3".to_owned())).map(|get| get()), Ok(3));
         assert!(block_on(fallible_impl_result("x".to_owned())).is_err());
+        assert_eq!(block_on(closure_result())(vec![1, 2]), 2);
         assert_eq!(block_on(boxed_result(1))("a"), "a1");
     }
 }
@@ -472,6 +532,21 @@ mod methods {
             self.limit
         }
 
+        #[offload(cpu)]
+        fn lent_for_ever(&'static self) -> usize {
+            self.limit
+        }
+
+        #[offload(cpu)]
+        fn lent_for_ever_by_type(self: &'static Self) -> &'static str {
+            &self.names[0]
+        }
+
+        #[offload(cpu)]
+        fn assigned(mut self, limit: usize) {
+            self.limit = limit;
+        }
+
         /// `self` in every place where it can stand.
         #[offload(cpu)]
         fn cloned(#[to_owned] &self, more: usize) -> String {
@@ -532,6 +607,10 @@ mod methods {
         assert_eq!(block_on(Arc::new(store()).in_arc()), 2);
         assert_eq!(block_on(Box::new(store()).in_box()), store());
         assert_eq!(block_on(Box::pin(store()).pinned()), 2);
+        let for_ever: &'static Store = Box::leak(Box::new(store()));
+        assert_eq!(block_on(for_ever.lent_for_ever()), 2);
+        assert_eq!(block_on(for_ever.lent_for_ever_by_type()), "a");
+        block_on(store().assigned(1));
     }
 
     #[test]
@@ -671,6 +750,80 @@ mod macros {
     }
 
     methods!(get_x => x, get_y => y);
+
+    /// Whatever a fragment stands for is in a group that nobody sees.
+    macro_rules! of_fragments {
+        ($vis:vis $name:ident($pattern:pat, $lent:ty, $taken:ty) -> $result:ty, $timeout:literal, $limit:expr, $wait:expr, $body:block) => {
+            #[offload(cpu, timeout = $timeout, limit = $limit, queue_timeout = $wait)]
+            $vis fn $name($pattern: $taken, #[to_owned] _lent: $lent) -> $result $body
+        };
+        ($name:ident $body:block) => {
+            #[offload(thread)]
+            fn $name() -> u8 $body
+        };
+        ($name:ident $result:ty) => {
+            #[offload(thread)]
+            fn $name(text: &'static str) -> $result {
+                assert!(text.is_empty(), "{text}")
+            }
+        };
+    }
+
+    of_fragments!(pub(super) fragments((a, b), &str, (u32, u32)) -> Result<u32, Error>, "1m", 4, Duration::from_secs(60), {
+        Ok(a + b)
+    });
+    of_fragments!(only_a_block { 7 });
+    of_fragments!(a_unit());
+
+    #[test]
+    fn functions_made_of_fragments() {
+        assert_eq!(block_on(fragments((1, 2), "a")).unwrap(), 3);
+        assert_eq!(block_on(only_a_block()), 7);
+        block_on(a_unit(""));
+    }
+
+    macro_rules! of_self {
+        ($self:ident, $value:expr, $lent:expr) => {
+            #[offload(cpu)]
+            fn by_value($self) -> usize {
+                $value
+            }
+
+            #[offload(cpu)]
+            fn by_copy(#[to_owned] &$self) -> usize {
+                $lent + $self.0.len()
+            }
+
+            #[offload(cpu, sync = kept_sync)]
+            fn kept($self: Arc<Self>) -> usize {
+                $value
+            }
+        };
+        () => {
+            #[offload(cpu)]
+            fn its_own(self) -> usize {
+                self.0.len()
+            }
+        };
+    }
+
+    #[derive(Clone)]
+    struct Itself(Vec<u8>);
+
+    impl Itself {
+        of_self!(self, self.0.len(), self.0.len() * 2);
+        of_self!();
+    }
+
+    #[test]
+    fn methods_made_of_their_own_self() {
+        let itself = Itself(vec![1, 2]);
+        assert_eq!(block_on(itself.clone().by_value()), 2);
+        assert_eq!(block_on(itself.by_copy()), 6);
+        assert_eq!(block_on(Arc::new(itself.clone()).kept()), 2);
+        assert_eq!(Arc::new(itself.clone()).kept_sync(), 2);
+        assert_eq!(block_on(itself.its_own()), 2);
+    }
 
     #[test]
     fn functions_made_by_macros() {
@@ -871,6 +1024,18 @@ mod options {
 
 mod attributes {
     use super::*;
+
+    #[offload(cpu, sync = deprecated_sync)]
+    #[deprecated]
+    fn deprecated() -> u32 {
+        1
+    }
+
+    #[test]
+    #[allow(deprecated)]
+    fn what_is_deprecated_may_call_its_other_half() {
+        assert_eq!(block_on(deprecated()), deprecated_sync());
+    }
 
     /// Docs stay.
     #[offload(cpu)]

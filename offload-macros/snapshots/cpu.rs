@@ -5,6 +5,15 @@
 
 pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) -> Png {
     use my::runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(Path(id): Path<u64>, mut store: Store, _guard: Guard, _: Permit) -> Png {
+        store.draw(id)
+    }
     let id: <Path<u64> as __offload::Argument>::Held = id;
     let store: <Store as __offload::Argument>::Held = store;
     let _guard: <Guard as __offload::Argument>::Held = _guard;
@@ -17,15 +26,8 @@ pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) ->
                 );
                 &__FUNCTION
             },
-            move || -> Png {
-                let id = id;
-                let Path(id) = id;
-                let mut store = store;
-                #[allow(clippy::no_effect_underscore_binding)]
-                let _guard = _guard;
-                let _arg3 = _arg3;
-                { store.draw(id) }
-            },
+            <Png as __offload::Asked>::CARRIER.offload_fail(),
+            move || -> Png { __body(id, store, _guard, _arg3) },
         )
         .await
 }

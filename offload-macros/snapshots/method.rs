@@ -15,6 +15,7 @@ impl Tree {
                     );
                     &__FUNCTION
                 },
+                <Self as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> Self {
                     let _ = &self;
                     let by = by;

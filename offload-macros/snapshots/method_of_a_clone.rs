@@ -8,7 +8,8 @@ impl Tree {
     async fn find(&self, name: String) -> Option<u32> {
         use ::offload_runtime::__private as __offload;
         let name: <String as __offload::Argument>::Held = name;
-        let __this: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
+        #[allow(clippy::use_self)]
+        let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
             self,
         );
         <Option<
@@ -21,16 +22,12 @@ impl Tree {
                     );
                     &__FUNCTION
                 },
+                <Option<u32> as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> Option<u32> {
-                    let __this: &Self = &__this;
+                    #[allow(unused_variables)]
+                    let self_: &Self = &self_;
                     let name = name;
-                    {
-                        __this
-                            .index
-                            .get(&name)
-                            .copied()
-                            .or_else(|| lookup!(__this, name))
-                    }
+                    { self_.index.get(&name).copied().or_else(|| lookup!(self_, name)) }
                 },
             )
             .await

@@ -3,11 +3,20 @@
 
 async fn render(page: Page) -> Result<Png, Error> {
     use ::offload_runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(page: Page) -> Result<Png, Error> {
+        page.render()
+    }
     let page: <Page as __offload::Argument>::Held = page;
     <Result<
         Png,
         Error,
-    > as __offload::Fallible>::call(
+    > as __offload::Returned>::call(
             {
                 static __LIMITER: __offload::OwnLimiter = __offload::OwnLimiter::new();
                 static __FUNCTION: __offload::Function = __offload::Function::cpu(
@@ -25,10 +34,11 @@ async fn render(page: Page) -> Result<Png, Error> {
                     .detach();
                 &__FUNCTION
             },
-            move || -> Result<Png, Error> {
-                let page = page;
-                { page.render() }
-            },
+            <<Result<
+                Png,
+                Error,
+            > as __offload::Returned>::Held as __offload::Fallible<_>>::fail(),
+            move || -> Result<Png, Error> { __body(page) },
         )
         .await
 }

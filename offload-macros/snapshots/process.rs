@@ -19,9 +19,9 @@ pub async fn render(document: Document, title: &str, _arg2: u8) -> Result<Pdf, E
     if __offload::in_worker() {
         return __body(document, title, _arg2);
     }
-    let document: <Document as __offload::Argument>::Held = document;
+    let document = document;
     let title: __offload::Encoded = <str as __offload::TransferLent>::encode(title);
-    let _arg2: <u8 as __offload::Argument>::Held = _arg2;
+    let _arg2 = _arg2;
     <Result<
         Pdf,
         Error,

@@ -10,7 +10,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
     if __offload::in_worker() {
         return render_sync(document);
     }
-    let document: <Document as __offload::Argument>::Held = document;
+    let document = document;
     <Result<
         Pdf,
         Error,

@@ -36,6 +36,7 @@ pub async fn fill<T: Clone + Send + 'static, const N: usize>(
                 );
                 &__FUNCTION
             },
+            <[T; N] as __offload::Asked>::CARRIER.offload_fail(),
             move || -> [T; N] {
                 fill_sync::<T, N>(value, __offload::Borrow::borrow(&name))
             },

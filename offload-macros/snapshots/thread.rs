@@ -5,6 +5,15 @@
 /// Reads a report.
 pub async fn read_report(path: PathBuf) -> io::Result<String> {
     use ::offload_runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(path: PathBuf) -> io::Result<String> {
+        fs::read_to_string(path)
+    }
     let path: <PathBuf as __offload::Argument>::Held = path;
     <io::Result<
         String,
@@ -16,10 +25,8 @@ pub async fn read_report(path: PathBuf) -> io::Result<String> {
                 );
                 &__FUNCTION
             },
-            move || -> io::Result<String> {
-                let path = path;
-                { fs::read_to_string(path) }
-            },
+            <io::Result<String> as __offload::Asked>::CARRIER.offload_fail(),
+            move || -> io::Result<String> { __body(path) },
         )
         .await
 }

@@ -5,6 +5,15 @@
 
 async fn count(text: &str, arg1: &[u8; 2]) -> usize {
     use ::offload_runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(text: &str, [first, ..]: &[u8; 2]) -> usize {
+        text.len() + usize::from(*first)
+    }
     let text: <str as __offload::Lent>::Held = <str as __offload::Lent>::copy(text);
     let arg1: <[u8; 2] as __offload::Lent>::Held = <[u8; 2] as __offload::Lent>::copy(
         arg1,
@@ -17,12 +26,12 @@ async fn count(text: &str, arg1: &[u8; 2]) -> usize {
                 );
                 &__FUNCTION
             },
+            <usize as __offload::Asked>::CARRIER.offload_fail(),
             move || -> usize {
-                let text = text;
-                let text: &str = __offload::Borrow::borrow(&text);
-                let arg1 = arg1;
-                let [first, ..]: &[u8; 2] = __offload::Borrow::borrow(&arg1);
-                { text.len() + usize::from(*first) }
+                __body(
+                    __offload::Borrow::borrow(&text),
+                    __offload::Borrow::borrow(&arg1),
+                )
             },
         )
         .await

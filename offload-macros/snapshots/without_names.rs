@@ -8,6 +8,18 @@ async fn map(
     values: impl Iterator<Item = u32> + Send + 'static,
 ) -> Result<impl Fn() -> u32, Empty> {
     use ::offload_runtime::__private as __offload;
+    #[allow(
+        clippy::missing_const_for_fn,
+        clippy::needless_pass_by_value,
+        clippy::too_many_arguments,
+        clippy::unnecessary_wraps
+    )]
+    fn __body(
+        values: impl Iterator<Item = u32> + Send + 'static,
+    ) -> Result<impl Fn() -> u32, Empty> {
+        let first = values.next().ok_or(Empty)?;
+        Ok(move || first)
+    }
     let values = <_ as __offload::Argument>::held(values);
     <_ as __offload::Returned>::call(
             {
@@ -17,13 +29,8 @@ async fn map(
                 );
                 &__FUNCTION
             },
-            move || -> Result<_, Empty> {
-                let values = values;
-                {
-                    let first = values.next().ok_or(Empty)?;
-                    Ok(move || first)
-                }
-            },
+            <Result<_, Empty> as __offload::Asked>::CARRIER.offload_fail(),
+            move || -> Result<_, Empty> { __body(values) },
         )
         .await
 }

@@ -5,8 +5,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Lifetime, ParenthesizedGenericArguments, TraitBound, Type, TypeFnPtr, TypeReference,
-    parse_quote,
+    GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, ReturnType,
+    TraitBound, Type, TypeFnPtr, TypeImplTrait, TypeParamBound, TypeReference, parse_quote,
 };
 
 /// The part of a type that borrows from somebody.
@@ -72,6 +72,29 @@ pub(crate) fn infer_impl_trait(ty: &Type) -> (Type, bool) {
     (ty, replacer.0)
 }
 
+/// Whether the error type of a result, if it has one, is written out: of a `Result<_, impl Tr>`
+/// nothing is known before its body is.
+pub(crate) fn has_known_error(ty: &Type) -> bool {
+    match ty {
+        Type::ImplTrait(_) | Type::Never(_) => false,
+        Type::Group(group) => has_known_error(&group.elem),
+        Type::Paren(paren) => has_known_error(&paren.elem),
+        Type::Path(path) => {
+            let arguments = path.path.segments.last().map(|segment| &segment.arguments);
+            match arguments {
+                Some(PathArguments::AngleBracketed(arguments)) => {
+                    let last = arguments.args.iter().skip(1).last();
+                    last.is_none_or(
+                        |last| !matches!(last, GenericArgument::Type(ty) if infer_impl_trait(ty).1),
+                    )
+                }
+                _ => true,
+            }
+        }
+        _ => true,
+    }
+}
+
 struct Replacer(bool);
 
 impl VisitMut for Replacer {
@@ -82,6 +105,97 @@ impl VisitMut for Replacer {
         } else {
             visit_mut::visit_type_mut(self, ty);
         }
+    }
+}
+
+/// Whether a type borrows without saying from whom: `&str`, `'_`.
+pub(crate) fn elides(ty: &Type) -> bool {
+    struct Elides(bool);
+    impl VisitMut for Elides {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            self.0 |= reference.lifetime.is_none();
+            visit_mut::visit_type_reference_mut(self, reference);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            self.0 |= lifetime.ident == "_";
+        }
+    }
+    let mut elides = Elides(false);
+    elides.visit_type_mut(&mut ty.clone());
+    elides.0
+}
+
+/// The type with the `Box` of the runtime in the place of each reference.
+pub(crate) fn boxed(ty: &Type, runtime: &TokenStream) -> Type {
+    struct Boxer<'a>(&'a TokenStream);
+    impl VisitMut for Boxer<'_> {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            visit_mut::visit_type_mut(self, ty);
+            if let Type::Reference(TypeReference { elem, .. }) = ty {
+                let runtime = self.0;
+                *ty = parse_quote!(#runtime::Box<#elem>);
+            }
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut ParenthesizedGenericArguments,
+        ) {
+        }
+    }
+    let mut ty = ty.clone();
+    Boxer(runtime).visit_type_mut(&mut ty);
+    ty
+}
+
+/// The type with `'static` wherever it borrows.
+pub(crate) fn lent_for_ever(ty: &Type) -> Type {
+    struct ForEver;
+    impl VisitMut for ForEver {
+        fn visit_type_impl_trait_mut(&mut self, opaque: &mut TypeImplTrait) {
+            // `use<'a>`: there is nothing left to capture.
+            let is_kept =
+                |bound: &TypeParamBound| !matches!(bound, TypeParamBound::PreciseCapture(_));
+            opaque.bounds = opaque.bounds.iter().filter(|bound| is_kept(bound)).cloned().collect();
+            visit_mut::visit_type_impl_trait_mut(self, opaque);
+        }
+
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            reference.lifetime = Some(Lifetime::new("'static", reference.and_token.span));
+            visit_mut::visit_type_mut(self, &mut reference.elem);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            *lifetime = Lifetime::new("'static", lifetime.span());
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut ParenthesizedGenericArguments,
+        ) {
+        }
+
+        fn visit_trait_bound_mut(&mut self, bound: &mut TraitBound) {
+            if bound.lifetimes.is_none() {
+                visit_mut::visit_trait_bound_mut(self, bound);
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    ForEver.visit_type_mut(&mut ty);
+    ty
+}
+
+/// Whether a result has no name, or is never there.
+pub(crate) fn is_opaque(output: &ReturnType) -> bool {
+    match output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, ty) => infer_impl_trait(ty).1,
     }
 }
 

@@ -6,20 +6,26 @@
 //! breaks one rule only.
 
 use quote::ToTokens;
-use syn::{Attribute, Expr, ExprLit, GenericParam, Lit, LitStr, ReturnType, Safety, Type};
+use syn::{
+    Attribute, Expr, ExprLit, GenericParam, Generics, Lit, LitStr, Pat, ReturnType, Safety, Type,
+};
 
+use crate::advice::{self, Position};
 use crate::borrows::{self, Borrow};
+use crate::calls;
 use crate::check_process;
 use crate::duration;
 use crate::errors::Errors;
-use crate::function::{Argument, Body, Function, Receiver};
-use crate::options::{Given, Options};
+use crate::function::{Argument, Body, Function, Receiver, mentions};
+use crate::options::{Given, Options, ungrouped};
 use crate::receiver;
 
 /// Applies all rules.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+    twice(function, errors);
     qualifiers(function, errors);
     body(function, errors);
+    recursion(options, function, errors);
     lifetimes(function, errors);
     if let Some(receiver) = &function.receiver
         && !options.is_process()
@@ -27,7 +33,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
         check_receiver(receiver, options, function, errors);
     }
     for argument in &function.arguments {
-        check_argument(argument, errors);
+        check_argument(argument, function, errors);
         cfg_with_sync(argument, options, errors);
     }
     result_borrows(function, errors);
@@ -54,10 +60,22 @@ fn qualifiers(function: &Function, errors: &mut Errors) {
         );
         return;
     }
+    let first_await = match &function.body {
+        Body::Block(block) => calls::first_await(block.stream()),
+        Body::Missing(_) => None,
+    };
     if let Some(word) = &signature.asyncness {
+        let message = "an offloaded function is synchronous: remove `async`, the attribute adds it to what callers see";
+        let awaits = "; what the body awaits it can wait for by `tokio::runtime::Handle::current().block_on(async { … })`, \
+                      and a function that does nothing else needs no `#[offload]`";
+        errors
+            .at(word, format_args!("{message}{}", if first_await.is_some() { awaits } else { "" }));
+    } else if let Some(word) = first_await {
         errors.at(
             word,
-            "an offloaded function is synchronous: remove `async`, the attribute adds it to what callers see",
+            "the body of an offloaded function is synchronous: wait by \
+             `tokio::runtime::Handle::current().block_on(async { … })`; a function that only awaits is an `async fn` \
+             without `#[offload]`",
         );
     }
     if let Some(word) = &signature.constness {
@@ -80,11 +98,57 @@ fn qualifiers(function: &Function, errors: &mut Errors) {
     }
 }
 
+/// The attribute once more, below itself.
+fn twice(function: &Function, errors: &mut Errors) {
+    for attribute in function.attributes.iter().filter(|attribute| is_offload(attribute)) {
+        errors.at(attribute, "`#[offload]` is given twice: keep one of them");
+    }
+}
+
+/// Whether an attribute is this one, as it is called where it is not renamed.
+pub(crate) fn is_offload(attribute: &Attribute) -> bool {
+    attribute.path().segments.last().is_some_and(|last| last.ident == "offload")
+}
+
+/// A body that calls its own function, and takes what comes back for the result: it is a future.
+fn recursion(options: &Options, function: &Function, errors: &mut Errors) {
+    let Body::Block(block) = &function.body else { return };
+    let name = &function.signature.ident;
+    // An argument of that name is what the body means.
+    if function
+        .arguments
+        .iter()
+        .any(|argument| mentions(argument.pattern.to_token_stream(), &name.to_string()))
+    {
+        return;
+    }
+    let Some(call) =
+        calls::used_as_value(block.stream(), name, borrows::is_opaque(&function.signature.output))
+    else {
+        return;
+    };
+    let (ident, of_type) = (&call.name, if call.is_associated { "Self::" } else { "" });
+    let message = match &options.sync {
+        Some(sync) => {
+            format!("`{ident}` is the async function: call `{of_type}{}` here", sync.value.ident)
+        }
+        None => format!(
+            "`{ident}` is the async function, and this is a future: keep the synchronous function too, by \
+             `sync = {}{ident}_sync`, and call `{of_type}{ident}_sync` here",
+            // Nothing else may show that it is an associated one.
+            if function.receiver.is_some() { "" } else { of_type },
+        ),
+    };
+    errors.at(ident, message);
+}
+
 fn body(function: &Function, errors: &mut Errors) {
     if let Body::Missing(semicolon) = &function.body {
         let name = &function.signature.ident;
+        let place = semicolon
+            .map_or_else(|| name.to_token_stream(), |semicolon| semicolon.to_token_stream());
         errors.at(
-            semicolon,
+            place,
             format_args!(
                 "there is no body to offload: declare `async fn {name}` in the trait, and put `#[offload]` on \
                  `fn {name}` in its `impl` blocks"
@@ -126,14 +190,15 @@ fn check_receiver(
     match (receiver.reference(), &receiver.to_owned) {
         (Some((_, true)), _) => errors.at(
             &receiver.syntax,
-            "`&mut self` would be lent to another thread: take `self` and return it",
+            "`&mut self` would be lent to another thread: take `mut self` and return it",
         ),
         (Some((_, false)), None) => errors.at(
             &receiver.syntax,
             format_args!(
-                "`{}` would be lent to another thread, which may outlive its owner: take `self` or \
-                 `self: Arc<Self>`, or write `#[to_owned] &self` to give the job a clone",
-                text(&receiver.syntax)
+                "`{}` would be lent to another thread, which may outlive its owner: take `self`, or \
+                 `self: Arc<Self>` if it is `Sync`, or write `#[to_owned] {}` to give the job a clone",
+                text(&receiver.syntax),
+                text(&receiver.syntax),
             ),
         ),
         (Some((_, false)), Some(attribute)) => {
@@ -165,66 +230,111 @@ fn check_receiver(
     }
 }
 
-fn check_argument(argument: &Argument, errors: &mut Errors) {
+fn check_argument(argument: &Argument, function: &Function, errors: &mut Errors) {
+    let generics = &function.signature.generics;
     if let Some(attribute) = &argument.to_owned {
-        return to_owned(argument, attribute, errors);
+        return to_owned(argument, attribute, generics, errors);
     }
     let Some(borrow) = borrows::find(&argument.ty) else { return };
     let whole = text(&argument.ty);
-    let message = match &borrow {
-        Borrow::Reference(reference) if text(reference) == whole => {
-            let owned = owned_name(&reference.elem);
-            if reference.mutability.is_some() {
-                format!("`{whole}` would be lent to another thread: take `{owned}` and return it")
-            } else {
-                let pattern = text(&argument.pattern);
-                let shared = match &*reference.elem {
-                    Type::Path(_) if owned == text(&reference.elem) => {
-                        format!(" or `Arc<{owned}>`")
-                    }
-                    _ => String::new(),
-                };
-                format!(
-                    "`{whole}` would be lent to another thread, which may outlive its owner: take `{owned}`{shared}, \
-                     or write `#[to_owned] {pattern}: {whole}` to give the job a copy"
-                )
+    let what = match &borrow {
+        Borrow::Reference(reference) => {
+            let may_outlive =
+                if reference.mutability.is_some() { "" } else { ", which may outlive its owner" };
+            format!("`{}` would be lent to another thread{may_outlive}", text(reference))
+        }
+        Borrow::Lifetime(_) => format!("`{whole}` borrows, and the job may outlive its owner"),
+    };
+    let fix = match advice::owned(&argument.ty, Position::Argument, generics) {
+        Err(why) => why.to_owned(),
+        Ok(advice) => {
+            let owned = text(&advice.owned);
+            let bounds = advice.bounds + &without_lifetimes(&argument.ty, function);
+            let pattern = text(&argument.pattern);
+            match &argument.ty {
+                Type::Reference(reference) if reference.mutability.is_some() => {
+                    // It is changed in place, which then is its own.
+                    let argument = match &argument.pattern {
+                        Pat::Ident(name) if name.mutability.is_none() => format!("mut {pattern}: "),
+                        _ => String::new(),
+                    };
+                    format!("take `{argument}{owned}`{bounds} and return it")
+                }
+                Type::Reference(reference) => {
+                    let others = advice::alternatives(&reference.elem, &pattern, generics);
+                    format!("take `{owned}`{bounds}{others}")
+                }
+                _ if matches!(borrow, Borrow::Lifetime(_)) => {
+                    format!("take a type that owns its data, or `{owned}`{bounds}")
+                }
+                _ => format!("take `{owned}`{bounds}"),
             }
         }
-        Borrow::Reference(reference) => format!(
-            "`{}` would be lent to another thread, which may outlive its owner: take `{}` here",
-            text(reference),
-            owned_name(&reference.elem),
-        ),
-        Borrow::Lifetime(lifetime) => format!(
-            "`{whole}` borrows, and the job may outlive its owner: take a type that owns its data, or \
-             `'static` in place of `{lifetime}`"
-        ),
     };
-    errors.at(borrow, message);
+    errors.at(borrow, format_args!("{what}: {fix}"));
 }
 
-fn to_owned(argument: &Argument, attribute: &Attribute, errors: &mut Errors) {
+/// A lifetime parameter of the function that such a type names: it goes with what it borrows.
+fn without_lifetimes(ty: &Type, function: &Function) -> String {
+    let lifetimes =
+        function.signature.generics.params.iter().filter_map(|parameter| match parameter {
+            GenericParam::Lifetime(parameter) => Some(&parameter.lifetime),
+            _ => None,
+        });
+    let named: Vec<String> = lifetimes
+        .filter(|lifetime| borrows::mentions_lifetime(ty, lifetime))
+        .map(|lifetime| format!("`{lifetime}`"))
+        .collect();
+    if named.is_empty() { String::new() } else { format!(", without {}", named.join(" and ")) }
+}
+
+fn to_owned(argument: &Argument, attribute: &Attribute, generics: &Generics, errors: &mut Errors) {
     to_owned_is_bare(attribute, errors);
+    let owned = || match advice::owned(&argument.ty, Position::Argument, generics) {
+        Ok(advice) => Ok((text(&advice.owned), advice.bounds)),
+        Err(why) => Err(why),
+    };
     match &argument.ty {
         Type::Reference(reference) if reference.mutability.is_some() => {
+            let fix = match owned() {
+                Ok((owned, bounds)) => format!("take `{owned}`{bounds} and return it"),
+                Err(why) => why.to_owned(),
+            };
             errors.at(
                 &argument.ty,
                 format_args!(
-                    "`#[to_owned]` gives the job a copy, and changes to a copy are lost: take `{}` and return it",
-                    owned_name(&reference.elem)
+                    "`#[to_owned]` gives the job a copy, and changes to a copy are lost: {fix}"
                 ),
             );
         }
         Type::Reference(reference) => {
-            if let Some(borrow) = borrows::find(&reference.elem) {
-                let message = format_args!("a copy of `{}` still borrows this: take an owned type", text(&argument.ty));
-                errors.at(borrow, message);
-            }
+            let Some(borrow) = borrows::find(&reference.elem) else { return };
+            let fix = match owned() {
+                Ok((owned, bounds)) => format!("take `{owned}`{bounds}, without `#[to_owned]`"),
+                Err(why) => why.to_owned(),
+            };
+            errors.at(
+                borrow,
+                format_args!("a copy of `{}` still borrows this: {fix}", text(&argument.ty)),
+            );
         }
-        ty => errors.at(
-            ty,
-            format_args!("`#[to_owned]` copies what is behind a plain reference, such as `&str`: `{}` is none", text(ty)),
-        ),
+        ty => {
+            let fix = if borrows::find(ty).is_none() {
+                "remove it".to_owned()
+            } else {
+                match owned() {
+                    Ok((owned, bounds)) => format!("take `{owned}`{bounds}, without it"),
+                    Err(why) => why.to_owned(),
+                }
+            };
+            errors.at(
+                ty,
+                format_args!(
+                    "`#[to_owned]` copies what is behind a plain reference, such as `&str`, and `{}` is none: {fix}",
+                    text(ty)
+                ),
+            );
+        }
     }
 }
 
@@ -246,15 +356,21 @@ fn cfg_with_sync(argument: &Argument, options: &Options, errors: &mut Errors) {
 fn result_borrows(function: &Function, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &function.signature.output else { return };
     let Some(borrow) = borrows::find(ty) else { return };
-    let fix = match &borrow {
-        Borrow::Reference(reference) => format!("return `{}`", owned_name(&reference.elem)),
-        Borrow::Lifetime(_) => "return a type that owns its data".to_owned(),
+    let generics = &function.signature.generics;
+    let fix = match (&borrow, advice::owned(ty, Position::Result, generics)) {
+        (_, Err(why)) => why.to_owned(),
+        (Borrow::Reference(_), Ok(advice)) => {
+            let bounds = advice.bounds + &without_lifetimes(ty, function);
+            format!("return `{}`{bounds}{}", text(&advice.owned), advice::for_ever(ty, generics))
+        }
+        (Borrow::Lifetime(_), Ok(advice)) => {
+            let bounds = advice.bounds + &without_lifetimes(ty, function);
+            format!("return a type that owns its data, or `{}`{bounds}", text(&advice.owned))
+        }
     };
     errors.at(
         &borrow,
-        format_args!(
-            "the result comes back from another thread and cannot borrow: {fix}, or use `'static`"
-        ),
+        format_args!("the result comes back from another thread and cannot borrow: {fix}"),
     );
 }
 
@@ -282,8 +398,8 @@ fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) 
 }
 
 fn limit(options: &Options, errors: &mut Errors) {
-    if let Some(Given { value: Expr::Lit(ExprLit { lit: Lit::Int(number), .. }), .. }) =
-        &options.limit
+    if let Some(Given { value, .. }) = &options.limit
+        && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = ungrouped(value)
         && number.base10_digits() == "0"
     {
         errors.at(number, "with a limit of zero no call would ever run: `limit` is at least 1");
@@ -291,7 +407,7 @@ fn limit(options: &Options, errors: &mut Errors) {
 }
 
 fn timeout(given: &Given<Expr>, errors: &mut Errors) {
-    let Expr::Lit(ExprLit { lit, .. }) = &given.value else { return };
+    let Expr::Lit(ExprLit { lit, .. }) = ungrouped(&given.value) else { return };
     let key = &given.key;
     let message = match lit {
         Lit::Str(text) => match duration::parse(&text.value()) {
@@ -334,30 +450,13 @@ fn sync(options: &Options, function: &Function, errors: &mut Errors) {
     }
 }
 
-/// What owns a `T` that was borrowed, in the words of the standard library.
-fn owned_name(borrowed: &Type) -> String {
-    let last = |path: &syn::Path| path.segments.last().map(|segment| segment.ident.to_string());
-    match borrowed {
-        Type::Slice(slice) => format!("Vec<{}>", text(&slice.elem)),
-        Type::Path(path) => match last(&path.path).as_deref() {
-            Some("str") => "String".to_owned(),
-            Some("Path") => "PathBuf".to_owned(),
-            Some("OsStr") => "OsString".to_owned(),
-            Some("CStr") => "CString".to_owned(),
-            _ => text(borrowed),
-        },
-        Type::TraitObject(object) => format!("Box<{}>", text(object)),
-        Type::Paren(paren) => owned_name(&paren.elem),
-        _ => text(borrowed),
-    }
-}
-
 /// Tokens as a user would write them: printed tokens stand apart.
 pub(crate) fn text(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (printed, written) in [
         (" ::", "::"),
         (":: ", "::"),
+        (" : ", ": "),
         (" <", "<"),
         ("< ", "<"),
         (" >", ">"),

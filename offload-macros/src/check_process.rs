@@ -49,6 +49,45 @@ fn generics(function: &Function, errors: &mut Errors) {
         );
         return;
     }
+    if !function.at_line_start {
+        let signature = function.signature.to_token_stream();
+        let body = match &function.body {
+            Body::Block(block) => block.stream(),
+            Body::Missing(_) => TokenStream::new(),
+        };
+        if let Some(name) = outer_parameter(signature).or_else(|| outer_parameter(body)) {
+            let message = format_args!(
+                "a worker has each function once, not for every `{name}`: put it outside of the `impl` block, \
+                 and write it for one type"
+            );
+            errors.at(&name, message);
+        }
+    }
+}
+
+/// The first word that is a parameter of an `impl` block by the custom of all: `T`, `K2`.
+pub(crate) fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
+    // `Variant::A` is none, `x: A` is one.
+    let mut before = [' '; 2];
+    tokens.into_iter().find_map(|token| {
+        let found = match &token {
+            TokenTree::Ident(word) => {
+                let text = word.to_string();
+                let mut letters = text.chars();
+                let is_parameter = letters.next().is_some_and(|first| first.is_ascii_uppercase())
+                    && letters.all(|letter| letter.is_ascii_digit());
+                (is_parameter && before != [':', ':'] && before[1] != '.').then(|| word.clone())
+            }
+            TokenTree::Group(group) => outer_parameter(group.stream()),
+            _ => None,
+        };
+        let last = match &token {
+            TokenTree::Punct(punct) => punct.as_char(),
+            _ => ' ',
+        };
+        before = [before[1], last];
+        found
+    })
 }
 
 /// `self` and `Self`: a worker calls the function out of a table, in which

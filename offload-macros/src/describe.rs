@@ -8,7 +8,7 @@ use syn::{Expr, ExprLit, Lit, LitInt, Token};
 
 use crate::duration;
 use crate::expand::ends;
-use crate::options::{Given, Kind, Options};
+use crate::options::{Given, Kind, Options, ungrouped};
 
 /// Input: `cpu, limit = 4, timeout = "2s"`
 ///
@@ -101,6 +101,7 @@ fn name(options: &Options, ident: &Ident) -> TokenStream {
 }
 
 fn limit(value: &Expr) -> TokenStream {
+    let value = ungrouped(value);
     let and = Token![&](ends(value).0);
     let value = match value {
         // Behind a trait a number has no type, and would become an `i32`.
@@ -118,7 +119,7 @@ fn limit(value: &Expr) -> TokenStream {
 
 /// A string was checked and is written out, an expression stays.
 fn duration(value: &Expr) -> TokenStream {
-    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value
+    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = ungrouped(value)
         && let Some(duration) = duration::parse(&text.value())
     {
         let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());

@@ -5,12 +5,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{
     Attribute, FnArg, GenericParam, Meta, Pat, PatType, Path, ReceiverKind, ReturnType, Signature,
-    Token, Type, Visibility, parse_quote,
+    Token, Type, TypeImplTrait, Visibility, parse_quote,
 };
 
 use crate::borrows;
 use crate::describe;
-use crate::function::{Argument, Body, Function, Receiver, THIS, mentions};
+use crate::function::{Argument, Body, Function, Receiver, mentions, types_may_name_parameter};
 use crate::options::{Given, Options, Sync};
 use crate::process;
 use crate::receiver;
@@ -27,6 +27,8 @@ use crate::receiver;
 /// ```text
 /// pub async fn thumb(id: Path<u64>, store: Store) -> Png {
 ///     use ::offload_runtime::__private as __offload;
+///     // The body stays a function: what the compiler has to say of it, it says as ever.
+///     fn __body(Path(id): Path<u64>, mut store: Store) -> Png { … }
 ///     // An argument that cannot move to another thread has no `Held`: that is
 ///     // the error, and what follows from it is not reported.
 ///     let id: <Path<u64> as __offload::Argument>::Held = id;
@@ -41,58 +43,97 @@ use crate::receiver;
 ///             );
 ///             &__FUNCTION
 ///         },
-///         move || -> Png {
-///             // Every argument moves in, used or not, and is dropped as in a function.
-///             let id = id;
-///             let Path(id) = id;
-///             let mut store = store;
-///             { … }
-///         },
+///         // How an `Error` becomes a `Png`, if it can.
+///         <Png as __offload::Asked>::CARRIER.offload_fail(),
+///         move || -> Png { __body(id, store) },
 ///     )
 ///     .await
 /// }
 /// ```
 ///
 /// With `sync = thumb_sync` the body stays where it was, under that name, and
-/// the closure calls it.
+/// the closure calls it. A body that says `self` or `Self`, or may say what only the `impl` block
+/// around it knows, cannot be a function in a function: it is the closure's own.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     if options.is_process() {
         return process::expand(options, function);
     }
     let sync = options.sync.as_ref().map(|sync| &sync.value);
-    let sync_function = sync.map(|sync| sync_function(function, sync));
+    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
+    let hidden = (sync.is_none() && function.stands_alone).then(body_name);
+    let body_function = hidden.as_ref().map(|name| body_function(function, name));
     let attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
     let signature = wrapper_signature(function, sync.is_some());
     let runtime = runtime(options);
     let receiver = hold_receiver(function);
     let arguments = function.arguments.iter().map(hold_argument);
-    let call = call(options, function);
+    let call = call(function);
     let this = describe::function(options, &function.signature.ident, None);
-    let job = job(function, sync);
-    let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #job));
+    let fail = fail(options, function);
+    let job = match (sync, &hidden) {
+        (Some(sync), _) => job(function, Span::call_site(), call_sync(function, sync)),
+        (None, Some(name)) => job(function, Span::call_site(), call_body(function, &quote!(#name))),
+        // What is said of this closure is said of the function.
+        (None, None) => job(function, function.signature.ident.span(), run_body(function)),
+    };
+    let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
     // A `self` that borrows is reported here.
     if let Some(receiver) = &function.receiver {
-        arguments_of_call.set_span(Span::call_site().located_at(receiver.syntax.self_token.span));
+        arguments_of_call.set_span(receiver.syntax.self_token.span);
     }
-    quote! {
-        #sync_function
-        #(#attributes)*
-        #visibility #signature {
+    let block = block(
+        function,
+        quote! {
             use #runtime as __offload;
+            #body_function
             #(#arguments)*
             #receiver
             #call #arguments_of_call.await
-        }
+        },
+    );
+    quote! {
+        #sync_function
+        #(#attributes)*
+        #visibility #signature #block
+    }
+}
+
+/// The wrapper's own block. Its braces are those of the body: lints take the wrapper for what
+/// the user wrote, as which it is called, and not for what a macro made.
+pub(crate) fn block(function: &Function, statements: TokenStream) -> Group {
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(body(function).span());
+    block
+}
+
+/// What a body is called that is a function of its own. Nobody else sees it, and nothing is said
+/// of it: its name begins as one that is not to be used.
+pub(crate) fn body_name() -> Ident {
+    Ident::new("__body", Span::mixed_site())
+}
+
+/// What clippy would have a function do that `#[offload]` then refuses, or says of the wrapper as well.
+pub(crate) const SILENCED: [&str; 4] =
+    ["missing_const_for_fn", "needless_pass_by_value", "too_many_arguments", "unnecessary_wraps"];
+
+/// The body as a function, under a name that nobody else uses.
+pub(crate) fn body_function(function: &Function, name: &Ident) -> TokenStream {
+    let ident = Ident::new(&name.to_string(), function.signature.ident.span());
+    let signature = Signature { ident, ..function.signature.clone() };
+    let block = body(function);
+    let silenced = SILENCED.map(|lint| Ident::new(lint, Span::mixed_site()));
+    quote! {
+        #[allow(#(clippy::#silenced),*)]
+        #signature #block
     }
 }
 
 /// The function as it was, under the name that `sync` gives it.
-pub(crate) fn sync_function(function: &Function, sync: &Sync) -> TokenStream {
+pub(crate) fn sync_function(function: &Function, sync: &Sync, body: &Group) -> TokenStream {
     let attributes = function.attributes.iter().filter(|attribute| belongs_to_body(attribute));
     let visibility = &function.visibility;
     let signature = Signature { ident: sync.ident.clone(), ..function.signature.clone() };
-    let body = body(function);
     // A function that `#[offload]` accepts is not `const`, whatever clippy thinks of its body.
     quote! {
         #(#attributes)*
@@ -116,14 +157,14 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     if matches!(function.visibility, Visibility::Inherited) && is_associated(function) {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
     }
-    if has_sync {
-        attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
-        for attribute in &mut attributes {
-            if let Meta::List(list) = &mut attribute.meta
-                && list.path.is_ident("expect")
-            {
-                list.path = Ident::new("allow", ends(&list.path).0).into();
-            }
+    // Of an async function the compiler only says that it has no effect.
+    attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
+    for attribute in &mut attributes {
+        if let Meta::List(list) = &mut attribute.meta
+            && list.path.is_ident("expect")
+            && (has_sync || SILENCED.iter().any(|lint| mentions(list.tokens.clone(), lint)))
+        {
+            list.path = Ident::new("allow", ends(&list.path).0).into();
         }
     }
     attributes
@@ -170,6 +211,10 @@ pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signatur
             FnArg::Typed(PatType { attrs, pat, .. }) => {
                 attrs.retain(|attribute| !is_lint_level(attribute));
                 if let Some(Argument { name, .. }) = arguments.next() {
+                    // That is said of the name in the body.
+                    if name.to_string().contains(char::is_uppercase) {
+                        attrs.push(parse_quote!(#[allow(non_snake_case)]));
+                    }
                     **pat = parse_quote!(#name);
                 }
             }
@@ -188,15 +233,20 @@ fn is_lint_level(attribute: &Attribute) -> bool {
 fn hold_receiver(function: &Function) -> Option<TokenStream> {
     let receiver = function.receiver.as_ref()?;
     let place = ends(&receiver.syntax);
+    let itself = &receiver.syntax.self_token;
     if receiver.to_owned.is_some() {
-        let this = this();
+        let this = &receiver.this;
         let borrowed = receiver.borrowed();
         let held = projection(&borrowed, place, "Lent", "Held");
         let copy = projection(&borrowed, place, "Lent", "copy");
-        return Some(quote!(let #this: #held = #copy(self);));
+        return Some(quote!(#[allow(clippy::use_self)] let #this: #held = #copy(#itself);));
     }
     let moves = match &receiver.syntax.kind {
         ReceiverKind::Typed(_, ty) => projection(ty, ends(ty), "Argument", "moves"),
+        ReceiverKind::Reference(and, lifetime, mutability) => {
+            let itself = quote_spanned!(place.1=> Self);
+            projection(&quote!(#and #lifetime #mutability #itself), place, "Argument", "moves")
+        }
         _ => projection(&quote_spanned!(place.0=> Self), place, "Argument", "moves"),
     };
     Some(quote!(#moves();))
@@ -207,7 +257,10 @@ fn hold_argument(argument: &Argument) -> TokenStream {
     let Argument { cfg, name, ty, .. } = argument;
     let held = &argument.held;
     let place = ends(ty);
-    if let Some(borrowed) = argument.borrowed() {
+    if argument.is_lent_without_name() {
+        let copied = projection(&Token![_](place.0), place, "Lent", "copied");
+        quote!(#(#cfg)* let #held = #copied(#name);)
+    } else if let Some(borrowed) = argument.borrowed() {
         let held_type = projection(borrowed, place, "Lent", "Held");
         let copy = projection(borrowed, place, "Lent", "copy");
         quote!(#(#cfg)* let #held: #held_type = #copy(#name);)
@@ -223,18 +276,46 @@ fn hold_argument(argument: &Argument) -> TokenStream {
 
 /// `<Png as __offload::Returned>::call`, the one place where the result is asked
 /// to be `Send`, and everything to be `'static`.
-fn call(options: &Options, function: &Function) -> TokenStream {
-    let bound = if options.fallible().next().is_some() { "Fallible" } else { "Returned" };
+fn call(function: &Function) -> TokenStream {
+    let (ty, place) = result(function);
+    projection(&ty, place, "Returned", "call")
+}
+
+/// How an `Error` of the offload becomes a result, for the call.
+fn fail(options: &Options, function: &Function) -> TokenStream {
+    // Demanded; and of a result that is not `Send`, that is said and nothing else.
+    if options.fallible().next().is_some() {
+        let (ty, place) = result(function);
+        let held = match &function.signature.output {
+            ReturnType::Type(_, written) if is_opaque(written) => ty,
+            _ => projection(&ty, place, "Returned", "Held"),
+        };
+        let fail = projection_of(&held, place, &quote!(Fallible<_>), "fail");
+        return quote!(#fail(),);
+    }
+    match &function.signature.output {
+        ReturnType::Type(_, ty) if borrows::has_known_error(ty) => {
+            let place = ends(ty);
+            let (ty, _) = borrows::infer_impl_trait(ty);
+            let carrier = projection(&ty, place, "Asked", "CARRIER");
+            quote!(#carrier.offload_fail(),)
+        }
+        _ => quote!(__offload::None,),
+    }
+}
+
+/// The result as a type that can stand in an expression, and where it is written.
+fn result(function: &Function) -> (TokenStream, (Span, Span)) {
     match &function.signature.output {
         ReturnType::Default => {
             let place = function.signature.ident.span();
-            projection(&quote_spanned!(place=> ()), (place, place), bound, "call")
+            (quote_spanned!(place=> ()), (place, place))
         }
         // A type that has no name is inferred.
         ReturnType::Type(_, ty) if is_opaque(ty) => {
-            projection(&Token![_](ends(ty).0), ends(ty), bound, "call")
+            (Token![_](ends(ty).0).to_token_stream(), ends(ty))
         }
-        ReturnType::Type(_, ty) => projection(ty, ends(ty), bound, "call"),
+        ReturnType::Type(_, ty) => (ty.to_token_stream(), ends(ty)),
     }
 }
 
@@ -244,31 +325,44 @@ fn is_opaque(ty: &Type) -> bool {
 }
 
 /// `move || -> Png { … }`
-fn job(function: &Function, sync: Option<&Sync>) -> TokenStream {
+fn job(function: &Function, place: Span, statements: TokenStream) -> TokenStream {
     let result = match &function.signature.output {
-        ReturnType::Default => quote!(()),
+        ReturnType::Default => quote_spanned!(place=> ()),
         ReturnType::Type(_, ty) => borrows::infer_impl_trait(ty).0.into_token_stream(),
     };
-    let statements = match sync {
-        Some(sync) => call_sync(function, sync),
-        None => run_body(function),
-    };
-    quote!(move || -> #result { #statements })
+    let head = quote_spanned!(place=> move || ->);
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(place);
+    quote!(#head #result #block)
 }
 
 /// Binds `self` and the arguments as a function does, then runs the body.
 ///
 /// The body stays a block of its own: items in it do not come after statements,
-/// and what its last expression borrows ends before the arguments do. Its braces
-/// are ours, or the compiler would find them unnecessary.
+/// and what its last expression borrows ends before the arguments do. Where it is one expression,
+/// its braces are ours, or the compiler would find them unnecessary.
 fn run_body(function: &Function) -> TokenStream {
     let bindings = function.arguments.iter().map(bind_argument);
     let body = body(function);
-    let span = Span::mixed_site().located_at(body.span());
+    let has_statements = body
+        .stream()
+        .into_iter()
+        .any(|token| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';'));
+    let span =
+        if has_statements { body.span() } else { Span::mixed_site().located_at(body.span()) };
     let within = |statements| {
         let mut block = Group::new(Delimiter::Brace, statements);
         block.set_span(span);
         block
+    };
+    // What the result promises is what a closure in it is understood by.
+    let promise = promise(function);
+    let within = |statements| {
+        let block = within(statements);
+        match &promise {
+            Some(promise) => quote!(#promise __promise(#block)),
+            None => block.into_token_stream(),
+        }
     };
     match &function.receiver {
         None => {
@@ -276,17 +370,44 @@ fn run_body(function: &Function) -> TokenStream {
             quote!(#(#bindings)* #body)
         }
         // Mentioned as a whole, it is captured as a whole.
-        Some(Receiver { to_owned: None, .. }) => {
+        Some(Receiver { to_owned: None, syntax, .. }) => {
+            let itself = &syntax.self_token;
+            // To the compiler, what is assigned to a captured `self` that is not read any more
+            // is lost; of an argument it knows that it may be there for its destructor.
+            let silence = (syntax.mutability.is_some()
+                && receiver::assigns_to_field(body.stream()))
+            .then(|| quote!(#[allow(unused_assignments)]));
             let body = within(body.stream());
-            quote!(let _ = &self; #(#bindings)* #body)
+            quote!(let _ = &#itself; #(#bindings)* #silence #body)
         }
         Some(receiver) => {
-            let this = this();
+            let this = &receiver.this;
             let borrowed = receiver.borrowed();
-            let body = within(receiver::replace_self(body.stream(), &this));
-            quote!(let #this: &#borrowed = &#this; #(#bindings)* #body)
+            let and = receiver.reference().map(|(and, _)| and);
+            let body = within(receiver::replace_self(body.stream(), this));
+            quote! {
+                #[allow(unused_variables)]
+                let #this: #and #borrowed = &#this;
+                #(#bindings)* #body
+            }
         }
     }
+}
+
+/// `fn __promise<R: Fn(u8) -> u8>(result: R) -> R { result }`, for a result `impl Fn(u8) -> u8`:
+/// the result of a closure cannot say that. It is a function in a function, and so it is only
+/// there where the bounds name nothing of an `impl` block.
+fn promise(function: &Function) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = &function.signature.output else { return None };
+    let Type::ImplTrait(TypeImplTrait { bounds, .. }) = &**ty else { return None };
+    let tokens = bounds.to_token_stream();
+    if mentions(tokens.clone(), "Self")
+        || mentions(tokens.clone(), "use")
+        || types_may_name_parameter(tokens)
+    {
+        return None;
+    }
+    Some(quote!(fn __promise<R: #bounds>(result: R) -> R { result }))
 }
 
 /// `let id = id; let Path(id) = id;`: the first moves the argument in as a
@@ -295,11 +416,13 @@ fn bind_argument(argument: &Argument) -> TokenStream {
     let Argument { cfg, attributes, pattern, .. } = argument;
     let held = &argument.held;
     if let Some(borrowed) = argument.borrowed() {
+        let lend = lend(argument);
+        let (borrowed, _) = borrows::infer_impl_trait(borrowed);
         quote! {
             #(#cfg)*
             let #held = #held;
             #(#cfg)* #(#attributes)*
-            let #pattern: &#borrowed = __offload::Borrow::borrow(&#held);
+            let #pattern: &#borrowed = #lend;
         }
     } else if argument.is_plain() {
         let silence = argument
@@ -329,28 +452,55 @@ fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
         None if is_associated(function) => quote!(Self::),
         None => quote!(),
     };
-    let generics =
-        function.signature.generics.params.iter().filter_map(|parameter| match parameter {
+    let call = call_body(function, &quote!(#qualifier #ident));
+    // A function that is deprecated may be called by its other half.
+    let is_deprecated = function
+        .attributes
+        .iter()
+        .any(|attribute| mentions(attribute.meta.to_token_stream(), "deprecated"));
+    if is_deprecated { quote!(#[allow(deprecated)] { #call }) } else { call }
+}
+
+/// `__body::<T>(id, store)`
+fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
+    let generics: Vec<_> = function
+        .signature
+        .generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
             GenericParam::Lifetime(_) => None,
             GenericParam::Type(parameter) => Some(&parameter.ident),
             GenericParam::Const(parameter) => Some(&parameter.ident),
-        });
+        })
+        .collect();
+    let generics = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
     let this = function.receiver.iter().map(|receiver| match receiver.to_owned {
-        None => quote!(self),
+        None => receiver.syntax.self_token.to_token_stream(),
         Some(_) => {
-            let this = this();
+            let this = &receiver.this;
             quote!(&#this)
         }
     });
     let arguments = function.arguments.iter().map(|argument| {
         let held = &argument.held;
         match argument.borrowed() {
-            Some(_) => quote!(__offload::Borrow::borrow(&#held)),
+            Some(_) => lend(argument),
             None => held.into_token_stream(),
         }
     });
     let values = this.chain(arguments);
-    quote!(#qualifier #ident::<#(#generics),*>(#(#values),*))
+    quote!(#body #generics (#(#values),*))
+}
+
+/// The borrow of the job's own copy.
+fn lend(argument: &Argument) -> TokenStream {
+    let held = &argument.held;
+    if argument.is_lent_without_name() {
+        quote!(__offload::Copied::lend(&#held))
+    } else {
+        quote!(__offload::Borrow::borrow(&#held))
+    }
 }
 
 /// Whether the function stands in an `impl` block, as far as its own tokens show.
@@ -360,7 +510,7 @@ fn is_associated(function: &Function) -> bool {
         || receiver::mentions_own_type(body(function).stream())
 }
 
-fn body(function: &Function) -> Group {
+pub(crate) fn body(function: &Function) -> Group {
     match &function.body {
         Body::Block(block) => block.clone(),
         Body::Missing(_) => Group::new(Delimiter::Brace, TokenStream::new()),
@@ -376,6 +526,16 @@ pub(crate) fn projection(
     output: &str,
 ) -> TokenStream {
     let bound = Ident::new(bound, last);
+    projection_of(ty, (first, last), &bound, output)
+}
+
+/// The same for a bound that is more than a name.
+fn projection_of(
+    ty: &impl ToTokens,
+    (first, last): (Span, Span),
+    bound: &impl ToTokens,
+    output: &str,
+) -> TokenStream {
     let output = Ident::new(output, last);
     let open = Token![<](first);
     let rest = quote_spanned!(last=> as __offload::#bound>::#output);
@@ -396,9 +556,4 @@ pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
         token => token.span(),
     });
     (open, close)
-}
-
-/// The copy of `self`, which the body sees where it says `self` and nowhere else.
-fn this() -> Ident {
-    Ident::new(THIS, Span::mixed_site())
 }

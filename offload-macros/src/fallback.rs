@@ -1,14 +1,14 @@
 //! What is emitted when the attribute is used wrongly: the errors, and the
 //! function all the same, so that its callers add no error of their own.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Token};
+use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
 
-use crate::expand;
 use crate::function::{Body, Function, is_closure, mentions};
 use crate::options::Options;
+use crate::{borrows, calls, check, check_process, expand};
 
 /// What is not a function stays as it was.
 pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
@@ -24,34 +24,134 @@ pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
     }
 }
 
+/// The attribute itself went wrong: that is said, and the function stays as it was.
+pub(crate) fn panicked(item: TokenStream) -> TokenStream {
+    let message = "`#[offload]` cannot make anything of this function, and should have said why: \
+                   please report it, with the function";
+    unchanged(&Error::new(proc_macro2::Span::call_site(), message), item)
+}
+
 /// The errors, and a stub with the promised signature.
 ///
-/// The stub keeps the body: it makes the results that `impl Trait` promises,
-/// and what only the body uses is not reported as unused. A body that calls
-/// its own function would find an async one in its place, and is left out.
+/// Its body is kept where it can be, as a future that nobody awaits: what only the body uses is
+/// not reported as unused. A body that calls its own function would find an async one in its place,
+/// and is left out.
 pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> TokenStream {
     let errors = error.to_compile_error();
     let Function { visibility, .. } = function;
-    let attributes = function.attributes.iter();
+    let attributes = function.attributes.iter().filter(|attribute| !check::is_offload(attribute));
     let mut signature = function.signature.clone();
     signature.constness = None;
     signature.abi = None;
     signature.variadic = None;
-    signature.asyncness.get_or_insert_with(|| Token![async](signature.fn_token.span));
+    let block = expand::body(function);
+    let is_kept = !mentions(block.stream(), &signature.ident.to_string());
     let sync = options.sync.as_ref().filter(|sync| sync.value.ident != signature.ident);
-    let sync = sync.map(|sync| expand::sync_function(function, &sync.value));
+    let sync = sync.map(|sync| {
+        let block =
+            if is_kept { block.clone() } else { Group::new(Delimiter::Brace, quote!(loop {})) };
+        let sync = expand::sync_function(function, &sync.value, &block);
+        quote!(#[allow(unused)] #sync)
+    });
     let body = match &function.body {
-        Body::Missing(_) => quote!(;),
-        Body::Block(block) if mentions(block.stream(), &signature.ident.to_string()) => {
+        Body::Missing(Some(semicolon)) => {
+            make_async(&mut signature);
+            semicolon.to_token_stream()
+        }
+        Body::Missing(None) => {
+            make_async(&mut signature);
             quote!({ loop {} })
         }
-        Body::Block(block) => block.to_token_stream(),
+        Body::Block(_) if signature.asyncness.is_some() || has_own_future(function) => {
+            make_async(&mut signature);
+            if let ReturnType::Type(_, ty) = &mut signature.output
+                && !can_elide(function)
+                && borrows::elides(ty)
+            {
+                **ty = borrows::lent_for_ever(ty);
+            }
+            if is_kept { block.to_token_stream() } else { quote!({ loop {} }) }
+        }
+        Body::Block(_) => {
+            // Not an `async fn`, which demands of types that they show what they borrow.
+            // A future of what borrows from a parameter would have to say for how long.
+            let boxed = match &signature.output {
+                ReturnType::Type(_, ty) => boxed(ty, options, function),
+                ReturnType::Default => None,
+            };
+            let (result, borrows) = match &signature.output {
+                _ if boxed.is_some() => (boxed.into_token_stream(), true),
+                ReturnType::Default => (quote!(()), false),
+                ReturnType::Type(_, ty) if can_elide(function) || !borrows::elides(ty) => {
+                    (ty.to_token_stream(), borrows::find(ty).is_some())
+                }
+                ReturnType::Type(_, ty) => {
+                    (borrows::lent_for_ever(ty).into_token_stream(), borrows::find(ty).is_some())
+                }
+            };
+            signature.output = syn::parse_quote!(-> impl ::core::future::Future<Output = #result>);
+            for input in &mut signature.inputs {
+                if let FnArg::Typed(PatType { ty, .. }) = input
+                    && borrows::infer_impl_trait(ty).1
+                {
+                    **ty = borrows::lent_for_ever(ty);
+                }
+            }
+            // Only a block that is left once may give back what it was lent.
+            let unused = (is_kept && !borrows).then(|| {
+                quote! {
+                    let _ = async move {
+                        if false {
+                            let result: #result = loop {};
+                            return result;
+                        }
+                        #block
+                    };
+                }
+            });
+            quote!({ #unused ::core::future::pending() })
+        }
     };
     quote! {
         #errors
         #sync
         #(#attributes)*
-        #[allow(async_fn_in_trait, unused, clippy::all)]
+        #[allow(async_fn_in_trait, refining_impl_trait, unused, clippy::all)]
         #visibility #signature #body
     }
+}
+
+fn make_async(signature: &mut Signature) {
+    signature.asyncness.get_or_insert_with(|| Token![async](signature.fn_token.span));
+}
+
+/// Whether only its body makes what the function promises: an `impl Trait`, or something awaited.
+/// `!` is no type of which a future could be.
+fn has_own_future(function: &Function) -> bool {
+    let awaits = match &function.body {
+        Body::Block(block) => calls::first_await(block.stream()).is_some(),
+        Body::Missing(_) => false,
+    };
+    let is_never = matches!(&function.signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)));
+    awaits || is_never || borrows::is_opaque(&function.signature.output)
+}
+
+/// Whether a result may borrow without saying from whom.
+fn can_elide(function: &Function) -> bool {
+    let lenders =
+        function.arguments.iter().filter(|argument| borrows::find(&argument.ty).is_some());
+    function.receiver.is_some() || lenders.count() == 1
+}
+
+/// A result that borrows from type parameters, of the function's or by their look, with a `Box` in
+/// the place of each reference: how large they are is not known either.
+fn boxed(ty: &Type, options: &Options, function: &Function) -> Option<Type> {
+    borrows::find(ty)?;
+    let generics = &function.signature.generics;
+    let tokens = ty.to_token_stream();
+    let own = generics
+        .type_params()
+        .any(|parameter| mentions(tokens.clone(), &parameter.ident.to_string()));
+    let is_some = own || check_process::outer_parameter(tokens).is_some();
+    is_some.then(|| borrows::boxed(ty, &expand::runtime(options)))
 }

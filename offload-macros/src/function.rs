@@ -2,16 +2,15 @@
 //! treats each in its own way. The body stays the tokens it was.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::format_ident;
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    AttrStyle, Attribute, Error, FnArg, Pat, PatType, ReceiverKind, Result, Signature, Token, Type,
-    Visibility, parse_quote_spanned,
+    AttrStyle, Attribute, Error, FnArg, Lifetime, Pat, PatType, ReceiverKind, Result, ReturnType,
+    Signature, Token, Type, Visibility, parse_quote_spanned,
 };
 
-/// The wrapper's own local for the copy of `self`.
-pub(crate) const THIS: &str = "__this";
+use crate::{borrows, receiver};
 
 /// The function below the attribute.
 pub(crate) struct Function {
@@ -23,20 +22,27 @@ pub(crate) struct Function {
     pub(crate) receiver: Option<Receiver>,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) body: Body,
+    /// Whether the body can be a function inside of a function: it needs nothing of an `impl`
+    /// block around it.
+    pub(crate) stands_alone: bool,
+    /// Whether it begins where a line does: then nothing is around it but a module.
+    pub(crate) at_line_start: bool,
 }
 
 /// What follows the signature.
 pub(crate) enum Body {
     /// `{ … }`
     Block(Group),
-    /// `;`, as in a trait.
-    Missing(Token![;]),
+    /// `;`, as in a trait; or nothing yet, in an editor.
+    Missing(Option<Token![;]>),
 }
 
 /// `self`, in any of its forms.
 pub(crate) struct Receiver {
     pub(crate) to_owned: Option<Attribute>,
     pub(crate) syntax: syn::Receiver,
+    /// The local that is the copy of `self`: what the body calls `self` is called so instead.
+    pub(crate) this: Ident,
 }
 
 /// An argument other than `self`.
@@ -66,11 +72,18 @@ impl Receiver {
         }
     }
 
-    /// The `&` of `&self` and `&mut self`, and whether there is a `mut`.
+    /// The `&` of `&self` and `&mut self`, and whether there is a `mut`. What is `'static` is lent
+    /// by nobody.
     pub(crate) fn reference(&self) -> Option<(&Token![&], bool)> {
+        let is_static = |lifetime: &Option<Lifetime>| {
+            self.to_owned.is_none()
+                && lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
+        };
         match &self.syntax.kind {
+            ReceiverKind::Reference(_, lifetime, _) if is_static(lifetime) => None,
             ReceiverKind::Reference(and, _, mutability) => Some((and, mutability.is_some())),
             ReceiverKind::Typed(_, ty) => match &**ty {
+                Type::Reference(reference) if is_static(&reference.lifetime) => None,
                 Type::Reference(reference) => {
                     Some((&reference.and_token, reference.mutability.is_some()))
                 }
@@ -90,6 +103,11 @@ impl Argument {
         }
     }
 
+    /// `#[to_owned] name: &impl AsRef<str>`
+    pub(crate) fn is_lent_without_name(&self) -> bool {
+        self.borrowed().is_some_and(|ty| borrows::infer_impl_trait(ty).1)
+    }
+
     /// Whether the pattern is no more than a name: `x` or `mut x`.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(&self.pattern, Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none())
@@ -101,8 +119,9 @@ impl Argument {
     }
 }
 
-/// Reads a function; the error says what stands there instead.
-pub(crate) fn parse(tokens: TokenStream) -> Result<Function> {
+/// Reads a function; the error says what stands there instead. `at_line_start`: it begins where
+/// a line does, so that nothing is around it but a module.
+pub(crate) fn parse(tokens: TokenStream, at_line_start: bool) -> Result<Function> {
     let parser = |input: ParseStream| {
         let mut attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
@@ -110,17 +129,145 @@ pub(crate) fn parse(tokens: TokenStream) -> Result<Function> {
             return Err(error);
         }
         let mut signature: Signature = input.parse()?;
-        let body = if input.peek(Token![;]) {
-            Body::Missing(input.parse()?)
-        } else {
-            let (inner, block) = block(&input.parse()?)?;
-            attributes.extend(inner);
-            Body::Block(block)
+        let body = match braces(input) {
+            Some(group) => {
+                let (inner, block) = block(&group);
+                attributes.extend(inner);
+                Body::Block(block)
+            }
+            None if input.is_empty() => Body::Missing(None),
+            None => Body::Missing(Some(input.parse()?)),
         };
-        let (receiver, arguments) = split_inputs(&mut signature);
-        Ok(Function { attributes, visibility, signature, receiver, arguments, body })
+        if let ReturnType::Type(_, ty) = &mut signature.output {
+            ungroup(ty);
+        }
+        let (receiver, arguments) = split_inputs(&mut signature, &body);
+        let stands_alone = receiver.is_none()
+            && stands_alone(&attributes, &signature, &arguments, &body, at_line_start);
+        Ok(Function {
+            attributes,
+            visibility,
+            signature,
+            receiver,
+            arguments,
+            body,
+            stands_alone,
+            at_line_start,
+        })
     };
     parser.parse2(tokens)
+}
+
+/// The braces that come next, also out of a macro by example: `$body:block` has invisible ones around it.
+fn braces(input: ParseStream) -> Option<Group> {
+    let within = |mut tree: TokenTree| {
+        while let TokenTree::Group(group) = &tree {
+            match group.delimiter() {
+                Delimiter::Brace => return Some(group.clone()),
+                Delimiter::None => tree = group.stream().into_iter().next()?,
+                _ => return None,
+            }
+        }
+        None
+    };
+    let found = input.fork().parse().ok().and_then(within)?;
+    input.parse::<TokenTree>().ok()?;
+    Some(found)
+}
+
+/// Whether the body can be a function inside of a function. There it has its own parameters, but
+/// neither `Self` nor the parameters of an `impl` block, which nothing here tells from types.
+fn stands_alone(
+    attributes: &[Attribute],
+    signature: &Signature,
+    arguments: &[Argument],
+    body: &Body,
+    at_line_start: bool,
+) -> bool {
+    let Body::Block(block) = body else { return false };
+    let signature = signature.to_token_stream();
+    // A function would not have the features for which the wrapper is compiled.
+    let has_features =
+        attributes.iter().any(|attribute| attribute.path().is_ident("target_feature"));
+    // An argument of a call cannot be there or not.
+    let has_cfg = arguments.iter().any(|argument| !argument.cfg.is_empty());
+    !has_features
+        && !has_cfg
+        && !mentions(signature.clone(), "Self")
+        && !receiver::mentions_own_type(block.stream())
+        && (at_line_start
+            || !(types_may_name_parameter(signature) || may_name_parameter(block.stream())))
+}
+
+/// Names that nobody gives to a parameter: those that are known everywhere.
+const PRELUDE: [&str; 27] = [
+    "AsRef",
+    "Box",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Display",
+    "Drop",
+    "Err",
+    "Eq",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "Into",
+    "IntoIterator",
+    "Iterator",
+    "None",
+    "Ok",
+    "Option",
+    "Result",
+    "Send",
+    "Some",
+    "String",
+    "Sync",
+    "ToString",
+    "Vec",
+];
+
+/// Whether a word occurs that may be a parameter of an `impl` block: one that begins with a capital,
+/// not at the end of a path, and that is not known everywhere.
+fn may_name_parameter(tokens: TokenStream) -> bool {
+    may_name(tokens, false)
+}
+
+/// The same of tokens in which `<` always begins arguments, which a parameter does not have.
+pub(crate) fn types_may_name_parameter(tokens: TokenStream) -> bool {
+    may_name(tokens, true)
+}
+
+fn may_name(tokens: TokenStream, are_types: bool) -> bool {
+    // `Variant::A` and `value.A` are none, `x: A` is one.
+    let mut before = [' '; 2];
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match &token {
+            TokenTree::Ident(word) => {
+                let word = word.to_string();
+                let is_capital = word.starts_with(|letter: char| letter.is_uppercase());
+                let after_path = before == [':', ':'] || before[1] == '.';
+                let has_arguments = are_types
+                    && matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
+                if is_capital && !after_path && !has_arguments && !PRELUDE.contains(&word.as_str())
+                {
+                    return true;
+                }
+            }
+            TokenTree::Group(group) if may_name(group.stream(), are_types) => return true,
+            _ => {}
+        }
+        let last = match &token {
+            TokenTree::Punct(punct) => punct.as_char(),
+            _ => ' ',
+        };
+        before = [before[1], last];
+    }
+    false
 }
 
 /// Not a function? Then what is it, at the word that says so.
@@ -169,9 +316,17 @@ pub(crate) fn is_closure(input: ParseStream) -> bool {
     input.peek(Token![|]) || input.peek(Token![||]) || input.peek(Token![move])
 }
 
+/// `$ty:ty` of a macro by example is in a group that nobody sees: around a whole type it has no
+/// meaning.
+fn ungroup(ty: &mut Box<Type>) {
+    while let Type::Group(group) = &mut **ty {
+        *ty = group.elem.clone();
+    }
+}
+
 /// The block of a body without the attributes inside, and these, written as
 /// if they had stood outside.
-fn block(group: &Group) -> Result<(Vec<Attribute>, Group)> {
+fn block(group: &Group) -> (Vec<Attribute>, Group) {
     let parser = |input: ParseStream| {
         let mut inner = input.call(Attribute::parse_inner)?;
         for attribute in &mut inner {
@@ -179,28 +334,39 @@ fn block(group: &Group) -> Result<(Vec<Attribute>, Group)> {
         }
         Ok((inner, input.parse::<TokenStream>()?))
     };
-    let (inner, statements) = parser.parse2(group.stream())?;
+    // What does not parse is for the compiler to report.
+    let (inner, statements) =
+        parser.parse2(group.stream()).unwrap_or_else(|_| (Vec::new(), group.stream()));
     let mut block = Group::new(Delimiter::Brace, statements);
     block.set_span(group.span());
-    Ok((inner, block))
+    (inner, block)
 }
 
-fn split_inputs(signature: &mut Signature) -> (Option<Receiver>, Vec<Argument>) {
+fn split_inputs(signature: &mut Signature, body: &Body) -> (Option<Receiver>, Vec<Argument>) {
+    let mut words = signature.to_token_stream();
+    if let Body::Block(block) = body {
+        words.extend(block.stream());
+    }
     let mut receiver = None;
     let mut arguments = Vec::new();
     for (index, input) in signature.inputs.iter_mut().enumerate() {
         match input {
             FnArg::Receiver(syntax) => {
                 let to_owned = take_to_owned(&mut syntax.attrs);
-                receiver = Some(Receiver { to_owned, syntax: syntax.clone() });
+                // As near to the word as a local can be called.
+                let mut this = Ident::new("self_", syntax.self_token.span);
+                while mentions(words.clone(), &this.to_string()) {
+                    this = format_ident!("{this}_");
+                }
+                receiver = Some(Receiver { to_owned, syntax: syntax.clone(), this });
             }
             FnArg::Typed(typed) => {
+                ungroup(&mut typed.ty);
                 let to_owned = take_to_owned(&mut typed.attrs);
                 let mut argument = argument(index, to_owned, typed.clone());
                 // Names that only hygiene tells apart: `$name` and `name` in a macro by example.
-                let is_taken = |name: &Ident| {
-                    name == THIS || arguments.iter().any(|other: &Argument| other.held == *name)
-                };
+                let is_taken =
+                    |name: &Ident| arguments.iter().any(|other: &Argument| other.held == *name);
                 while is_taken(&argument.held) {
                     argument.held = format_ident!("{}_", argument.held);
                 }

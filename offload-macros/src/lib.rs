@@ -11,6 +11,8 @@
 //! | `function` | item tokens → `Function`: arguments, receiver, result, body |
 //! | `check` | every rule, one small function each |
 //! | `check_process` | the rules of the kind `process` |
+//! | `advice` | a type that borrows → what to write in its place |
+//! | `calls` | what a body calls and awaits that it should not |
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kind `process` |
 //! | `describe` | options → the `static` that describes the function |
@@ -22,7 +24,9 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 mod borrows;
+mod calls;
 mod check;
 mod check_process;
 mod describe;
@@ -37,6 +41,8 @@ mod process;
 mod receiver;
 #[cfg(test)]
 mod snapshots;
+
+use std::panic::AssertUnwindSafe;
 
 use proc_macro2::TokenStream;
 
@@ -102,7 +108,9 @@ use proc_macro2::TokenStream;
 /// With `timeout`, `queue` or `queue_timeout` a call can fail without its body. The
 /// function then returns `Result<T, E>` with `E: From<offload_runtime::Error>`:
 /// that `Error` itself, `std::io::Error`, `anyhow::Error`,
-/// `Box<dyn std::error::Error + Send + Sync>`, or an error type of your own.
+/// `Box<dyn std::error::Error + Send + Sync>`, or an error type of your own. Where a function
+/// returns such a result without these options, it gets the `Error` as well: of a full pool, of a
+/// shutdown, of a deadlock. Where it returns anything else, such a call panics.
 ///
 /// ```
 /// use std::time::Duration;
@@ -206,8 +214,8 @@ use proc_macro2::TokenStream;
 /// # });
 /// ```
 ///
-/// Methods take `self`, `self: Arc<Self>`, `self: Box<Self>`, or `#[to_owned] &self`, which
-/// clones `self` for the job. They may stand in the `impl` of a trait that declares
+/// Methods take `self`, `self: Arc<Self>`, `self: Box<Self>`, `&'static self`, or `#[to_owned]
+/// &self`, which clones `self` for the job. They may stand in the `impl` of a trait that declares
 /// them as `async fn` or with `-> impl Future`.
 ///
 /// ```
@@ -236,6 +244,10 @@ use proc_macro2::TokenStream;
 ///
 /// # Results
 ///
+/// A body is synchronous. What it has to await it can wait for, by
+/// `tokio::runtime::Handle::current().block_on(async { … })`: the caller's runtime is entered. A
+/// function that does nothing else needs no `#[offload]`.
+///
 /// Awaiting gives exactly what the body returns. The result is `Send + 'static`;
 /// `impl Trait` is possible, and so is `!`.
 ///
@@ -244,7 +256,7 @@ use proc_macro2::TokenStream;
 /// A panic of the body resumes in the task that awaits it, with its own payload,
 /// and the pool's thread lives on. In another process, it is an `Error` of the kind
 /// `Panicked`, with the message, the place and the backtrace. `#[track_caller]` has no effect on an async
-/// function; with `sync` the synchronous one keeps it.
+/// function, and is left out; with `sync` the synchronous one keeps it.
 ///
 /// # Cancel safety
 ///
@@ -256,14 +268,16 @@ use proc_macro2::TokenStream;
 ///
 /// Attributes below `#[offload]` belong to the async function, and attribute macros
 /// among them see it: `#[axum::debug_handler]` goes below. Attribute macros above it
-/// see the synchronous function. With `sync`, docs, lint levels, `cfg`, `must_use` and
+/// see the synchronous function. A method in an `impl` below `#[async_trait]` cannot have the
+/// attribute, since that macro has rewritten the trait, and rewrites what is an `async fn` already
+/// (E0195): put it on a function, and await that. With `sync`, docs, lint levels, `cfg`, `must_use` and
 /// the like are on both functions.
 ///
 /// # What is refused
 ///
 /// `async`, `const`, `unsafe`, `extern` and variadic functions; lifetime parameters;
-/// arguments, a `self` or a result that borrow (`'static` excepted); options that do
-/// not exist, are given twice or make no sense; for `process`, generics, `self` and
+/// arguments, a `self` or a result that borrow (`'static` excepted); a body that awaits, or that
+/// calls itself and takes the future for the result; options that do not exist, are given twice or make no sense; for `process`, generics, `self` and
 /// `Self`. Each is an error at the word that
 /// causes it, with the fix in it.
 #[proc_macro_attribute]
@@ -271,7 +285,13 @@ pub fn offload(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_attribute(options.into(), item.into()).into()
+    // At the beginning of a line there is nothing around a function but a module.
+    let at_line_start = proc_macro::Span::call_site().column() == 1;
+    let expand = || expand_attribute(options.clone().into(), item.clone().into(), at_line_start);
+    // A mistake of ours is an error like any other, and costs the function nothing.
+    std::panic::catch_unwind(AssertUnwindSafe(expand))
+        .unwrap_or_else(|_| fallback::panicked(item.clone().into()))
+        .into()
 }
 
 /// `#[tokio::main]` for a program with `#[offload(process)]`, which starts itself
@@ -301,8 +321,8 @@ pub fn main(
 }
 
 /// The pipeline, on tokens that also a unit test can make.
-fn expand_attribute(options: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match function::parse(item.clone()) {
+fn expand_attribute(options: TokenStream, item: TokenStream, at_line_start: bool) -> TokenStream {
+    let function = match function::parse(item.clone(), at_line_start) {
         Ok(function) => function,
         Err(error) => return fallback::unchanged(&error, item),
     };

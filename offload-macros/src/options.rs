@@ -74,6 +74,15 @@ impl Options {
     }
 }
 
+/// The expression in the groups that nobody sees, which `$value:expr` and `$value:literal` of a
+/// macro by example have around them.
+pub(crate) fn ungrouped(mut value: &Expr) -> &Expr {
+    while let Expr::Group(group) = value {
+        value = &group.expr;
+    }
+    value
+}
+
 /// Reads every option that can be read: those of a faulty attribute are wanted
 /// too, for the stub.
 pub(crate) fn parse(tokens: TokenStream) -> (Options, Errors) {
@@ -244,7 +253,22 @@ fn example(key: &Ident) -> &'static str {
     OPTIONS.iter().find(|(name, _)| *name == key).map_or("", |(_, example)| example)
 }
 
+/// Words by which a kind is called elsewhere.
+const SYNONYMS: [(&str, &[&str]); 3] = [
+    ("thread", &["block", "block_in_place", "blocking", "io", "spawn_blocking", "threads", "wait"]),
+    ("cpu", &["compute", "core", "cores", "parallel", "rayon"]),
+    ("process", &["fork", "processes", "subprocess", "worker"]),
+];
+
 fn unknown(key: &Ident) -> Error {
+    let synonym = SYNONYMS.iter().find(|(_, words)| words.iter().any(|word| key == word));
+    if let Some((kind, _)) = synonym {
+        let message = format!(
+            "there is no kind `{key}`: this is `{kind}` here; a body that waits (for files, locks, drivers) is `thread`, \
+             one that computes is `cpu`, one that may crash or never end is `process`"
+        );
+        return Error::new(key.span(), message);
+    }
     let names = || KINDS.into_iter().chain(OPTIONS.into_iter().map(|(name, _)| name));
     let word = key.to_string();
     let nearest = names()

@@ -3,13 +3,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::{ReturnType, Signature};
+use syn::ReturnType;
 
 use crate::describe;
 use crate::expand::{
-    ends, projection, runtime, sync_function, wrapper_attributes, wrapper_signature,
+    block, body, body_function, body_name, ends, projection, runtime, sync_function,
+    wrapper_attributes, wrapper_signature,
 };
-use crate::function::{Argument, Body, Function};
+use crate::function::{Argument, Function};
 use crate::options::Options;
 
 /// Input:
@@ -29,9 +30,7 @@ use crate::options::Options;
 ///     if __offload::in_worker() {
 ///         return __body(doc, title);
 ///     }
-///     // An argument that cannot be sent has no `Held`: that is the error, and
-///     // what follows from it is not reported.
-///     let doc: <Document as __offload::Argument>::Held = doc;
+///     let doc = doc;
 ///     // Written here, from the borrow: no copy.
 ///     let title: __offload::Encoded = <str as __offload::TransferLent>::encode(title);
 ///     <Result<Pdf, Error> as __offload::Remote>::call(
@@ -67,12 +66,12 @@ use crate::options::Options;
 /// With `sync = render_sync` that function is the body.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
-    let sync_function = sync.map(|sync| sync_function(function, sync));
+    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
     let attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
     let signature = wrapper_signature(function, sync.is_some());
     let runtime = runtime(options);
-    let hidden = ours("__body");
+    let hidden = body_name();
     let (body, body_function) = match sync {
         Some(sync) => (&sync.ident, None),
         None => (&hidden, Some(body_function(function, &hidden))),
@@ -84,10 +83,9 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let this = describe::function(options, &function.signature.ident, Some(entry));
     let outbound = ours("__outbound");
     let sends = function.arguments.iter().map(|argument| send(argument, &outbound));
-    quote! {
-        #sync_function
-        #(#attributes)*
-        #visibility #signature {
+    let block = block(
+        function,
+        quote! {
             use #runtime as __offload;
             #body_function
             if __offload::in_worker() {
@@ -102,35 +100,23 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
                 },
             )
             .await
-        }
-    }
-}
-
-/// The function as it was, under a name that nobody else uses.
-fn body_function(function: &Function, name: &Ident) -> TokenStream {
-    let signature = Signature { ident: name.clone(), ..function.signature.clone() };
-    let Body::Block(block) = &function.body else { return TokenStream::new() };
-    // What these say of a function, they do not say of a body in a closure.
+        },
+    );
     quote! {
-        #[allow(
-            clippy::missing_const_for_fn,
-            clippy::needless_pass_by_value,
-            clippy::too_many_arguments,
-            clippy::unnecessary_wraps
-        )]
-        #signature #block
+        #sync_function
+        #(#attributes)*
+        #visibility #signature #block
     }
 }
 
-/// `let doc: <Document as Transfer>::Held = doc;`
+/// `let doc = doc;`: whether it can be sent, `Transfer` is asked where it is.
 fn hold(argument: &Argument) -> TokenStream {
     let Argument { name, ty, held, .. } = argument;
     if let Some(borrowed) = argument.borrowed() {
         let encode = projection(borrowed, ends(ty), "TransferLent", "encode");
         quote!(let #held: __offload::Encoded = #encode(#name);)
     } else {
-        let held_type = projection(ty, ends(ty), "Argument", "Held");
-        quote!(let #held: #held_type = #name;)
+        quote!(let #held = #name;)
     }
 }
 

@@ -25,8 +25,10 @@ pub(crate) fn mentions_own_type(body: TokenStream) -> bool {
 pub(crate) fn replace_self(body: TokenStream, local: &Ident) -> TokenStream {
     walk(body, &mut |ident, is_path| {
         if ident == "self" && !is_path {
+            // With the span of the word, hygiene and all: where `self` would not be this one,
+            // the local is not either, and what is suggested is suggested where the word stands.
             let mut local = local.clone();
-            local.set_span(local.span().located_at(ident.span()));
+            local.set_span(ident.span());
             local
         } else {
             ident
@@ -84,6 +86,33 @@ fn end_of_item(word: &Ident, next: Option<&TokenTree>) -> Option<fn(&TokenTree) 
     } else {
         None
     }
+}
+
+/// Whether a body has `self.field = …` in it.
+pub(crate) fn assigns_to_field(body: TokenStream) -> bool {
+    let mut after_self = false;
+    let mut tokens = body.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(word) => after_self |= word == "self",
+            TokenTree::Group(group) if assigns_to_field(group.stream()) => return true,
+            TokenTree::Punct(punct) if punct.as_char() == '=' => {
+                if after_self && !is_operator(tokens.peek()) {
+                    return true;
+                }
+                after_self = false;
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '.' => {}
+            TokenTree::Punct(_) => after_self = false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether an `=` goes on, as in `==` and `=>`.
+fn is_operator(next: Option<&TokenTree>) -> bool {
+    matches!(next, Some(TokenTree::Punct(punct)) if matches!(punct.as_char(), '=' | '>'))
 }
 
 fn is_path(next: Option<&TokenTree>) -> bool {

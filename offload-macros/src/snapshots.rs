@@ -10,7 +10,8 @@ use crate::expand_attribute;
 /// Expands `#[offload(options)] function`, put into `frame` at the `@`, and
 /// compares it with the file of that name.
 fn check(name: &str, options: &str, function: &str, frame: &str) {
-    let output = expand_attribute(options.parse().unwrap(), function.parse().unwrap());
+    let output =
+        expand_attribute(options.parse().unwrap(), function.parse().unwrap(), frame == "@");
     let output = syn::parse_str(&frame.replace('@', &output.to_string())).unwrap();
     let input = function
         .lines()
@@ -129,4 +130,20 @@ fn refused() {
     let function =
         "pub fn read_report(path: &Path) -> String { fs::read_to_string(path).unwrap() }";
     check("refused", "thread, tiemout = \"1s\"", function, "@");
+}
+
+#[test]
+fn half_written() {
+    // In an editor, the function is there before its body is.
+    check("half_written", "thread", "pub fn read_report(path: PathBuf) -> String", "@");
+}
+
+#[test]
+fn a_body_that_does_not_parse_is_left_to_the_compiler() {
+    let function = "pub fn read_report(path: PathBuf) -> String { let text = path. ; text }";
+    let options = "thread".parse().unwrap();
+    let output = expand_attribute(options, function.parse().unwrap(), true).to_string();
+    assert!(output.contains("pub async fn read_report (path : PathBuf) -> String"), "{output}");
+    assert!(output.contains("{ let text = path . ; text }"), "{output}");
+    assert!(!output.contains("compile_error"), "{output}");
 }

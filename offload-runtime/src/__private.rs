@@ -3,11 +3,15 @@
 //! Also what the standard library provides comes from here: a crate may call
 //! its own types `Duration` or its own module `core`.
 
+pub use core::option::Option::None;
 pub use core::{concat, module_path};
 pub use std::borrow::Borrow;
+pub use std::boxed::Box;
 pub use std::time::Duration;
 
-pub use crate::api::bounds::{Answer, Argument, Fallible, Lent, Returned};
+pub use crate::api::bounds::{
+    Answer, Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
+};
 pub use crate::api::pools::{CPU, THREAD};
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;

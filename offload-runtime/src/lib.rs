@@ -64,6 +64,7 @@ compile_error!(
 #[doc(hidden)]
 pub mod __private;
 
+pub use api::bounds;
 pub use api::cancel::{check_cancelled, is_cancelled};
 pub use api::closures::{to_cpu, to_thread};
 #[cfg(feature = "watch")]

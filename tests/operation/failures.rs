@@ -5,7 +5,7 @@ use std::io;
 use std::sync::mpsc;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, check_cancelled, offload};
+use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, check_cancelled, offload};
 
 use crate::support::{Gate, PATIENCE};
 
@@ -65,6 +65,118 @@ fn the_error_fits_in_what_functions_return() {
     let error = second_answer!(io_result);
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
     is_it(error.get_ref().unwrap().downcast_ref().unwrap());
+}
+
+/// Without an option that demands a result with room for an `Error`: one that has it gets it.
+mod without_options {
+    use super::*;
+
+    static ONE: ThreadPool = ThreadPool::new("one, and one that waits").threads(1).queue(1);
+    static PAGES: CpuPool = CpuPool::new("of pages").threads(1).queue(1);
+
+    /// Two calls are on their way, one in its body and one in the queue: a third is too many.
+    macro_rules! third_answer {
+        ($function:expr) => {{
+            let gate = Gate::default();
+            let first = crate::support::begin($function(gate.clone()));
+            gate.wait_for(1);
+            let second = crate::support::begin($function(gate.clone()));
+            let answer = block_on($function(gate.clone()));
+            gate.open();
+            let _ = block_on(first);
+            let _ = block_on(second);
+            answer
+        }};
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn plain(gate: Gate) -> Result<u64, Error> {
+        gate.pass();
+        Ok(1)
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn aliased(gate: Gate) -> Page<u64> {
+        gate.pass();
+        Ok(1)
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn opaque(gate: Gate) -> Result<impl Fn() -> u64 + Send + 'static, Error> {
+        gate.pass();
+        Ok(|| 1)
+    }
+
+    #[offload(thread, pool = ONE, sync = bounded_sync)]
+    fn bounded<E: From<Error> + Send + 'static>(gate: Gate) -> Result<u64, E> {
+        gate.pass();
+        Ok(1)
+    }
+
+    trait Source {
+        type Answer;
+
+        async fn read(self, gate: Gate) -> Self::Answer;
+    }
+
+    impl Source for u8 {
+        type Answer = Result<u8, Problem>;
+
+        #[offload(cpu, pool = PAGES)]
+        fn read(self, gate: Gate) -> Self::Answer {
+            gate.pass();
+            Ok(self)
+        }
+    }
+
+    /// Nothing is known of them: they compile, and no more.
+    mod unknown {
+        use super::*;
+
+        #[offload(thread)]
+        fn unbounded<E: Send + 'static>(error: E) -> Result<u64, E> {
+            Err(error)
+        }
+
+        #[offload(thread)]
+        fn of_a_type<T: Send + 'static>(value: T) -> T {
+            value
+        }
+
+        #[offload(thread)]
+        fn whole() -> impl Iterator<Item = u8> {
+            0..3
+        }
+
+        #[offload(thread)]
+        fn error_without_a_name() -> Result<u8, impl std::error::Error> {
+            "7".parse::<u8>()
+        }
+
+        #[test]
+        fn they_are_called_as_ever() {
+            assert_eq!(block_on(unbounded("a")), Err("a"));
+            assert_eq!(block_on(of_a_type(Ok::<_, Error>(1))).unwrap(), 1);
+            assert_eq!(block_on(whole()).sum::<u8>(), 3);
+            assert_eq!(block_on(error_without_a_name()).unwrap(), 7);
+        }
+    }
+
+    #[test]
+    fn a_full_pool_is_an_error_for_every_result_that_can_carry_it() {
+        let is_it = |error: Error| {
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
+        };
+        let is_problem = |problem: Problem| match problem {
+            Problem::Offload(error) => is_it(error),
+            Problem::Missing => panic!("the body ran"),
+        };
+        is_it(third_answer!(plain).unwrap_err());
+        is_problem(third_answer!(aliased).unwrap_err());
+        is_it(third_answer!(opaque).map(|get| get()).unwrap_err());
+        is_problem(third_answer!(bounded::<Problem>).unwrap_err());
+        is_problem(third_answer!(|gate| 1_u8.read(gate)).unwrap_err());
+    }
 }
 
 #[test]

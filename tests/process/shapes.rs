@@ -19,7 +19,7 @@ fn a_body_runs_in_another_process() {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Document {
+pub(crate) struct Document {
     title: String,
     pages: Vec<u32>,
 }

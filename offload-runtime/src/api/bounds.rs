@@ -7,16 +7,27 @@
 //! type with an error is not reported again. Bounds on functions would be: at
 //! the closure, at the call, at the `.await`.
 //!
+//! Messages of the compiler name these traits, and so they have a path that can be shown. Nobody
+//! has to implement or to name one.
+//!
 //! The blanket impls are recommended by the compiler on purpose: it then names
 //! the field that is not `Send`, and the bound that a type parameter lacks.
 
+use std::borrow::Borrow;
 use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "process")]
+#[doc(no_inline)]
+pub use crate::api::transfer::{Remote, Transfer, TransferLent};
 use crate::call::Call;
 use crate::error::Error;
 use crate::function::Function;
+#[doc(no_inline)]
+pub use crate::function::Limit;
 
 /// An argument that may move to another thread.
 #[diagnostic::on_unimplemented(
@@ -46,22 +57,80 @@ impl<T: Send> Argument for T {
     note = "the result of an offloaded function comes back from another thread"
 )]
 pub trait Returned: Sized {
-    /// The call of a function with this result.
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
+    /// The type itself.
+    type Held;
+
+    /// The call of a function with this result; `fail`, if the result can carry an [`Error`].
+    fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<F, Self>
     where
         F: FnOnce() -> Self + Send + 'static;
 }
 
 impl<T: Send + 'static> Returned for T {
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, T>
+    type Held = T;
+
+    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<F, T>
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        Answer { call: Call::new(function, body), poll: Call::poll }
+        let call = match fail {
+            Some(fail) => Call::fallible(function, body, fail),
+            None => Call::new(function, body),
+        };
+        Answer { call, poll: Call::poll }
+    }
+}
+
+/// Makes a result of an error.
+pub type Fail<T> = fn(Error) -> T;
+
+/// Finds out whether a result can carry an [`Error`], where nothing demands it.
+///
+/// `<T as Asked>::CARRIER.offload_fail()` is the method of `Carrier` where the compiler knows, at the
+/// function itself, that `T` is a `Result` whose error type is made of an [`Error`]. Where it does
+/// not know that, the method does not apply, and is looked for in what a `Carrier` derefs to. No
+/// method of a user's trait has this name.
+#[derive(Debug)]
+pub struct Carrier<T>(CarriesNothing<T>);
+
+/// A result that is asked about: any.
+pub trait Asked: Sized {
+    /// What to ask.
+    const CARRIER: Carrier<Self> = Carrier(CarriesNothing(PhantomData));
+}
+
+impl<T> Asked for T {}
+
+impl<T, E: From<Error>> Carrier<Result<T, E>> {
+    /// It can.
+    pub fn offload_fail(&self) -> Option<Fail<Result<T, E>>> {
+        Some(|error| Err(E::from(error)))
+    }
+}
+
+impl<T> Deref for Carrier<T> {
+    type Target = CarriesNothing<T>;
+
+    fn deref(&self) -> &CarriesNothing<T> {
+        &self.0
+    }
+}
+
+/// What a result is that cannot carry an [`Error`], or is not known to.
+#[derive(Debug)]
+pub struct CarriesNothing<T>(PhantomData<fn() -> T>);
+
+impl<T> CarriesNothing<T> {
+    /// It cannot.
+    pub fn offload_fail(&self) -> Option<Fail<T>> {
+        None
     }
 }
 
 /// A result that can carry an [`Error`], of a function whose call can fail.
+///
+/// `By` is always [`Error`]. That it is left to be inferred keeps the compiler from recommending
+/// this trait for a type parameter, which would not help anybody.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry an `offload_runtime::Error`",
     label = "with `timeout`, `queue` or `queue_timeout` a call can fail, and its result has to say so",
@@ -69,24 +138,16 @@ impl<T: Send + 'static> Returned for T {
             `From<offload_runtime::Error>`, as `anyhow::Error`, `std::io::Error` and \
             `Box<dyn Error + Send + Sync>` do"
 )]
-pub trait Fallible: Sized {
-    /// The call of a function with this result.
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
-    where
-        Self: Send + 'static,
-        F: FnOnce() -> Self + Send + 'static;
+pub trait Fallible<By>: Sized {
+    /// How an error becomes a result.
+    fn fail() -> Option<Fail<Self>>;
 }
 
 // That an error type is not `From<Error>` is half of what there is to say.
 #[diagnostic::do_not_recommend]
-impl<T, E: From<Error>> Fallible for Result<T, E> {
-    fn call<F>(function: &'static Function, body: F) -> Answer<F, Self>
-    where
-        Self: Send + 'static,
-        F: FnOnce() -> Self + Send + 'static,
-    {
-        let call = Call::fallible(function, body, |error| Err(E::from(error)));
-        Answer { call, poll: Call::poll }
+impl<T, E: From<Error>> Fallible<Error> for Result<T, E> {
+    fn fail() -> Option<Fail<Self>> {
+        Some(|error| Err(E::from(error)))
     }
 }
 
@@ -97,6 +158,9 @@ pub trait Lent {
 
     /// The job's own copy.
     fn copy(&self) -> Self::Held;
+
+    /// The same of a type that has no name, which the copy then remembers.
+    fn copied(&self) -> Copied<Self>;
 }
 
 impl<T: ToOwned<Owned: Send> + ?Sized> Lent for T {
@@ -104,6 +168,21 @@ impl<T: ToOwned<Owned: Send> + ?Sized> Lent for T {
 
     fn copy(&self) -> T::Owned {
         self.to_owned()
+    }
+
+    fn copied(&self) -> Copied<T> {
+        Copied(self.to_owned())
+    }
+}
+
+/// The job's own copy of a `T`.
+#[derive(Debug)]
+pub struct Copied<T: Lent + ?Sized>(T::Held);
+
+impl<T: ToOwned<Owned: Send> + ?Sized> Copied<T> {
+    /// What the body is lent.
+    pub fn lend(&self) -> &T {
+        self.0.borrow()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What users and expanded code call.
 
-pub(crate) mod bounds;
+pub mod bounds;
 pub(crate) mod cancel;
 pub(crate) mod closures;
 #[cfg(feature = "watch")]

@@ -6,7 +6,7 @@ use std::borrow::Borrow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::bounds::{Answer, Fallible};
+use super::bounds::{Answer, Fallible, Returned};
 use super::process_pool::ProcessPool;
 use crate::error::Error;
 use crate::executor::process::exchange;
@@ -24,9 +24,10 @@ use crate::wire::registry::{Callable, Entry, Host, Listed, Offered, Place};
 /// reported once, by what stands here, and not by what `serde` lacks.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to another process",
-    label = "this is no `serde` type",
+    label = "this is no `serde` type, or not `Send`",
     note = "what goes to another process implements `Serialize` and `Deserialize`: \
-            `#[derive(serde::Serialize, serde::Deserialize)]`, or the feature `serde` of its crate"
+            `#[derive(serde::Serialize, serde::Deserialize)]`, or the feature `serde` of its crate",
+    note = "a thread has to wait for the other process, so it implements `Send` as well"
 )]
 pub trait Transfer: Sized {
     /// In the parent: on its way.
@@ -37,7 +38,7 @@ pub trait Transfer: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + 'static> Transfer for T {
+impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
     fn send(&self, outbound: &mut Outbound) {
         outbound.push(self);
     }
@@ -129,7 +130,7 @@ where
                 Err(error) => Err(E::from(error)),
             }
         });
-        <Self as Fallible>::call(function, body)
+        <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body)
     }
 
     fn answer(self, arguments: &mut Arguments<'_>) {

@@ -20,10 +20,10 @@ fn types(
     *first + *second as u32
 }
 
-/// It calls itself, and would find an async function in its place.
+/// It calls itself: a limit, and a future in the place of a number.
 #[offload(cpu, limit = 0)] //~
 fn factorial(n: u64) -> u64 {
-    if n == 0 { 1 } else { n * factorial(n - 1) }
+    if n == 0 { 1 } else { n * factorial(n - 1) } //~
 }
 
 async fn caller() {

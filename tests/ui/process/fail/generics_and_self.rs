@@ -63,7 +63,23 @@ impl Engine {
     }
 }
 
+struct Of<T>(T);
+
+impl<T> Of<T> {
+    #[offload(process)]
+    fn taken(value: T) -> Result<(), Error> { //~
+        drop(value);
+        Ok(())
+    }
+
+    #[offload(process)]
+    fn made() -> Result<usize, Error> {
+        Ok(size_of::<T>()) //~
+    }
+}
+
 async fn caller() {
+    let _ = Of::<u8>::made().await;
     let _ = generic(1).await;
     let _ = sized::<2>([0; 4]).await;
     let _ = opaque("a").await;

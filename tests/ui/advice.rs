@@ -1,0 +1,314 @@
+//! Follows each fix that an error names, to the letter, and compiles the result.
+//!
+//! Each function below is refused. Its message is taken apart: what it would have in the place of
+//! the type, and every other way that it names. Each way is a program, and has to compile. What
+//! holds only `if it is …` is followed for types of which that is so.
+
+mod checked;
+
+use checked::{Message, PRELUDE};
+
+/// What the programs have besides.
+const TYPES: &str = "
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::error;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fmt::{self, Debug, Display};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::str::Chars;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, MutexGuard, RwLock};
+use std::time::Duration;
+/// `Clone`, `Send`, `Sync`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Config { pub depth: u32 }
+/// Neither `Clone` nor `Sync`.
+pub struct Connection { pub used: Cell<u32> }
+pub struct Cand<'a> { pub text: &'a str }
+pub trait Codec { fn code(&self) -> u32; }
+pub trait Named<'a> { fn name(&self) -> &'a str; }
+";
+
+/// A function up to its body: `@` is the type that is refused. And what is in the body.
+const ARGUMENTS: [(&str, &str); 66] = [
+    // What the standard library has an owner for.
+    ("fn f(x: @&str)", "x.len();"),
+    ("fn f(x: @&'static mut [&str])", ""),
+    ("fn f(x: @&Path)", "x.exists();"),
+    ("fn f(x: @&std::path::Path)", "x.exists();"),
+    ("fn f(x: @&OsStr)", "x.len();"),
+    ("fn f(x: @&CStr)", "x.to_bytes();"),
+    ("fn f(x: @&[u8])", "x.len();"),
+    ("fn f(x: @&[Config])", "x.len();"),
+    ("fn f(x: @&[&str])", "x.len();"),
+    ("fn f(x: @&[&[&Path]])", "x.len();"),
+    ("fn f(x: @&[(&str, u32)])", "x.len();"),
+    ("fn f(x: @&[u8; 4])", "x.len();"),
+    ("fn f(x: @&String)", "x.len();"),
+    ("fn f(x: @&Vec<String>)", "x.len();"),
+    ("fn f(x: @&u64)", "let _ = x;"),
+    ("fn f(x: @&Duration)", "x.as_secs();"),
+    ("fn f(x: @&(u32, String))", "let _ = &x.1;"),
+    ("fn f(x: @&HashMap<String, u32>)", "x.len();"),
+    ("fn f<V: Debug>(x: @&HashMap<&str, V>)", "x.len();"),
+    ("fn f(x: @&BTreeMap<&str, Vec<&str>>)", "x.len();"),
+    ("fn f(x: @&&str)", "x.len();"),
+    ("fn f(x: @&&&Config)", "let _ = x;"),
+    ("fn f(x: @&Option<&Config>)", "x.is_some();"),
+    ("fn f(x: @Option<&str>)", "x.is_some();"),
+    ("fn f(x: @Option<&mut Config>)", "x.is_some();"),
+    ("fn f(x: @Vec<&Path>)", "x.len();"),
+    ("fn f(x: @Result<&str, &Config>)", "x.is_ok();"),
+    ("fn f(x: @(&str, Option<&[u8]>))", "let _ = x.0.len();"),
+    ("fn f(x: @[&str; 2])", "x.len();"),
+    ("fn f(x: @Box<&str>)", "x.len();"),
+    // Types of one's own.
+    ("fn f(x: @&Config)", "let _ = x.depth;"),
+    ("fn f(x: @&Connection)", "x.used.get();"),
+    ("fn f(x: @&mut Connection)", "x.used.set(1);"),
+    ("fn f(x: @&mut Config)", "x.depth = 1;"),
+    ("fn f(x: @&mut Vec<u32>)", "x.push(1);"),
+    ("fn f(x: @&mut HashSet<&str>)", "x.clear();"),
+    ("fn f((a, b): @&mut (u32, u32))", "let _ = (a, b);"),
+    ("fn f(x: @&Cand<'_>)", "x.text.len();"),
+    ("fn f(x: @Cand<'_>)", "x.text.len();"),
+    ("fn f(x: @Vec<Cand<'_>>)", "x.len();"),
+    ("fn f<'a>(x: @Cand<'a>)", "x.text.len();"),
+    ("fn f<'a>(x: @&'a str)", "x.len();"),
+    ("fn f<'a>(x: @&'a Cand<'a>)", "x.text.len();"),
+    ("fn f(x: @Cow<'_, str>)", "x.len();"),
+    ("fn f(x: @&Cow<'_, [Config]>)", "x.len();"),
+    ("fn f(x: @Chars<'_>)", "x.count();"),
+    // Type parameters.
+    ("fn f<T: Debug>(x: @&T)", "format!(\"{x:?}\");"),
+    ("fn f<T: Debug + ?Sized>(x: @&T)", "format!(\"{x:?}\");"),
+    ("fn f<T>(x: @&T) where T: ?Sized + Display", "format!(\"{x}\");"),
+    ("fn f<T: Debug, U: Debug + Send>(x: @&[(T, &U)])", "format!(\"{x:?}\");"),
+    ("fn f<T: Debug>(x: @&mut Vec<T>)", "x.pop();"),
+    // Without a name, or with many.
+    ("fn f(x: @&dyn Codec)", "x.code();"),
+    ("fn f(x: @&(dyn Codec + Sync))", "x.code();"),
+    ("fn f(x: @&mut dyn Read)", "let _ = x.read(&mut []);"),
+    ("fn f(x: @&dyn Fn(u32))", "x(1);"),
+    ("fn f(x: @&mut dyn FnMut(&str) -> bool)", "x(\"a\");"),
+    ("fn f(x: @Box<dyn Fn(&str) -> bool + '_>)", "x(\"a\");"),
+    ("fn f(x: @&[Box<dyn Codec>])", "x.len();"),
+    ("fn f(x: @&Arc<dyn Codec>)", "x.code();"),
+    ("fn f(x: @&dyn Named<'_>)", "x.name();"),
+    ("fn f(x: @&impl Codec)", "x.code();"),
+    ("fn f(x: @&mut impl Write)", "let _ = x.flush();"),
+    ("fn f(x: @impl Iterator<Item = &str>)", "x.count();"),
+    ("fn f(x: @impl Codec + '_)", "x.code();"),
+    // Shared, and tied.
+    ("fn f(x: @&Mutex<Vec<u32>>)", "x.lock().unwrap().len();"),
+    ("fn f(x: @&Rc<str>)", "x.len();"),
+];
+
+/// The same with results.
+const RESULTS: [&str; 15] = [
+    "fn f(x: String) -> @&str",
+    "fn f(#[to_owned] x: &str) -> @&str",
+    "fn f(x: String) -> @Option<&str>",
+    "fn f(x: String) -> @Result<&[u8], Error>",
+    "fn f(x: String) -> @Vec<&Path>",
+    "fn f(x: String) -> @HashMap<&str, &Config>",
+    "fn f(x: String) -> @Option<&(dyn error::Error + 'static)>",
+    "fn f(#[to_owned] x: &str) -> @Cow<'_, str>",
+    "fn f(#[to_owned] x: &str) -> @Cand<'_>",
+    "fn f<'a>(x: String) -> @&'a Config",
+    "fn f(x: String) -> @Box<dyn Iterator<Item = &str> + '_>",
+    "fn f(x: String) -> @(&str, &str)",
+    "fn f(x: String) -> @&AtomicU64",
+    "fn f<T: Send + 'static>(x: Vec<T>) -> @&[T]",
+    "fn f(x: String) -> @&[String]",
+];
+
+/// For these there is none, and the message says why.
+const NO_FIX: [&str; 6] = [
+    "fn f(x: @MutexGuard<'_, u32>)",
+    "fn f(x: @&mut MutexGuard<'_, u32>)",
+    "fn f(x: @RefMut<'_, u32>)",
+    "fn f(x: @&mut fmt::Formatter<'_>)",
+    "fn f(x: @&mut std::task::Context<'_>)",
+    "fn f(x: @Option<&RwLock<MutexGuard<'_, u32>>>)",
+];
+
+/// A way out, as a signature without `@`.
+struct Way {
+    /// Words of the message that say it.
+    words: String,
+    signature: String,
+}
+
+/// What is between backquotes after each occurrence of `before`.
+fn quoted<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    text.match_indices(before)
+        .map(|(start, _)| text[start + before.len()..].split('`').next().unwrap())
+        .collect()
+}
+
+/// The signature with `new` in the place of its type, or of its whole argument if `new` names it.
+fn replaced(signature: &str, new: &str, with_pattern: bool) -> String {
+    let at = signature.find('@').unwrap();
+    let end = at + 1 + end_of_type(&signature[at + 1..]);
+    let start = if with_pattern {
+        // Back to where the argument begins.
+        let before = &signature[..at];
+        let open = before.rfind(['(', ',']).unwrap() + 1;
+        // A pattern may have parentheses of its own.
+        if before.ends_with("): ") { before.find("(").unwrap() + 1 } else { open }
+    } else {
+        at
+    };
+    format!("{}{new}{}", &signature[..start], &signature[end..])
+}
+
+/// Where a type ends that something follows.
+fn end_of_type(text: &str) -> usize {
+    let mut depth = 0;
+    let mut last = ' ';
+    for (index, letter) in text.char_indices() {
+        match letter {
+            '(' | '[' | '<' => depth += 1,
+            '>' if last == '-' => {}
+            ')' | ']' | '>' if depth > 0 => depth -= 1,
+            ')' | ',' if depth == 0 => return index,
+            _ => {}
+        }
+        last = letter;
+    }
+    text.len()
+}
+
+/// Everything that a message says one could write.
+fn ways(signature: &str, message: &str) -> Vec<Way> {
+    let (_, fix) = message.split_once(": ").unwrap();
+    let fix = fix.rsplit_once("cannot borrow: ").map_or(fix, |(_, fix)| fix);
+    let mut ways = Vec::new();
+    let mut add = |words: String, mut signature: String, from: &str| {
+        // What the parameters have to promise besides, up to the next way.
+        let besides = from.split(", or ").next().unwrap();
+        for bound in quoted(besides, ", with `").into_iter().chain(quoted(besides, "` and `")) {
+            if bound.contains(": ") {
+                let joint = if signature.contains(" where ") { ", " } else { " where " };
+                signature = format!("{signature}{joint}{bound}");
+            }
+        }
+        ways.push(Way { words, signature });
+    };
+    for before in ["take `", "return `", ", or `"] {
+        for new in quoted(fix, before) {
+            // `take \`mut x: T\`` names the argument as well.
+            let with_pattern = new.starts_with("mut ");
+            let from = &fix[fix.find(&format!("{before}{new}`")).unwrap()..];
+            let from = from.strip_prefix(before).unwrap();
+            add(format!("{before}{new}`"), replaced(signature, new, with_pattern), from);
+        }
+    }
+    for new in quoted(fix, ", or write `").into_iter().chain(quoted(fix, ": write `")) {
+        add(format!("write `{new}`"), replaced(signature, new, true), "");
+    }
+    for way in &mut ways {
+        // Nothing is left that borrows.
+        way.signature = way.signature.replace("fn f<'a>", "fn f");
+    }
+    ways
+}
+
+fn program(signature: &str, body: &str) -> String {
+    // One line, so that a message can be told by it.
+    format!("#[offload(cpu)] pub {} {{ {body} }}\n", signature.replace('@', ""))
+}
+
+#[test]
+fn each_fix_that_an_error_names_compiles() {
+    let functions: Vec<(String, String)> = ARGUMENTS
+        .iter()
+        .map(|(signature, body)| ((*signature).to_owned(), (*body).to_owned()))
+        .chain(RESULTS.iter().map(|signature| ((*signature).to_owned(), "todo!()".to_owned())))
+        .collect();
+    let top = format!("{PRELUDE}{TYPES}");
+    let refused: Vec<_> = functions
+        .iter()
+        .enumerate()
+        .map(|(index, (signature, body))| {
+            (format!("refused_{index:02}"), format!("{top}{}", program(signature, body)))
+        })
+        .collect();
+    let said = checked::check("advice-refused", &refused);
+    let mut ways_out = Vec::new();
+    for (index, (signature, body)) in functions.iter().enumerate() {
+        let errors = errors(&said[&format!("refused_{index:02}")]);
+        let [error] = &*errors else {
+            panic!("{signature}: {} errors\n{}", errors.len(), all(&errors))
+        };
+        let ways = ways(signature, &error.text);
+        assert!(!ways.is_empty(), "{signature}: no fix: {}", error.text);
+        for way in ways {
+            ways_out.push((
+                format!("{signature}: {}\n{}", error.text, way.words),
+                way.signature,
+                body.clone(),
+            ));
+        }
+    }
+    assert!(ways_out.len() > 100, "only {}", ways_out.len());
+    let followed: Vec<_> = ways_out
+        .iter()
+        .enumerate()
+        .map(|(index, (_, signature, body))| {
+            (format!("followed_{index:03}"), format!("{top}{}", program(signature, body)))
+        })
+        .collect();
+    let said = checked::check("advice-followed", &followed);
+    let mut wrong = String::new();
+    for (index, (words, signature, _)) in ways_out.iter().enumerate() {
+        let name = format!("followed_{index:03}");
+        let errors = errors(&said[&name]);
+        // A condition that the type does not meet is one that the message names.
+        let unmet = errors.iter().all(|error| unmet_condition(words, error));
+        if !errors.is_empty() && !unmet {
+            wrong += &format!("{words}\n→ {signature}\n{}\n", all(&errors));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Whether an error says what the message made a condition of: `if it is \`Sync\``.
+fn unmet_condition(words: &str, error: &Message) -> bool {
+    let (message, way) = words.rsplit_once('\n').unwrap();
+    let after = message.split(way).nth(1).unwrap_or_default();
+    let condition = after.split(", or ").next().unwrap();
+    (condition.contains("if it is `Sync`")
+        && error.text.contains("cannot be shared between threads"))
+        || (condition.contains("if it is `Clone`") && error.text.contains("Connection"))
+}
+
+#[test]
+fn where_there_is_no_fix_the_message_says_why() {
+    let programs: Vec<_> = NO_FIX
+        .iter()
+        .enumerate()
+        .map(|(index, signature)| {
+            (format!("tied_{index:02}"), format!("{PRELUDE}{TYPES}{}", program(signature, "")))
+        })
+        .collect();
+    for (name, said) in checked::check("advice-none", &programs) {
+        let errors = errors(&said);
+        let [error] = &*errors else { panic!("{name}: {}", all(&errors)) };
+        let (_, why) = error.text.split_once(": ").unwrap();
+        assert!(!why.contains("write `#[to_owned]") && why.len() > 40, "{}", error.text);
+    }
+}
+
+fn errors(messages: &[Message]) -> Vec<Message> {
+    messages.iter().filter(|message| message.is_error).cloned().collect()
+}
+
+fn all(errors: &[Message]) -> String {
+    errors.iter().map(|error| error.rendered.clone()).collect()
+}

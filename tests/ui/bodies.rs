@@ -1,0 +1,143 @@
+//! What the compiler says of a body, with the attribute and without: the same of what it warns
+//! of, and of mistakes the same where that is possible.
+//!
+//! `SNAPSHOTS=overwrite cargo test -p offload-ui-tests --test bodies` writes what it says anew.
+
+mod checked;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use checked::{Message, PRELUDE};
+
+/// The programs of a file: the title of each, and its text.
+fn programs(file: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bodies").join(file);
+    let text = fs::read_to_string(path).unwrap();
+    text.split("\n//# ")
+        .skip(1)
+        .map(|program| program.split_once('\n').unwrap())
+        .map(|(title, text)| (title.to_owned(), format!("{PRELUDE}{text}\n")))
+        .collect()
+}
+
+/// The program with nothing in the place of the attributes: columns stay as they are.
+fn without_attributes(program: &str) -> String {
+    let blank = |line: &str| {
+        let trimmed = line.trim_start();
+        if trimmed.starts_with("#[offload(") {
+            String::new()
+        } else {
+            line.replace("#[to_owned] ", "            ")
+        }
+    };
+    program.lines().map(blank).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// What is said of each program, with the attribute and without.
+fn both(file: &str) -> Vec<(String, Vec<Message>, Vec<Message>)> {
+    let programs = programs(file);
+    let name = |index, suffix| format!("p{index:02}_{suffix}");
+    let sources: Vec<_> = programs
+        .iter()
+        .enumerate()
+        .flat_map(|(index, (_, program))| {
+            [
+                (name(index, "with"), program.clone()),
+                (name(index, "without"), without_attributes(program)),
+            ]
+        })
+        .collect();
+    let mut said = checked::check(&format!("bodies-of-{}", file.trim_end_matches(".rs")), &sources);
+    programs
+        .into_iter()
+        .enumerate()
+        .map(|(index, (title, program))| {
+            let mut of = |suffix| {
+                let mut messages = said.remove(&name(index, suffix)).unwrap();
+                for message in &mut messages {
+                    let at_attribute = message.lines.iter().any(|line| {
+                        let line = program.lines().nth(line - 1).unwrap_or_default();
+                        line.trim_start().starts_with("#[offload(")
+                    });
+                    assert!(!at_attribute, "{}", message.rendered);
+                    message.rendered = plain(&message.rendered, &program);
+                }
+                messages.sort_by_key(|message| message.rendered.clone());
+                messages
+            };
+            (title, of("with"), of("without"))
+        })
+        .collect()
+}
+
+/// What is said, without what differs from run to run, and with the lines of the program where
+/// the two differ only by the attribute.
+fn plain(rendered: &str, program: &str) -> String {
+    let lines: Vec<&str> = program.lines().collect();
+    let mut plain = String::new();
+    for line in rendered.lines() {
+        let place = line.trim_start();
+        // Of places, what counts is the line and the column.
+        let place = place.strip_prefix("--> ").map(|place| {
+            let place: Vec<&str> = place.rsplitn(3, ':').collect();
+            if place.len() == 3 && place[2].ends_with(".rs") && place[2].contains("/examples/")
+                || place[2].starts_with("examples/")
+            {
+                format!("--> {}:{}", place[1], place[0])
+            } else {
+                "--> elsewhere".to_owned()
+            }
+        });
+        // A line of the program is shown as it is written.
+        let shown = line.split_once(" | ").and_then(|(number, rest)| {
+            let number: usize = number.trim().parse().ok()?;
+            let rest_is_all = lines.get(number - 1)?;
+            (without_attributes(rest_is_all).trim_end() == without_attributes(rest).trim_end())
+                .then(|| format!("{number} | {}", without_attributes(rest).trim_end()))
+        });
+        let line = place.or(shown).unwrap_or_else(|| line.trim_end().to_owned());
+        plain += line.trim_end();
+        plain.push('\n');
+    }
+    plain.trim_end().to_owned()
+}
+
+#[test]
+fn lints_are_the_same_with_the_attribute_and_without() {
+    let mut count = 0;
+    for (title, with, without) in both("lints.rs") {
+        let show = |messages: &[Message]| {
+            messages.iter().map(|message| message.rendered.clone()).collect::<Vec<_>>().join("\n\n")
+        };
+        assert!(without.iter().all(|message| !message.is_error), "{title}: {}", show(&without));
+        assert_eq!(show(&with), show(&without), "{title}");
+        count += without.len();
+    }
+    assert!(count > 20, "only {count}");
+}
+
+#[test]
+fn mistakes_read_as_without_the_attribute() {
+    let mut snapshot = String::new();
+    for (title, with, without) in both("mistakes.rs") {
+        writeln!(snapshot, "# {title}\n").unwrap();
+        for message in &without {
+            let how = if with.contains(message) { "with and without" } else { "without" };
+            writeln!(snapshot, "## {how}\n\n{}\n", message.rendered).unwrap();
+        }
+        for message in with.iter().filter(|message| !without.contains(message)) {
+            writeln!(snapshot, "## with\n\n{}\n", message.rendered).unwrap();
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bodies/mistakes.snap");
+    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+        fs::write(path, snapshot).unwrap();
+    } else {
+        assert!(
+            fs::read_to_string(path).unwrap_or_default() == snapshot,
+            "it says now:\n{snapshot}"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! Many small programs, checked by cargo in one go, and what the compiler said of each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Something that the compiler said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) is_error: bool,
+    /// As it is shown.
+    pub(crate) rendered: String,
+    /// The first line, without `error: `.
+    pub(crate) text: String,
+    /// Where it points to: lines and columns from 1, the end exclusive.
+    pub(crate) place: Option<Place>,
+    /// Every line that it points to.
+    pub(crate) lines: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// What stands at the top of each program.
+pub(crate) const PRELUDE: &str = "\
+#![allow(unused_imports)]
+use offload_runtime::{Error, offload};
+use std::sync::Arc;
+#[derive(Clone)] pub struct Store { pub count: u32, pub name: String }
+";
+
+/// Checks libraries, each with its name, as targets of one package. A package has a folder of
+/// its own, in which the dependencies are built once.
+pub(crate) fn check(
+    package: &str,
+    programs: &[(String, String)],
+) -> BTreeMap<String, Vec<Message>> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = target();
+    let folder = target.join("tests").join(package);
+    let examples = folder.join("examples");
+    let _ = fs::remove_dir_all(&examples);
+    fs::create_dir_all(&examples).unwrap();
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("src/lib.rs"), "").unwrap();
+    fs::copy(here.join("../../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let mut manifest = format!(
+        "[package]\nname = \"{package}\"\nedition = \"2024\"\n\n[dependencies]\n\
+         offload-runtime = {{ path = {:?}, default-features = false, features = [\"process\"] }}\n\
+         serde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n",
+        here.join("../../offload-runtime"),
+    );
+    for (name, program) in programs {
+        fs::write(examples.join(name).with_extension("rs"), program).unwrap();
+        manifest += &format!("\n[[example]]\nname = \"{name}\"\ncrate-type = [\"lib\"]\n");
+    }
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["check", "--examples", "--keep-going", "--message-format=json", "--quiet"])
+        .current_dir(&folder)
+        .env("CARGO_TARGET_DIR", target.join("tests/checked"))
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    let mut said: BTreeMap<_, _> =
+        programs.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let mut finished = false;
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line: Value = serde_json::from_slice(line).unwrap();
+        finished |= line["reason"] == "build-finished";
+        let Some(messages) = line["target"]["name"].as_str().and_then(|name| said.get_mut(name))
+        else {
+            continue;
+        };
+        if line["reason"] == "compiler-message" {
+            messages.extend(message(&line["message"]));
+        }
+    }
+    assert!(finished, "{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+fn message(message: &Value) -> Option<Message> {
+    let text = message["message"].as_str()?;
+    // How many there were.
+    if message["spans"].as_array()?.is_empty() {
+        return None;
+    }
+    let place =
+        message["spans"].as_array()?.iter().find(|span| span["is_primary"] == true).map(|span| {
+            let number = |key| usize::try_from(span[key].as_u64().unwrap()).unwrap();
+            Place {
+                line: number("line_start"),
+                start: number("column_start"),
+                end: number("column_end"),
+            }
+        });
+    Some(Message {
+        is_error: message["level"] == "error",
+        rendered: message["rendered"].as_str()?.to_owned(),
+        text: text.to_owned(),
+        lines: message["spans"]
+            .as_array()?
+            .iter()
+            .filter_map(|span| usize::try_from(span["line_start"].as_u64()?).ok())
+            .collect(),
+        place,
+    })
+}
+
+/// Where cargo builds this workspace.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists()).unwrap().to_owned()
+}
