@@ -24,7 +24,8 @@ mod imp {
 
 #[cfg(offload_loom)]
 mod imp {
-    pub(crate) use loom::future::AtomicWaker;
+    use std::task::Waker;
+
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
     };
@@ -32,6 +33,24 @@ mod imp {
     pub(crate) use loom::thread::{Thread, current, park};
 
     pub(crate) use super::queue::stand_in::SegQueue;
+
+    /// What stands for the real one: the waker under a lock.
+    #[derive(Debug)]
+    pub(crate) struct AtomicWaker(Mutex<Option<Waker>>);
+
+    impl AtomicWaker {
+        pub(crate) fn new() -> AtomicWaker {
+            AtomicWaker(Mutex::new(None))
+        }
+
+        pub(crate) fn register(&self, waker: &Waker) {
+            *self.0.lock().unwrap() = Some(waker.clone());
+        }
+
+        pub(crate) fn take(&self) -> Option<Waker> {
+            self.0.lock().unwrap().take()
+        }
+    }
 
     pub(crate) fn park_timeout(_: std::time::Duration) {
         unreachable!("loom knows no time: its models retire no thread")

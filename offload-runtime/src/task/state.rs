@@ -120,3 +120,161 @@ fn phase(word: u8) -> Phase {
         _ => Phase::Done,
     }
 }
+
+/// Every order of the steps of both sides.
+#[cfg(all(test, offload_loom))]
+mod models {
+    use std::task::{Wake, Waker};
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::{AtomicWaker, Mutex, lock};
+
+    /// A task that is woken.
+    struct Sleeper {
+        is_woken: Mutex<bool>,
+        woken: loom::sync::Condvar,
+    }
+
+    impl Sleeper {
+        fn new() -> std::sync::Arc<Sleeper> {
+            let (is_woken, woken) = (Mutex::new(false), loom::sync::Condvar::new());
+            std::sync::Arc::new(Sleeper { is_woken, woken })
+        }
+
+        fn sleep(&self) {
+            let mut is_woken = lock(&self.is_woken);
+            while !*is_woken {
+                is_woken = self.woken.wait(is_woken).unwrap();
+            }
+        }
+    }
+
+    impl Wake for Sleeper {
+        fn wake(self: std::sync::Arc<Self>) {
+            *lock(&self.is_woken) = true;
+            self.woken.notify_one();
+        }
+    }
+
+    struct Call {
+        state: State,
+        waker: AtomicWaker,
+    }
+
+    fn call(waker: &std::sync::Arc<Sleeper>) -> Arc<Call> {
+        let call = Call { state: State::new(), waker: AtomicWaker::new() };
+        call.waker.register(&Waker::from(std::sync::Arc::clone(waker)));
+        Arc::new(call)
+    }
+
+    /// What the thread does: it runs the body, and ends the call. Whether the result was left to
+    /// the caller; `None`: it was cancelled before.
+    fn run(call: &Call) -> Option<bool> {
+        if !call.state.begin() {
+            return None;
+        }
+        let is_theirs = call.state.finish();
+        if is_theirs && let Some(waker) = call.waker.take() {
+            waker.wake();
+        }
+        Some(is_theirs)
+    }
+
+    /// A wake-up that is lost is a deadlock here.
+    #[test]
+    fn who_waits_is_woken_by_the_waker_that_it_showed_last() {
+        loom::model(|| {
+            let (first, last) = (Sleeper::new(), Sleeper::new());
+            let call = call(&first);
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || assert_eq!(run(&theirs), Some(true)));
+            if !call.state.is_done() {
+                call.waker.register(&Waker::from(std::sync::Arc::clone(&last)));
+                // Once more: whoever ends it takes the waker after it has said so.
+                if !call.state.is_done() {
+                    last.sleep();
+                }
+            }
+            assert!(call.state.is_done());
+            thread.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn body_and_result_of_a_cancelled_call_have_exactly_one_owner() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || run(&theirs));
+            let phase = call.state.cancel();
+            match thread.join().unwrap() {
+                // The shell is met: the body is the caller's.
+                None => assert_eq!(phase, Phase::Queued),
+                Some(true) => assert_eq!(phase, Phase::Done),
+                Some(false) => assert!(matches!(phase, Phase::Queued | Phase::Running)),
+            }
+            assert!(phase != Phase::Queued || !call.state.begin());
+        });
+    }
+
+    #[test]
+    fn the_result_of_a_detached_call_has_exactly_one_owner() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || run(&theirs).expect("it runs all the same"));
+            let is_ours = call.state.detach() == Phase::Done;
+            assert_ne!(is_ours, !thread.join().unwrap());
+        });
+    }
+
+    /// A deadline for the start: it either keeps the body from running, or changes nothing.
+    #[test]
+    fn a_call_that_is_too_late_to_start_has_started_or_never_does() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || run(&theirs));
+            let is_late = call.state.cancel_unstarted().is_some();
+            assert_eq!(thread.join().unwrap(), (!is_late).then_some(true));
+        });
+    }
+
+    /// Two threads have the call in their hands: a shell stays behind where it was run elsewhere.
+    #[test]
+    fn a_call_is_begun_once() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || theirs.state.begin());
+            let mine = call.state.begin();
+            assert_ne!(mine, thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn a_call_that_is_cancelled_on_its_way_to_wait_or_back_is_seen_so_by_one_side() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || {
+                if !theirs.state.set_aside() {
+                    return (false, false);
+                }
+                (true, theirs.state.requeue() && theirs.state.begin())
+            });
+            let phase = call.state.cancel();
+            let (waited, began) = thread.join().unwrap();
+            match phase {
+                // Before it waited, or after.
+                Phase::Queued => assert!(!began),
+                Phase::Waiting => assert!(waited && !began),
+                Phase::Running => assert!(began),
+                Phase::Done => unreachable!("nobody ended it"),
+            }
+        });
+    }
+}

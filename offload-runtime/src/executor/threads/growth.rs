@@ -1,10 +1,10 @@
 //! When a thread is added to a pool, and what is done where the system refuses one.
 //!
 //! Up to `base` threads, one is started for each call that finds none free. Beyond, while
-//! calls wait, the pool is looked at each millisecond, on the timer's thread: if no thread took
-//! or ended a call from one look to the next but one, as many are added as there are, up to what
-//! waits; if it moves, and the call that waits longest has waited for ten milliseconds, one is
-//! added.
+//! calls wait, the pool is looked at each millisecond, on the timer's thread: if no body ended
+//! from one look to the next but one, as many are added as there are, up to what waits; if some
+//! do, and the call that waits longest has waited for ten milliseconds, one is added. That a
+//! thread takes a call is no sign that the pool moves: each thread that is added does, once.
 //!
 //! So calls that block have a thread each in a few milliseconds, and a burst of short ones
 //! starts none. Of a `cpu` pool, which has as many threads as it may, a thread whose body is
@@ -55,9 +55,9 @@ pub(super) struct Growth {
 
 #[derive(Default)]
 struct Seen {
-    /// When it was looked at last, and how far its threads were.
+    /// When it was looked at last, and how many bodies had ended.
     last: Option<(Instant, u64)>,
-    /// They had not got on by then.
+    /// None had by then, since the look before.
     was_stuck: bool,
     /// When it was looked at, and how much had been put into the queue by then.
     pushed: VecDeque<(Instant, u64)>,
@@ -156,7 +156,8 @@ impl Pool {
             _ if threads < started.rules.base => 1,
             Kind::Thread => self.wanted(&mut seen, now, threads),
             Kind::Cpu => {
-                seen.blocked.look(self, self.progress().1);
+                let (popped, ended) = self.progress();
+                seen.blocked.look(self, popped + ended);
                 0
             }
             Kind::Process => 0,
@@ -175,13 +176,12 @@ impl Pool {
 
     /// How many threads are wanted, beyond `base`.
     fn wanted(&'static self, seen: &mut Seen, now: Instant, threads: usize) -> usize {
-        let (popped, progress) = self.progress();
+        let (popped, ended) = self.progress();
         let queued = self.started().queue.len();
         if seen.last.is_some_and(|(then, _)| now.saturating_duration_since(then) < LOOK / 2) {
             return 0;
         }
-        // Nobody took or ended a call.
-        let is_stuck = seen.last.is_some_and(|(_, before)| before == progress);
+        let is_stuck = seen.last.is_some_and(|(_, before)| before == ended);
         let was_stuck = std::mem::replace(&mut seen.was_stuck, is_stuck);
         let is_behind = || {
             seen.pushed.front().is_some_and(|(then, pushed)| {
@@ -194,7 +194,7 @@ impl Pool {
             true => 0,
             false => usize::from(is_behind()),
         };
-        seen.last = Some((now, progress));
+        seen.last = Some((now, ended));
         seen.pushed.push_back((now, popped + queued as u64));
         while seen.pushed.get(1).is_some_and(|(then, _)| now.duration_since(*then) >= BEHIND) {
             seen.pushed.pop_front();
@@ -202,12 +202,10 @@ impl Pool {
         wanted
     }
 
-    /// How much was taken out of the queue, and what changes as threads get on.
+    /// How much was taken out of the queue, and how many bodies have ended.
     fn progress(&'static self) -> (u64, u64) {
         let seats = self.started().sleep.seats();
-        seats.fold((0, 0), |(popped, progress), seat| {
-            (popped + seat.popped(), progress + seat.progress())
-        })
+        seats.fold((0, 0), |(popped, ended), seat| (popped + seat.popped(), ended + seat.ended()))
     }
 
     /// Adds so many threads, as far as there may be more.

@@ -410,7 +410,7 @@ impl Executor for Pool {
     fn close(&'static self) {
         let started = self.started();
         started.closed.store(true, Ordering::SeqCst);
-        while started.sleep.wake_one() {}
+        started.sleep.wake_all();
     }
 
     fn drain(&'static self) {

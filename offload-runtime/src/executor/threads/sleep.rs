@@ -171,8 +171,14 @@ impl Sleep {
         self.searching.load(Ordering::SeqCst) > 0 || self.wake_one()
     }
 
+    /// Wakes all threads that are idle: something has changed for them.
+    pub(super) fn wake_all(&self) {
+        fence(Ordering::SeqCst);
+        while self.wake_one() {}
+    }
+
     /// Wakes an idle thread, if there is one.
-    pub(super) fn wake_one(&self) -> bool {
+    fn wake_one(&self) -> bool {
         for group in self.groups() {
             let mut idle = group.idle.load(Ordering::SeqCst);
             while idle != 0 {
@@ -295,9 +301,9 @@ impl Seat {
         self.0.popped.load(StdOrdering::Relaxed)
     }
 
-    /// What changes as this thread gets on.
-    pub(super) fn progress(&self) -> u64 {
-        self.popped() + self.0.ended.load(StdOrdering::Relaxed)
+    /// So many bodies have ended here.
+    pub(super) fn ended(&self) -> u64 {
+        self.0.ended.load(StdOrdering::Relaxed)
     }
 
     /// Whose body runs here.
@@ -332,5 +338,163 @@ impl Seat {
     /// A body of this function is about to run here.
     pub(super) fn run(&'static self, about: &'static About) -> Busy {
         Busy::new(&self.0.running, &self.0.ended, about)
+    }
+}
+
+/// Every order of the steps of a few threads. A wake-up that is lost is a deadlock here.
+#[cfg(all(test, offload_loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::queue::Queue;
+
+    struct Pool {
+        queue: Queue<()>,
+        sleep: Sleep,
+        closed: AtomicBool,
+        ran: Mutex<usize>,
+        one_more: loom::sync::Condvar,
+    }
+
+    impl Pool {
+        fn new() -> Arc<Pool> {
+            let sleep = Sleep::new(1);
+            // Loom does not see into std's lock in which groups are made: here it is done before
+            // there are other threads.
+            sleep.leave(sleep.sit().unwrap());
+            Arc::new(Pool {
+                queue: Queue::new(),
+                sleep,
+                closed: AtomicBool::new(false),
+                ran: Mutex::new(0),
+                one_more: loom::sync::Condvar::new(),
+            })
+        }
+
+        fn submit(&self) {
+            self.queue.push(());
+            self.sleep.notify();
+        }
+
+        fn wait_for(&self, calls: usize) {
+            let mut ran = lock(&self.ran);
+            while *ran < calls {
+                ran = self.one_more.wait(ran).unwrap();
+            }
+        }
+
+        fn close(&self) {
+            self.closed.store(true, Ordering::SeqCst);
+            self.sleep.wake_all();
+        }
+
+        /// What a thread does, as in `worker`, but that it looks on only once.
+        fn work(&self) {
+            let number = self.sleep.sit().unwrap();
+            let mut is_searching = false;
+            loop {
+                if self.queue.pop().is_some() {
+                    if std::mem::take(&mut is_searching) {
+                        self.sleep.found();
+                        if !self.queue.is_empty() {
+                            self.sleep.notify();
+                        }
+                    }
+                    *lock(&self.ran) += 1;
+                    self.one_more.notify_one();
+                    continue;
+                }
+                if self.closed.load(Ordering::SeqCst) && self.queue.is_empty() {
+                    if is_searching {
+                        self.sleep.found();
+                    }
+                    self.sleep.leave(number);
+                    return;
+                }
+                is_searching = is_searching || self.sleep.search();
+                if is_searching && !self.queue.is_empty() {
+                    continue;
+                }
+                let has_work = || !self.queue.is_empty() || self.closed.load(Ordering::SeqCst);
+                let woken = self.sleep.sleep(number, is_searching, None, has_work);
+                is_searching = woken == Woken::Called;
+            }
+        }
+    }
+
+    fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(bound);
+        builder.check(model);
+    }
+
+    #[test]
+    fn calls_that_come_while_the_thread_goes_idle_are_run() {
+        check(3, || {
+            let pool = Pool::new();
+            let theirs = Arc::clone(&pool);
+            let worker = thread::spawn(move || theirs.work());
+            pool.submit();
+            pool.submit();
+            pool.wait_for(2);
+            pool.close();
+            worker.join().unwrap();
+            assert_eq!(pool.sleep.searching.load(Ordering::SeqCst), 0);
+        });
+    }
+
+    #[test]
+    fn calls_of_two_callers_are_run_by_two_threads_or_one() {
+        check(1, || {
+            let pool = Pool::new();
+            let workers = [(); 2].map(|()| {
+                let theirs = Arc::clone(&pool);
+                thread::spawn(move || theirs.work())
+            });
+            let theirs = Arc::clone(&pool);
+            let caller = thread::spawn(move || theirs.submit());
+            pool.submit();
+            caller.join().unwrap();
+            pool.wait_for(2);
+            pool.close();
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+            assert_eq!(pool.sleep.searching.load(Ordering::SeqCst), 0);
+        });
+    }
+
+    /// While one is at work for long, the other is not forgotten.
+    #[test]
+    fn a_call_behind_one_that_waits_for_it_is_run_by_the_other_thread() {
+        check(2, || {
+            let pool = Pool::new();
+            let workers = [(); 2].map(|()| {
+                let theirs = Arc::clone(&pool);
+                thread::spawn(move || theirs.work())
+            });
+            pool.submit();
+            pool.wait_for(1);
+            pool.submit();
+            pool.wait_for(2);
+            pool.close();
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+        });
+    }
+
+    /// A thread that ends since nobody needed it clears its bit as one that wakes it does: one of
+    /// them has it.
+    #[test]
+    fn a_thread_that_ends_was_not_woken() {
+        loom::model(|| {
+            let sleep = Arc::new(Sleep::new(1));
+            let number = sleep.sit().unwrap();
+            let group = sleep.groups[0].get().unwrap();
+            group.idle.fetch_or(1 << number, Ordering::SeqCst);
+            let theirs = Arc::clone(&sleep);
+            let caller = thread::spawn(move || theirs.notify());
+            let ends = group.idle.fetch_and(!(1 << number), Ordering::SeqCst) & 1 << number != 0;
+            assert_ne!(ends, caller.join().unwrap());
+        });
     }
 }
