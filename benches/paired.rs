@@ -27,6 +27,28 @@ pub fn medians<T>(rounds: &[T], number: impl Fn(&T) -> f64) -> (f64, f64, f64) {
     median(rounds.iter().map(number).collect())
 }
 
+/// How often everything is measured: what `ROUNDS` says, or else so often.
+pub fn rounds(unless_set: usize) -> usize {
+    std::env::var("ROUNDS").map_or(unless_set, |rounds| rounds.parse().expect("ROUNDS: a number"))
+}
+
+/// A figure of each, so many times, in turn: forwards, then backwards, so that nobody always
+/// comes after the same other. The figures of each, by round.
+pub fn alternate<P: Copy, T>(
+    rounds: usize,
+    all: &[P],
+    mut measure: impl FnMut(P) -> T,
+) -> Vec<Vec<T>> {
+    let mut figures: Vec<Vec<T>> = all.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for step in 0..all.len() {
+            let at = if round % 2 == 1 { all.len() - 1 - step } else { step };
+            figures[at].push(measure(all[at]));
+        }
+    }
+    figures
+}
+
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2} ({:.2}–{:.2})", self.middle, self.low, self.high)
