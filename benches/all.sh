@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every bench there is, one after the other, in a quarter of an hour on two cores once they are built:
 # their tables go to target/benches, and how long each took is printed. It fails if they took longer.
-# Some are repeated less often here than for the tables of benches/README.md.
+# Most are repeated less often here than for the tables of benches/README.md: by themselves they are
+# run as often as those need, and ROUNDS=9 makes medians of nine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 results=target/benches
@@ -17,9 +18,20 @@ run() { # NAME COMMAND...
     "${@:2}" >"$results/$1.md"
     echo "$1: $((SECONDS - start)) s"
 }
-for bench in handoff server process dashboard cancelled overload; do
-    run "$bench" cargo bench -q -p offload-benches --bench "$bench"
-done
+bench() { # NAME ROUNDS
+    ROUNDS=$2 run "$1" cargo bench -q -p offload-benches --bench "$1"
+}
+bench handoff 2
+bench joinset 5
+bench busy 5
+bench burst 3
+bench open_loop 2
+bench stall 2
+bench server 1
+bench process 3
+bench dashboard 3
+bench overload 3
+run cancelled cargo bench -q -p offload-benches --bench cancelled
 for what in counting sampling; do
     PAIRS=2 run "$what" benches/counting.sh "$what"
 done

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{hint, io, thread};
 
+use offload_benches::page::{Lines, Side};
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::peers::{self, Measure, Peer};
 use offload_benches::runtime::Runtime;
@@ -35,11 +36,13 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [] => {
-            lone();
-            beside();
+            let mut lines = Lines::new();
+            lone(&mut lines);
+            beside(&mut lines);
+            lines.print();
         }
-        ["lone"] => lone(),
-        ["beside"] => beside(),
+        ["lone"] => lone(&mut Lines::new()),
+        ["beside"] => beside(&mut Lines::new()),
         ["lone", peer] => spinning(|| print(Peer::from_name(peer), true)),
         ["beside", peer, roots] => {
             peers::set_roots(roots.parse().expect("a number"));
@@ -51,25 +54,33 @@ fn main() {
 }
 
 /// Beside spinning threads of the same process.
-fn lone() {
+fn lone(lines: &mut Lines) {
     println!("\n### An empty body, one call at a time, two spinning threads a core\n");
-    table(&LONE, "µs", 1.0, |peer| apart::figures(&["lone", peer.name()]));
+    let what = "an empty body, two spinning threads a core, p50";
+    table(&LONE, "µs", what, lines, |peer| apart::figures(&["lone", peer.name()]));
 }
 
 /// Beside busy processes.
-fn beside() {
+fn beside(lines: &mut Lines) {
     let roots = roots_in_a_millisecond().to_string();
     println!("\n### A body of 1 ms, one call at a time, a busy process for each core\n");
-    table(&BESIDE, "ms", 1e3, |peer| {
+    let what = "a body of 1 ms, a busy process for each core, p50";
+    table(&BESIDE, "ms", what, lines, |peer| {
         let neighbours: Vec<_> = (0..cores()).map(|_| Neighbour::start()).collect();
         let figures = apart::figures(&["beside", peer.name(), &roots]);
         drop(neighbours);
-        figures
+        figures.map(|micros| micros / 1e3)
     });
 }
 
 /// p50 and p99, and the times that of the first.
-fn table(all: &[Peer], unit: &str, micros: f64, measure: impl FnMut(Peer) -> [f64; 2]) {
+fn table(
+    all: &[Peer],
+    unit: &str,
+    what: &str,
+    lines: &mut Lines,
+    measure: impl FnMut(Peer) -> [f64; 2],
+) {
     let figures = alternate(rounds(9), all, measure);
     let first = all[0].name();
     println!("| | p50 {unit} | p99 {unit} | p50, times that of {first} | p99, times that |");
@@ -78,6 +89,10 @@ fn table(all: &[Peer], unit: &str, micros: f64, measure: impl FnMut(Peer) -> [f6
         figures[at].iter().map(|figures| figures[number]).collect()
     };
     for (at, peer) in all.iter().enumerate() {
+        if at > 0 && !peer.is_foreign() {
+            let this = Side(peer.name(), &column(at, 0));
+            lines.add(what, unit, this, Side(first, &column(0, 0)));
+        }
         let against = |number| match at {
             0 => "–".to_owned(),
             _ => ratio(&column(at, number), &column(0, number)).to_string(),
@@ -85,8 +100,8 @@ fn table(all: &[Peer], unit: &str, micros: f64, measure: impl FnMut(Peer) -> [f6
         println!(
             "| {} | {:.1} | {:.1} | {} | {} |",
             peer.name(),
-            medians(&figures[at], |figures| figures[0]).0 / micros,
-            medians(&figures[at], |figures| figures[1]).0 / micros,
+            medians(&figures[at], |figures| figures[0]).0,
+            medians(&figures[at], |figures| figures[1]).0,
             against(0),
             against(1),
         );

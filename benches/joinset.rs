@@ -9,7 +9,8 @@ use std::future::Future;
 use std::time::Instant;
 
 use offload_benches::apart;
-use offload_benches::paired::{alternate, medians, ratio, rounds};
+use offload_benches::page::{Lines, Side};
+use offload_benches::paired::{alternate, medians, rounds};
 use offload_benches::peers::{Measure, Peer};
 use offload_benches::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -100,6 +101,7 @@ where
 
 fn compare(cells: &[(Runtime, usize)]) {
     let rounds = rounds(9);
+    let mut lines = Lines::new();
     println!("\n### 40 000 calls from the tasks of a `JoinSet`\n");
     println!(
         "| | best peer | `cpu` makes … times its calls | `thread` makes … | {} |",
@@ -116,13 +118,17 @@ fn compare(cells: &[(Runtime, usize)]) {
         let foreign = PEERS.into_iter().filter(|peer| peer.is_foreign());
         let best = foreign.max_by(|this, that| middle(*this).total_cmp(&middle(*that)));
         let best = best.expect("some");
+        let cell = format!("{}, {tasks} in flight", runtime.name());
+        let [cpu, thread] = [Peer::Cpu, Peer::Thread].map(|ours| {
+            let what = format!("calls from a `JoinSet`, {cell}");
+            let beside = Side(best.name(), of(best));
+            lines.add(&what, "thousand/s", Side(ours.name(), of(ours)), beside)
+        });
         println!(
-            "| {}, {tasks} in flight | {} | {} | {} | {} |",
-            runtime.name(),
+            "| {cell} | {} | {cpu} | {thread} | {} |",
             best.name(),
-            ratio(of(Peer::Cpu), of(best)),
-            ratio(of(Peer::Thread), of(best)),
             PEERS.map(|peer| format!("{:.0}", middle(peer))).join(" | ")
         );
     }
+    lines.print();
 }

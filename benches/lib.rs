@@ -2,6 +2,7 @@
 
 pub mod apart;
 pub mod arrivals;
+pub mod page;
 pub mod paired;
 pub mod peers;
 pub mod picture;

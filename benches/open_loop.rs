@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use offload_benches::arrivals::{Gaps, at_rate};
+use offload_benches::page::{Lines, Side};
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::peers::{self, Measure, Peer};
 use offload_benches::runtime::Runtime;
@@ -103,6 +104,7 @@ fn capacity(body: u64) -> f64 {
 
 fn compare(loads: &[f64]) {
     let body = roots_in_a_millisecond();
+    let mut lines = Lines::new();
     for load in loads {
         // What the machine can do is not the same a minute later: it is measured once a round,
         // and all calls of a round come at the same rate.
@@ -116,7 +118,23 @@ fn compare(loads: &[f64]) {
         });
         println!("\n### Bodies of 1 ms, at {load} of what the cores can do\n");
         print_table(&figures);
+        let p99 = |peer| p99(&figures, peer);
+        // Of rayon's two ways the better one.
+        let rayon = [Peer::TokioRayon, Peer::RayonOneshot];
+        let rayon = rayon.map(|peer| (medians(&p99(peer), |p99| *p99).0, peer));
+        let (_, beside) = if rayon[0].0 < rayon[1].0 { rayon[0] } else { rayon[1] };
+        for ours in [Peer::Cpu, Peer::Thread] {
+            let what = format!("bodies of 1 ms, open loop, {load} of what the cores can do, p99");
+            let this = Side(ours.name(), &p99(ours));
+            lines.add(&what, "ms", this, Side(beside.name(), &p99(beside)));
+        }
     }
+    lines.print();
+}
+
+fn p99(figures: &[Vec<[f64; 3]>], peer: Peer) -> Vec<f64> {
+    let at = PEERS.iter().position(|known| *known == peer).expect("one of them");
+    figures[at].iter().map(|figures| figures[1]).collect()
 }
 
 fn print_table(figures: &[Vec<[f64; 3]>]) {
@@ -124,10 +142,7 @@ fn print_table(figures: &[Vec<[f64; 3]>]) {
         "| | p50 ms | p99 ms | worst ms | p99 of `cpu`, times this | p99 of `thread`, times this |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
-    let p99 = |peer: Peer| -> Vec<f64> {
-        let at = PEERS.iter().position(|known| *known == peer).expect("one of them");
-        figures[at].iter().map(|figures| figures[1]).collect()
-    };
+    let p99 = |peer| p99(figures, peer);
     for (peer, of) in PEERS.into_iter().zip(figures) {
         let middle = |number: usize| medians(of, |figures| figures[number]).0;
         let against = |ours: Peer| match ours == peer {

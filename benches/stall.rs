@@ -12,6 +12,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use offload_benches::page::{Lines, Side};
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::peers::{self, Measure, Peer};
 use offload_benches::runtime::Runtime;
@@ -111,6 +112,7 @@ fn ticks(start: impl FnOnce()) -> Vec<Duration> {
 
 fn compare(bodies: &[u64]) {
     let in_a_millisecond = roots_in_a_millisecond();
+    let mut lines = Lines::new();
     for micros in bodies {
         let roots = (micros * in_a_millisecond / 1000).to_string();
         let figures =
@@ -121,6 +123,14 @@ fn compare(bodies: &[u64]) {
         );
         println!("| --- | --- | --- | --- | --- | --- |");
         let longest = |at: usize| -> Vec<f64> { figures[at].iter().map(|of| of[2]).collect() };
+        let at = |way| WAYS.iter().position(|known| *known == way).expect("one of them");
+        let (idle, cpu) = (at(None), at(Some(Peer::Cpu)));
+        for beside in [None, Some(Peer::RayonOneshot)] {
+            let what =
+                format!("the loop's longest gap between ticks of 1 ms, bodies of {micros} µs");
+            let that = longest(at(beside));
+            lines.add(&what, "ms", Side("cpu", &longest(cpu)), Side(name(beside), &that));
+        }
         for (at, way) in WAYS.into_iter().enumerate() {
             let (middle, low, high) = medians(&figures[at], |of| of[2]);
             let against = |this: usize, that: usize| match this == that {
@@ -132,9 +142,10 @@ fn compare(bodies: &[u64]) {
                 name(way),
                 medians(&figures[at], |of| of[0]).0,
                 medians(&figures[at], |of| of[1]).0,
-                against(at, 0),
-                against(1, at),
+                against(at, idle),
+                against(cpu, at),
             );
         }
     }
+    lines.print();
 }

@@ -99,19 +99,15 @@ impl Measured {
     }
 
     /// Whom ours is set beside: the peer that makes the most calls. Bodies that compute belong
-    /// on as many threads as there are cores, so there it is the better of rayon's two, and then
-    /// `blocking`, which has more threads.
-    fn rivals(&self) -> Vec<Peer> {
-        let rate = |peer: &Peer| self.middle(*peer, |figures| figures.rate);
-        let best = |peers: &[Peer]| {
-            let best = peers.iter().max_by(|this, that| rate(this).total_cmp(&rate(that)));
-            *best.expect("some")
+    /// on as many threads as there are cores, so there it is the better of rayon's two.
+    fn rival(&self) -> Peer {
+        let is_rival = |peer: &Peer| match self.cell.micros >= 100 {
+            true => [Peer::TokioRayon, Peer::RayonOneshot].contains(peer),
+            false => peer.is_foreign(),
         };
-        if self.cell.micros >= 100 {
-            return vec![best(&[Peer::TokioRayon, Peer::RayonOneshot]), Peer::Unblock];
-        }
-        let foreign: Vec<_> = PEERS.into_iter().filter(|peer| peer.is_foreign()).collect();
-        vec![best(&foreign)]
+        let rate = |peer: Peer| self.middle(peer, |figures| figures.rate);
+        let rivals = PEERS.into_iter().filter(is_rival);
+        rivals.max_by(|this, that| rate(*this).total_cmp(&rate(*that))).expect("some")
     }
 }
 
@@ -137,7 +133,7 @@ fn compare(cells: &[Cell]) {
         }
         all.push(measured);
     }
-    println!("\n### The hand-off, cell by cell\n");
+    println!("\n### For benches/README.md\n");
     print_summary(&all);
     let empty = |measured: &&Measured| {
         measured.cell.micros == 0 && measured.cell.runtime != Runtime::OneCore
@@ -184,35 +180,34 @@ fn print_cell(measured: &Measured) {
     }
 }
 
-/// A line for each cell and rival: ours beside it.
+/// The table of the page: a line for each cell, with ours beside the best peer.
 fn print_summary(all: &[Measured]) {
     println!(
-        "| | beside | calls a second, times the peer's: `cpu` | `thread` | p99, times the peer's: `cpu` | `thread` | p50 µs: `cpu`, `thread`, peer | CPU µs a call | switches a call |"
+        "| | beside | `cpu`: calls a second, times the peer's | p99, times the peer's | `thread`: calls a second | p99 | `blocking`: calls, p99 | CPU µs a call: `cpu`, `thread`, peer | switches a call |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for measured in all {
-        for rival in measured.rivals() {
-            let against = |ours: Peer, number| measured.ratio(ours, rival, number);
-            let rate = |figures: &Figures| figures.rate;
-            let p99 = |figures: &Figures| figures.p99;
-            let three = |number: fn(&Figures) -> f64, digits: usize| {
-                [Peer::Cpu, Peer::Thread, rival]
-                    .map(|peer| format!("{:.digits$}", measured.middle(peer, number)))
-                    .join(", ")
-            };
-            println!(
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                measured.cell.name(),
-                rival.name(),
-                against(Peer::Cpu, rate),
-                against(Peer::Thread, rate),
-                against(Peer::Cpu, p99),
-                against(Peer::Thread, p99),
-                three(|figures| figures.p50, 0),
-                three(|figures| figures.nanos / 1e3, 1),
-                three(|figures| figures.switches, 2),
-            );
-        }
+        let rival = measured.rival();
+        let rate = |peer| measured.ratio(peer, rival, |figures| figures.rate);
+        let p99 = |peer| measured.ratio(peer, rival, |figures| figures.p99);
+        let three = |number: fn(&Figures) -> f64, digits: usize| {
+            [Peer::Cpu, Peer::Thread, rival]
+                .map(|peer| format!("{:.digits$}", measured.middle(peer, number)))
+                .join(", ")
+        };
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {:.2}, {:.2} | {} | {} |",
+            measured.cell.name(),
+            rival.name(),
+            rate(Peer::Cpu),
+            p99(Peer::Cpu),
+            rate(Peer::Thread),
+            p99(Peer::Thread),
+            rate(Peer::Unblock).middle,
+            p99(Peer::Unblock).middle,
+            three(|figures| figures.nanos / 1e3, 1),
+            three(|figures| figures.switches, 2),
+        );
     }
 }
 
