@@ -35,7 +35,7 @@ where
     let (sender, mut outputs) = mpsc::unbounded_channel();
     thread::spawn(move || {
         crate::sleep_exactly();
-        let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+        let mut numbers = Numbers::new();
         let start = Instant::now();
         let mut due = start;
         while due - start < time {
@@ -45,10 +45,7 @@ where
                 // Nobody is there to take it when the bench has panicked.
                 let _ = sender.send(task.await);
             });
-            due += Duration::from_secs_f64(match gaps {
-                Gaps::Even => 1.0 / rate,
-                Gaps::Random => -numbers.next().ln() / rate,
-            });
+            due += numbers.gap(gaps, rate);
         }
     });
     let mut all = Vec::new();
@@ -62,11 +59,39 @@ where
 struct Numbers(u64);
 
 impl Numbers {
+    fn new() -> Numbers {
+        Numbers(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// The time until the next call, at so many a second.
+    fn gap(&mut self, gaps: Gaps, rate: f64) -> Duration {
+        Duration::from_secs_f64(match gaps {
+            Gaps::Even => 1.0 / rate,
+            Gaps::Random => -self.next().ln() / rate,
+        })
+    }
+
     /// The next one, above 0 and below 1.
     fn next(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         ((self.0 >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_gaps_make_the_rate_that_was_asked_for() {
+        let mut numbers = Numbers::new();
+        let gaps: Vec<Duration> = (0..100_000).map(|_| numbers.gap(Gaps::Random, 1000.0)).collect();
+        let mean = gaps.iter().sum::<Duration>().as_secs_f64() / gaps.len() as f64;
+        assert!((0.00098..0.00102).contains(&mean), "{mean}");
+        // An exponential distribution: one in e gaps is longer than the mean.
+        let longer = gaps.iter().filter(|gap| gap.as_secs_f64() > mean).count();
+        assert!((36_000..37_600).contains(&longer), "{longer}");
     }
 }

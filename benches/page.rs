@@ -36,8 +36,19 @@ impl Lines {
     }
 }
 
-/// With so many digits after the point that there are three.
+/// With so many digits after the point that there are three, and no more than three after it.
 fn in_three_digits(number: f64) -> String {
-    let before = number.abs().max(0.01).log10().floor() as i32 + 1;
+    let before = number.abs().max(0.1).log10().floor() as i32 + 1;
     format!("{number:.*}", (3 - before).max(0) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_at_most() {
+        let figures = [1234.5, 123.45, 12.345, 1.2345, 0.12345, 0.0123, 0.0].map(in_three_digits);
+        assert_eq!(figures, ["1234", "123", "12.3", "1.23", "0.123", "0.012", "0.000"]);
+    }
 }

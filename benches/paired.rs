@@ -54,3 +54,25 @@ impl fmt::Display for Ratio {
         write!(f, "{:.2} ({:.2}–{:.2})", self.middle, self.low, self.high)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_measured_forwards_then_backwards_and_kept_by_what_was_measured() {
+        let mut order = String::new();
+        let figures = alternate(2, &['a', 'b', 'c'], |what| {
+            order.push(what);
+            order.len()
+        });
+        assert_eq!(order, "abccba");
+        assert_eq!(figures, [[1, 6], [2, 5], [3, 4]]);
+    }
+
+    #[test]
+    fn a_ratio_is_the_middle_of_the_rounds_ratios_not_the_ratio_of_the_middles() {
+        let ratio = ratio(&[1.0, 20.0, 3.0], &[2.0, 10.0, 1.0]);
+        assert_eq!([ratio.low, ratio.middle, ratio.high], [0.5, 2.0, 3.0]);
+    }
+}
