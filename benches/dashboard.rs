@@ -4,7 +4,7 @@
 //! Calls whose bodies take some twenty microseconds, 64 in flight. Who looks is
 //! another process, so that its own work is not counted. Each pair of figures is
 //! taken in turn, one without and one with, and the ratio is that of the
-//! processor time of a call.
+//! processor time of a call. `ROUNDS` sets how many pairs.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,14 +12,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use offload_benches::paired::rounds;
 use offload_benches::{median, processor_time};
 use offload_runtime::offload;
 use tokio::net::TcpListener;
 
 /// How long one figure is measured.
 const TIME: Duration = Duration::from_secs(2);
-
-const PAIRS: usize = 9;
 
 #[offload(cpu)]
 fn work() {
@@ -88,7 +87,7 @@ fn main() {
         tokio::spawn(async { axum::serve(listener, app).await });
         measure(TIME / 4).await;
         let mut ratios = Vec::new();
-        for _ in 0..PAIRS {
+        for _ in 0..rounds(9) {
             let without = measure(TIME).await;
             let mut child = tokio::task::spawn_blocking(move || look(address));
             let mut child = (&mut child).await.expect("it looks");

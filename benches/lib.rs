@@ -1,10 +1,17 @@
 //! What the benches have in common.
 
+pub mod apart;
+pub mod arrivals;
+pub mod page;
 pub mod paired;
+pub mod peers;
 pub mod picture;
+pub mod runtime;
 
 use std::hint::black_box;
+use std::num::NonZero;
 use std::ops::Range;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -57,11 +64,21 @@ pub fn context_switches() -> i64 {
     usage.voluntary_context_switches() + usage.involuntary_context_switches()
 }
 
-/// Keeps this thread, and those it starts, on the first core it may use.
-pub fn stay_on_one_core() {
+/// The cores that this process may use.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Keeps this thread, and those it starts, on the first cores that it may use.
+pub fn stay_on_cores(count: usize) {
     let all = rustix::thread::sched_getaffinity(None).expect("the cores of this process");
-    let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|core| all.is_set(*core));
-    let mut one = rustix::thread::CpuSet::new();
-    one.set(first.expect("a core"));
-    rustix::thread::sched_setaffinity(None, &one).expect("one of its cores");
+    let mut few = rustix::thread::CpuSet::new();
+    let may_use = (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
+    may_use.take(count).for_each(|core| few.set(core));
+    rustix::thread::sched_setaffinity(None, &few).expect("some of its cores");
+}
+
+/// Lets sleeps of this thread end when they should, not up to 50 µs later.
+pub fn sleep_exactly() {
+    rustix::thread::set_current_timer_slack(NonZero::new(1)).expect("a slack of 1 ns");
 }

@@ -2,13 +2,14 @@
 //! `cargo bench -p offload-benches --bench overload`.
 //!
 //! Calls come at a fixed rate, whether or not earlier ones have ended. A queue
-//! of 50 refuses the rest.
+//! of 50 refuses the rest. `ROUNDS` sets how often.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use offload_benches::paired::rounds;
 use offload_benches::{median, percentile, resident_kib};
 use offload_runtime::{CpuPool, Error, offload};
 
@@ -76,7 +77,7 @@ fn main() {
     runtime.block_on(async {
         load(CAPACITY * 10.0, Duration::from_millis(500)).await;
         let mut ratios = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..rounds(5) {
             // A little more than it can carry, so that it is always busy.
             let [at, above] = [1.05, 10.0];
             let at = load(CAPACITY * at, Duration::from_secs(2)).await;

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use offload_benches::stay_on_one_core;
+use offload_benches::stay_on_cores;
 
 /// How long it is measured.
 const TIME: Duration = Duration::from_millis(250);
 
 /// Microseconds of a round trip: the program's `floor`.
 pub(crate) fn main() {
-    stay_on_one_core();
+    stay_on_cores(1);
     let turn = Arc::new(AtomicU64::new(0));
     let (here, theirs) = (thread::current(), Arc::clone(&turn));
     // The other one answers each odd number with the next even one.

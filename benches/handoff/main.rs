@@ -4,145 +4,229 @@
 //! Every figure is taken in a process of its own, all peers in turn, again and
 //! again, forwards and backwards; `ROUNDS` sets how often. What is compared is
 //! compared within a round, since the machine is not the same a minute later.
-//! It prints the tables of `benches/README.md`, and draws its picture.
+//! It prints a table for each cell, then the one of `benches/README.md`, and draws its
+//! picture. `-- current_thread 64 1000` does one cell alone: its runtime, the calls in flight,
+//! and for how many microseconds a body computes.
 
 mod cell;
 mod floor;
-mod peers;
 
-use std::process::Command;
 use std::time::Duration;
 
-use offload_benches::paired::{medians, ratio};
+use offload_benches::paired::{Ratio, alternate, medians, ratio, rounds};
+use offload_benches::peers::Peer;
 use offload_benches::picture::{self, Bars};
-use offload_benches::roots_in_a_millisecond;
+use offload_benches::runtime::Runtime;
+use offload_benches::{apart, median, roots_in_a_millisecond};
 
-use self::cell::{Figures, Runtime};
-use self::peers::Peer;
+use self::cell::{Cell, Figures};
 
-/// The runtime, the calls in flight, and for how many microseconds a body computes.
-const CELLS: [(Runtime, usize, u64); 12] = [
-    (Runtime::CurrentThread, 1, 0),
-    (Runtime::CurrentThread, 64, 0),
-    (Runtime::CurrentThread, 1000, 0),
-    (Runtime::MultiThread, 1, 0),
-    (Runtime::MultiThread, 64, 0),
-    (Runtime::MultiThread, 1000, 0),
-    (Runtime::OneCore, 1, 0),
-    (Runtime::OneCore, 64, 0),
-    (Runtime::CurrentThread, 64, 10),
-    (Runtime::MultiThread, 64, 10),
-    (Runtime::CurrentThread, 64, 100),
-    (Runtime::MultiThread, 64, 100),
+const CELLS: [Cell; 18] = [
+    Cell::new(Runtime::CurrentThread, 1, 0),
+    Cell::new(Runtime::CurrentThread, 64, 0),
+    Cell::new(Runtime::CurrentThread, 1000, 0),
+    Cell::new(Runtime::MultiThread, 1, 0),
+    Cell::new(Runtime::MultiThread, 64, 0),
+    Cell::new(Runtime::MultiThread, 1000, 0),
+    Cell::new(Runtime::OneCore, 1, 0),
+    Cell::new(Runtime::OneCore, 64, 0),
+    Cell::new(Runtime::CurrentThread, 64, 10),
+    Cell::new(Runtime::MultiThread, 64, 10),
+    Cell::new(Runtime::CurrentThread, 4, 100),
+    Cell::new(Runtime::CurrentThread, 64, 100),
+    Cell::new(Runtime::MultiThread, 4, 100),
+    Cell::new(Runtime::MultiThread, 64, 100),
+    Cell::new(Runtime::CurrentThread, 4, 1000),
+    Cell::new(Runtime::CurrentThread, 64, 1000),
+    Cell::new(Runtime::MultiThread, 4, 1000),
+    Cell::new(Runtime::MultiThread, 64, 1000),
+];
+
+const PEERS: [Peer; 9] = [
+    Peer::Cpu,
+    Peer::Thread,
+    Peer::CpuRayon,
+    Peer::SpawnBlocking,
+    Peer::Semaphore,
+    Peer::Unblock,
+    Peer::TokioRayon,
+    Peer::RayonOneshot,
+    Peer::CpuAgain,
 ];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    match args.first().map(String::as_str) {
-        None => compare(),
-        Some("cell") => cell::main(&args[1..]),
-        Some("floor") => floor::main(),
-        Some("counting") => counting(),
-        Some(other) => panic!("{other} is none of: cell, floor, counting"),
-    }
-}
-
-/// All cells, all peers.
-fn compare() {
-    let rounds = std::env::var("ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"));
-    let in_a_millisecond = roots_in_a_millisecond();
-    let mut groups = Vec::new();
-    for (runtime, in_flight, micros) in CELLS {
-        let roots = micros * in_a_millisecond / 1000;
-        let mut figures = Peer::ALL.map(|_| Vec::new());
-        let mut floors = Vec::new();
-        let is_beside_the_floor = runtime == Runtime::OneCore && in_flight == 1;
-        for round in 0..rounds {
-            let mut order: Vec<usize> = (0..Peer::ALL.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for peer in order {
-                figures[peer].push(cell::measure_apart(Peer::ALL[peer], runtime, in_flight, roots));
-            }
-            if is_beside_the_floor {
-                floors.push(floor_apart());
-            }
-        }
-        let bodies = match micros {
-            0 => String::new(),
-            _ => format!(", bodies of {micros} µs"),
-        };
-        println!("\n### {}, {in_flight} in flight{bodies}\n", runtime.name());
-        print_cell(&figures);
-        if is_beside_the_floor {
-            print_floor(&figures, &floors);
-        } else if micros == 0 {
-            let rates = figures.iter().map(|of| medians(of, |figures| figures.rate).0);
-            groups.push((format!("{}, {in_flight}", runtime.name()), rates.collect()));
-        }
-    }
-    let bars = Bars {
-        title: "Calls of a body that does nothing, thousands a second (more is better)",
-        series: Peer::ALL.map(Peer::name).to_vec(),
-        groups,
-        logarithmic: false,
+    let args = apart::arguments();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("{text}: no number"));
+    let cell = |runtime, in_flight, micros| {
+        Cell::new(Runtime::from_name(runtime), number(in_flight) as usize, number(micros))
     };
-    picture::save("handoff.svg", &bars.draw());
+    match args[..] {
+        [] => compare(&CELLS),
+        ["cell", peer, runtime, in_flight, micros, in_a_millisecond] => {
+            cell::main(peer, cell(runtime, in_flight, micros), number(in_a_millisecond));
+        }
+        ["floor"] => floor::main(),
+        ["counting"] => counting(),
+        [runtime, in_flight, micros] => compare(&[cell(runtime, in_flight, micros)]),
+        _ => panic!("no arguments, or: RUNTIME IN_FLIGHT MICROS, or: counting"),
+    }
 }
 
-fn print_cell(figures: &[Vec<Figures>]) {
+/// What was measured of all peers in one cell.
+struct Measured {
+    cell: Cell,
+    /// By peer, by round.
+    figures: Vec<Vec<Figures>>,
+}
+
+impl Measured {
+    fn of(&self, peer: Peer) -> &[Figures] {
+        let at = PEERS.iter().position(|known| *known == peer).expect("one of them");
+        &self.figures[at]
+    }
+
+    fn numbers(&self, peer: Peer, number: fn(&Figures) -> f64) -> Vec<f64> {
+        self.of(peer).iter().map(number).collect()
+    }
+
+    fn ratio(&self, this: Peer, that: Peer, number: fn(&Figures) -> f64) -> Ratio {
+        ratio(&self.numbers(this, number), &self.numbers(that, number))
+    }
+
+    fn middle(&self, peer: Peer, number: fn(&Figures) -> f64) -> f64 {
+        medians(self.of(peer), number).0
+    }
+
+    /// Whom ours is set beside: the peer that makes the most calls. Bodies that compute belong
+    /// on as many threads as there are cores, so there it is the better of rayon's two.
+    fn rival(&self) -> Peer {
+        let is_rival = |peer: &Peer| match self.cell.micros >= 100 {
+            true => [Peer::TokioRayon, Peer::RayonOneshot].contains(peer),
+            false => peer.is_foreign(),
+        };
+        let rate = |peer: Peer| self.middle(peer, |figures| figures.rate);
+        let rivals = PEERS.into_iter().filter(is_rival);
+        rivals.max_by(|this, that| rate(*this).total_cmp(&rate(*that))).expect("some")
+    }
+}
+
+fn compare(cells: &[Cell]) {
+    let rounds = rounds(5);
+    let in_a_millisecond = roots_in_a_millisecond();
+    let mut all = Vec::new();
+    for cell in cells {
+        let is_beside_the_floor = cell.runtime == Runtime::OneCore && cell.in_flight == 1;
+        let mut floors = Vec::new();
+        let figures = alternate(rounds, &PEERS, |peer| {
+            if is_beside_the_floor && peer == Peer::Cpu {
+                let [floor] = apart::figures(&["floor"]);
+                floors.push(floor);
+            }
+            cell::measure_apart(peer, *cell, in_a_millisecond)
+        });
+        let measured = Measured { cell: *cell, figures };
+        println!("\n### {}\n", cell.name());
+        print_cell(&measured);
+        if is_beside_the_floor {
+            print_floor(&measured, &floors);
+        }
+        all.push(measured);
+    }
+    println!("\n### For benches/README.md\n");
+    print_summary(&all);
+    let empty = |measured: &&Measured| {
+        measured.cell.micros == 0 && measured.cell.runtime != Runtime::OneCore
+    };
+    let groups: Vec<_> = all.iter().filter(empty).map(bars_of).collect();
+    if cells.len() == CELLS.len() {
+        let bars = Bars {
+            title: "Calls of a body that does nothing, thousands a second (more is better)",
+            series: PEERS.map(Peer::name).to_vec(),
+            groups,
+            logarithmic: false,
+        };
+        picture::save("handoff.svg", &bars.draw());
+    }
+}
+
+fn bars_of(measured: &Measured) -> (String, Vec<f64>) {
+    let Cell { runtime, in_flight, .. } = measured.cell;
+    let rates = PEERS.map(|peer| measured.middle(peer, |figures| figures.rate));
+    (format!("{}, {in_flight}", runtime.name()), rates.to_vec())
+}
+
+fn print_cell(measured: &Measured) {
     println!(
         "| | thousand calls/s (lowest–highest) | CPU ns/call | switches/call | p50 µs | p99 µs | `cpu` makes … times as many | `thread` makes … |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    let of = |peer: Peer| {
-        let at = Peer::ALL.iter().position(|known| *known == peer).expect("one of all");
-        figures[at].iter().map(|figures| figures.rate).collect::<Vec<_>>()
-    };
-    for (peer, all) in Peer::ALL.into_iter().zip(figures) {
-        let (rate, low, high) = medians(all, |figures| figures.rate);
-        let middle = |what: fn(&Figures) -> f64| medians(all, what).0;
+    for peer in PEERS {
+        let (rate, low, high) = medians(measured.of(peer), |figures| figures.rate);
         let against = |ours: Peer| match ours == peer {
             true => "–".to_owned(),
-            false => ratio(&of(ours), &of(peer)).to_string(),
+            false => measured.ratio(ours, peer, |figures| figures.rate).to_string(),
         };
         println!(
-            "| {} | {rate:.0} ({low:.0}–{high:.0}) | {:.0} | {:.2} | {:.1} | {:.0} | {} | {} |",
+            "| {} | {rate:.1} ({low:.1}–{high:.1}) | {:.0} | {:.2} | {:.1} | {:.0} | {} | {} |",
             peer.name(),
-            middle(|figures| figures.nanos),
-            middle(|figures| figures.switches),
-            middle(|figures| figures.p50),
-            middle(|figures| figures.p99),
+            measured.middle(peer, |figures| figures.nanos),
+            measured.middle(peer, |figures| figures.switches),
+            measured.middle(peer, |figures| figures.p50),
+            measured.middle(peer, |figures| figures.p99),
             against(Peer::Cpu),
             against(Peer::Thread),
         );
     }
 }
 
-/// What a call takes, beside a bare round trip.
-fn print_floor(figures: &[Vec<Figures>], floors: &[f64]) {
-    let (floor, low, high) = offload_benches::median(floors.to_vec());
-    println!("\nA bare park/unpark round trip: {floor:.2} µs ({low:.2}–{high:.2}). A call takes …");
-    for (peer, all) in Peer::ALL.into_iter().zip(figures) {
-        let micros: Vec<f64> = all.iter().map(|figures| 1e3 / figures.rate).collect();
-        println!("- {}: {} times that", peer.name(), ratio(&micros, floors));
+/// The table of the page: a line for each cell, with ours beside the best peer.
+fn print_summary(all: &[Measured]) {
+    println!(
+        "| | beside | `cpu`: calls a second, times the peer's | p99, times the peer's | `thread`: calls a second | p99 | `blocking`: calls, p99 | CPU µs a call: `cpu`, `thread`, peer | switches a call |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for measured in all {
+        let rival = measured.rival();
+        let rate = |peer| measured.ratio(peer, rival, |figures| figures.rate);
+        let p99 = |peer| measured.ratio(peer, rival, |figures| figures.p99);
+        let three = |number: fn(&Figures) -> f64, digits: usize| {
+            [Peer::Cpu, Peer::Thread, rival]
+                .map(|peer| format!("{:.digits$}", measured.middle(peer, number)))
+                .join(", ")
+        };
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {:.2}, {:.2} | {} | {} |",
+            measured.cell.name(),
+            rival.name(),
+            rate(Peer::Cpu),
+            p99(Peer::Cpu),
+            rate(Peer::Thread),
+            p99(Peer::Thread),
+            rate(Peer::Unblock).middle,
+            p99(Peer::Unblock).middle,
+            three(|figures| figures.nanos / 1e3, 1),
+            three(|figures| figures.switches, 2),
+        );
     }
 }
 
-fn floor_apart() -> f64 {
-    let this = std::env::current_exe().expect("this program");
-    let child = Command::new(this).arg("floor").output().expect("a process");
-    String::from_utf8_lossy(&child.stdout).trim().parse().expect("a number")
+/// What a call takes, beside a bare round trip.
+fn print_floor(measured: &Measured, floors: &[f64]) {
+    let (floor, low, high) = median(floors.to_vec());
+    println!("\nA bare park/unpark round trip: {floor:.2} µs ({low:.2}–{high:.2}). A call takes …");
+    for peer in PEERS {
+        let micros = measured.numbers(peer, |figures| 1e3 / figures.rate);
+        println!("- {}: {} times that", peer.name(), ratio(&micros, floors));
+    }
 }
 
 /// Ours alone, in this process, for `benches/counting.sh`.
 fn counting() {
     for peer in [Peer::Cpu, Peer::Thread] {
         for in_flight in [1, 64, 1000] {
-            let time = Duration::from_millis(600);
-            let Figures { rate, nanos, .. } =
-                cell::measure(peer, Runtime::CurrentThread, in_flight, time);
+            let cell = Cell::new(Runtime::CurrentThread, in_flight, 0);
+            let Figures { rate, nanos, .. } = cell::measure(peer, cell, Duration::from_millis(600));
             println!("{} {in_flight} {rate:.1} thousand/s {nanos:.0} ns/call", peer.name());
         }
     }

@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
-use offload_benches::paired::{medians, ratio};
+use offload_benches::apart;
+use offload_benches::page::{Lines, Side};
+use offload_benches::paired::{alternate, medians, ratio, rounds};
 
 use self::peers::Peer;
 
@@ -72,7 +74,7 @@ struct Figures {
 fn main() {
     offload_runtime::init();
     procspawn::init();
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args = apart::arguments();
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => compare(),
         ["echo"] => peers::echo(),
@@ -89,19 +91,11 @@ fn main() {
 
 /// All work, all peers.
 fn compare() {
-    let rounds = std::env::var("ROUNDS").map_or(5, |rounds| rounds.parse().expect("a number"));
+    let rounds = rounds(5);
+    let mut lines = Lines::new();
     for work in Work::ALL {
         let peers: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| peer.does(work)).collect();
-        let mut figures: Vec<Vec<Figures>> = peers.iter().map(|_| Vec::new()).collect();
-        for round in 0..rounds {
-            let mut order: Vec<usize> = (0..peers.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for peer in order {
-                figures[peer].push(measure_apart(peers[peer], work));
-            }
-        }
+        let figures = alternate(rounds, &peers, |peer| measure_apart(peer, work));
         println!("\n### {}\n", work.title());
         println!(
             "| | µs a call (lowest–highest) | calls/s | CPU µs a call | switches a call | ours takes … times as long |"
@@ -109,6 +103,10 @@ fn compare() {
         println!("| --- | --- | --- | --- | --- | --- |");
         let micros = |of: &[Figures]| of.iter().map(|figures| figures.micros).collect::<Vec<_>>();
         for (peer, of) in peers.iter().zip(&figures) {
+            if *peer == Peer::Procspawn {
+                let this = Side("process", &micros(&figures[0]));
+                lines.add(work.title(), "µs", this, Side(peer.name(), &micros(of)));
+            }
             let (middle, low, high) = medians(of, |figures| figures.micros);
             let against = match peer {
                 Peer::Offload => "–".to_owned(),
@@ -123,6 +121,7 @@ fn compare() {
             );
         }
     }
+    lines.print();
 }
 
 fn measure_apart(peer: Peer, work: Work) -> Figures {

@@ -4,13 +4,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use offload_benches::sleep_exactly;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What pings took, from when they were to be sent.
@@ -34,9 +34,7 @@ struct Connection {
 /// So many pings a second for so long, over this many connections, from this
 /// thread.
 pub(crate) fn ping(server: SocketAddr, rate: u32, time: Duration, connections: usize) -> Pings {
-    // Sleeps are to end when they should, not up to 50 µs later.
-    let slack = NonZero::new(1);
-    rustix::thread::set_current_timer_slack(slack).expect("a slack of 1 ns");
+    sleep_exactly();
     let mut connections: Vec<_> = (0..connections).map(|_| Connection::open(server)).collect();
     let mut times = Histogram::new(3).expect("three digits");
     let count = (f64::from(rate) * time.as_secs_f64()) as u32;

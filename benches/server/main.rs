@@ -16,7 +16,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use offload_benches::paired::{medians, ratio};
+use offload_benches::apart;
+use offload_benches::page::{Lines, Side};
+use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::picture::{self, Bars};
 
 use self::load::{Callers, Pings};
@@ -37,7 +39,7 @@ const SETTLE: Duration = Duration::from_millis(400);
 const TIME: Duration = Duration::from_millis(2400);
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args = apart::arguments();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [] => compare(&BODIES, &RATES),
@@ -89,23 +91,26 @@ impl Figures {
 }
 
 fn compare(bodies: &[u64], rates: &[u32]) {
-    let rounds = std::env::var("ROUNDS").map_or(3, |rounds| rounds.parse().expect("a number"));
+    let rounds = rounds(3);
     let in_a_millisecond = offload_benches::roots_in_a_millisecond();
     let mut groups = Vec::new();
+    let mut lines = Lines::new();
     for rate in rates {
         for body in bodies {
-            let mut figures = Way::ALL.map(|_| Vec::new());
-            for round in 0..rounds {
-                let mut order: Vec<usize> = (0..Way::ALL.len()).collect();
-                if round % 2 == 1 {
-                    order.reverse();
-                }
-                for way in order {
-                    figures[way].push(measure(Way::ALL[way], body * in_a_millisecond, *rate));
-                }
-            }
+            let figures =
+                alternate(rounds, &Way::ALL, |way| measure(way, body * in_a_millisecond, *rate));
             println!("\n### Bodies of {body} ms, {rate} pings a second\n");
             print_table(&figures);
+            let p99 = |way: Way| numbers(&figures, way, |figures| figures.p99);
+            let done = |way: Way| numbers(&figures, way, |figures| figures.done);
+            let what = format!("{rate} pings a second beside bodies of {body} ms");
+            for way in [Way::Cpu, Way::SpawnBlocking] {
+                let what = format!("{what}, p99");
+                lines.add(&what, "ms", Side(way.name(), &p99(way)), Side("idle", &p99(Way::Idle)));
+            }
+            let (this, that) = (done(Way::Cpu), done(Way::Rayon));
+            let what = format!("{what}, computed");
+            lines.add(&what, "pieces/s", Side("cpu", &this), Side("rayon", &that));
             let p99s = figures.iter().take(Way::ALL.len() - 1);
             let p99s = p99s.map(|all| medians(all, |figures| figures.p99).0).collect();
             groups.push((format!("{body} ms, {rate}/s"), p99s));
@@ -120,6 +125,12 @@ fn compare(bodies: &[u64], rates: &[u32]) {
         };
         picture::save("ping.svg", &bars.draw());
     }
+    lines.print();
+}
+
+fn numbers(figures: &[Vec<Figures>], way: Way, number: fn(&Figures) -> f64) -> Vec<f64> {
+    let at = Way::ALL.iter().position(|known| *known == way).expect("one of all");
+    figures[at].iter().map(number).collect()
 }
 
 fn print_table(figures: &[Vec<Figures>]) {
@@ -127,10 +138,7 @@ fn print_table(figures: &[Vec<Figures>]) {
         "| | p50 ms | p99 ms | p99.9 ms | worst ms | pings served | p99, times idle | computed, times rayon |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    let of = |way: Way, what: fn(&Figures) -> f64| {
-        let at = Way::ALL.iter().position(|known| *known == way).expect("one of all");
-        figures[at].iter().map(what).collect::<Vec<_>>()
-    };
+    let of = |way, what| numbers(figures, way, what);
     for (way, all) in Way::ALL.into_iter().zip(figures) {
         let middle = |what: fn(&Figures) -> f64| medians(all, what).0;
         let p99 = |figures: &Figures| figures.p99;
