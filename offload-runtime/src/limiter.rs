@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::error::Error;
 use crate::sync::semaphore::{Acquired, Semaphore};
-use crate::task::current::Caller;
+use crate::task::meta::Caller;
 use crate::task::{Admitted, Queued, completion};
 
 /// Lets at most so many bodies run at once, shared by several functions.

@@ -9,8 +9,8 @@ use crate::executor::Executor;
 use crate::function::Function;
 use crate::sync::timer::Alarm;
 use crate::task::context::Captured;
-use crate::task::current::Caller;
-use crate::task::meta::{Meta, Slot};
+use crate::task::current;
+use crate::task::meta::{Caller, Meta, Slot};
 use crate::task::{Awaited, Queued};
 
 /// What is known of a call that may be made. Dropped, it leaves nothing behind.
@@ -28,7 +28,7 @@ pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitt
     function.make_known();
     let executor = function.executor();
     executor.check().map_err(|error| error.of(name))?;
-    let callers = Caller::here();
+    let callers = current::caller();
     let slots = match &callers {
         // What waits for it has a thread already.
         Some(callers) if occupies(callers, executor) => [Slot::default(), Slot::default()],

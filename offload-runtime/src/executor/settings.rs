@@ -3,10 +3,10 @@
 use std::env;
 use std::num::NonZero;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::threads::{CPU, THREAD};
 use crate::error::Error;
 use crate::system::priority::Priority;
 
@@ -71,6 +71,9 @@ pub(crate) enum DefaultPool {
     #[cfg(feature = "process")]
     Process,
 }
+
+/// A default pool has asked for its settings.
+static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// What [`Builder::install`] set.
 static INSTALLED: Mutex<Option<Builder>> = Mutex::new(None);
@@ -171,10 +174,7 @@ impl Builder {
         if installed.is_some() {
             return Err(Error::config("settings were installed before; `install` them once"));
         }
-        let started = THREAD.is_started() || CPU.is_started();
-        #[cfg(feature = "process")]
-        let started = started || super::process::PROCESS.is_started();
-        if started {
+        if IN_USE.load(Ordering::SeqCst) {
             return Err(Error::config(
                 "a default pool has had its first call; `install` settings first in `main`",
             ));
@@ -247,6 +247,10 @@ fn priority_from_environment() -> Result<Option<Priority>, Error> {
 
 /// The settings of a default pool.
 pub(crate) fn of_default(pool: DefaultPool) -> Result<Settings, Error> {
+    // Under the lock, as it is read.
+    let lock = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    IN_USE.store(true, Ordering::SeqCst);
+    drop(lock);
     let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let installed = installed.unwrap_or_default();
     let installed = match pool {

@@ -4,4 +4,5 @@
 pub(crate) mod abort;
 pub(crate) mod cores;
 pub(crate) mod priority;
+pub(crate) mod sleepers;
 pub(crate) mod spawner;

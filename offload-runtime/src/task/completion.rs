@@ -6,28 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::context::Captured;
+use super::counts::Ending;
 use super::current::{self, Busy, Frame};
 use super::state::Phase;
 use super::{Awaited, Failure, Queued, Work};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::semaphore::Permit;
-
-/// What a body came to, for the numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Returned,
-    Panicked,
-    /// The process that ran it died by itself.
-    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
-    Died,
-    /// The process that ran it was killed, since nobody waited any more.
-    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
-    Killed,
-    /// An argument or the result could not be sent.
-    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
-    Failed,
-}
 
 /// How a call ends.
 pub(crate) enum Outcome {

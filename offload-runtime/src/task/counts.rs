@@ -5,6 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sync::histogram::Histogram;
 
+/// What a body came to, for the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Returned,
+    Panicked,
+    /// The process that ran it died by itself.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
+    Died,
+    /// The process that ran it was killed, since nobody waited any more.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
+    Killed,
+    /// An argument or the result could not be sent.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
+    Failed,
+}
+
 /// See the [module](self). In cache lines of their own: the threads of a pool
 /// write them, while callers read what is beside.
 #[derive(Default)]

@@ -1,17 +1,16 @@
 //! What runs on this thread: the innermost offloaded body, and on whose behalf.
 
-use std::any::Any;
 use std::cell::{OnceCell, RefCell};
-use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_utils::atomic::AtomicCell;
 
 use super::about::About;
-use super::completion::Ending;
+use super::counts::Ending;
+use super::meta::Caller;
 use super::{Awaited, Owner, Queued};
 use crate::sync::semaphore::Permit;
 
@@ -76,84 +75,21 @@ enum Body {
     },
 }
 
-/// A body that waits for a call it made, and the bodies that wait for that body.
-pub(crate) struct Caller {
-    owner: &'static dyn Owner,
-    /// It has a permit of its owner's limiter.
-    has_permit: AtomicBool,
-    caller: Option<Arc<Caller>>,
-    /// What stands in for it in its pool while it waits, and goes when it ends.
-    stand_in: Mutex<StandIn>,
-}
-
-#[derive(Default)]
-struct StandIn {
-    there: Option<Box<dyn Any + Send>>,
-    has_ended: bool,
-}
-
-impl Caller {
-    /// The body on this thread.
-    pub(crate) fn here() -> Option<Arc<Caller>> {
-        // A thread that is about to end has no body any more.
-        let find = |frame: &RefCell<Option<Frame>>| {
-            let frame = frame.borrow();
-            let frame = frame.as_ref()?;
-            let (owner, callers) = match &frame.body {
-                Body::Task(task) => (task.meta().owner, &task.meta().callers),
-                Body::Ended { owner, callers } => (*owner, callers),
-                Body::Worker { .. } => return None,
-            };
-            let make = || {
-                Arc::new(Caller {
-                    owner,
-                    has_permit: AtomicBool::new(frame.permit.is_some()),
-                    caller: callers.clone(),
-                    stand_in: Mutex::default(),
-                })
-            };
-            Some(Arc::clone(frame.caller.get_or_init(make)))
+/// The body on this thread, for the calls that it makes.
+pub(crate) fn caller() -> Option<Arc<Caller>> {
+    // A thread that is about to end has no body any more.
+    let find = |frame: &RefCell<Option<Frame>>| {
+        let frame = frame.borrow();
+        let frame = frame.as_ref()?;
+        let (owner, callers) = match &frame.body {
+            Body::Task(task) => (task.meta().owner, &task.meta().callers),
+            Body::Ended { owner, callers } => (*owner, callers),
+            Body::Worker { .. } => return None,
         };
-        FRAME.try_with(find).ok().flatten()
-    }
-
-    /// This one, and those that wait for it.
-    pub(crate) fn chain(&self) -> impl Iterator<Item = &Caller> {
-        std::iter::successors(Some(self), |caller| caller.caller.as_deref())
-    }
-
-    pub(crate) fn owner(&self) -> &'static dyn Owner {
-        self.owner
-    }
-
-    /// Whether its body has a permit of its owner's limiter.
-    pub(crate) fn has_permit(&self) -> bool {
-        self.has_permit.load(Ordering::Acquire)
-    }
-
-    /// Keeps what `make` makes until the body ends, unless something stands in for it already.
-    pub(crate) fn stand_in<T: Send + 'static>(&self, make: impl FnOnce() -> Option<T>) -> bool {
-        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
-        if stand_in.has_ended || stand_in.there.is_some() {
-            return false;
-        }
-        stand_in.there = make().map(|made| -> Box<dyn Any + Send> { Box::new(made) });
-        stand_in.there.is_some()
-    }
-
-    fn end(&self) {
-        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
-        stand_in.has_ended = true;
-        let there = stand_in.there.take();
-        drop(stand_in);
-        drop(there);
-    }
-}
-
-impl fmt::Debug for Caller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("function", &self.owner.about().name).finish_non_exhaustive()
-    }
+        let make = || Arc::new(Caller::new(owner, frame.permit.is_some(), callers.clone()));
+        Some(Arc::clone(frame.caller.get_or_init(make)))
+    };
+    FRAME.try_with(find).ok().flatten()
 }
 
 impl Frame {
@@ -268,7 +204,7 @@ pub(super) fn end_body() {
         let Body::Task(task) = &frame.body else { return None };
         let (owner, callers) = (task.meta().owner, task.meta().callers.clone());
         if let Some(caller) = frame.caller.get() {
-            caller.has_permit.store(false, Ordering::Release);
+            caller.lose_permit();
         }
         let task = mem::replace(&mut frame.body, Body::Ended { owner, callers });
         Some((task, frame.busy.take(), frame.permit.take()))

@@ -1,17 +1,17 @@
 //! What both ends of a task look at, the caller's and the pool's: since when it waits, until
 //! when, and what it has been given.
 
+use std::any::Any;
 use std::fmt;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{EnterGuard, Handle};
 
 use super::Owner;
 use super::about::About;
-use super::current::Caller;
 use super::state::State;
 use crate::sync::AtomicWaker;
 
@@ -195,5 +195,76 @@ fn nanos(time: Duration) -> Option<Nanos> {
 impl fmt::Debug for Meta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meta").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// A body that waits for a call it made, and the bodies that wait for that body.
+pub(crate) struct Caller {
+    owner: &'static dyn Owner,
+    /// It has a permit of its owner's limiter.
+    has_permit: AtomicBool,
+    caller: Option<Arc<Caller>>,
+    /// What stands in for it in its pool while it waits, and goes when it ends.
+    stand_in: Mutex<StandIn>,
+}
+
+#[derive(Default)]
+struct StandIn {
+    there: Option<Box<dyn Any + Send>>,
+    has_ended: bool,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        owner: &'static dyn Owner,
+        has_permit: bool,
+        caller: Option<Arc<Caller>>,
+    ) -> Caller {
+        let has_permit = AtomicBool::new(has_permit);
+        Caller { owner, has_permit, caller, stand_in: Mutex::default() }
+    }
+
+    /// Its body gives its permit back.
+    pub(crate) fn lose_permit(&self) {
+        self.has_permit.store(false, Ordering::Release);
+    }
+
+    /// This one, and those that wait for it.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &Caller> {
+        std::iter::successors(Some(self), |caller| caller.caller.as_deref())
+    }
+
+    pub(crate) fn owner(&self) -> &'static dyn Owner {
+        self.owner
+    }
+
+    /// Whether its body has a permit of its owner's limiter.
+    pub(crate) fn has_permit(&self) -> bool {
+        self.has_permit.load(Ordering::Acquire)
+    }
+
+    /// Keeps what `make` makes until the body ends, unless something stands in for it already.
+    pub(crate) fn stand_in<T: Send + 'static>(&self, make: impl FnOnce() -> Option<T>) -> bool {
+        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
+        if stand_in.has_ended || stand_in.there.is_some() {
+            return false;
+        }
+        stand_in.there = make().map(|made| -> Box<dyn Any + Send> { Box::new(made) });
+        stand_in.there.is_some()
+    }
+
+    /// Its body has ended.
+    pub(crate) fn end(&self) {
+        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
+        stand_in.has_ended = true;
+        let there = stand_in.there.take();
+        drop(stand_in);
+        drop(there);
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("function", &self.owner.about().name).finish_non_exhaustive()
     }
 }

@@ -100,7 +100,8 @@ pub(crate) enum Failure {
 /// A task at its caller's end.
 pub(crate) type Awaited = Arc<dyn Work>;
 
-/// A task in a queue. Dropped there, the call ends without a result, unless it has ended.
+/// A task in a queue, which is run, or ended in another way, by who takes it out.
+#[must_use = "a call that nobody ends is awaited for ever"]
 pub(crate) struct Queued(Option<Awaited>);
 
 // In this order: see `Meta`.
@@ -228,15 +229,6 @@ impl Deref for Queued {
 
     fn deref(&self) -> &Self::Target {
         self.0.as_deref().expect("it is there until it begins")
-    }
-}
-
-impl Drop for Queued {
-    fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            let error = Error::shutting_down(task.meta().about().name);
-            completion::refuse(Queued(Some(task)), error);
-        }
     }
 }
 

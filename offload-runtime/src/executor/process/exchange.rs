@@ -12,7 +12,7 @@ use super::kill_handle::End;
 use super::messages::{CallHead, Failure, Kind, Panic};
 use super::worker::{Dead, Worker};
 use crate::error::{Error, ErrorKind, Ran};
-use crate::task::completion::Ending;
+use crate::task::counts::Ending;
 use crate::task::current;
 use crate::wire::arguments::Outbound;
 use crate::wire::frames::ReadError;

@@ -11,7 +11,8 @@ use super::workers::{NoWorker, Workers};
 use super::{exchange, failures, way};
 use crate::error::Error;
 use crate::executor::settings::{DefaultPool, Settings};
-use crate::executor::threads::{Kind, Pool, Serve};
+use crate::executor::threads::pool::Serve;
+use crate::executor::threads::{Kind, Pool};
 use crate::executor::{Executor, Load, StandIn};
 use crate::sync::semaphore::Permit;
 use crate::task::current::Busy;
@@ -47,11 +48,6 @@ impl Processes {
     /// Its label.
     pub(crate) fn label(&self) -> &'static str {
         self.threads.label()
-    }
-
-    /// Whether there was a first call.
-    pub(crate) fn is_started(&self) -> bool {
-        self.threads.is_started()
     }
 }
 

@@ -9,9 +9,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Pool;
-use super::sleep::Seat;
+use super::sleep::{Seat, Sleep};
+use crate::executor::StandIn;
 use crate::sync::foreign::quietly;
+use crate::system::sleepers;
 
 /// What the last look saw, while calls waited.
 #[derive(Default)]
@@ -23,20 +24,27 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    /// Looks at the threads of a pool whose calls wait. `progress` changes as they get on.
-    pub(super) fn look(&mut self, pool: &'static Pool, progress: u64) {
+    /// Looks at the threads of the pool with this label, whose calls wait. `progress` changes as
+    /// they get on; so many have others in their place already, and so many may; `add` adds one.
+    pub(super) fn look(
+        &mut self,
+        pool: &str,
+        sleep: &'static Sleep,
+        progress: u64,
+        [extra, most]: [usize; 2],
+        add: &dyn Fn() -> StandIn,
+    ) {
         let has_moved = self.progress.replace(progress) != Some(progress);
         let before = std::mem::take(&mut self.asleep);
         if has_moved {
             return;
         }
-        let started = pool.started();
         let mut blocked = Vec::new();
-        for (number, seat) in started.sleep.seats().enumerate() {
+        for (number, seat) in sleep.seats().enumerate() {
             if seat.running().is_none() {
                 continue;
             }
-            if let Some(turns) = system::turns_of_sleeper(seat.thread_id()) {
+            if let Some(turns) = sleepers::turns_of_sleeper(seat.thread_id()) {
                 self.asleep.insert(number, turns);
                 if before.get(&number) == Some(&turns) {
                     blocked.push(seat);
@@ -44,10 +52,9 @@ impl Blocked {
             }
         }
         // Some may have threads in their place.
-        let mut missing = blocked.len().saturating_sub(started.extra.load(Ordering::Acquire));
-        let mut room = pool
-            .limit()
-            .saturating_sub(started.sleep.seats().filter(|seat| seat.is_stood_in_for()).count());
+        let mut missing = blocked.len().saturating_sub(extra);
+        let mut room =
+            most.saturating_sub(sleep.seats().filter(|seat| seat.is_stood_in_for()).count());
         for seat in &blocked {
             if missing == 0 || seat.is_stood_in_for() {
                 continue;
@@ -55,7 +62,7 @@ impl Blocked {
             if room == 0 {
                 return tell(pool, &blocked);
             }
-            seat.set_stand_in(pool.add_stand_in());
+            seat.set_stand_in(add());
             // It may have ended just now.
             if seat.running().is_none() {
                 seat.dismiss_stand_in();
@@ -66,7 +73,7 @@ impl Blocked {
 }
 
 /// As many threads stand in for others as may.
-fn tell(pool: &'static Pool, blocked: &[&'static Seat]) {
+fn tell(pool: &str, blocked: &[&'static Seat]) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if TOLD.swap(true, Ordering::Relaxed) {
         return;
@@ -75,7 +82,7 @@ fn tell(pool: &'static Pool, blocked: &[&'static Seat]) {
         blocked.iter().filter_map(|seat| seat.running()).map(|about| about.name).collect();
     names.sort_unstable();
     names.dedup();
-    quietly(|| report(pool.label(), &names.join("`, `")));
+    quietly(|| report(pool, &names.join("`, `")));
 }
 
 #[cfg(feature = "tracing")]
@@ -91,40 +98,3 @@ fn report(pool: &str, names: &str) {
 
 #[cfg(not(feature = "tracing"))]
 fn report(_: &str, _: &str) {}
-
-#[cfg(target_os = "linux")]
-pub(super) mod system {
-    use std::fs;
-
-    /// The number of this thread.
-    pub(in crate::executor::threads) fn thread_id() -> usize {
-        let link = fs::read_link("/proc/thread-self").unwrap_or_default();
-        let number = link.file_name().and_then(|name| name.to_str());
-        number.and_then(|number| number.parse().ok()).unwrap_or(0)
-    }
-
-    /// How often a thread was on a processor, if it sleeps now.
-    pub(super) fn turns_of_sleeper(thread: usize) -> Option<u64> {
-        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-        // The name of the thread, in brackets, may contain anything.
-        let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
-        if !matches!(state, 'S' | 'D') {
-            return None;
-        }
-        let turns = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
-        turns.split_whitespace().nth(2)?.parse().ok()
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) mod system {
-    /// Nobody asks for it.
-    pub(in crate::executor::threads) fn thread_id() -> usize {
-        0
-    }
-
-    /// It is not known: each body that runs while nothing moves is taken for blocked.
-    pub(super) fn turns_of_sleeper(_: usize) -> Option<u64> {
-        Some(0)
-    }
-}

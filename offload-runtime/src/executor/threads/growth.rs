@@ -10,15 +10,12 @@
 //! starts none. Of a `cpu` pool, which has as many threads as it may, a thread whose body is
 //! seen [blocked](super::blocked) has another in its place.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
+use std::sync::PoisonError;
+use std::sync::atomic::{Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::blocked::Blocked;
-use super::{Kind, Pool};
+use super::pool::{Kind, Pool, Seen};
 use crate::executor::StandIn;
 use crate::sync::timer;
 use crate::system::abort::abort_on_panic;
@@ -35,60 +32,6 @@ const BEHIND: Duration = Duration::from_millis(10);
 
 /// After the system refused a thread, the pool asks again this much later.
 const RETRY: Duration = Duration::from_millis(20);
-
-/// See the [module](self).
-pub(super) struct Growth {
-    /// The timer will look.
-    is_watched: AtomicBool,
-    /// Has the pool looked at.
-    looker: Waker,
-    /// What the last looks saw.
-    seen: Mutex<Seen>,
-    /// The system refused the last thread that was asked for.
-    refused: AtomicBool,
-    /// The system refused a thread, and those that would see to it, too: nobody looks again
-    /// but who waits for a call.
-    untended: AtomicBool,
-    /// Threads that were asked for to drop what is left of calls, whatever the limit.
-    cleaners: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Seen {
-    /// When it was looked at last, and how many bodies had ended.
-    last: Option<(Instant, u64)>,
-    /// None had by then, since the look before.
-    was_stuck: bool,
-    /// When it was looked at, and how much had been put into the queue by then.
-    pushed: VecDeque<(Instant, u64)>,
-    blocked: Blocked,
-}
-
-/// Looks at a pool, on the thread that wakes it.
-struct Looker(&'static Pool);
-
-impl Wake for Looker {
-    fn wake(self: Arc<Self>) {
-        abort_on_panic("the growth of a pool", || self.0.look(Instant::now()));
-    }
-}
-
-impl Growth {
-    pub(super) fn new(pool: &'static Pool) -> Growth {
-        Growth {
-            is_watched: AtomicBool::new(false),
-            looker: Waker::from(Arc::new(Looker(pool))),
-            seen: Mutex::default(),
-            refused: AtomicBool::new(false),
-            untended: AtomicBool::new(false),
-            cleaners: AtomicUsize::new(0),
-        }
-    }
-
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
-    }
-}
 
 impl Pool {
     /// Nobody is free for what was queued: a thread is started, or the pool is watched.
@@ -140,7 +83,7 @@ impl Pool {
     }
 
     /// The timer looks.
-    fn look(&'static self, now: Instant) {
+    pub(super) fn look(&'static self, now: Instant) {
         let started = self.started();
         let growth = &started.growth;
         growth.is_watched.store(false, Ordering::SeqCst);
@@ -157,7 +100,10 @@ impl Pool {
             Kind::Thread => self.wanted(&mut seen, now, threads),
             Kind::Cpu => {
                 let (popped, ended) = self.progress();
-                seen.blocked.look(self, popped + ended);
+                let extra = started.extra.load(Ordering::Acquire);
+                let bounds = [extra, started.rules.max];
+                let add = || self.add_stand_in();
+                seen.blocked.look(self.label(), &started.sleep, popped + ended, bounds, &add);
                 0
             }
             Kind::Process => 0,

@@ -34,11 +34,11 @@ impl Threads {
         None
     }
 
-    pub(super) fn take_turn(&self, _: &'static super::Pool) -> bool {
+    pub(super) fn take_turn(&self, _: &'static super::pool::Pool) -> bool {
         false
     }
 
-    pub(super) fn start(&self, _: &'static super::Pool) -> bool {
+    pub(super) fn start(&self, _: &'static super::pool::Pool) -> bool {
         false
     }
 }
@@ -52,7 +52,7 @@ mod with_rayon {
 
     use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
-    use crate::executor::threads::Pool;
+    use crate::executor::threads::pool::Pool;
     use crate::system::abort::abort_on_panic;
     use crate::system::priority::Priority;
     use crate::task::current;

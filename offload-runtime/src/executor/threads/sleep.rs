@@ -37,12 +37,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use super::blocked;
 use crate::executor::StandIn;
 use crate::sync::{
     Apart, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
     park_timeout,
 };
+use crate::system::sleepers;
 use crate::task::about::About;
 use crate::task::current::Busy;
 
@@ -151,7 +151,7 @@ impl Sleep {
                 let bit = taken.trailing_ones() as usize;
                 let seat = &group.seats[bit].0;
                 *lock(&seat.thread) = Some(current());
-                seat.thread_id.store(blocked::system::thread_id(), StdOrdering::Relaxed);
+                seat.thread_id.store(sleepers::thread_id(), StdOrdering::Relaxed);
                 return Some(at * WORD + bit);
             }
         }

@@ -7,33 +7,16 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::pool::{Item, Pool, Started};
 use super::sleep::{Seat, Woken};
-use super::{Item, Pool, Started};
 use crate::error::Error;
 use crate::sync::foreign::quietly;
-use crate::sync::semaphore::Permit;
-use crate::task::current::Busy;
-use crate::task::{Admitted, Queued, completion};
+use crate::task::{Admitted, completion};
 
 /// So long a thread that has run out of calls looks on, on its own core, before it parks: one
 /// that makes one call after the other sends the next in a few microseconds, and to wake a
 /// thread takes as long.
 const SEARCH: Duration = Duration::from_micros(10);
-
-/// What the threads of a pool do with a call, if that is more than to run its body.
-pub(crate) trait Serve: Sync {
-    /// Runs a call, or ends it in another way. Returns when that was done; `None`: it was
-    /// cancelled.
-    fn serve(
-        &'static self,
-        task: Queued,
-        permit: Option<Permit<Queued>>,
-        busy: Busy,
-    ) -> Option<Instant>;
-
-    /// A thread of the pool has ended.
-    fn thread_ended(&'static self);
-}
 
 /// A thread of a pool.
 struct Worker {
@@ -265,15 +248,5 @@ impl Worker {
             }
         }
         self.leave();
-    }
-}
-
-impl Item {
-    /// The runtime of its caller.
-    fn runtime(&self) -> Option<&Handle> {
-        match self {
-            Item::Call(task) => task.meta().handle.as_ref(),
-            Item::Leftover(task) => task.meta().handle.as_ref(),
-        }
     }
 }

@@ -12,7 +12,7 @@ use tracing_core::field::FieldSet;
 use tracing_core::metadata::Kind;
 use tracing_core::{Interest, Metadata, identify_callsite};
 
-use super::{Place, filter};
+use super::record::{Place, filter};
 
 /// A program has fewer places that say anything.
 const MOST: usize = 10_000;

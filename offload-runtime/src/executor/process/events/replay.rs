@@ -14,7 +14,7 @@ use tracing_core::field::{self, Field, ValueSet};
 use tracing_core::{Event, Metadata};
 
 use super::places::Places;
-use super::{Record, Value, Values};
+use super::record::{Record, Value, Values};
 use crate::wire::codec::Decoder;
 
 /// More fields than anybody gives a span or an event; what is beyond is left out.

@@ -17,7 +17,7 @@ use tracing_core::Interest;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use super::{Place, Record, Value, Values, filter, number};
+use super::record::{Place, Record, Value, Values, filter, number};
 use crate::wire::codec;
 
 /// Records are sent together until there are so many bytes of them.

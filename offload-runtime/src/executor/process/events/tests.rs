@@ -10,7 +10,8 @@ use tracing_core::Field;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use super::{Place, Places, Record, Replay, Value};
+use super::record::{Place, Record, Value};
+use super::{Places, Replay};
 use crate::wire::codec;
 
 /// Notes what is said, and wants no spans named `boring`.
