@@ -4,7 +4,7 @@
 //! # The protocol
 //!
 //! A permit belongs to a body that runs. A thread that meets a call asks for one; if there
-//! is none, the call is set aside here, in order, and the thread goes on to the next. So no
+//! is none, the call waits here, in order, and the thread goes on to the next. So no
 //! thread ever waits for a permit.
 //!
 //! `free` is what nobody has: neither a body nor a reservation. A permit that is given back
@@ -33,7 +33,7 @@ use super::{AtomicIsize, AtomicUsize, Mutex, Ordering, fence, lock};
 /// What waits for a permit.
 pub(crate) trait Waiter {
     /// From now on it waits here. False: it was cancelled.
-    fn set_aside(&self) -> bool;
+    fn set_waiting(&self) -> bool;
 
     /// A permit is reserved for it, and it waits here no more. False: it was cancelled, and
     /// the reservation is not its own.
@@ -127,7 +127,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
             return Acquired::Permit(waiter, Permit(self));
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        if !waiter.set_aside() {
+        if !waiter.set_waiting() {
             self.leave();
             return Acquired::Cancelled;
         }
@@ -160,7 +160,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
             return Acquired::Deadlock(waiter);
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        if !waiter.set_aside() {
+        if !waiter.set_waiting() {
             drop(blocking);
             self.leave();
             return Acquired::Cancelled;
@@ -284,8 +284,8 @@ mod models {
     }
 
     impl Waiter for Arc<Call> {
-        fn set_aside(&self) -> bool {
-            self.state.set_aside()
+        fn set_waiting(&self) -> bool {
+            self.state.set_waiting()
         }
 
         fn set_reserved(&self) -> bool {

@@ -33,7 +33,7 @@ pub(crate) trait Owner: Sync {
     /// A thread is ready to run the call: has it all that it needs besides?
     fn admit(&'static self, task: Queued) -> Admitted;
 
-    /// Brings a call that was set aside back to a thread of its pool.
+    /// Brings a call that waited for a permit back to a thread of its pool.
     fn resume(&'static self, task: Queued);
 
     /// What tells its limiter from others, if it has one.
@@ -56,7 +56,7 @@ pub(crate) trait Owner: Sync {
 pub(crate) enum Admitted {
     /// With a permit, if it needs one.
     Start(Queued, Option<Permit<Queued>>),
-    /// It was set aside, and is brought back when there is a permit.
+    /// It waits, and is brought back when there is a permit.
     Waits,
     /// It was cancelled.
     Cancelled,
@@ -233,8 +233,8 @@ impl Deref for Queued {
 }
 
 impl Waiter for Queued {
-    fn set_aside(&self) -> bool {
-        let is_aside = self.meta().state.set_aside();
+    fn set_waiting(&self) -> bool {
+        let is_aside = self.meta().state.set_waiting();
         if is_aside {
             // It does not wait for a thread any more.
             self.meta().pool_slot.leave();

@@ -17,7 +17,7 @@ use crate::sync::{AtomicU8, Ordering};
 
 /// In the queue of its pool.
 const QUEUED: u8 = 0;
-/// Set aside until there is a permit.
+/// Waiting until there is a permit.
 const WAITING: u8 = 1;
 const RUNNING: u8 = 2;
 const DONE: u8 = 3;
@@ -37,7 +37,7 @@ pub(crate) struct State(AtomicU8);
 pub(crate) enum Phase {
     /// In the queue of its pool.
     Queued,
-    /// Set aside until there is a permit.
+    /// Waiting until there is a permit.
     Waiting,
     Running,
     /// Its result, or its failure, is the caller's.
@@ -58,7 +58,7 @@ impl State {
 
     /// It waits for a permit. False: it was cancelled.
     #[must_use]
-    pub(crate) fn set_aside(&self) -> bool {
+    pub(crate) fn set_waiting(&self) -> bool {
         self.go(QUEUED, WAITING)
     }
 
@@ -261,7 +261,7 @@ mod models {
             let call = call(&Sleeper::new());
             let theirs = Arc::clone(&call);
             let thread = thread::spawn(move || {
-                if !theirs.state.set_aside() {
+                if !theirs.state.set_waiting() {
                     return (false, false);
                 }
                 (true, theirs.state.requeue() && theirs.state.begin())

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::sleep::{Seat, Sleep};
+use super::sleep::{Sleep, WorkerState};
 use crate::executor::StandIn;
 use crate::sync::foreign::quietly;
 use crate::system::sleepers;
@@ -40,32 +40,32 @@ impl Blocked {
             return;
         }
         let mut blocked = Vec::new();
-        for (number, seat) in sleep.seats().enumerate() {
-            if seat.running().is_none() {
+        for (number, state) in sleep.states().enumerate() {
+            if state.running().is_none() {
                 continue;
             }
-            if let Some(turns) = sleepers::turns_of_sleeper(seat.thread_id()) {
+            if let Some(turns) = sleepers::turns_of_sleeper(state.thread_id()) {
                 self.asleep.insert(number, turns);
                 if before.get(&number) == Some(&turns) {
-                    blocked.push(seat);
+                    blocked.push(state);
                 }
             }
         }
         // Some may have threads in their place.
         let mut missing = blocked.len().saturating_sub(extra);
         let mut room =
-            most.saturating_sub(sleep.seats().filter(|seat| seat.is_stood_in_for()).count());
-        for seat in &blocked {
-            if missing == 0 || seat.is_stood_in_for() {
+            most.saturating_sub(sleep.states().filter(|state| state.is_stood_in_for()).count());
+        for state in &blocked {
+            if missing == 0 || state.is_stood_in_for() {
                 continue;
             }
             if room == 0 {
                 return tell(pool, &blocked);
             }
-            seat.set_stand_in(add());
+            state.set_stand_in(add());
             // It may have ended just now.
-            if seat.running().is_none() {
-                seat.dismiss_stand_in();
+            if state.running().is_none() {
+                state.dismiss_stand_in();
             }
             (missing, room) = (missing - 1, room - 1);
         }
@@ -73,13 +73,13 @@ impl Blocked {
 }
 
 /// As many threads stand in for others as may.
-fn tell(pool: &str, blocked: &[&'static Seat]) {
+fn tell(pool: &str, blocked: &[&'static WorkerState]) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
     let mut names: Vec<_> =
-        blocked.iter().filter_map(|seat| seat.running()).map(|about| about.name).collect();
+        blocked.iter().filter_map(|state| state.running()).map(|about| about.name).collect();
     names.sort_unstable();
     names.dedup();
     quietly(|| report(pool, &names.join("`, `")));

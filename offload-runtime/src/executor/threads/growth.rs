@@ -150,8 +150,9 @@ impl Pool {
 
     /// How much was taken out of the queue, and how many bodies have ended.
     fn progress(&'static self) -> (u64, u64) {
-        let seats = self.started().sleep.seats();
-        seats.fold((0, 0), |(popped, ended), seat| (popped + seat.popped(), ended + seat.ended()))
+        let states = self.started().sleep.states();
+        states
+            .fold((0, 0), |(popped, ended), state| (popped + state.popped(), ended + state.ended()))
     }
 
     /// Adds so many threads, as far as there may be more.

@@ -316,7 +316,7 @@ impl Pool {
     }
 
     pub(super) fn running(&'static self) -> usize {
-        self.started().sleep.seats().filter(|seat| seat.running().is_some()).count()
+        self.started().sleep.states().filter(|state| state.running().is_some()).count()
     }
 
     pub(super) fn drain_queue(&'static self) {

@@ -69,12 +69,12 @@ struct Group {
     idle: Apart<AtomicU64>,
     /// Numbers that threads have.
     taken: AtomicU64,
-    seats: [Seat; WORD],
+    states: [WorkerState; WORD],
 }
 
 /// One thread, as the others see it.
 #[derive(Default)]
-pub(super) struct Seat(Apart<Inner>);
+pub(super) struct WorkerState(Apart<Inner>);
 
 struct Inner {
     /// Written by the thread before it is idle for the first time, and read by who wakes it: so
@@ -126,13 +126,13 @@ impl Sleep {
     }
 
     /// Every thread that there is or was.
-    pub(super) fn seats(&self) -> impl Iterator<Item = &Seat> {
-        self.groups().flat_map(|group| &group.seats)
+    pub(super) fn states(&self) -> impl Iterator<Item = &WorkerState> {
+        self.groups().flat_map(|group| &group.states)
     }
 
-    pub(super) fn seat(&self, number: usize) -> &Seat {
+    pub(super) fn state(&self, number: usize) -> &WorkerState {
         let group = self.groups[number / WORD].get().expect("a number is of a group that was made");
-        &group.seats[number % WORD]
+        &group.states[number % WORD]
     }
 
     /// How many are idle, at about this time.
@@ -141,7 +141,7 @@ impl Sleep {
     }
 
     /// Gives this thread the lowest number that is free. `None`: there are too many.
-    pub(super) fn sit(&self) -> Option<usize> {
+    pub(super) fn register(&self) -> Option<usize> {
         for (at, group) in self.groups.iter().enumerate() {
             let group = group.get_or_init(Box::default);
             self.used.fetch_max(at + 1, Ordering::AcqRel);
@@ -149,9 +149,9 @@ impl Sleep {
             let before = group.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, lowest);
             if let Ok(taken) = before {
                 let bit = taken.trailing_ones() as usize;
-                let seat = &group.seats[bit].0;
-                *lock(&seat.thread) = Some(current());
-                seat.thread_id.store(sleepers::thread_id(), StdOrdering::Relaxed);
+                let state = &group.states[bit].0;
+                *lock(&state.thread) = Some(current());
+                state.thread_id.store(sleepers::thread_id(), StdOrdering::Relaxed);
                 return Some(at * WORD + bit);
             }
         }
@@ -159,8 +159,8 @@ impl Sleep {
     }
 
     /// A thread gives its number back, as it ends.
-    pub(super) fn leave(&self, number: usize) {
-        *lock(&self.seat(number).0.thread) = None;
+    pub(super) fn unregister(&self, number: usize) {
+        *lock(&self.state(number).0.thread) = None;
         let group = self.groups[number / WORD].get().expect("it had this number");
         group.taken.fetch_and(!(1 << (number % WORD)), Ordering::AcqRel);
     }
@@ -186,7 +186,7 @@ impl Sleep {
                 let before = group.idle.fetch_and(!bit, Ordering::SeqCst);
                 if before & bit != 0 {
                     self.searching.fetch_add(1, Ordering::SeqCst);
-                    group.seats[bit.trailing_zeros() as usize].wake();
+                    group.states[bit.trailing_zeros() as usize].wake();
                     return true;
                 }
                 idle = before;
@@ -222,7 +222,7 @@ impl Sleep {
         let group = self.groups[number / WORD].get().expect("it has this number");
         let bit = 1 << (number % WORD);
         let get_up = || group.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
-        let seat = &group.seats[number % WORD];
+        let state = &group.states[number % WORD];
         group.idle.fetch_or(bit, Ordering::SeqCst);
         if is_searching {
             self.searching.fetch_sub(1, Ordering::SeqCst);
@@ -231,11 +231,11 @@ impl Sleep {
         if has_work() && get_up() {
             return Woken::Work;
         }
-        if !seat.wait(keep_alive) {
+        if !state.wait(keep_alive) {
             if get_up() {
                 return Woken::Late;
             }
-            seat.wait(None);
+            state.wait(None);
         }
         Woken::Called
     }
@@ -257,12 +257,12 @@ impl Default for Group {
         Group {
             idle: Apart(AtomicU64::new(0)),
             taken: AtomicU64::new(0),
-            seats: std::array::from_fn(|_| Seat::default()),
+            states: std::array::from_fn(|_| WorkerState::default()),
         }
     }
 }
 
-impl Seat {
+impl WorkerState {
     fn wake(&self) {
         let thread = lock(&self.0.thread).clone();
         self.0.notified.store(true, Ordering::Release);
@@ -363,7 +363,7 @@ mod models {
             let sleep = Sleep::new(1);
             // Loom does not see into std's lock in which groups are made: here it is done before
             // there are other threads.
-            sleep.leave(sleep.sit().unwrap());
+            sleep.unregister(sleep.register().unwrap());
             Arc::new(Pool {
                 queue: Queue::new(),
                 sleep,
@@ -392,7 +392,7 @@ mod models {
 
         /// What a thread does, as in `worker`, but that it looks on only once.
         fn work(&self) {
-            let number = self.sleep.sit().unwrap();
+            let number = self.sleep.register().unwrap();
             let mut is_searching = false;
             loop {
                 if self.queue.pop().is_some() {
@@ -410,7 +410,7 @@ mod models {
                     if is_searching {
                         self.sleep.found();
                     }
-                    self.sleep.leave(number);
+                    self.sleep.unregister(number);
                     return;
                 }
                 is_searching = is_searching || self.sleep.search();
@@ -488,7 +488,7 @@ mod models {
     fn a_thread_that_ends_was_not_woken() {
         loom::model(|| {
             let sleep = Arc::new(Sleep::new(1));
-            let number = sleep.sit().unwrap();
+            let number = sleep.register().unwrap();
             let group = sleep.groups[0].get().unwrap();
             group.idle.fetch_or(1 << number, Ordering::SeqCst);
             let theirs = Arc::clone(&sleep);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::pool::{Item, Pool, Started};
-use super::sleep::{Seat, Woken};
+use super::sleep::{Woken, WorkerState};
 use crate::error::Error;
 use crate::sync::foreign::quietly;
 use crate::task::{Admitted, completion};
@@ -23,7 +23,7 @@ struct Worker {
     pool: &'static Pool,
     started: &'static Started,
     number: usize,
-    seat: &'static Seat,
+    state: &'static WorkerState,
     /// It counts as one that searches.
     is_searching: bool,
     /// What is done next takes its time from here.
@@ -43,17 +43,17 @@ impl Pool {
     /// From a thread's start to its end.
     pub(super) fn work(&'static self) {
         let started = self.started();
-        let Some(number) = started.sleep.sit() else {
+        let Some(number) = started.sleep.register() else {
             // A million threads there are already.
             started.threads.fetch_sub(1, Ordering::AcqRel);
             return;
         };
         self.thread_arrived();
-        let seat = started.sleep.seat(number);
+        let state = started.sleep.state(number);
         let now = Instant::now();
-        let mut worker = Worker { pool: self, started, number, seat, is_searching: false, now };
+        let mut worker = Worker { pool: self, started, number, state, is_searching: false, now };
         worker.run();
-        started.sleep.leave(number);
+        started.sleep.unregister(number);
         if let Some(serve) = started.serve {
             serve.thread_ended();
         }
@@ -84,7 +84,7 @@ impl Worker {
     fn next(&mut self) -> Option<Item> {
         let queue = &self.started.queue;
         let item = queue.pop().or_else(|| self.search().then(|| queue.pop()).flatten())?;
-        self.seat.pop();
+        self.state.pop();
         if std::mem::take(&mut self.is_searching) {
             self.started.sleep.found();
             if !queue.is_empty() {
@@ -173,7 +173,7 @@ impl Worker {
         let mut next = Some(item);
         while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
             self.run_one(item);
-            self.seat.dismiss_stand_in();
+            self.state.dismiss_stand_in();
             if self.pool.has_surplus() {
                 break;
             }
@@ -213,7 +213,7 @@ impl Worker {
         let admitted = if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, None) };
         match admitted {
             Admitted::Start(task, permit) => {
-                let busy = self.seat.run(about);
+                let busy = self.state.run(about);
                 let ended = match self.started.serve {
                     Some(serve) => serve.serve(task, permit, busy),
                     None => completion::run(task, permit, Some(busy), self.now),

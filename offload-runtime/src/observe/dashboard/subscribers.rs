@@ -20,7 +20,7 @@ use crate::sync::foreign::quietly;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// So many may look at once.
-const SEATS: usize = 16;
+const MOST: usize = 16;
 
 /// After this long a response ends and the page asks again, so that a server
 /// that waits for its responses before it stops does not wait for ever.
@@ -108,7 +108,7 @@ pub(super) struct Feed {
     until: Instant,
     /// While somebody looks, the event loop is watched.
     #[cfg(feature = "watch")]
-    _watching: Option<crate::observe::watch::Lease>,
+    _watching: Option<crate::observe::watch::Watching>,
 }
 
 impl Feed {
@@ -117,7 +117,7 @@ impl Feed {
         static ON_SHUTDOWN: Once = Once::new();
         ON_SHUTDOWN.call_once(|| shutdown::on_shutdown(close_dashboard));
         let mut state = lock();
-        if state.closed || state.subscribers.len() >= SEATS {
+        if state.closed || state.subscribers.len() >= MOST {
             return None;
         }
         if !state.sampling {
@@ -133,7 +133,7 @@ impl Feed {
             seen: None,
             until: Instant::now() + SITTING,
             #[cfg(feature = "watch")]
-            _watching: crate::observe::watch::Lease::here(),
+            _watching: crate::observe::watch::Watching::here(),
         })
     }
 }
@@ -160,8 +160,9 @@ impl Body for Feed {
             return Poll::Ready(Some(Ok(Frame::data(event(first, &latest)))));
         }
         let number = self.number;
-        let viewer = state.subscribers.iter_mut().find(|viewer| viewer.number == number);
-        let old = viewer.and_then(|viewer| viewer.waker.replace(waker));
+        let subscriber =
+            state.subscribers.iter_mut().find(|subscriber| subscriber.number == number);
+        let old = subscriber.and_then(|subscriber| subscriber.waker.replace(waker));
         drop(state);
         drop(old);
         Poll::Pending
@@ -177,11 +178,12 @@ fn event(first: bool, json: &Bytes) -> Bytes {
 impl Drop for Feed {
     fn drop(&mut self) {
         let mut state = lock();
-        let place = state.subscribers.iter().position(|viewer| viewer.number == self.number);
-        let viewer = place.map(|place| state.subscribers.swap_remove(place));
+        let place =
+            state.subscribers.iter().position(|subscriber| subscriber.number == self.number);
+        let subscriber = place.map(|place| state.subscribers.swap_remove(place));
         drop(state);
         // Its waker, too, while nothing is locked.
-        drop(viewer);
+        drop(subscriber);
     }
 }
 

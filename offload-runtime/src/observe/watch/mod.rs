@@ -140,7 +140,7 @@ struct Entry {
     /// Until the runtime ends.
     for_good: bool,
     /// Those who watch it for a while.
-    leases: usize,
+    watchers: usize,
 }
 
 fn lock() -> MutexGuard<'static, State> {
@@ -173,7 +173,7 @@ impl Entry {
     fn new(handle: &Handle) -> Entry {
         let record = Arc::new(Record::new(handle));
         let probe = Arc::new(Probe::new(handle.metrics(), Arc::clone(&record)));
-        Entry { handle: handle.clone(), probe, record, for_good: false, leases: 0 }
+        Entry { handle: handle.clone(), probe, record, for_good: false, watchers: 0 }
     }
 
     fn is(&self, id: Id) -> bool {
@@ -183,24 +183,24 @@ impl Entry {
 
 /// Watches a runtime until it is dropped.
 #[cfg(feature = "axum")]
-pub(crate) struct Lease(Id);
+pub(crate) struct Watching(Id);
 
 #[cfg(feature = "axum")]
-impl Lease {
+impl Watching {
     /// On the runtime of this thread, if there is one.
-    pub(crate) fn here() -> Option<Lease> {
+    pub(crate) fn here() -> Option<Watching> {
         let handle = Handle::try_current().ok()?;
-        lock().entry(&handle).ok()?.leases += 1;
-        Some(Lease(handle.id()))
+        lock().entry(&handle).ok()?.watchers += 1;
+        Some(Watching(handle.id()))
     }
 }
 
 #[cfg(feature = "axum")]
-impl Drop for Lease {
+impl Drop for Watching {
     fn drop(&mut self) {
         let mut state = lock();
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.is(self.0)) {
-            entry.leases -= 1;
+            entry.watchers -= 1;
             WATCHED.changed.notify_all();
         }
     }
@@ -221,7 +221,7 @@ fn look_on(threshold: Duration) {
         let (kept, ended): (Vec<_>, Vec<_>) = state
             .entries
             .drain(..)
-            .partition(|entry| (entry.for_good || entry.leases > 0) && !entry.probe.is_gone());
+            .partition(|entry| (entry.for_good || entry.watchers > 0) && !entry.probe.is_gone());
         state.entries = kept;
         for entry in &state.entries {
             if !eyes.iter().any(|eye| Arc::ptr_eq(&eye.probe, &entry.probe)) {
