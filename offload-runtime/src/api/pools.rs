@@ -27,12 +27,17 @@ use crate::system::priority::Priority;
 /// # assert_eq!(futures::executor::block_on(report(1999)), "all of 1999");
 /// ```
 ///
-/// Up to the number of cores, threads are started as soon as there is a call
-/// for them. Beyond, one is added when for a millisecond no thread took or
-/// ended a call, or, while they do, when a call has waited for ten. So calls
-/// that block get a thread each, and a burst of short ones starts few. The
-/// thread that was used last is used first, so that those that are not needed
-/// stay idle, and end.
+/// Up to the number of cores, a thread is started for each call that finds none free. Beyond, while
+/// calls wait, the pool is looked at each millisecond: if no body has ended, as many threads are added
+/// as there are, up to what waits; if the call that waits longest has waited for 10 ms, one is
+/// added. So calls that block get a thread each in a few milliseconds, and a burst of short ones
+/// starts none. Idle threads with low numbers are woken first, so those that are not needed stay
+/// idle, and end.
+///
+/// There are never more threads than the limit for calls that a runtime polls. A body that blocks on
+/// calls of its own pool has one thread in its place, whatever the limit; but if what it waits for
+/// is called by a task that it spawned, and the pool is at its limit, both wait for ever. A
+/// [`CpuPool`] gets through that, too.
 pub struct ThreadPool {
     pool: Place,
 }
