@@ -58,7 +58,7 @@ pub async fn render(document: Document, title: &str, _arg2: u8) -> Result<Pdf, E
                         __offload::Duration::new(2u64, 0u32)
                     });
                 __offload::inventory::submit! {
-                    __offload::Listed(& __FUNCTION)
+                    __offload::Listed::new(& __FUNCTION)
                 }
                 &__FUNCTION
             },

@@ -38,7 +38,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
                     },
                 );
                 __offload::inventory::submit! {
-                    __offload::Listed(& __FUNCTION)
+                    __offload::Listed::new(& __FUNCTION)
                 }
                 &__FUNCTION
             },

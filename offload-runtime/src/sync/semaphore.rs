@@ -150,14 +150,24 @@ impl<W: Waiter + 'static> Semaphore<W> {
         if is_reserved && self.take_reservation() {
             return Acquired::Permit(waiter, Permit(self));
         }
-        if self.take_free() || self.take_reservation() {
-            return Acquired::Permit(waiter, Permit(self));
-        }
         let mut blocking = lock(&self.blocking);
         let others = blocking.iter().flat_map(|blocked| &blocked.holders);
         let all: HashSet<usize> = others.chain(&holders).copied().collect();
-        if !holders.is_empty() && all.len() >= self.in_use() {
-            return Acquired::Deadlock(waiter);
+        loop {
+            if self.take_free() || self.take_reservation() {
+                return Acquired::Permit(waiter, Permit(self));
+            }
+            let free = self.free.load(Ordering::SeqCst);
+            if free > 0 || self.reserved.load(Ordering::SeqCst) > 0 {
+                // One has come back just now.
+                continue;
+            }
+            // At the moment of that look, so many bodies had permits.
+            let used = signed(self.limit()).saturating_sub(free).unsigned_abs();
+            if !holders.is_empty() && all.len() >= used {
+                return Acquired::Deadlock(waiter);
+            }
+            break;
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if !waiter.set_waiting() {
