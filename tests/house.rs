@@ -1,255 +1,528 @@
-//! Which file of the runtime imports which: from top to bottom, and never back.
+//! The house of the runtime: its imports go one way, and its files form no circles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syn::{Attribute, Item, UseTree, Visibility};
+use proc_macro2::{TokenStream, TokenTree};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Attribute, Item, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility};
 
-/// Where files and folders stand, the highest first. `lib.rs` and `__private.rs` are roots, which
-/// nobody imports.
-const RANKS: [&[&str]; 10] = [
-    &["lib", "__private"],
+/// What the runtime is made of, from the top. A file imports what stands beside it or below.
+const FLOORS: [&[&str]; 10] = [
     &["observe"],
     &["api"],
     &["call"],
-    &["function", "limiter"],
+    &["function.rs", "limiter.rs"],
     &["executor"],
     &["wire"],
     &["task"],
-    &["error"],
+    &["error.rs"],
     &["sync"],
+    &["system"],
 ];
 
-/// Below all others.
-const LOWEST: &str = "system";
+/// They bring names together for users and for expanded code: nobody imports them.
+const ROOTS: [&str; 2] = ["lib.rs", "__private.rs"];
 
-/// A module by the names that lead to it.
-type Module = Vec<String>;
+/// A module by its path from the root of the crate, whose own is empty.
+type ModulePath = Vec<String>;
 
-fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../offload-runtime/src")
+/// What names mean in a module.
+#[derive(Default)]
+struct Module {
+    /// Relative to the source folder.
+    file: String,
+    /// What it defines, but for modules.
+    items: BTreeSet<String>,
+    /// Names that `use` brings, and from where.
+    names: BTreeMap<String, Vec<String>>,
+    /// From where `use` brings all names.
+    globs: Vec<Vec<String>>,
 }
 
-/// Every file, by the module that it is.
-fn files(folder: &Path, module: &Module, found: &mut BTreeMap<Module, PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if path.is_dir() {
-            files(&path, &[module.clone(), vec![name]].concat(), found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let own = if name == "mod" { Vec::new() } else { vec![name] };
-            found.insert([module.clone(), own].concat(), path);
+/// One file imports another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Import {
+    from: String,
+    line: usize,
+    to: String,
+}
+
+/// A path as somebody wrote it.
+struct Written {
+    module: ModulePath,
+    line: usize,
+    segments: Vec<String>,
+}
+
+/// The source of the runtime, but for its own tests and models.
+#[derive(Default)]
+struct Source {
+    modules: BTreeMap<ModulePath, Module>,
+    paths: Vec<Written>,
+}
+
+impl Source {
+    /// Reads a crate: `read` gives the text of a file, if there is one.
+    fn read(read: &dyn Fn(&str) -> Option<String>) -> Source {
+        let mut source = Source::default();
+        source.read_file(read, "lib.rs", Vec::new());
+        source
+    }
+
+    fn read_file(&mut self, read: &dyn Fn(&str) -> Option<String>, file: &str, path: ModulePath) {
+        let text = read(file).unwrap_or_else(|| panic!("{file} cannot be read"));
+        let mut syntax = syn::parse_file(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        self.modules.insert(path.clone(), Module { file: file.to_owned(), ..Module::default() });
+        let mut reader = Reader { source: self, module: path, declared: Vec::new() };
+        reader.visit_file_mut(&mut syntax);
+        for module in reader.declared {
+            let base = module.join("/");
+            let places = [format!("{base}.rs"), format!("{base}/mod.rs")];
+            let found = places.iter().find(|place| read(place).is_some());
+            self.read_file(read, found.unwrap_or_else(|| panic!("{base} has no file")), module);
         }
+    }
+
+    /// What a path of a module leads to: the module in which it ends, and whether that is all.
+    /// `None`: out of the crate.
+    fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<Target> {
+        let mut at = module.to_vec();
+        let mut rest = path;
+        match path.first()?.as_str() {
+            "crate" => at.clear(),
+            "self" => {}
+            "super" => drop(at.pop()),
+            _ => return self.resolve_from(&at, rest, depth),
+        }
+        rest = &rest[1..];
+        while rest.first().is_some_and(|segment| segment == "super") {
+            at.pop();
+            rest = &rest[1..];
+        }
+        if rest.is_empty() {
+            return Some(Target { module: at, is_module: true });
+        }
+        let here = Target { module: at.clone(), is_module: false };
+        Some(self.resolve_from(&at, rest, depth).unwrap_or(here))
+    }
+
+    /// The same, for a path whose first segment is a name in `at`.
+    fn resolve_from(&self, at: &[String], path: &[String], depth: usize) -> Option<Target> {
+        assert!(depth < 20, "{path:?} leads nowhere");
+        let (first, rest) = path.split_first()?;
+        let inner = [at, std::slice::from_ref(first)].concat();
+        let follow = |target: Target| match rest {
+            [] => Some(target),
+            _ if target.is_module => {
+                let here = Target { module: target.module.clone(), is_module: false };
+                Some(self.resolve_from(&target.module, rest, depth + 1).unwrap_or(here))
+            }
+            // A function or a constant of a type.
+            _ => Some(target),
+        };
+        if self.modules.contains_key(&inner) {
+            return follow(Target { module: inner, is_module: true });
+        }
+        let module = &self.modules[at];
+        if module.items.contains(first) {
+            return Some(Target { module: at.to_vec(), is_module: false });
+        }
+        if let Some(from) = module.names.get(first) {
+            // `use std::task` in a module `task` is not that module.
+            return (from.as_slice() != std::slice::from_ref(first))
+                .then(|| self.resolve(at, from, depth + 1))?
+                .and_then(follow);
+        }
+        module.globs.iter().find_map(|glob| {
+            let target = self.resolve(at, glob, depth + 1)?;
+            self.resolve_from(&target.module, path, depth + 1)
+        })
+    }
+
+    /// Every import of one file by another.
+    fn imports(&self) -> BTreeSet<Import> {
+        let import = |written: &Written| {
+            let target = self.resolve(&written.module, &written.segments, 0)?;
+            let from = self.modules[&written.module].file.clone();
+            let to = self.modules[&target.module].file.clone();
+            (from != to).then_some(Import { from, line: written.line, to })
+        };
+        self.paths.iter().filter_map(import).collect()
     }
 }
 
-/// Whether an item is there for tests, models or the fuzzer alone.
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        let syn::Meta::List(list) = &attribute.meta else { return false };
-        let text = list.tokens.to_string();
-        attribute.path().is_ident("cfg")
-            && (text.contains("test") && !text.contains("not (test")
-                || text == "offload_loom"
-                || text.contains("fuzzing"))
-    })
+/// What a path leads to.
+struct Target {
+    module: ModulePath,
+    /// It is this module, not an item of it.
+    is_module: bool,
 }
 
-/// What one file says: the paths that it imports, and the names that it passes on.
-#[derive(Default)]
-struct Said {
-    imports: Vec<Module>,
-    passes_on: BTreeMap<String, Module>,
+/// Reads one file.
+struct Reader<'a> {
+    source: &'a mut Source,
+    /// Where it is just now.
+    module: ModulePath,
+    /// The modules that have a file of their own.
+    declared: Vec<ModulePath>,
 }
 
-fn read(items: &[Item], module: &Module, said: &mut Said) {
-    for item in items {
-        match item {
-            Item::Use(item) if !is_for_tests(&item.attrs) => {
-                let is_public = !matches!(item.vis, Visibility::Inherited);
-                follow(&item.tree, &mut Vec::new(), module, is_public, said);
+impl Reader<'_> {
+    fn module(&mut self) -> &mut Module {
+        self.source.modules.get_mut(&self.module).expect("it is entered when it is read")
+    }
+
+    fn write(&mut self, line: usize, segments: Vec<String>) {
+        self.source.paths.push(Written { module: self.module.clone(), line, segments });
+    }
+
+    /// Takes a `use` apart.
+    fn import(&mut self, tree: &UseTree, before: &[String]) {
+        let mut path = before.to_vec();
+        let (ident, name) = match tree {
+            UseTree::Path(path_) => {
+                path.push(path_.ident.to_string());
+                return self.import(&path_.tree, &path);
             }
-            Item::Mod(item) if !is_for_tests(&item.attrs) => {
-                if let Some((_, items)) = &item.content {
-                    read(items, &[module.clone(), vec![item.ident.to_string()]].concat(), said);
+            UseTree::Group(group) => {
+                return group.items.iter().for_each(|tree| self.import(tree, before));
+            }
+            UseTree::Glob(glob) => {
+                self.write(glob.star_token.span.start().line, path.clone());
+                return self.module().globs.push(path);
+            }
+            UseTree::Name(name) => (&name.ident, &name.ident),
+            UseTree::Rename(rename) => (&rename.ident, &rename.rename),
+        };
+        let mut name = name.to_string();
+        if ident != "self" {
+            path.push(ident.to_string());
+        } else if name == "self" {
+            name.clone_from(path.last().expect("`use self` is none"));
+        }
+        self.write(ident.span().start().line, path.clone());
+        self.module().names.insert(name, path);
+    }
+
+    /// The paths in what a macro is given, which may be of any form.
+    fn scan(&mut self, tokens: TokenStream) {
+        let mut segments = Vec::new();
+        let (mut line, mut colons) = (0, 0);
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) => {
+                    if colons != 2 {
+                        self.write_long(line, &mut segments);
+                        line = ident.span().start().line;
+                    }
+                    segments.push(ident.to_string());
+                    colons = 0;
+                }
+                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+                other => {
+                    self.write_long(line, &mut segments);
+                    colons = 0;
+                    match other {
+                        TokenTree::Group(group) => self.scan(group.stream()),
+                        // `$crate` is not for this crate.
+                        TokenTree::Punct(punct) if punct.as_char() == '$' => {
+                            segments.push("$".to_owned());
+                            colons = 2;
+                        }
+                        _ => {}
+                    }
                 }
             }
-            _ => {}
+        }
+        self.write_long(line, &mut segments);
+    }
+
+    /// Takes note of a path that is more than a name.
+    fn write_long(&mut self, line: usize, segments: &mut Vec<String>) {
+        let path = std::mem::take(segments);
+        if path.len() > 1 {
+            self.write(line, path);
         }
     }
 }
 
-fn follow(tree: &UseTree, path: &mut Module, module: &Module, is_public: bool, said: &mut Said) {
-    let mut end = |name: String, known_as: String, path: &Module| {
-        let whole = [path.clone(), vec![name]].concat();
-        if let Some(whole) = absolute(&whole, module) {
-            if is_public {
-                said.passes_on.insert(known_as, whole.clone());
-            }
-            said.imports.push(whole);
+/// Whether an item is there for tests alone.
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg") => {
+            let condition = list.tokens.to_string().replace(' ', "");
+            condition == "test" || condition.starts_with("all(test")
         }
-    };
-    match tree {
-        UseTree::Path(part) => {
-            path.push(part.ident.to_string());
-            follow(&part.tree, path, module, is_public, said);
-            path.pop();
-        }
-        UseTree::Name(name) => end(name.ident.to_string(), name.ident.to_string(), path),
-        UseTree::Rename(name) => end(name.ident.to_string(), name.rename.to_string(), path),
-        UseTree::Glob(_) => end("*".to_owned(), "*".to_owned(), path),
-        UseTree::Group(group) => {
-            for tree in &group.items {
-                follow(tree, path, module, is_public, said);
-            }
-        }
-    }
-}
-
-/// A path from the root of the crate; `None`: it leads into another crate.
-fn absolute(path: &[String], module: &Module) -> Option<Module> {
-    match path.first().map(String::as_str)? {
-        "crate" => Some(path[1..].to_vec()),
-        "self" => Some([module.clone(), path[1..].to_vec()].concat()),
-        "super" => {
-            let mut base = module.clone();
-            let ups = path.iter().take_while(|part| *part == "super").count();
-            base.truncate(base.len().saturating_sub(ups));
-            Some([base, path[ups..].to_vec()].concat())
-        }
-        _ => None,
-    }
-}
-
-/// Paths that are written out where they are used, without comments.
-fn written_out(text: &str) -> Vec<Module> {
-    let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    let code = text.split("\n#[cfg(all(test").next().unwrap_or_default();
-    let code: String = code.lines().filter(is_code).map(|line| format!("{line}\n")).collect();
-    // What a macro by example writes is in its user's crate.
-    let code = code.replace("$crate::", "").replace("pub(in crate::", "");
-    let parts = code.split("crate::").skip(1).map(|rest| {
-        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
-        rest[..end.unwrap_or(rest.len())].split("::").map(str::to_owned).collect()
-    });
-    parts.collect()
-}
-
-struct House {
-    files: BTreeMap<Module, PathBuf>,
-    /// Which files each imports.
-    imports: BTreeMap<Module, BTreeSet<Module>>,
-}
-
-impl House {
-    fn new() -> House {
-        let mut files = BTreeMap::new();
-        self::files(&sources(), &Vec::new(), &mut files);
-        files.retain(|module, _| !module.iter().any(|name| name == "tests"));
-        let mut said = BTreeMap::new();
-        for (module, path) in &files {
-            let text = fs::read_to_string(path).unwrap();
-            let mut one = Said::default();
-            read(&syn::parse_file(&text).unwrap().items, module, &mut one);
-            one.imports.extend(written_out(&text));
-            said.insert(module.clone(), one);
-        }
-        let mut imports = BTreeMap::new();
-        for (module, one) in &said {
-            let found = one.imports.iter().filter_map(|path| file_of(path, &files, &said));
-            let found: BTreeSet<_> = found.filter(|file| file != module).collect();
-            imports.insert(module.clone(), found);
-        }
-        House { files, imports }
-    }
-
-    fn name(&self, module: &Module) -> String {
-        let path = self.files[module].strip_prefix(sources()).unwrap();
-        path.display().to_string()
-    }
-}
-
-/// The file in which what a path names is defined.
-fn file_of(
-    path: &Module,
-    files: &BTreeMap<Module, PathBuf>,
-    said: &BTreeMap<Module, Said>,
-) -> Option<Module> {
-    let length = (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length]))?;
-    let (module, rest) = path.split_at(length);
-    let passed_on = rest.first().and_then(|name| said.get(module)?.passes_on.get(name));
-    match passed_on {
-        Some(target) if *target != *path => {
-            let target = [target.clone(), rest[1..].to_vec()].concat();
-            file_of(&target, files, said)
-        }
-        _ => Some(module.to_vec()),
-    }
-}
-
-fn rank(module: &Module) -> usize {
-    let top = module.first().map_or("lib", String::as_str);
-    let found = RANKS.iter().position(|names| names.contains(&top));
-    found.unwrap_or_else(|| {
-        assert_eq!(top, LOWEST, "{top} has no place in the house: add it to RANKS");
-        RANKS.len()
+        _ => false,
     })
 }
 
-#[test]
-fn imports_go_down_and_never_up() {
-    let house = House::new();
-    let mut wrong = Vec::new();
-    for (module, imports) in &house.imports {
-        for import in imports.iter().filter(|import| rank(import) < rank(module)) {
-            wrong.push(format!("{} imports {}", house.name(module), house.name(import)));
-        }
-    }
-    assert!(wrong.is_empty(), "upwards: {wrong:#?}");
-}
-
-#[test]
-fn no_two_files_of_different_folders_import_each_other() {
-    let house = House::new();
-    for (module, imports) in &house.imports {
-        for import in imports.iter().filter(|import| house.imports[*import].contains(module)) {
-            assert_eq!(
-                house.files[module].parent(),
-                house.files[import].parent(),
-                "{} and {} import each other",
-                house.name(module),
-                house.name(import)
-            );
-        }
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Macro(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        _ => &[],
     }
 }
 
-#[test]
-fn no_more_than_two_files_are_a_circle() {
-    let house = House::new();
-    // Of each file all that it reaches: who reach each other are one circle.
-    let reached: BTreeMap<&Module, BTreeSet<&Module>> =
-        house.imports.keys().map(|module| (module, reach(&house, module))).collect();
-    let circles: BTreeSet<Vec<String>> = reached
+impl VisitMut for Reader<'_> {
+    fn visit_item_mut(&mut self, item: &mut Item) {
+        if is_for_tests(attributes(item)) {
+            return;
+        }
+        let name = match item {
+            Item::Const(item) => Some(&item.ident),
+            Item::Enum(item) => Some(&item.ident),
+            Item::Fn(item) => Some(&item.sig.ident),
+            Item::Static(item) => Some(&item.ident),
+            Item::Struct(item) => Some(&item.ident),
+            Item::Trait(item) => Some(&item.ident),
+            Item::Type(item) => Some(&item.ident),
+            _ => None,
+        };
+        if let Some(name) = name.map(ToString::to_string) {
+            self.module().items.insert(name);
+        }
+        visit_mut::visit_item_mut(self, item);
+    }
+
+    fn visit_item_mod_mut(&mut self, item: &mut ItemMod) {
+        let name = item.ident.to_string();
+        if name == "tests" || name == "models" {
+            return;
+        }
+        let file = self.module().file.clone();
+        self.module.push(name);
+        match &mut item.content {
+            None => self.declared.push(self.module.clone()),
+            Some((_, items)) => {
+                // One name may be declared for each of several systems.
+                let module = self.source.modules.entry(self.module.clone()).or_default();
+                module.file = file;
+                items.iter_mut().for_each(|item| self.visit_item_mut(item));
+            }
+        }
+        self.module.pop();
+    }
+
+    fn visit_item_use_mut(&mut self, item: &mut ItemUse) {
+        self.import(&item.tree, &[]);
+    }
+
+    fn visit_impl_item_fn_mut(&mut self, item: &mut syn::ImplItemFn) {
+        if !is_for_tests(&item.attrs) {
+            visit_mut::visit_impl_item_fn_mut(self, item);
+        }
+    }
+
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        let mut segments = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if let Some(first) = path.segments.first().filter(|_| path.leading_colon.is_none()) {
+            self.write_long(first.ident.span().start().line, &mut segments);
+        }
+        visit_mut::visit_path_mut(self, path);
+    }
+
+    fn visit_macro_mut(&mut self, called: &mut Macro) {
+        self.visit_path_mut(&mut called.path);
+        self.scan(called.tokens.clone());
+    }
+
+    fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
+
+    /// `pub(in crate::…)` says who may see it.
+    fn visit_visibility_mut(&mut self, _: &mut Visibility) {}
+}
+
+/// On which floor a file stands.
+fn floor(file: &str) -> usize {
+    let part = file.split('/').next().expect("a path has a first part");
+    FLOORS
         .iter()
-        .map(|(module, others)| {
-            let others = others.iter().filter(|other| reached[**other].contains(*module));
-            others.map(|other| house.name(other)).collect()
-        })
-        .collect();
-    let circles: Vec<_> = circles.iter().filter(|circle| circle.len() > 2).collect();
-    assert!(circles.is_empty(), "circles: {circles:#?}");
+        .position(|parts| parts.contains(&part))
+        .unwrap_or_else(|| panic!("{part} stands on no floor of the house"))
 }
 
-fn reach<'a>(house: &'a House, from: &'a Module) -> BTreeSet<&'a Module> {
-    let mut reached = BTreeSet::new();
-    let mut next: Vec<&Module> = house.imports[from].iter().collect();
-    while let Some(module) = next.pop() {
-        if reached.insert(module) {
-            next.extend(&house.imports[module]);
+fn folder(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What is not as it should be: each with its file, line and rule.
+fn faults(source: &Source) -> Vec<String> {
+    let imports = source.imports();
+    let mut faults = Vec::new();
+    for Import { from, line, to } in &imports {
+        if ROOTS.contains(&to.as_str()) {
+            faults.push(format!("{from}:{line} imports {to}: nobody imports a root"));
+        } else if !ROOTS.contains(&from.as_str()) && floor(from) > floor(to) {
+            faults.push(format!("{from}:{line} imports {to}: imports go down, never up"));
         }
     }
-    reached
+    let mut edges: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for Import { from, line, to } in &imports {
+        edges.entry(from).or_default().entry(to).or_insert(*line);
+    }
+    for (&from, targets) in &edges {
+        for (&to, line) in targets {
+            let back = edges.get(to).and_then(|back| back.get(from));
+            if let Some(back) = back.filter(|_| from < to && folder(from) != folder(to)) {
+                faults.push(format!(
+                    "{from}:{line} imports {to}, and {to}:{back} imports it: no two files import \
+                     each other across folders"
+                ));
+            }
+        }
+    }
+    faults.extend(circles(&edges).into_iter().map(|circle| {
+        let steps: Vec<_> = circle
+            .iter()
+            .flat_map(|from| circle.iter().map(move |to| (from, to)))
+            .filter_map(|(from, to)| Some(format!("{from}:{} → {to}", edges[from].get(to)?)))
+            .collect();
+        format!("{}: no circle is of more than two files", steps.join(", "))
+    }));
+    faults
+}
+
+/// The largest sets of more than two files of which each leads to each.
+fn circles<'a>(edges: &BTreeMap<&'a str, BTreeMap<&'a str, usize>>) -> Vec<Vec<&'a str>> {
+    let reached = |from: &'a str| {
+        let (mut reached, mut ahead) = (BTreeSet::new(), vec![from]);
+        while let Some(at) = ahead.pop() {
+            let next = edges.get(at).into_iter().flat_map(BTreeMap::keys);
+            ahead.extend(next.filter(|&&next| reached.insert(next)));
+        }
+        reached
+    };
+    let reached: BTreeMap<_, _> = edges.keys().map(|&from| (from, reached(from))).collect();
+    let mut circles: Vec<_> = edges
+        .keys()
+        .map(|&file| {
+            let there = reached[file].iter().copied();
+            there
+                .filter(|there| reached.get(there).is_some_and(|back| back.contains(file)))
+                .collect::<Vec<_>>()
+        })
+        .filter(|circle| circle.len() > 2)
+        .collect();
+    circles.sort();
+    circles.dedup();
+    circles
+}
+
+fn runtime() -> Source {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../offload-runtime/src");
+    Source::read(&|file| fs::read_to_string(folder.join(PathBuf::from(file))).ok())
+}
+
+#[test]
+fn imports_of_the_runtime_go_down_the_house_and_form_no_circles() {
+    let source = runtime();
+    let imports = source.imports();
+    assert!(imports.len() > 200, "only {} imports were found", imports.len());
+    let faults = faults(&source);
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// The faults of a crate of these files.
+fn faults_of(files: &[(&str, &str)]) -> Vec<String> {
+    let read = |name: &str| {
+        let file = files.iter().find(|(file, _)| *file == name);
+        file.map(|(_, text)| (*text).to_owned())
+    };
+    faults(&Source::read(&read))
+}
+
+#[test]
+fn an_upward_import_is_found_however_it_is_written() {
+    let lib = "mod api; mod sync; mod task; pub use api::stats::Stats;";
+    let api = "pub(crate) mod stats; pub(crate) use self::stats::total;";
+    let stats = "pub struct Stats; pub(crate) fn total() {}";
+    let up = |task| {
+        let files = [("lib.rs", lib), ("api/mod.rs", api), ("api/stats.rs", stats)];
+        let below = [("sync/mod.rs", "pub(crate) fn lock() {}"), ("task/mod.rs", task)];
+        faults_of(&[&files[..], &below].concat())
+    };
+    let fault = "imports api/stats.rs: imports go down, never up";
+    for task in [
+        "use crate::api::stats::Stats;",
+        "use crate::Stats;",
+        "use crate::api::{total};",
+        "use crate::{sync::lock, api::stats::{self as numbers}};",
+        "use super::api::stats::*;",
+        "fn run() { crate::api::total() }",
+        "fn run() { println!(\"{:?}\", crate::api::stats::total()) }",
+        "fn run() { use crate::api::stats::total; total() }",
+        "mod inner { use super::super::api::stats::Stats; }",
+        "#[cfg(not(test))] type Numbers = crate::Stats;",
+    ] {
+        let faults = up(task);
+        assert!(faults.contains(&format!("task/mod.rs:1 {fault}")), "{task}: {faults:?}");
+    }
+    for task in [
+        "use crate::sync::lock;",
+        "#[cfg(test)] mod numbers { use crate::api::stats::Stats; }",
+        "#[cfg(all(test, not(offload_loom)))] mod numbers { use crate::api::stats::Stats; }",
+        "mod models { use crate::api::stats::Stats; }",
+        "macro_rules! total { () => { $crate::api::total() } }",
+        "pub(in crate::task) fn run() {}",
+        "/// [`total`](crate::api::total)\nfn run() {}",
+    ] {
+        assert_eq!(up(task), [""; 0], "{task}");
+    }
+}
+
+#[test]
+fn circles_and_files_that_import_each_other_across_folders_are_found() {
+    let lib = ("lib.rs", "mod task; pub mod __private; pub struct Crate;");
+    let private = ("__private.rs", "pub use crate::task::one::One;");
+    let task = |one, two, three| {
+        let module = ("task/mod.rs", "pub(crate) mod one; mod two; pub(crate) mod three;");
+        let deep = ("task/three/mod.rs", three);
+        faults_of(&[lib, private, module, ("task/one.rs", one), ("task/two.rs", two), deep])
+    };
+    let (one, two) = ("use super::two::Two; pub struct One;", "pub struct Two;");
+    assert_eq!(task(one, two, ""), [""; 0]);
+    assert_eq!(task(one, "use super::one::One; pub struct Two;", ""), [""; 0], "two may");
+
+    let circle = task(one, "pub struct Two(crate::task::three::Three);", "pub struct Three;");
+    assert_eq!(circle, [""; 0]);
+    let circle = task(
+        one,
+        "pub struct Two(crate::task::three::Three);",
+        "pub struct Three(super::one::One);",
+    );
+    assert_eq!(
+        circle,
+        ["task/one.rs:1 → task/two.rs, task/three/mod.rs:1 → task/one.rs, task/two.rs:1 → \
+          task/three/mod.rs: no circle is of more than two files"]
+    );
+
+    let pair =
+        task("pub struct One(super::three::Three);", two, "pub struct Three(super::one::One);");
+    assert_eq!(
+        pair,
+        ["task/one.rs:1 imports task/three/mod.rs, and task/three/mod.rs:1 imports it: no two \
+          files import each other across folders"]
+    );
+
+    let root = task("use crate::__private::None; use crate::Crate; pub struct One;", two, "");
+    assert_eq!(
+        root[..2],
+        [
+            "task/one.rs:1 imports __private.rs: nobody imports a root",
+            "task/one.rs:1 imports lib.rs: nobody imports a root",
+        ]
+    );
 }

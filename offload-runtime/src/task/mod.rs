@@ -234,12 +234,12 @@ impl Deref for Queued {
 
 impl Waiter for Queued {
     fn set_waiting(&self) -> bool {
-        let is_aside = self.meta().state.set_waiting();
-        if is_aside {
+        let is_waiting = self.meta().state.set_waiting();
+        if is_waiting {
             // It does not wait for a thread any more.
             self.meta().pool_slot.leave();
         }
-        is_aside
+        is_waiting
     }
 
     fn set_reserved(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The end of one call that others may bring about: its caller goes away, its
+//! The end of one call that others may bring about: its future is dropped, its
 //! deadline passes, the process shuts down.
 //!
 //! # The protocol
