@@ -26,14 +26,17 @@ use crate::task::{Admitted, Queued, completion};
 /// # futures::executor::block_on(async { store(1, load(1).await).await });
 /// ```
 ///
-/// Calls that wait get their permits in order, first come, first served; they come to wait in
-/// the order in which threads of their pools meet them. The permit belongs to the body: it is
-/// given back when the body has ended, also if its caller has long gone. A call that waits uses
-/// no thread.
+/// Calls that wait get their permits first come, first served, in the order in which threads of
+/// their pools meet them: two that are first polled close together may change places. A call that
+/// waits uses no thread. One that blocks a body is served before others.
 ///
-/// A body that itself waits for a call with the same limit, of which it holds
-/// the only permit, would wait for ever; that call ends with
-/// [`Deadlock`](crate::ErrorKind::Deadlock), or a panic that says so.
+/// The permit belongs to the body: it is given back when the body has ended, also if its future was
+/// dropped long before. A call that is dropped while it waits gives up its place at once.
+///
+/// A body that itself waits for a call with the same limit, all of whose permits belong to bodies that
+/// wait so, would wait for ever; that call ends with [`Deadlock`](crate::ErrorKind::Deadlock), or,
+/// where its result cannot carry an [`Error`](crate::Error), a panic that says so. Bodies that wait for
+/// each other's permits of two limits are not found out.
 pub struct Limiter {
     limit: usize,
     /// Made at its first use.
@@ -60,7 +63,7 @@ impl Limiter {
         self.semaphore().limit()
     }
 
-    /// How many do.
+    /// How many do. Those whose futures were dropped count until they end.
     pub fn in_use(&self) -> usize {
         self.semaphore().in_use()
     }

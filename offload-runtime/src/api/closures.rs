@@ -16,13 +16,16 @@ static TO_CPU: Function = Function::cpu("to_cpu", &CPU).mixed();
 /// # Panics
 ///
 /// A panic of the closure resumes in the task that awaits it, with its own
-/// payload.
+/// payload. As nothing here can carry an [`Error`](crate::Error), it also panics after
+/// [`shutdown`](crate::shutdown), where the pool's queue has a bound and is full, and for a setting
+/// that makes no sense.
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits for a thread, the closure never runs. Dropped while
-/// the closure runs, the closure runs to its end on the pool, and its result
-/// is dropped there.
+/// Dropped while it is queued, the closure never runs, its place in the queue is free at once, and
+/// what it holds is dropped by a thread of the thread pool. Dropped while the closure runs, the
+/// closure runs to its end on the pool, where its result is dropped, and
+/// [`is_cancelled`](crate::is_cancelled) is true for it.
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -46,13 +49,16 @@ where
 /// # Panics
 ///
 /// A panic of the closure resumes in the task that awaits it, with its own
-/// payload.
+/// payload. As nothing here can carry an [`Error`](crate::Error), it also panics after
+/// [`shutdown`](crate::shutdown), where the pool's queue has a bound and is full, and for a setting
+/// that makes no sense.
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits for a thread, the closure never runs. Dropped while
-/// the closure runs, the closure runs to its end on the pool, and its result
-/// is dropped there.
+/// Dropped while it is queued, the closure never runs, its place in the queue is free at once, and
+/// what it holds is dropped by a thread of the thread pool. Dropped while the closure runs, the
+/// closure runs to its end on the pool, where its result is dropped, and
+/// [`is_cancelled`](crate::is_cancelled) is true for it.
 ///
 /// ```
 /// # futures::executor::block_on(async {

@@ -21,7 +21,7 @@ pub(crate) fn watched() -> Vec<LoopStats> {
     WATCHED.get().map_or_else(Vec::new, |tell| tell())
 }
 
-/// One event loop that is [watched](fn@crate::watch).
+/// One runtime that is [watched](fn@crate::watch).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -32,23 +32,23 @@ pub struct LoopStats {
     pub workers: usize,
     /// How late a task was polled that had been woken.
     pub lag: Percentiles,
-    /// Where it was stuck, the first one first; the first 64 places.
+    /// Where its workers were blocked, the first one first; the first 64 places.
     pub stalls: Vec<StallStats>,
 }
 
-/// A place where a worker of an event loop was stuck.
+/// A place where a worker of a runtime was blocked.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct StallStats {
-    /// The name of the thread that was stuck last.
+    /// The name of the thread that was blocked last.
     pub thread: String,
     /// What it did there last.
     pub doing: Doing,
     /// The spans that it was in, the outermost first. Without a `WatchLayer`
     /// (feature `watch-spans`) none is known.
     pub spans: Vec<String>,
-    /// How often a worker was stuck there.
+    /// How often a worker was blocked there.
     pub count: u64,
     /// For how long at most, so far.
     pub longest: Duration,

@@ -27,25 +27,42 @@ use crate::system::priority::Priority;
 /// # assert_eq!(futures::executor::block_on(report(1999)), "all of 1999");
 /// ```
 ///
-/// Up to the number of cores, a thread is started for each call that finds none free. Beyond, while
-/// calls wait, the pool is looked at each millisecond: if no body has ended, as many threads are added
-/// as there are, up to what waits; if the call that waits longest has waited for 10 ms, one is
-/// added. So calls that block get a thread each in a few milliseconds, and a burst of short ones
-/// starts none. Idle threads with low numbers are woken first, so those that are not needed stay
-/// idle, and end.
+/// # How it grows
 ///
-/// There are never more threads than the limit for calls that a runtime polls. A body that blocks on
-/// calls of its own pool has one thread in its place, whatever the limit; but if what it waits for
-/// is called by a task that it spawned, and the pool is at its limit, both wait for ever. A
-/// [`CpuPool`] gets through that, too.
+/// Up to the number of cores, a thread is started for each call that finds none free. Beyond, while
+/// calls are queued, the pool is looked at each millisecond, and two rules add to it:
+///
+/// * if no body has ended for two looks, as many threads are added as there are, up to the number of
+///   queued calls;
+/// * else, if the oldest queued call has waited for 10 ms, one is added.
+///
+/// So calls that block get a thread each in some milliseconds, and a burst of short ones starts none.
+/// The idle thread with the lowest number is woken first, so those that are not needed stay idle,
+/// and end after [`keep_alive`](Self::keep_alive).
+///
+/// Its threads have the affinity, the signal mask and the nice value of the process's main thread,
+/// whoever made the first call. If the system refuses to start one, calls wait for those that there
+/// are, and the pool tries again.
+///
+/// # Nested calls
+///
+/// A body that blocks on calls of its own pool (`Handle::block_on`) has one thread in its place, whatever
+/// the limit: so they get through. For calls that a runtime polls, the pool never exceeds its limit:
+/// if a body waits for a task that it spawned (`tokio::spawn`), which calls this pool, and all
+/// threads have such bodies, they wait for ever. A [`CpuPool`] gets through that, too; here, give
+/// what the task calls a pool of its own.
+///
+/// `threads(1)` is no lock, since a nested call gets a thread beside the one: `limit = 1` is.
 pub struct ThreadPool {
     pool: Place,
 }
 
-/// A pool for bodies that compute: as many threads as this process has cores.
+/// A pool for bodies that compute: as many threads as the cores that this process may use, by its
+/// affinity and cgroup quota.
 ///
 /// Functions with `#[offload(cpu)]` share one; with `pool`, they get another.
-/// It is made in a `static`, and started at its first call.
+/// It is made in a `static`, and started at its first call. Threads are started as calls need them,
+/// and stay. They have a lower [priority](Self::priority) than a runtime's workers.
 ///
 /// ```
 /// use offload_runtime::{CpuPool, offload};
@@ -58,6 +75,15 @@ pub struct ThreadPool {
 /// }
 /// # assert_eq!(futures::executor::block_on(brighten(vec![250])), [255]);
 /// ```
+///
+/// # Nested calls
+///
+/// A body that blocks on calls of its own pool has one thread in its place. A body can also wait for a
+/// call of its pool that a task, another thread or `par_iter` makes. So, while calls are queued, the
+/// pool is looked at each 5 ms: if no call was taken or has ended, a thread whose body is blocked in two
+/// looks has another in its place, until that body ends. On Linux the system says whether it is
+/// blocked; elsewhere a body that runs all the while is taken for it. At most as many threads
+/// are added so as the pool has; where they are not enough, a `tracing` error names the functions.
 pub struct CpuPool {
     pool: Place,
 }
@@ -92,7 +118,8 @@ impl ThreadPool {
         ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)) }
     }
 
-    /// At most so many threads; 512 unless set.
+    /// At most so many threads; 512 unless set. A body that blocks on calls of its own pool has one
+    /// beside these.
     ///
     /// # Panics
     ///
@@ -104,21 +131,23 @@ impl ThreadPool {
     }
 
     /// At most so many calls wait for a thread, not counting those that a free
-    /// thread is about to take. One more is refused, with
-    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
-    /// result can carry an [`Error`](crate::Error) should use such a pool: others panic then.
+    /// thread is about to take. One more is rejected, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded), if its result can carry an
+    /// [`Error`](crate::Error). Other functions panic then, and should not use such a pool.
     pub const fn queue(mut self, calls: usize) -> ThreadPool {
         self.pool.settings().queue = Some(calls);
         self
     }
 
-    /// How long a thread stays idle before it ends; 10 s unless set.
+    /// How long a thread stays idle before it ends; 10 s unless set. With `Duration::ZERO`, one
+    /// ends as soon as it finds no call.
     pub const fn keep_alive(mut self, time: Duration) -> ThreadPool {
         self.pool.settings().keep_alive = Some(time);
         self
     }
 
-    /// How the system's scheduler treats its threads; [`Normal`](Priority::Normal) unless set.
+    /// How the system's scheduler treats its threads; [`Normal`](Priority::Normal) unless set. A
+    /// system that refuses is told of once, by a `tracing` warning.
     pub const fn priority(mut self, priority: Priority) -> ThreadPool {
         self.pool.settings().priority = Some(priority);
         self
@@ -136,8 +165,8 @@ impl CpuPool {
         CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)) }
     }
 
-    /// So many threads; as many as the cores that this process may use, unless
-    /// set.
+    /// At most so many threads; as many as the cores that this process may use, unless
+    /// set. A body that is blocked while calls are queued has one beside these.
     ///
     /// # Panics
     ///
@@ -149,16 +178,17 @@ impl CpuPool {
     }
 
     /// At most so many calls wait for a thread, not counting those that a free
-    /// thread is about to take. One more is refused, with
-    /// [`Overloaded`](crate::ErrorKind::Overloaded); so only functions whose
-    /// result can carry an [`Error`](crate::Error) should use such a pool: others panic then.
+    /// thread is about to take. One more is rejected, with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded), if its result can carry an
+    /// [`Error`](crate::Error). Other functions panic then, and should not use such a pool.
     pub const fn queue(mut self, calls: usize) -> CpuPool {
         self.pool.settings().queue = Some(calls);
         self
     }
 
     /// How the system's scheduler treats its threads; [`Low`](Priority::Low) unless set here, by
-    /// [`Builder::cpu_priority`](crate::Builder::cpu_priority) or in the environment.
+    /// [`Builder::cpu_priority`](crate::Builder::cpu_priority) or in the environment, in this order.
+    /// A system that refuses is told of once, by a `tracing` warning.
     pub const fn priority(mut self, priority: Priority) -> CpuPool {
         self.pool.settings().priority = Some(priority);
         self

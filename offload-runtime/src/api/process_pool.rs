@@ -74,7 +74,7 @@ impl ProcessPool {
     }
 
     /// At most so many calls wait for a worker, not counting those that a free
-    /// one is about to take. One more is refused, with
+    /// one is about to take. One more is rejected, with
     /// [`Overloaded`](crate::ErrorKind::Overloaded).
     pub const fn queue(mut self, calls: usize) -> ProcessPool {
         self.here().settings().queue = Some(calls);
@@ -119,7 +119,7 @@ impl ProcessPool {
     }
 
     /// No argument list and no result is larger, in bytes; 64 MiB unless set.
-    /// What is larger is refused, with
+    /// What is larger is rejected, with
     /// [`Serialization`](crate::ErrorKind::Serialization).
     ///
     /// # Panics
@@ -140,8 +140,7 @@ impl ProcessPool {
         self
     }
 
-    /// How much the workers count beside the rest of the program;
-    /// [`Low`](Priority::Low) unless set.
+    /// How the system's scheduler treats the workers; [`Low`](Priority::Low) unless set.
     pub const fn priority(mut self, priority: Priority) -> ProcessPool {
         self.here().plan().priority = priority;
         self

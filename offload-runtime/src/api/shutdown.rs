@@ -20,12 +20,15 @@ const LOOK: Duration = Duration::from_millis(2);
 ///
 /// From the first poll on, a new call gets an error of the kind
 /// [`ShuttingDown`](crate::ErrorKind::ShuttingDown), or, where the result
-/// cannot carry one, panics with a message that says so. Calls that wait or run
+/// cannot carry one, panics with a message that says so. Calls that are queued or run
 /// have `grace`; so have the calls that their bodies make. After that, those
-/// that still wait end with that error too, and the bodies that still run are
+/// that are still queued end with that error too, and the bodies that still run are
 /// told so by [`is_cancelled`](crate::is_cancelled). A body that does not ask
 /// goes on until it ends or the process does; one in another process is killed.
 /// Worker processes end.
+///
+/// From then on, arguments and results of calls that are dropped are dropped where the call is, and not
+/// by a thread of a pool.
 ///
 /// It is for the whole process, and cannot be undone. With axum, it comes after
 /// the server:

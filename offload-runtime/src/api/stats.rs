@@ -45,7 +45,7 @@ pub struct Stats {
     pub pools: Vec<PoolStats>,
     /// In the order of their first calls.
     pub functions: Vec<FunctionStats>,
-    /// The event loops that are [watched](fn@crate::watch).
+    /// The runtimes that are [watched](fn@crate::watch).
     #[cfg(feature = "watch")]
     pub loops: Vec<crate::LoopStats>,
 }
@@ -61,13 +61,13 @@ pub struct PoolStats {
     pub kind: &'static str,
     /// Threads that there are.
     pub threads: usize,
-    /// Threads that wait for a call.
+    /// Threads that have nothing to do.
     pub idle: usize,
     /// Calls whose bodies run.
     pub running: usize,
-    /// Calls that wait for a thread.
+    /// Calls that wait for a thread; those that were dropped are not counted.
     pub queued: usize,
-    /// The most threads that there may be.
+    /// The most threads that there may be, besides those in the place of blocked bodies.
     pub limit: usize,
     /// The most calls that may wait for a thread.
     pub queue_limit: Option<usize>,
@@ -130,14 +130,14 @@ pub struct FunctionStats {
     /// Calls whose arguments or result could not be sent.
     #[cfg(feature = "process")]
     pub failed: u64,
-    /// Calls that never started, since their caller went away (also before it
-    /// saw that the call was refused) or their deadline passed.
+    /// Calls that never started, since their future was dropped (also before it
+    /// gave the answer that the call was rejected) or their deadline passed.
     pub cancelled: u64,
-    /// Bodies that ended when their caller had gone, or its deadline passed;
+    /// Bodies that ended after their future was dropped, or their deadline passed;
     /// they are also `finished` or `panicked`.
     pub abandoned: u64,
-    /// Calls that were refused, since too many waited or the process shuts
-    /// down.
+    /// Calls that were rejected: too many were queued, the process shuts down, it would be a
+    /// deadlock, or a setting makes no sense.
     pub refused: u64,
     /// Calls that were answered by a deadline; they are also `cancelled` or,
     /// when their body has ended, `abandoned`.
@@ -173,7 +173,8 @@ pub struct FunctionStats {
     /// For which share of their time its bodies were ready to run and had no processor, from 0
     /// to 1, when enough of them were sampled; `None` where the system does not tell (not
     /// Linux), and for what runs in other processes. When it is half of their time or more,
-    /// that is reported once, too.
+    /// that is reported once, as a `tracing` warning of the target `offload`: the machine is
+    /// busy with something else, or the [`Priority`](crate::Priority) of the pool is too low.
     #[cfg(feature = "watch")]
     pub starved: Option<f64>,
     /// Its option `limit`.
@@ -200,7 +201,7 @@ pub struct LimitStats {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct QueueStats {
-    /// So many may wait; one more is refused.
+    /// So many may wait; one more is rejected.
     pub bound: usize,
     /// So many do.
     pub waiting: usize,

@@ -84,40 +84,42 @@ impl Builder {
         Builder::default()
     }
 
-    /// The most threads that the thread pool may have.
+    /// The most threads that the thread pool may have; 512 unless set. [`ThreadPool`](crate::ThreadPool)
+    /// says when threads are added. What dropped calls leave behind has a thread beside these to drop
+    /// it, if none is free.
     pub fn threads(mut self, threads: usize) -> Builder {
         self.thread.threads = Some(threads);
         self
     }
 
     /// How many calls may wait for a thread of the thread pool. One more is
-    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    /// rejected, with [`Overloaded`](crate::ErrorKind::Overloaded).
     pub fn thread_queue(mut self, calls: usize) -> Builder {
         self.thread.queue = Some(calls);
         self
     }
 
-    /// How long a thread of the thread pool stays idle before it ends.
+    /// How long a thread of the thread pool stays idle before it ends; 10 s unless set.
     pub fn keep_alive(mut self, time: Duration) -> Builder {
         self.thread.keep_alive = Some(time);
         self
     }
 
-    /// The threads of the CPU pool.
+    /// The most threads of the CPU pool; as many as the cores that this process may use, unless set.
     pub fn cpu_threads(mut self, threads: usize) -> Builder {
         self.cpu.threads = Some(threads);
         self
     }
 
     /// How many calls may wait for a thread of the CPU pool. One more is
-    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    /// rejected, with [`Overloaded`](crate::ErrorKind::Overloaded).
     pub fn cpu_queue(mut self, calls: usize) -> Builder {
         self.cpu.queue = Some(calls);
         self
     }
 
-    /// How much the bodies of the CPU pool, and of each [`CpuPool`](crate::CpuPool),
-    /// count beside the rest of the program; [`Low`](Priority::Low) unless set.
+    /// How the system's scheduler treats the threads of the CPU pool, and of each
+    /// [`CpuPool`](crate::CpuPool) that has no priority of its own; [`Low`](Priority::Low) unless set.
     ///
     /// Threads and processes that are started in such a body have this priority
     /// too, also after the body has ended: a pool of another library that a body
@@ -127,7 +129,7 @@ impl Builder {
         self
     }
 
-    /// How long a worker of a [watched](fn@crate::watch) event loop may be in one
+    /// How long a worker of a [watched](fn@crate::watch) runtime may be in one
     /// turn before that is reported; 100 ms unless set, and at least 1 ms.
     #[cfg(feature = "watch")]
     pub fn stall_threshold(mut self, time: Duration) -> Builder {
@@ -143,7 +145,7 @@ impl Builder {
     }
 
     /// How many calls may wait for a worker of the process pool. One more is
-    /// refused, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    /// rejected, with [`Overloaded`](crate::ErrorKind::Overloaded).
     #[cfg(feature = "process")]
     pub fn process_queue(mut self, calls: usize) -> Builder {
         self.process.queue = Some(calls);

@@ -7,20 +7,32 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How much the bodies of a pool count beside the rest of the program.
+/// How the system's scheduler treats the threads of a pool, or its processes.
+///
+/// On Linux, what a body starts, threads and processes, has its priority too. Where the system refuses, a
+/// `tracing` warning of the target `offload` says so once, and bodies run as they would without.
+///
+/// A lower priority keeps a runtime's workers responsive beside bodies that compute, and makes these
+/// bodies wait where others compute, too: [`stats`](fn@crate::stats) says how much (`starved`).
+///
+/// | | Linux | macOS |
+/// | --- | --- | --- |
+/// | `Normal` | as the main thread | the default class of quality of service |
+/// | `Low` | `SCHED_BATCH`, nice 10 | utility |
+/// | `Lowest` | `SCHED_BATCH`, nice 19 | background |
+/// | `Idle` | `SCHED_IDLE` | background |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Priority {
-    /// As much as any other thread.
+    /// As the main thread of the process.
     Normal,
     /// Less: what waits for events runs first, bodies get the rest of the
-    /// time. On Linux it is `SCHED_BATCH` at nice 10: beside a thread of `Normal` priority
-    /// that never rests, about a tenth of a core.
+    /// time. Beside a thread of `Normal` priority that never rests, about a tenth of a core.
     #[default]
     Low,
-    /// Less than `Low`. On Linux it is `SCHED_BATCH` at nice 19: beside a thread of `Normal`
-    /// priority that never rests, about a seventieth of a core.
+    /// Less than `Low`. Beside a thread of `Normal` priority that never rests, about a seventieth of
+    /// a core.
     Lowest,
     /// Next to nothing: only time that nobody else wants, so bodies can starve.
     Idle,
