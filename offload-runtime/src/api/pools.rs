@@ -83,7 +83,8 @@ pub struct ThreadPool {
 /// pool is looked at each 5 ms: if no call was taken or has ended, a thread whose body is blocked in two
 /// looks has another in its place, until that body ends. On Linux the system says whether it is
 /// blocked; elsewhere a body that runs all the while is taken for it. At most as many threads
-/// are added so as the pool has; where they are not enough, a `tracing` error names the functions.
+/// are added so as the pool has. Where they are not enough, a `tracing` error names the functions,
+/// once in a process.
 pub struct CpuPool {
     pool: Place,
 }
@@ -146,8 +147,8 @@ impl ThreadPool {
         self
     }
 
-    /// How the system's scheduler treats its threads; [`Normal`](Priority::Normal) unless set. A
-    /// system that refuses is told of once, by a `tracing` warning.
+    /// How the system's scheduler treats its threads; [`Normal`](Priority::Normal) unless set.
+    /// Where the system refuses, a `tracing` warning says so once.
     pub const fn priority(mut self, priority: Priority) -> ThreadPool {
         self.pool.settings().priority = Some(priority);
         self
@@ -188,7 +189,7 @@ impl CpuPool {
 
     /// How the system's scheduler treats its threads; [`Low`](Priority::Low) unless set here, by
     /// [`Builder::cpu_priority`](crate::Builder::cpu_priority) or in the environment, in this order.
-    /// A system that refuses is told of once, by a `tracing` warning.
+    /// Where the system refuses, a `tracing` warning says so once.
     pub const fn priority(mut self, priority: Priority) -> CpuPool {
         self.pool.settings().priority = Some(priority);
         self

@@ -27,8 +27,10 @@ const LOOK: Duration = Duration::from_millis(2);
 /// goes on until it ends or the process does; one in another process is killed.
 /// Worker processes end.
 ///
-/// From then on, arguments and results of calls that are dropped are dropped where the call is, and not
-/// by a thread of a pool.
+/// From the first poll on, the arguments of a queued call whose future is dropped, and a result that
+/// was ready, are dropped where that future is, and not by a thread of a pool. The arguments of calls
+/// that are still queued after `grace` are dropped where the shutdown is awaited, or by a thread
+/// that meets them. A result of a body that nobody awaits any more is dropped by its thread, as ever.
 ///
 /// It is for the whole process, and cannot be undone. With axum, it comes after
 /// the server:

@@ -137,7 +137,7 @@ pub struct FunctionStats {
     /// they are also `finished` or `panicked`.
     pub abandoned: u64,
     /// Calls that were rejected: too many were queued, the process shuts down, it would be a
-    /// deadlock, or a setting makes no sense.
+    /// deadlock, a setting makes no sense, or the system has no thread for a deadline.
     pub refused: u64,
     /// Calls that were answered by a deadline; they are also `cancelled` or,
     /// when their body has ended, `abandoned`.
