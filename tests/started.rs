@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{
-    Error, ErrorKind, FunctionStats, Ran, Started, is_cancelled, propagate, spawn_cpu,
-    spawn_thread, to_thread,
+    CpuPool, Error, ErrorKind, FunctionStats, Ran, Started, ThreadPool, is_cancelled, propagate,
+    spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
 use tokio::runtime::{Builder, Handle};
 
@@ -96,14 +96,14 @@ fn a_panic_of_the_body_is_an_error_with_its_text_and_its_payload() {
 
 #[test]
 fn a_running_body_is_told_that_it_was_cancelled_and_gives_its_result() {
-    let (handle, release) = held(|body| spawn_thread(body));
+    let (handle, release) = held(spawn_thread);
     assert!(!handle.is_finished());
     handle.cancel();
     handle.cancel();
     assert!(!handle.is_finished(), "it runs on");
     drop(release);
     assert!(handle.wait().unwrap(), "it was not told");
-    let (handle, release) = held(|body| spawn_thread(body));
+    let (handle, release) = held(spawn_thread);
     drop(release);
     assert!(!handle.wait().unwrap(), "nobody cancelled this one");
 }
@@ -204,7 +204,7 @@ fn poll<T: Send + 'static>(handle: &mut Started<T>, waker: &Waker) -> Poll<Resul
 
 #[test]
 fn a_handle_wakes_the_task_that_polled_it_last() {
-    let (mut handle, release) = held(|body| spawn_thread(body));
+    let (mut handle, release) = held(spawn_thread);
     let (first, last) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
     for woken in [&first, &last] {
         assert!(poll(&mut handle, &Waker::from(Arc::clone(woken))).is_pending());
@@ -240,4 +240,95 @@ fn started_calls_are_in_the_numbers() {
 fn a_body_may_wait_for_what_it_has_started() {
     let answer = to_thread(|| spawn_thread(|| spawn_cpu(|| 8).wait().unwrap()).wait().unwrap());
     assert_eq!(block_on(pin!(answer)), 8);
+}
+
+#[test]
+fn closures_run_on_the_pool_that_is_asked_and_are_counted_under_their_label() {
+    static IMAGES: CpuPool = CpuPool::new("started-images").threads(1);
+    static FILES: ThreadPool = ThreadPool::new("started-files").threads(1);
+
+    let thread = || std::thread::current().name().unwrap().to_owned();
+    assert!(block_on(IMAGES.run(thread)).starts_with("started-images-"));
+    assert!(IMAGES.spawn(thread).wait().unwrap().starts_with("started-images-"));
+    assert!(block_on(FILES.run(thread)).starts_with("started-files-"));
+    assert!(FILES.spawn(thread).wait().unwrap().starts_with("started-files-"));
+    for (label, kind) in [("started-images", "cpu"), ("started-files", "thread")] {
+        let stats = stats_of(label);
+        assert_eq!((stats.started, stats.kind, stats.pool), (2, kind, label));
+    }
+    // Other closures with the same label are the same, and on another pool they are not.
+    block_on(async {
+        IMAGES.run(|| 1_u8).named("shrink").await;
+        IMAGES.run(|| "text").named("shrink").await;
+        FILES.run(|| ()).named("shrink").await;
+        to_cpu(|| ()).named("shrink").await;
+    });
+    let functions = offload_runtime::stats().functions;
+    let mut found: Vec<_> = functions
+        .iter()
+        .filter(|function| function.name == "shrink")
+        .map(|function| (function.pool, function.started))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("cpu", 1), ("started-files", 1), ("started-images", 2)]);
+    assert_eq!(stats_of("started-images").started, 2, "those with a label are apart");
+}
+
+#[test]
+fn a_queued_call_that_is_cancelled_never_runs_and_wakes_who_awaits_it() {
+    static ONE: ThreadPool = ThreadPool::new("started-one").threads(1);
+
+    let (held, release) = held(|body| ONE.spawn(body));
+    let argument = Arc::new(());
+    let body = Arc::clone(&argument);
+    let mut queued = ONE.spawn(move || drop(body));
+    let woken = Arc::new(Woken::default());
+    assert!(poll(&mut queued, &Waker::from(Arc::clone(&woken))).is_pending());
+    assert!(!queued.is_finished());
+    queued.cancel();
+    queued.cancel();
+    assert!(queued.is_finished() && woken.0.load(Ordering::SeqCst));
+    let error = block_on(queued).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Cancelled, Ran::No));
+    // What it would have run with is dropped, though the thread of its pool is busy.
+    while Arc::strong_count(&argument) > 1 {
+        std::thread::yield_now();
+    }
+    drop(release);
+    assert!(!held.wait().unwrap());
+    // The shell is behind the first, and ahead of this one.
+    ONE.spawn(|| ()).wait().unwrap();
+    let stats = stats_of("started-one");
+    assert_eq!((stats.started, stats.finished, stats.cancelled), (2, 2, 1));
+    let pools = offload_runtime::stats().pools;
+    let pool = pools.iter().find(|pool| pool.name == "started-one").unwrap();
+    assert_eq!(pool.queued, 0);
+}
+
+#[test]
+fn a_rejected_call_says_so_by_its_handle() {
+    static FULL: ThreadPool = ThreadPool::new("started-full").threads(1).queue(0);
+
+    let (held, release) = held(|body| FULL.spawn(body));
+    let rejected = FULL.spawn(|| ());
+    assert!(rejected.is_finished());
+    rejected.cancel();
+    let error = rejected.wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
+    drop(release);
+    held.wait().unwrap();
+    assert_eq!(stats_of("started-full").refused, 1);
+}
+
+/// The body has the only thread, and another takes its place.
+#[test]
+fn a_body_may_wait_for_what_it_starts_on_its_own_full_pool() {
+    static NARROW: ThreadPool = ThreadPool::new("started-narrow").threads(1);
+    static NARROW_CPU: CpuPool = CpuPool::new("started-narrow-cpu").threads(1);
+
+    let answer =
+        NARROW.spawn(|| NARROW.spawn(|| NARROW.spawn(|| 9).wait().unwrap()).wait().unwrap());
+    assert_eq!(answer.wait().unwrap(), 9);
+    let answer = NARROW_CPU.spawn(|| block_on(NARROW_CPU.spawn(|| 9)).unwrap());
+    assert_eq!(answer.wait().unwrap(), 9);
 }

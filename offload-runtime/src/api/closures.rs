@@ -1,6 +1,6 @@
-//! Closures on the default pools.
+//! Closures on pools.
 
-use super::pools::{CPU, THREAD};
+use super::pools::{CPU, CpuPool, THREAD, ThreadPool};
 use crate::call::Call;
 use crate::call::started::{self, Started};
 use crate::function::Function;
@@ -118,4 +118,88 @@ where
     T: Send + 'static,
 {
     started::start(&SPAWN_CPU, closure)
+}
+
+impl ThreadPool {
+    /// Runs a closure on this pool, and returns what it returns: as
+    /// [`to_thread`](to_thread) does on the default one. Its label is the name of the pool, or what
+    /// [`named`](Call::named) gives it.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(1);
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(REPORTS.run(|| 6 * 7).named("answer").await, 42);
+    /// # });
+    /// ```
+    pub fn run<F, T>(&'static self, closure: F) -> Call<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Call::new(self.closures(), closure)
+    }
+
+    /// Starts a closure on this pool, at once: as [`spawn_thread`](spawn_thread) does on the default
+    /// one.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(1);
+    ///
+    /// assert_eq!(REPORTS.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn spawn<F, T>(&'static self, closure: F) -> Started<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        started::start(self.closures(), closure)
+    }
+}
+
+impl CpuPool {
+    /// Runs a closure on this pool, and returns what it returns: as
+    /// [`to_cpu`](to_cpu) does on the default one. Its label is the name of the pool, or what
+    /// [`named`](Call::named) gives it.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").threads(1);
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(IMAGES.run(|| 6 * 7).named("answer").await, 42);
+    /// # });
+    /// ```
+    pub fn run<F, T>(&'static self, closure: F) -> Call<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Call::new(self.closures(), closure)
+    }
+
+    /// Starts a closure on this pool, at once: as [`spawn_cpu`](spawn_cpu) does on the default
+    /// one.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").threads(1);
+    ///
+    /// assert_eq!(IMAGES.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn spawn<F, T>(&'static self, closure: F) -> Started<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        started::start(self.closures(), closure)
+    }
 }

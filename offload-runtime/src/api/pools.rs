@@ -1,6 +1,7 @@
 //! The pools of threads that users name: each a [`Pool`] of one kind, with its settings.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::executor::Executor;
@@ -40,6 +41,8 @@ use crate::system::priority::Priority;
 /// [`CpuPool`] gets through that, too.
 pub struct ThreadPool {
     pool: Place,
+    /// What stands for its closures that have no label.
+    closures: OnceLock<&'static Function>,
 }
 
 /// A pool for bodies that compute: as many threads as this process has cores.
@@ -60,6 +63,8 @@ pub struct ThreadPool {
 /// ```
 pub struct CpuPool {
     pool: Place,
+    /// What stands for its closures that have no label.
+    closures: OnceLock<&'static Function>,
 }
 
 /// Where a pool is.
@@ -89,7 +94,7 @@ impl ThreadPool {
     /// A pool with the default settings. `name` is its label in all that it
     /// shows, and the prefix of its threads' names.
     pub const fn new(name: &'static str) -> ThreadPool {
-        ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)) }
+        ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)), closures: OnceLock::new() }
     }
 
     /// At most so many threads; 512 unless set.
@@ -127,13 +132,18 @@ impl ThreadPool {
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
     }
+
+    /// What stands for its closures that have no label.
+    pub(crate) fn closures(&'static self) -> &'static Function {
+        self.closures.get_or_init(|| closures_of(self.pool()))
+    }
 }
 
 impl CpuPool {
     /// A pool with the default settings. `name` is its label in all that it
     /// shows, and the prefix of its threads' names.
     pub const fn new(name: &'static str) -> CpuPool {
-        CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)) }
+        CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)), closures: OnceLock::new() }
     }
 
     /// So many threads; as many as the cores that this process may use, unless
@@ -203,13 +213,24 @@ impl CpuPool {
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
     }
+
+    /// What stands for its closures that have no label.
+    pub(crate) fn closures(&'static self) -> &'static Function {
+        self.closures.get_or_init(|| closures_of(self.pool()))
+    }
+}
+
+/// Made for each pool that asks.
+fn closures_of(pool: &'static Pool) -> &'static Function {
+    Box::leak(Box::new(Function::new(pool.name(), pool.kind(), pool).mixed()))
 }
 
 /// What `#[offload(thread)]` uses.
-pub static THREAD: ThreadPool = ThreadPool { pool: Place::There(&threads::THREAD) };
+pub static THREAD: ThreadPool =
+    ThreadPool { pool: Place::There(&threads::THREAD), closures: OnceLock::new() };
 
 /// What `#[offload(cpu)]` uses.
-pub static CPU: CpuPool = CpuPool { pool: Place::There(&threads::CPU) };
+pub static CPU: CpuPool = CpuPool { pool: Place::There(&threads::CPU), closures: OnceLock::new() };
 
 impl Function {
     /// A function of the kind `thread`.

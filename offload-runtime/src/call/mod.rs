@@ -52,6 +52,29 @@ impl<F, T> Call<F, T> {
         Call { function, fail: Some(fail), state: State::Lazy(body) }
     }
 
+    /// Gives the closure a label of its own in [`stats`](crate::stats), spans and the dashboard.
+    /// All closures on a pool with the same label are one there.
+    ///
+    /// It is for before the first poll; afterwards it has no effect.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let sorted = offload_runtime::to_cpu(|| {
+    ///     let mut words = vec!["pear", "apple"];
+    ///     words.sort();
+    ///     words
+    /// });
+    /// assert_eq!(sorted.named("sort").await, ["apple", "pear"]);
+    /// assert!(offload_runtime::stats().functions.iter().any(|function| function.name == "sort"));
+    /// # });
+    /// ```
+    pub fn named(mut self, label: &'static str) -> Call<F, T> {
+        if let State::Lazy(_) = self.state {
+            self.function = Function::of_closures(label, self.function.executor());
+        }
+        self
+    }
+
     /// The answer in place of a result.
     fn answer(&self, error: Error) -> T {
         match self.fail {
