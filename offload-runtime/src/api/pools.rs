@@ -129,6 +129,52 @@ impl ThreadPool {
         self
     }
 
+    /// As [`threads`](Self::threads), of a number that is known when the program runs: it is asked
+    /// for once, when the pool has its first call, and must not call anything on that pool.
+    ///
+    /// If it gives 0 or panics, each call on the pool fails, with
+    /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// static REPORTS: ThreadPool = ThreadPool::new("reports").threads_with(|| {
+    ///     std::env::var("REPORTS_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(2)
+    /// });
+    /// # assert_eq!(REPORTS.spawn(|| 1).wait().unwrap(), 1);
+    /// ```
+    pub const fn threads_with(mut self, threads: fn() -> usize) -> ThreadPool {
+        self.pool.settings().threads_with = Some(threads);
+        self
+    }
+
+    /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
+    /// 2 MiB.
+    pub const fn stack_size(mut self, bytes: usize) -> ThreadPool {
+        self.pool.settings().stack_size = Some(bytes);
+        self
+    }
+
+    /// Each thread calls this when it starts, before its first body. A panic in it is reported, and
+    /// the thread goes on.
+    pub const fn on_thread_start(mut self, call: fn()) -> ThreadPool {
+        self.pool.settings().on_thread_start = Some(call);
+        self
+    }
+
+    /// A pool that is made when the program runs, for closures. It is there for good.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new("reports").threads(1).leak();
+    /// assert_eq!(pool.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn leak(self) -> &'static ThreadPool {
+        Box::leak(Box::new(self))
+    }
+
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
     }
@@ -208,6 +254,52 @@ impl CpuPool {
             Place::There(_) => panic!("the default pools are set by `Builder`"),
         }
         self
+    }
+
+    /// As [`threads`](Self::threads), of a number that is known when the program runs: it is asked
+    /// for once, when the pool has its first call, and must not call anything on that pool.
+    ///
+    /// If it gives 0 or panics, each call on the pool fails, with
+    /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").threads_with(|| {
+    ///     std::env::var("IMAGES_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(2)
+    /// });
+    /// # assert_eq!(IMAGES.spawn(|| 1).wait().unwrap(), 1);
+    /// ```
+    pub const fn threads_with(mut self, threads: fn() -> usize) -> CpuPool {
+        self.pool.settings().threads_with = Some(threads);
+        self
+    }
+
+    /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
+    /// 2 MiB.
+    pub const fn stack_size(mut self, bytes: usize) -> CpuPool {
+        self.pool.settings().stack_size = Some(bytes);
+        self
+    }
+
+    /// Each thread calls this when it starts, before its first body. A panic in it is reported, and
+    /// the thread goes on.
+    pub const fn on_thread_start(mut self, call: fn()) -> CpuPool {
+        self.pool.settings().on_thread_start = Some(call);
+        self
+    }
+
+    /// A pool that is made when the program runs, for closures. It is there for good.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// let pool = CpuPool::new("images").threads(1).leak();
+    /// assert_eq!(pool.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn leak(self) -> &'static CpuPool {
+        Box::leak(Box::new(self))
     }
 
     pub(crate) const fn pool(&'static self) -> &'static Pool {
