@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::executor::block_on;
-use offload_runtime::{CpuPool, Error, ErrorKind, PoolStats, Ran, ThreadPool, offload};
+use offload_runtime::{
+    CpuPool, Error, ErrorKind, Limiter, PoolStats, Ran, ThreadPool, offload, stats,
+};
 
 fn stats_of(pool: &str) -> PoolStats {
     let pools = offload_runtime::stats().pools;
@@ -55,6 +57,49 @@ fn a_number_of_threads_that_makes_no_sense_is_told_each_call() {
             assert!(error.to_string().ends_with(text), "{error}");
         }
     }
+}
+
+#[test]
+fn a_limit_is_asked_for_once_and_told_each_call_if_it_makes_no_sense() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static SIZED: Limiter = Limiter::with(|| 2 + ASKED.fetch_add(1, Ordering::SeqCst));
+    static ZERO: Limiter = Limiter::with(|| 0);
+    static BROKEN: Limiter = Limiter::with(|| panic!("no number"));
+
+    #[offload(thread, limit = SIZED, name = "sized")]
+    fn sized() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, limit = ZERO, queue = 10, name = "limit of zero")]
+    fn zero() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(cpu, limit = BROKEN)]
+    fn broken() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for _ in 0..2 {
+        block_on(sized()).unwrap();
+        for (error, text) in [
+            (block_on(zero()).unwrap_err(), "`Limiter::with` gave 0; it has to be at least 1"),
+            (block_on(broken()).unwrap_err(), "`Limiter::with` panicked"),
+        ] {
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+            assert!(error.to_string().ends_with(text), "{error}");
+        }
+    }
+    assert_eq!((SIZED.limit(), ASKED.load(Ordering::SeqCst)), (2, 1));
+    // Who looks at a limit that makes no sense finds none, and no panic.
+    ZERO.set_limit(4);
+    let functions = stats().functions;
+    let limit = |name| {
+        let found = functions.iter().find(|function| function.name == name).unwrap();
+        found.limit.unwrap().permits
+    };
+    assert_eq!((limit("sized"), limit("limit of zero")), (2, 0));
 }
 
 thread_local! {

@@ -7,6 +7,7 @@ use std::task::Waker;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::function::Function;
+use crate::limiter::Limiter;
 use crate::sync::timer::{self, Alarm};
 use crate::task::context::Captured;
 use crate::task::current;
@@ -27,7 +28,7 @@ pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitt
     let name = function.name();
     function.make_known();
     let executor = function.executor();
-    executor.check().map_err(|error| error.of(name))?;
+    check(function)?;
     let callers = current::caller();
     let slots = match &callers {
         // What waits for it has a thread already.
@@ -52,7 +53,7 @@ pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captur
     let name = function.name();
     function.make_known();
     let executor = function.executor();
-    executor.check().map_err(|error| error.of(name))?;
+    check(function)?;
     let overloaded = |bound| Error::overloaded(name, bound);
     let slots = [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?];
     let (deadlines, captured) = (function.deadlines(), Captured::here());
@@ -62,6 +63,13 @@ pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captur
         timer::start().map_err(|error| Error::no_timer(name, &error))?;
     }
     Ok((meta, captured))
+}
+
+/// Whether what the function runs on and is limited by is there. It asks for sizes.
+fn check(function: &'static Function) -> Result<(), Error> {
+    let of = |error: Error| error.of(function.name());
+    function.executor().check().map_err(of)?;
+    function.limiter().map_or(Ok(()), Limiter::check).map_err(of)
 }
 
 /// Whether the bodies that wait for a call of this function, which has not started, have all the

@@ -85,7 +85,7 @@ impl Settings {
 }
 
 /// What a function of the user's says, which has to be a size.
-fn size(count: fn() -> usize, what: impl Fn() -> String) -> Result<usize, Error> {
+pub(crate) fn size(count: fn() -> usize, what: impl Fn() -> String) -> Result<usize, Error> {
     match catch_unwind(count) {
         Ok(0) => Err(Error::config(format!("{} gave 0; it has to be at least 1", what()))),
         Ok(size) => Ok(size),
