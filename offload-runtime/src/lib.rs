@@ -95,4 +95,4 @@ pub use observe::watch::watch;
 pub use offload_macros::main;
 pub use offload_macros::offload;
 pub use system::priority::Priority;
-pub use task::context::propagate;
+pub use task::context::{propagate, propagate_with};
