@@ -10,7 +10,9 @@ use std::thread;
 
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, offload, to_cpu, to_thread};
+use offload_runtime::{
+    CpuPool, Error, ErrorKind, offload, spawn_cpu, spawn_thread, to_cpu, to_thread,
+};
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
@@ -102,6 +104,32 @@ fn a_call_costs_one_allocation_in_a_runtime() {
         assert_once(cost(|| runtime.block_on(call_cpu())));
         assert_once(cost(|| runtime.block_on(call_closures())));
     }
+}
+
+/// The handle is a part of the job.
+#[test]
+fn a_started_call_costs_one_allocation() {
+    let _counter = count();
+    assert_once(cost(|| {
+        for _ in 0..CALLS / 2 {
+            black_box(block_on(spawn_thread(|| [1; 8])).unwrap());
+            black_box(block_on(spawn_cpu(|| [1; 8])).unwrap());
+        }
+    }));
+}
+
+/// What stands for a label is made once.
+#[test]
+fn a_closure_on_a_pool_costs_one_allocation_with_and_without_a_label() {
+    static POOL: CpuPool = CpuPool::new("counted").threads(1);
+
+    let _counter = count();
+    assert_once(cost(|| {
+        for _ in 0..CALLS / 2 {
+            black_box(block_on(POOL.run(|| [1; 8])));
+            black_box(block_on(POOL.run(|| [1; 8]).named("counted closure")));
+        }
+    }));
 }
 
 /// The handle of the runtime, too, is a part of the job.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::{LocalBoxFuture, join_all};
-use offload_runtime::{Error, ErrorKind, Ran, ThreadPool, is_cancelled, offload, shutdown};
+use offload_runtime::{
+    Error, ErrorKind, Ran, ThreadPool, is_cancelled, offload, shutdown, spawn_cpu, spawn_thread,
+};
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -257,4 +259,36 @@ fn child_serves() {
         assert_eq!(answer.await.unwrap().unwrap(), "served");
         assert_eq!(server.await.unwrap().abandoned, 0);
     });
+}
+
+#[test]
+fn started_calls_have_their_grace_and_none_is_started_afterwards() {
+    passes("child_starts");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_starts() {
+    let (started, start) = mpsc::channel();
+    let (go_on, gate) = mpsc::channel::<()>();
+    let (done, end) = mpsc::channel();
+    let handle = spawn_thread(move || {
+        started.send(()).unwrap();
+        let _ = gate.recv();
+        // What a body starts in its grace has grace, too.
+        spawn_cpu(move || done.send(is_cancelled()).unwrap());
+        is_cancelled()
+    });
+    start.recv_timeout(PATIENCE).unwrap();
+    let closing = std::thread::spawn(|| block_on(shutdown(PATIENCE)));
+    while spawn_cpu(|| ()).wait().is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(!closing.is_finished(), "it waits for the call that was started");
+    go_on.send(()).unwrap();
+    assert!(!handle.wait().unwrap(), "it was cancelled");
+    assert!(!end.recv_timeout(PATIENCE).unwrap());
+    assert_eq!(closing.join().unwrap().abandoned, 0);
+    let error = spawn_thread(|| ()).wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
 }

@@ -1,7 +1,10 @@
 //! What can go wrong with the offload itself, as opposed to the body.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::sync::foreign::Payload;
 
 /// A call that got no result from its body, and why.
 ///
@@ -32,6 +35,9 @@ struct Inner {
     function: String,
     /// The rest of the sentence that the function's name begins.
     what: String,
+    /// What a body of this process panicked with, until somebody takes it.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    payload: Option<Arc<Mutex<Option<Payload>>>>,
     /// What is left of the process that ran the body.
     #[cfg(feature = "process")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,12 +64,12 @@ pub enum ErrorKind {
     Overloaded,
     /// The `timeout` or `queue_timeout` passed first.
     TimedOut,
-    /// The body was told to stop, and did: see
-    /// [`check_cancelled`](crate::check_cancelled).
+    /// The body was told to stop, and did: see [`check_cancelled`](crate::check_cancelled). Or the
+    /// call was [cancelled](crate::Started::cancel) before it started.
     Cancelled,
     /// The call was made from within a body that holds what it waits for.
     Deadlock,
-    /// The body panicked, in another process.
+    /// The body panicked: in another process, or in a call that was [started](crate::Started).
     Panicked,
     /// The process that ran the body died.
     WorkerDied,
@@ -99,6 +105,7 @@ impl Error {
             ran,
             function,
             what: what.into(),
+            payload: None,
             #[cfg(feature = "process")]
             remains: None,
         };
@@ -141,6 +148,33 @@ impl Error {
         Error::new(ErrorKind::Unavailable, Ran::No, function, what)
     }
 
+    /// It was cancelled before its body was started.
+    pub(crate) fn cancelled(function: &str) -> Error {
+        Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
+    }
+
+    /// The body panicked, on a thread of this process.
+    pub(crate) fn panicked(function: &str, payload: Payload) -> Error {
+        Error::of_panic(Ran::Yes, function, "panicked", payload)
+    }
+
+    /// What a call asks before it starts panicked: the expression of a deadline, say.
+    pub(crate) fn panicked_before(function: &str, payload: Payload) -> Error {
+        let what = "was not started, as a deadline or what it was to carry along panicked";
+        Error::of_panic(Ran::No, function, what, payload)
+    }
+
+    fn of_panic(ran: Ran, function: &str, what: &str, payload: Payload) -> Error {
+        let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(text), _) => text,
+            (_, Some(text)) => text.as_str(),
+            _ => "with a payload that is no text",
+        };
+        let mut error = Error::new(ErrorKind::Panicked, ran, function, format!("{what}: {text}"));
+        error.inner.payload = Some(Arc::new(Mutex::new(Some(payload))));
+        error
+    }
+
     pub(crate) fn config(what: impl Into<String>) -> Error {
         Error::new(ErrorKind::Config, Ran::No, "", what)
     }
@@ -165,6 +199,28 @@ impl Error {
     /// Whether the body was started.
     pub fn ran(&self) -> Ran {
         self.inner.ran
+    }
+
+    /// What the body panicked with, for [`resume_unwind`](std::panic::resume_unwind).
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if it has no payload: it is of no panic, the body was in another process,
+    /// or a clone of this error has given the payload away.
+    ///
+    /// ```
+    /// let started = offload_runtime::spawn_thread(|| -> () { panic!("no such file") });
+    /// let error = started.wait().unwrap_err();
+    /// assert!(error.to_string().ends_with("panicked: no such file"));
+    /// let payload = error.into_panic().unwrap();
+    /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"no such file"));
+    /// ```
+    pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send>, Error> {
+        let payload = self.inner.payload.as_ref();
+        let take = |cell: &Arc<Mutex<Option<Payload>>>| {
+            cell.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        payload.and_then(take).ok_or(self)
     }
 }
 

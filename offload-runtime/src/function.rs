@@ -1,9 +1,10 @@
 //! What is known of an offloaded function: its options, fixed at compile time,
 //! and what it has done so far. One `static` each.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -38,7 +39,27 @@ pub struct Function {
 /// Every function that was called.
 static KNOWN: Mutex<Vec<&'static Function>> = Mutex::new(Vec::new());
 
+/// What stands for closures, by the place of their executor and their label.
+static CLOSURES: RwLock<BTreeMap<(usize, &str), &Function>> = RwLock::new(BTreeMap::new());
+
 impl Function {
+    /// What stands for the closures with this label that run there: made when it is asked for
+    /// first, for good.
+    pub(crate) fn of_closures(
+        label: &'static str,
+        executor: &'static dyn Executor,
+    ) -> &'static Function {
+        let key = (std::ptr::from_ref(executor).addr(), label);
+        if let Some(known) = CLOSURES.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known;
+        }
+        let mut closures = CLOSURES.write().unwrap_or_else(PoisonError::into_inner);
+        let make = || -> &'static Function {
+            Box::leak(Box::new(Function::new(label, executor.kind(), executor)))
+        };
+        closures.entry(key).or_insert_with(make)
+    }
+
     /// A function of this kind, whose calls run there.
     pub(crate) const fn new(
         name: &'static str,

@@ -66,7 +66,7 @@ pub mod __private;
 
 pub use api::bounds;
 pub use api::cancel::{check_cancelled, is_cancelled};
-pub use api::closures::{to_cpu, to_thread};
+pub use api::closures::{spawn_cpu, spawn_thread, to_cpu, to_thread};
 #[cfg(feature = "watch")]
 pub use api::loops::{Doing, LoopStats, StallStats};
 pub use api::pools::{CpuPool, ThreadPool};
@@ -77,6 +77,7 @@ pub use api::shutdown::{Report, shutdown};
 pub use api::stats::WorkerStats;
 pub use api::stats::{FunctionStats, LimitStats, Percentiles, PoolStats, QueueStats, Stats, stats};
 pub use call::Call;
+pub use call::started::Started;
 pub use error::{Error, ErrorKind, Ran};
 #[cfg(feature = "process")]
 pub use executor::process::start::init;
@@ -94,4 +95,4 @@ pub use observe::watch::watch;
 pub use offload_macros::main;
 pub use offload_macros::offload;
 pub use system::priority::Priority;
-pub use task::context::propagate;
+pub use task::context::{propagate, propagate_with};

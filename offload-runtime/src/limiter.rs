@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::error::Error;
+use crate::executor::settings;
 use crate::sync::semaphore::{Acquired, Semaphore};
 use crate::task::meta::Caller;
 use crate::task::{Admitted, Queued, completion};
@@ -38,9 +39,15 @@ use crate::task::{Admitted, Queued, completion};
 /// where its result cannot carry an [`Error`](crate::Error), a panic that says so. Bodies that wait for
 /// each other's permits of two limits are not found out.
 pub struct Limiter {
-    limit: usize,
-    /// Made at its first use.
-    semaphore: OnceLock<Semaphore<Queued>>,
+    limit: Size,
+    /// Made at its first use; an error, if the limit makes no sense.
+    semaphore: OnceLock<Result<Semaphore<Queued>, Error>>,
+}
+
+enum Size {
+    Known(usize),
+    /// Says it at the first use.
+    With(fn() -> usize),
 }
 
 impl Limiter {
@@ -51,38 +58,90 @@ impl Limiter {
     /// If `limit` is 0; in a `static`, that is a compile error.
     pub const fn new(limit: usize) -> Limiter {
         assert!(limit > 0, "a limit has to be at least 1");
-        Limiter { limit, semaphore: OnceLock::new() }
+        Limiter { limit: Size::Known(limit), semaphore: OnceLock::new() }
+    }
+
+    /// The same of a number that is known when the program runs: it is asked for once, at the first
+    /// use, and must not use this limiter.
+    ///
+    /// If it gives 0 or panics, each call fails, with [`Config`](crate::ErrorKind::Config), or
+    /// panics where its result cannot carry an error; and all numbers of the limiter are 0.
+    ///
+    /// ```
+    /// use offload_runtime::{Limiter, offload};
+    ///
+    /// static DATABASE: Limiter = Limiter::with(|| {
+    ///     std::env::var("CONNECTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
+    /// });
+    ///
+    /// #[offload(thread, limit = DATABASE)]
+    /// fn load(id: u64) -> String {
+    ///     format!("row {id}")
+    /// }
+    /// # assert_eq!(futures::executor::block_on(load(1)), "row 1");
+    /// # assert_eq!(DATABASE.limit(), 8);
+    /// ```
+    pub const fn with(limit: fn() -> usize) -> Limiter {
+        Limiter { limit: Size::With(limit), semaphore: OnceLock::new() }
+    }
+
+    /// A limiter that is made when the program runs, and is there for good.
+    pub fn leak(self) -> &'static Limiter {
+        Box::leak(Box::new(self))
+    }
+
+    fn made(&self) -> &Result<Semaphore<Queued>, Error> {
+        self.semaphore.get_or_init(|| match self.limit {
+            Size::Known(limit) => Ok(Semaphore::new(limit)),
+            Size::With(limit) => {
+                settings::size(limit, || "`Limiter::with`".to_owned()).map(Semaphore::new)
+            }
+        })
+    }
+
+    /// Whether its limit makes sense.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.made().as_ref().map(drop).map_err(Clone::clone)
     }
 
     fn semaphore(&self) -> &Semaphore<Queued> {
-        self.semaphore.get_or_init(|| Semaphore::new(self.limit))
+        self.made()
+            .as_ref()
+            .unwrap_or_else(|_| unreachable!("whoever waits here has asked `check`"))
+    }
+
+    /// One of its numbers.
+    fn number(&self, read: fn(&Semaphore<Queued>) -> usize) -> usize {
+        self.made().as_ref().map_or(0, read)
     }
 
     /// How many bodies may run at once.
     pub fn limit(&self) -> usize {
-        self.semaphore().limit()
+        self.number(Semaphore::limit)
     }
 
     /// How many do. Those whose futures were dropped count until they end.
     pub fn in_use(&self) -> usize {
-        self.semaphore().in_use()
+        self.number(Semaphore::in_use)
     }
 
     /// How many calls wait for a permit.
     pub fn waiting(&self) -> usize {
-        self.semaphore().waiting()
+        self.number(Semaphore::waiting)
     }
 
     /// Changes the limit, while it is in use as well. Raised, waiting calls
     /// start at once; lowered below what is in use, no call starts until
-    /// enough bodies have ended.
+    /// enough bodies have ended. One that makes no sense, by [`with`](Self::with), stays so.
     ///
     /// # Panics
     ///
     /// If `limit` is 0.
     pub fn set_limit(&self, limit: usize) {
         assert!(limit > 0, "a limit has to be at least 1");
-        self.semaphore().set_limit(limit);
+        if let Ok(semaphore) = self.made() {
+            semaphore.set_limit(limit);
+        }
     }
 
     /// What tells it from others.
@@ -128,7 +187,8 @@ impl Limiter {
 
     /// Ends all calls that wait here.
     pub(crate) fn refuse_all(&self, why: fn(&str) -> Error) {
-        while let Some(task) = self.semaphore().drain() {
+        let Ok(semaphore) = self.made() else { return };
+        while let Some(task) = semaphore.drain() {
             if task.meta().state.requeue() {
                 self.leave();
                 let error = why(task.meta().about().name);

@@ -1,7 +1,8 @@
-//! Closures on the default pools.
+//! Closures on pools.
 
-use super::pools::{CPU, THREAD};
+use super::pools::{CPU, CpuPool, THREAD, ThreadPool};
 use crate::call::Call;
+use crate::call::started::{self, Started};
 use crate::function::Function;
 
 static TO_THREAD: Function = Function::thread("to_thread", &THREAD).mixed();
@@ -72,4 +73,139 @@ where
     T: Send + 'static,
 {
     Call::new(&TO_CPU, closure)
+}
+
+static SPAWN_THREAD: Function = Function::thread("spawn_thread", &THREAD).mixed();
+static SPAWN_CPU: Function = Function::cpu("spawn_cpu", &CPU).mixed();
+
+/// Starts a closure that waits on the thread pool, at once.
+///
+/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. The
+/// [`Started`] need not be kept.
+///
+/// ```
+/// use offload_runtime::spawn_thread;
+///
+/// struct Scratch(std::path::PathBuf);
+///
+/// impl Drop for Scratch {
+///     fn drop(&mut self) {
+///         let path = std::mem::take(&mut self.0);
+///         spawn_thread(move || std::fs::remove_dir_all(path));
+///     }
+/// }
+/// # let path = std::env::temp_dir().join(format!("offload-scratch-{}", std::process::id()));
+/// # std::fs::create_dir(&path).unwrap();
+/// # drop(Scratch(path.clone()));
+/// # while path.exists() { std::thread::yield_now(); }
+/// ```
+pub fn spawn_thread<F, T>(closure: F) -> Started<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    started::start(&SPAWN_THREAD, closure)
+}
+
+/// Starts a closure that computes on the CPU pool, at once.
+///
+/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. The
+/// [`Started`] need not be kept.
+///
+/// ```
+/// let started = offload_runtime::spawn_cpu(|| (0..1_000_000_u64).map(u64::isqrt).sum::<u64>());
+/// // … something else, and then:
+/// assert_eq!(started.wait()?, 666_166_500);
+/// # Ok::<(), offload_runtime::Error>(())
+/// ```
+pub fn spawn_cpu<F, T>(closure: F) -> Started<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    started::start(&SPAWN_CPU, closure)
+}
+
+impl ThreadPool {
+    /// Runs a closure on this pool, and returns what it returns: as
+    /// [`to_thread`](to_thread) does on the default one. Its label is the name of the pool, or what
+    /// [`named`](Call::named) gives it.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(1);
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(REPORTS.run(|| 6 * 7).named("answer").await, 42);
+    /// # });
+    /// ```
+    pub fn run<F, T>(&'static self, closure: F) -> Call<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Call::new(self.closures(), closure)
+    }
+
+    /// Starts a closure on this pool, at once: as [`spawn_thread`](spawn_thread) does on the default
+    /// one.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// static REPORTS: ThreadPool = ThreadPool::new("reports").threads(1);
+    ///
+    /// assert_eq!(REPORTS.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn spawn<F, T>(&'static self, closure: F) -> Started<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        started::start(self.closures(), closure)
+    }
+}
+
+impl CpuPool {
+    /// Runs a closure on this pool, and returns what it returns: as
+    /// [`to_cpu`](to_cpu) does on the default one. Its label is the name of the pool, or what
+    /// [`named`](Call::named) gives it.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").threads(1);
+    ///
+    /// # futures::executor::block_on(async {
+    /// assert_eq!(IMAGES.run(|| 6 * 7).named("answer").await, 42);
+    /// # });
+    /// ```
+    pub fn run<F, T>(&'static self, closure: F) -> Call<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Call::new(self.closures(), closure)
+    }
+
+    /// Starts a closure on this pool, at once: as [`spawn_cpu`](spawn_cpu) does on the default
+    /// one.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").threads(1);
+    ///
+    /// assert_eq!(IMAGES.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn spawn<F, T>(&'static self, closure: F) -> Started<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        started::start(self.closures(), closure)
+    }
 }

@@ -1,6 +1,7 @@
 //! The pools of threads that users name: each a [`Pool`] of one kind, with its settings.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::executor::Executor;
@@ -55,6 +56,8 @@ use crate::system::priority::Priority;
 /// `threads(1)` is no lock, since a nested call gets a thread beside the one: `limit = 1` is.
 pub struct ThreadPool {
     pool: Place,
+    /// What stands for its closures that have no label.
+    closures: OnceLock<&'static Function>,
 }
 
 /// A pool for bodies that compute: as many threads as the cores that this process may use, by its
@@ -87,6 +90,8 @@ pub struct ThreadPool {
 /// once in a process.
 pub struct CpuPool {
     pool: Place,
+    /// What stands for its closures that have no label.
+    closures: OnceLock<&'static Function>,
 }
 
 /// Where a pool is.
@@ -116,7 +121,7 @@ impl ThreadPool {
     /// A pool with the default settings. `name` is its label in all that it
     /// shows, and the prefix of its threads' names.
     pub const fn new(name: &'static str) -> ThreadPool {
-        ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)) }
+        ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)), closures: OnceLock::new() }
     }
 
     /// At most so many threads; 512 unless set. A body that blocks on calls of its own pool has one
@@ -154,8 +159,59 @@ impl ThreadPool {
         self
     }
 
+    /// As [`threads`](Self::threads), of a number that is known when the program runs: it is asked
+    /// for once, when the pool has its first call, and must not call anything on that pool.
+    ///
+    /// If it gives 0 or panics, each call on the pool fails, with
+    /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// static REPORTS: ThreadPool = ThreadPool::new("reports").threads_with(|| {
+    ///     std::env::var("REPORTS_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(2)
+    /// });
+    /// # assert_eq!(REPORTS.spawn(|| 1).wait().unwrap(), 1);
+    /// ```
+    pub const fn threads_with(mut self, threads: fn() -> usize) -> ThreadPool {
+        self.pool.settings().threads_with = Some(threads);
+        self
+    }
+
+    /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
+    /// 2 MiB.
+    pub const fn stack_size(mut self, bytes: usize) -> ThreadPool {
+        self.pool.settings().stack_size = Some(bytes);
+        self
+    }
+
+    /// Each thread calls this when it starts, before its first body. A panic in it is reported, and
+    /// the thread goes on.
+    pub const fn on_thread_start(mut self, call: fn()) -> ThreadPool {
+        self.pool.settings().on_thread_start = Some(call);
+        self
+    }
+
+    /// A pool that is made when the program runs, for closures. It is there for good.
+    ///
+    /// ```
+    /// use offload_runtime::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new("reports").threads(1).leak();
+    /// assert_eq!(pool.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn leak(self) -> &'static ThreadPool {
+        Box::leak(Box::new(self))
+    }
+
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
+    }
+
+    /// What stands for its closures that have no label.
+    pub(crate) fn closures(&'static self) -> &'static Function {
+        self.closures.get_or_init(|| closures_of(self.pool()))
     }
 }
 
@@ -163,7 +219,7 @@ impl CpuPool {
     /// A pool with the default settings. `name` is its label in all that it
     /// shows, and the prefix of its threads' names.
     pub const fn new(name: &'static str) -> CpuPool {
-        CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)) }
+        CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)), closures: OnceLock::new() }
     }
 
     /// At most so many threads; as many as the cores that this process may use, unless
@@ -231,16 +287,73 @@ impl CpuPool {
         self
     }
 
+    /// As [`threads`](Self::threads), of a number that is known when the program runs: it is asked
+    /// for once, when the pool has its first call, and must not call anything on that pool.
+    ///
+    /// If it gives 0 or panics, each call on the pool fails, with
+    /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// static IMAGES: CpuPool = CpuPool::new("images").threads_with(|| {
+    ///     std::env::var("IMAGES_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(2)
+    /// });
+    /// # assert_eq!(IMAGES.spawn(|| 1).wait().unwrap(), 1);
+    /// ```
+    pub const fn threads_with(mut self, threads: fn() -> usize) -> CpuPool {
+        self.pool.settings().threads_with = Some(threads);
+        self
+    }
+
+    /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
+    /// 2 MiB.
+    pub const fn stack_size(mut self, bytes: usize) -> CpuPool {
+        self.pool.settings().stack_size = Some(bytes);
+        self
+    }
+
+    /// Each thread calls this when it starts, before its first body. A panic in it is reported, and
+    /// the thread goes on.
+    pub const fn on_thread_start(mut self, call: fn()) -> CpuPool {
+        self.pool.settings().on_thread_start = Some(call);
+        self
+    }
+
+    /// A pool that is made when the program runs, for closures. It is there for good.
+    ///
+    /// ```
+    /// use offload_runtime::CpuPool;
+    ///
+    /// let pool = CpuPool::new("images").threads(1).leak();
+    /// assert_eq!(pool.spawn(|| 6 * 7).wait()?, 42);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn leak(self) -> &'static CpuPool {
+        Box::leak(Box::new(self))
+    }
+
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
     }
+
+    /// What stands for its closures that have no label.
+    pub(crate) fn closures(&'static self) -> &'static Function {
+        self.closures.get_or_init(|| closures_of(self.pool()))
+    }
+}
+
+/// Made for each pool that asks.
+fn closures_of(pool: &'static Pool) -> &'static Function {
+    Box::leak(Box::new(Function::new(pool.name(), pool.kind(), pool).mixed()))
 }
 
 /// What `#[offload(thread)]` uses.
-pub static THREAD: ThreadPool = ThreadPool { pool: Place::There(&threads::THREAD) };
+pub static THREAD: ThreadPool =
+    ThreadPool { pool: Place::There(&threads::THREAD), closures: OnceLock::new() };
 
 /// What `#[offload(cpu)]` uses.
-pub static CPU: CpuPool = CpuPool { pool: Place::There(&threads::CPU) };
+pub static CPU: CpuPool = CpuPool { pool: Place::There(&threads::CPU), closures: OnceLock::new() };
 
 impl Function {
     /// A function of the kind `thread`.

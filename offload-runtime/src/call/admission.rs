@@ -7,7 +7,8 @@ use std::task::Waker;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::function::Function;
-use crate::sync::timer::Alarm;
+use crate::limiter::Limiter;
+use crate::sync::timer::{self, Alarm};
 use crate::task::context::Captured;
 use crate::task::current;
 use crate::task::meta::{Caller, Meta, Slot};
@@ -27,7 +28,7 @@ pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitt
     let name = function.name();
     function.make_known();
     let executor = function.executor();
-    executor.check().map_err(|error| error.of(name))?;
+    check(function)?;
     let callers = current::caller();
     let slots = match &callers {
         // What waits for it has a thread already.
@@ -47,6 +48,47 @@ pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitt
     Ok(Admitted { meta, captured, alarm })
 }
 
+/// The same of a call that is started: a body that starts it does not wait for it.
+pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captured), Error> {
+    let name = function.name();
+    function.make_known();
+    let executor = function.executor();
+    check(function)?;
+    let overloaded = |bound| Error::overloaded(name, bound);
+    let slots = [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?];
+    let (deadlines, captured) = (function.deadlines(), Captured::here());
+    let mut meta = Meta::new(function, function.limiter().is_some(), deadlines, None, slots);
+    meta.is_of_body = current::is_in_body();
+    if meta.next_due().is_some() {
+        timer::start().map_err(|error| Error::no_timer(name, &error))?;
+    }
+    Ok((meta, captured))
+}
+
+/// Whether what the function runs on and is limited by is there. It asks for sizes.
+fn check(function: &'static Function) -> Result<(), Error> {
+    let of = |error: Error| error.of(function.name());
+    function.executor().check().map_err(of)?;
+    function.limiter().map_or(Ok(()), Limiter::check).map_err(of)
+}
+
+/// Whether the bodies that wait for a call of this function, which has not started, have all the
+/// permits that there are for it.
+pub(super) fn waits_for_ever(function: &'static Function, callers: &Caller) -> bool {
+    let Some(limiter) = function.limiter() else { return false };
+    let holds = |caller: &&Caller| {
+        caller.has_permit() && caller.owner().limiter_place() == Some(limiter.place())
+    };
+    limiter.limit() <= callers.chain().filter(holds).count()
+}
+
+/// One thread takes the place of the bodies that wait for a call of this function.
+pub(super) fn stand_in(function: &'static Function, callers: &Caller) {
+    let executor = function.executor();
+    let here = |caller: &&Caller| is_of(caller, executor);
+    let _ = callers.chain().filter(here).any(|caller| caller.stand_in(|| executor.stand_in()));
+}
+
 /// Gives a call to its executor.
 pub(super) fn submit(function: &'static Function, task: &Awaited) {
     let executor = function.executor();
@@ -55,9 +97,7 @@ pub(super) fn submit(function: &'static Function, task: &Awaited) {
         Some(callers) if occupies(callers, executor) => {
             executor.submit_ahead(queued);
             // One thread for each body that waits, and not for each call.
-            let here = |caller: &&Caller| is_of(caller, executor);
-            let _ =
-                callers.chain().filter(here).any(|caller| caller.stand_in(|| executor.stand_in()));
+            stand_in(function, callers);
         }
         _ => executor.submit(queued),
     }

@@ -2,12 +2,14 @@
 
 use std::env;
 use std::num::NonZero;
+use std::panic::catch_unwind;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::sync::foreign::drop_payload;
 use crate::system::priority::Priority;
 
 /// Settings of the default pools, for before their first use.
@@ -55,12 +57,43 @@ pub(crate) struct Settings {
     pub(crate) queue: Option<usize>,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) priority: Option<Priority>,
+    /// Says how many threads, when the pool starts.
+    pub(crate) threads_with: Option<fn() -> usize>,
+    /// In bytes, of each thread.
+    pub(crate) stack_size: Option<usize>,
+    /// Called by each thread before its first body.
+    pub(crate) on_thread_start: Option<fn()>,
 }
 
 impl Settings {
     /// Nothing set.
-    pub(crate) const NONE: Settings =
-        Settings { threads: None, queue: None, keep_alive: None, priority: None };
+    pub(crate) const NONE: Settings = Settings {
+        threads: None,
+        queue: None,
+        keep_alive: None,
+        priority: None,
+        threads_with: None,
+        stack_size: None,
+        on_thread_start: None,
+    };
+
+    /// How many threads, if that is set. It calls what the user gave, for the pool `name`.
+    pub(crate) fn count_threads(&self, name: &str) -> Result<Option<usize>, Error> {
+        let Some(count) = self.threads_with else { return Ok(self.threads) };
+        size(count, || format!("`threads_with` of the pool `{name}`")).map(Some)
+    }
+}
+
+/// What a function of the user's says, which has to be a size.
+pub(crate) fn size(count: fn() -> usize, what: impl Fn() -> String) -> Result<usize, Error> {
+    match catch_unwind(count) {
+        Ok(0) => Err(Error::config(format!("{} gave 0; it has to be at least 1", what()))),
+        Ok(size) => Ok(size),
+        Err(payload) => {
+            drop_payload(payload);
+            Err(Error::config(format!("{} panicked", what())))
+        }
+    }
 }
 
 /// The pools whose settings are here.
@@ -201,6 +234,7 @@ impl Settings {
             queue: self.queue.or(other.queue),
             keep_alive: self.keep_alive.or(other.keep_alive),
             priority: self.priority.or(other.priority),
+            ..self
         }
     }
 }
@@ -278,7 +312,7 @@ fn from_environment(pool: DefaultPool) -> Result<Settings, Error> {
         threads: variable::<NonZero<usize>>(threads)?.map(NonZero::get),
         queue: variable(queue)?,
         keep_alive: keep_alive.map(Duration::from_millis),
-        priority: None,
+        ..Settings::NONE
     })
 }
 

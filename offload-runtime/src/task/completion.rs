@@ -129,10 +129,14 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
         is_foreign = true;
     } else {
         is_foreign |= task.has_drop_glue();
-        if !about.is_detached && began.is_some() && !is_counted {
-            about.count(|counts| &counts.abandoned);
-        } else if began.is_none() && !is_counted {
-            about.count(|counts| &counts.cancelled);
+        let is_let_go = meta.state.is_detached();
+        match began {
+            _ if is_counted => {}
+            Some(_) if about.is_detached || is_let_go => {}
+            Some(_) => about.count(|counts| &counts.abandoned),
+            // It was started for its own sake, and nobody has cancelled it.
+            None if is_let_go && !about.is_detached => about.count(|counts| &counts.refused),
+            None => about.count(|counts| &counts.cancelled),
         }
         quietly(|| task.clear());
     }
@@ -153,10 +157,26 @@ pub(crate) fn cancel(task: &Awaited) -> Left {
     left(task, phase)
 }
 
-/// The call is too late to start. `None`: it has started.
+/// The call is too late to start. `None`: it has started, or was cancelled before.
 pub(crate) fn cancel_unstarted(task: &Awaited) -> Option<Left> {
     let phase = task.meta().state.cancel_unstarted()?;
     Some(left(task, phase))
+}
+
+/// A call that was started is cancelled, and may be awaited all the same. If it has not started, it
+/// will not, and who awaits it is woken; if it has (`None`), the body is told to stop.
+pub(crate) fn cancel_started(task: &Awaited) -> Option<Left> {
+    let meta = task.meta();
+    let Some(phase) = meta.state.cancel_unstarted() else {
+        meta.state.tell_to_stop();
+        return None;
+    };
+    let waker = meta.waker.take();
+    let left = left(task, phase);
+    if let Some(waker) = waker {
+        quietly(|| waker.wake());
+    }
+    Some(left)
 }
 
 /// As [`cancel`], of a call that runs all the same.

@@ -83,6 +83,55 @@ pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
     }
 }
 
+/// From now on every offloaded body runs in a context of the program's own kind: a thread-local hub,
+/// say.
+///
+/// `capture` takes it, at the first poll of a call or when one is started; `None`: there is nothing
+/// to carry. `enter` is called with what was taken, on the thread of the body and before it. What
+/// `enter` returns is dropped after the body, also if that panics: its destructor is to put back
+/// what was there. What was registered first is entered first, and left last.
+///
+/// Call it once for each kind of context, when the process starts. For a body in another process,
+/// both functions are called in this one. It costs each call that has something to carry a few
+/// allocations.
+///
+/// # Panics
+///
+/// A panic of either function, or of the destructor, ends that call alone: as a panic of the call's
+/// own.
+///
+/// ```
+/// use std::cell::RefCell;
+///
+/// use offload_runtime::{propagate_with, to_thread};
+///
+/// thread_local! {
+///     static HUB: RefCell<Option<String>> = const { RefCell::new(None) };
+/// }
+///
+/// struct Entered(Option<String>);
+///
+/// impl Drop for Entered {
+///     fn drop(&mut self) {
+///         HUB.set(self.0.take());
+///     }
+/// }
+///
+/// propagate_with(|| HUB.with_borrow(Clone::clone), |hub| Entered(HUB.replace(Some(hub))));
+/// HUB.set(Some("request 7".to_owned()));
+/// let seen = to_thread(|| HUB.with_borrow(Clone::clone));
+/// # assert_eq!(futures::executor::block_on(seen).as_deref(), Some("request 7"));
+/// ```
+pub fn propagate_with<C, G>(capture: fn() -> Option<C>, enter: fn(C) -> G)
+where
+    C: Send + 'static,
+    G: 'static,
+{
+    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    keys.push(Box::new(Own { capture, enter }));
+    ANY.store(true, Ordering::Release);
+}
+
 /// The values that the caller has of all keys.
 fn values() -> Vec<Box<dyn Value>> {
     if !ANY.load(Ordering::Acquire) {
@@ -130,5 +179,35 @@ struct Held<T: 'static> {
 impl<T: Send + 'static> Value for Held<T> {
     fn scope(self: Box<Self>, call: &mut dyn FnMut()) {
         self.key.sync_scope(self.value, call);
+    }
+}
+
+/// A context of the program's own kind.
+struct Own<C, G> {
+    capture: fn() -> Option<C>,
+    enter: fn(C) -> G,
+}
+
+impl<C: Send + 'static, G: 'static> Key for Own<C, G> {
+    fn is(&self, _: *const ()) -> bool {
+        false
+    }
+
+    fn value(&self) -> Option<Box<dyn Value>> {
+        let captured = (self.capture)()?;
+        Some(Box::new(Captive { captured, enter: self.enter }))
+    }
+}
+
+struct Captive<C, G> {
+    captured: C,
+    enter: fn(C) -> G,
+}
+
+impl<C: Send + 'static, G: 'static> Value for Captive<C, G> {
+    fn scope(self: Box<Self>, call: &mut dyn FnMut()) {
+        let entered = (self.enter)(self.captured);
+        call();
+        drop(entered);
     }
 }

@@ -157,9 +157,9 @@ impl Frame {
 }
 
 /// Whether this thread is in a body.
-#[cfg(feature = "rayon")]
 pub(crate) fn is_in_body() -> bool {
-    FRAME.with_borrow(Option::is_some)
+    // A thread that is about to end is in none any more.
+    FRAME.try_with(|frame| frame.borrow().is_some()).unwrap_or(false)
 }
 
 /// The label of the function whose body runs on this thread, if nobody awaits it any more, or

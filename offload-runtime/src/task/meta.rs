@@ -24,6 +24,8 @@ pub(crate) struct Meta {
     reserved: AtomicBool,
     /// It asks its owner before it starts.
     pub(crate) is_gated: bool,
+    /// A body made it, and so it has the grace that the body has.
+    pub(crate) is_of_body: bool,
     /// Of the caller.
     pub(crate) waker: AtomicWaker,
     pub(crate) owner: &'static dyn Owner,
@@ -122,6 +124,7 @@ impl Meta {
             state: State::new(),
             reserved: AtomicBool::new(false),
             is_gated,
+            is_of_body: callers.is_some(),
             waker: AtomicWaker::new(),
             owner,
             since: Instant::now(),

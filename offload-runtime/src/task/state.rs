@@ -5,7 +5,8 @@
 //!
 //! A call is *queued*, or *waiting* for a permit, then *running*, then *done*. Two flags say
 //! that nobody awaits it any more: *cancelled* (if it has not started, it will not) and
-//! *detached* (it runs all the same).
+//! *detached* (it runs all the same). A third, *told*, says that the body is to stop, and what it
+//! comes to is awaited all the same.
 //!
 //! Who changes the word owns what the call holds. The body belongs to the thread that takes
 //! the call from queued to running, or to the side that cancels it before that. The result
@@ -27,6 +28,8 @@ const PHASE: u8 = 3;
 const CANCELLED: u8 = 4;
 /// Nobody awaits it: it runs all the same.
 const DETACHED: u8 = 8;
+/// The body is to stop; what it comes to is awaited.
+const TOLD: u8 = 16;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -87,9 +90,11 @@ impl State {
         phase(self.0.fetch_or(CANCELLED, Ordering::AcqRel))
     }
 
-    /// It is not to start any more. How far it was; `None`: it has started.
+    /// It is not to start any more. How far it was; `None`: it has started, or was cancelled
+    /// before.
     pub(crate) fn cancel_unstarted(&self) -> Option<Phase> {
-        let next = |word| (word & PHASE < RUNNING).then_some(word | CANCELLED);
+        let next =
+            |word| (word & PHASE < RUNNING && word & CANCELLED == 0).then_some(word | CANCELLED);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(phase)
     }
 
@@ -99,12 +104,32 @@ impl State {
         phase(self.0.fetch_or(DETACHED, Ordering::AcqRel))
     }
 
+    /// The body is to stop; what it comes to is awaited.
+    pub(crate) fn tell_to_stop(&self) {
+        self.0.fetch_or(TOLD, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_detached(&self) -> bool {
+        self.0.load(Ordering::Acquire) & DETACHED != 0
+    }
+
+    /// It was cancelled before it started.
+    pub(crate) fn is_cancelled_unstarted(&self) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        word & PHASE < RUNNING && word & CANCELLED != 0
+    }
+
+    /// It has ended, or never starts.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_done() || self.is_cancelled_unstarted()
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.0.load(Ordering::Acquire) & PHASE == DONE
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire) & CANCELLED != 0
+        self.0.load(Ordering::Acquire) & (CANCELLED | TOLD) != 0
     }
 
     pub(crate) fn is_queued(&self) -> bool {

@@ -230,10 +230,14 @@ impl Pool {
         }
         let rules = started.rules;
         let run = move || {
-            rules.priority.apply();
+            rules.prepare_thread();
             abort_on_panic("a thread of a pool", || self.work());
         };
-        if thread::Builder::new().name(self.thread_name()).spawn(run).is_err() {
+        let mut thread = thread::Builder::new().name(self.thread_name());
+        if let Some(bytes) = rules.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        if thread.spawn(run).is_err() {
             self.start_failed();
         }
     }

@@ -67,7 +67,7 @@ impl Executor for Pool {
 
     fn submit(&'static self, task: Queued) {
         let started = self.started();
-        if started.closed.load(Ordering::Acquire) && task.meta().callers.is_none() {
+        if started.closed.load(Ordering::Acquire) && !task.meta().is_of_body {
             let error = Error::shutting_down(task.meta().about().name);
             completion::refuse(task, error);
             return;

@@ -15,6 +15,7 @@ use super::sleep::Sleep;
 use crate::error::Error;
 use crate::executor::settings::{self, DefaultPool, Settings};
 use crate::executor::{self, Executor};
+use crate::sync::foreign::quietly;
 use crate::sync::queue::Queue;
 use crate::sync::semaphore::Permit;
 use crate::system::abort::abort_on_panic;
@@ -73,6 +74,20 @@ pub(super) struct Rules {
     /// So many calls may wait for a thread.
     pub(super) queue: Option<usize>,
     pub(super) priority: Priority,
+    /// In bytes, of each thread.
+    pub(super) stack_size: Option<usize>,
+    on_thread_start: Option<fn()>,
+}
+
+impl Rules {
+    /// A thread is there, and has run nothing yet.
+    pub(super) fn prepare_thread(&self) {
+        self.priority.apply();
+        if let Some(call) = self.on_thread_start {
+            // A thread that serves though this has failed is better than none.
+            quietly(call);
+        }
+    }
 }
 
 /// What there is from the first call on.
@@ -225,7 +240,7 @@ impl Pool {
             None => self.settings,
         };
         let cores = cores::count();
-        let max = settings.threads.unwrap_or(match self.kind {
+        let max = settings.count_threads(self.name)?.unwrap_or(match self.kind {
             Kind::Thread => THREADS,
             Kind::Cpu | Kind::Process => cores,
         });
@@ -248,6 +263,8 @@ impl Pool {
             searches: self.kind != Kind::Process && cores > 1,
             queue: settings.queue,
             priority,
+            stack_size: settings.stack_size,
+            on_thread_start: settings.on_thread_start,
         };
         Ok(Box::new(Started {
             rules,

@@ -52,9 +52,8 @@ mod with_rayon {
 
     use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
-    use crate::executor::threads::pool::Pool;
+    use crate::executor::threads::pool::{Pool, Rules};
     use crate::system::abort::abort_on_panic;
-    use crate::system::priority::Priority;
     use crate::task::current;
 
     thread_local! {
@@ -100,22 +99,25 @@ mod with_rayon {
         pub(in crate::executor::threads) fn start(&self, pool: &'static Pool) -> bool {
             if self.is_wanted {
                 let rules = pool.started().rules;
-                self.pool.get_or_init(|| start(pool, rules.max, rules.priority));
+                self.pool.get_or_init(|| start(pool, rules));
             }
             self.take_turn(pool)
         }
     }
 
-    fn start(pool: &'static Pool, threads: usize, priority: Priority) -> Option<ThreadPool> {
-        ThreadPoolBuilder::new()
+    fn start(pool: &'static Pool, rules: Rules) -> Option<ThreadPool> {
+        let threads = ThreadPoolBuilder::new()
             .thread_name(|_| pool.thread_name())
-            .num_threads(threads)
+            .num_threads(rules.max)
             .start_handler(move |_| {
                 BASE.set(here());
-                priority.apply();
-            })
-            .build()
-            .ok()
+                rules.prepare_thread();
+            });
+        let threads = match rules.stack_size {
+            Some(bytes) => threads.stack_size(bytes),
+            None => threads,
+        };
+        threads.build().ok()
     }
 
     /// Whether this thread waits for parallel parts.

@@ -1,0 +1,277 @@
+//! A call that is on its way to a thread and back, as its caller's end holds it; of which types
+//! is not known here.
+
+use std::any::Any;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use super::admission;
+use crate::error::{Error, ErrorKind, Ran};
+use crate::executor::threads;
+use crate::function::Function;
+use crate::sync::timer::{self, Alarm};
+use crate::task::completion::{self, Left};
+use crate::task::state::Phase;
+use crate::task::{Awaited, Failure, Owner, Queued, current};
+
+/// See the [module](self).
+pub(super) struct Sent {
+    function: &'static Function,
+    task: Awaited,
+    alarm: Option<Alarm>,
+    /// The task has the waker of this poll, which is the first.
+    has_waker: bool,
+    answered: bool,
+    /// It goes on when this is dropped.
+    is_started: bool,
+}
+
+/// A deadline has passed.
+enum Late {
+    Expired(Error),
+    /// But the call has ended just now.
+    Done,
+}
+
+pub(super) fn polled_again() -> ! {
+    panic!("a call was polled after it gave its answer")
+}
+
+pub(super) fn ended_without() -> ! {
+    unreachable!("a call that ended has a result, or says why not")
+}
+
+/// A call was answered by an error.
+pub(super) fn count(function: &'static Function, error: &Error) {
+    let is_late = error.kind() == ErrorKind::TimedOut;
+    let about = Owner::about(function);
+    about.count(|counts| if is_late { &counts.timed_out } else { &counts.refused });
+}
+
+impl Sent {
+    /// At the first poll: the task is submitted.
+    pub(super) fn new(
+        function: &'static Function,
+        task: Awaited,
+        alarm: Option<Alarm>,
+        cx: &mut Context<'_>,
+    ) -> Sent {
+        task.meta().waker.register(cx.waker());
+        let sent =
+            Sent { function, task, alarm, has_waker: true, answered: false, is_started: false };
+        admission::submit(function, &sent.task);
+        sent
+    }
+
+    /// The task is submitted, and nobody waits for it yet.
+    pub(super) fn start(function: &'static Function, task: Awaited) -> Sent {
+        let sent = Sent {
+            function,
+            task,
+            alarm: None,
+            has_waker: false,
+            answered: false,
+            is_started: true,
+        };
+        function.executor().submit(Queued::new(Arc::clone(&sent.task)));
+        sent
+    }
+
+    /// Ready when the call has ended: its result is moved to `result`, an
+    /// `Option`, or there is a failure.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: &mut dyn Any,
+    ) -> Poll<Option<Failure>> {
+        let failure = if self.is_done(cx) {
+            self.task.take(result)
+        } else if let Some(late) = self.look_at_the_clock(cx) {
+            match late {
+                Late::Expired(error) => Some(Failure::Error(error)),
+                Late::Done => self.task.take(result),
+            }
+        } else {
+            self.see_to_threads(cx);
+            return Poll::Pending;
+        };
+        self.answered = true;
+        if let Some(Failure::Error(error)) = &failure {
+            count(self.function, error);
+        }
+        Poll::Ready(failure)
+    }
+
+    /// The same of a call that was started. A panic of the body is an error.
+    pub(super) fn poll_started(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: &mut dyn Any,
+    ) -> Poll<Option<Error>> {
+        let name = self.function.name();
+        if !self.task.meta().state.is_over()
+            && let Some(error) = self.wait_in_body()
+        {
+            return Poll::Ready(Some(error));
+        }
+        if self.task.meta().state.is_cancelled_unstarted() {
+            self.answered = true;
+            return Poll::Ready(Some(Error::cancelled(name)));
+        }
+        if self.alarm.is_none() {
+            // The timer's thread is there, since the call was started.
+            let due = self.task.meta().next_due();
+            self.alarm = due.and_then(|due| Alarm::new(due, cx.waker()).ok());
+        }
+        let failure = ready!(self.poll(cx, result));
+        Poll::Ready(failure.map(|failure| match failure {
+            Failure::Error(error) => error,
+            Failure::Panic(payload) => Error::panicked(name, payload),
+        }))
+    }
+
+    /// If a body waits for it, another thread takes that body's place. An error: it would wait for
+    /// ever.
+    fn wait_in_body(&mut self) -> Option<Error> {
+        let callers = current::caller()?;
+        if !admission::waits_for_ever(self.function, &callers) {
+            admission::stand_in(self.function, &callers);
+            return None;
+        }
+        let left = completion::cancel_unstarted(&self.task)?;
+        self.answered = true;
+        self.clean_up(left, true);
+        let error = Error::deadlock(self.function.name());
+        count(self.function, &error);
+        Some(error)
+    }
+
+    /// If it has not started, it will not; if it runs, its body is told so.
+    pub(super) fn cancel(&self) {
+        match completion::cancel_started(&self.task) {
+            Some(left) => self.clean_up(left, true),
+            None => self.function.executor().cancel(&self.task),
+        }
+    }
+
+    /// Whether its answer is there.
+    pub(super) fn is_finished(&self) -> bool {
+        let meta = self.task.meta();
+        meta.state.is_over() || meta.answer_by().is_some_and(|by| by <= Instant::now())
+    }
+
+    /// Whether the call has ended. If not, this waker is woken when it does.
+    fn is_done(&mut self, cx: &mut Context<'_>) -> bool {
+        let meta = self.task.meta();
+        if meta.state.is_done() {
+            return true;
+        }
+        if mem::take(&mut self.has_waker) {
+            return false;
+        }
+        meta.waker.register(cx.waker());
+        // Once more: whoever ends it takes the waker after it has said so.
+        meta.state.is_done()
+    }
+
+    /// If the system refuses threads, the pool asks for them again. If it refuses those that
+    /// see to that, too, this task is all that moves.
+    fn see_to_threads(&mut self, cx: &mut Context<'_>) {
+        let executor = self.function.executor();
+        let is_tended = executor.is_tended() && (self.alarm.is_none() || timer::is_running());
+        // A call that blocks a body must not wait for a thread that the system refuses: the
+        // body may have the only one.
+        let meta = self.task.meta();
+        let is_in_body = meta.callers.is_some() || (self.is_started && current::is_in_body());
+        if is_in_body && !meta.is_gated && executor.is_refused() {
+            let task = Queued::new(Arc::clone(&self.task));
+            if completion::run(task, None, None, Instant::now()).is_some() {
+                // What is left in the queue is a shell.
+                executor.forget_one();
+            }
+            cx.waker().wake_by_ref();
+        }
+        if !is_tended {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether a deadline has passed.
+    fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Option<Late> {
+        let alarm = self.alarm.take()?;
+        let now = Instant::now();
+        if now < alarm.at() {
+            if !alarm.set_waker(cx.waker()) {
+                cx.waker().wake_by_ref();
+            }
+            self.alarm = Some(alarm);
+            return None;
+        }
+        let (meta, name) = (self.task.meta(), self.function.name());
+        let waited = now.saturating_duration_since(meta.since);
+        if meta.start_by().is_some_and(|start_by| start_by <= now)
+            && let Some(left) = completion::cancel_unstarted(&self.task)
+        {
+            self.clean_up(left, true);
+            return Some(Late::Expired(Error::expired_in_queue(name, waited, Ran::No)));
+        }
+        let answer_by = meta.answer_by()?;
+        if answer_by > now {
+            // It started in time.
+            self.alarm = Alarm::new(answer_by, cx.waker()).ok();
+            return None;
+        }
+        let left = self.let_go();
+        if left.phase == Phase::Done {
+            return Some(Late::Done);
+        }
+        self.clean_up(left, !self.task.meta().about().is_detached);
+        Some(Late::Expired(match self.task.meta().about().is_detached {
+            true => Error::expired_detached(name, waited),
+            false => Error::expired_running(name, waited),
+        }))
+    }
+
+    /// Nobody awaits it any more.
+    fn let_go(&self) -> Left {
+        match self.task.meta().about().is_detached {
+            true => completion::detach(&self.task),
+            false => completion::cancel(&self.task),
+        }
+    }
+
+    /// What was let go is forgotten, stopped or dropped where it is.
+    fn clean_up(&self, left: Left, is_cancelled: bool) {
+        let executor = self.function.executor();
+        if is_cancelled {
+            match left.phase {
+                Phase::Queued => executor.forget_one(),
+                Phase::Running => executor.cancel(&self.task),
+                Phase::Waiting | Phase::Done => {}
+            }
+        }
+        // A destructor is foreign code, and this may be the thread of an event loop.
+        if let Some(leftover) = left.leftover {
+            threads::THREAD.clear(leftover);
+        }
+    }
+}
+
+impl Drop for Sent {
+    /// Drop is cancel, but of what was started.
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let (about, is_started) = (self.task.meta().about(), self.is_started);
+        let left = if is_started { completion::detach(&self.task) } else { self.let_go() };
+        let is_refused = |kind| kind != ErrorKind::TimedOut;
+        if left.phase == Phase::Done && self.task.error().is_some_and(is_refused) {
+            // A refusal that nobody looks at; one that expired was counted when it was made.
+            about.count(|counts| if is_started { &counts.refused } else { &counts.cancelled });
+        }
+        self.clean_up(left, !is_started && !about.is_detached);
+    }
+}

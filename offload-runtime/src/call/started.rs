@@ -1,0 +1,200 @@
+//! Calls that are started at once, and the handle by which one waits for them.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use super::admission;
+use super::sent::{Sent, count, ended_without, polled_again};
+use crate::error::Error;
+use crate::function::Function;
+use crate::sync::foreign::drop_quietly;
+use crate::task::{self, Awaited};
+
+/// A call that was started, as by [`spawn_thread`](crate::spawn_thread), and goes on whether
+/// somebody waits for it or not.
+///
+/// It is a future of `Result<T, Error>`, also where `T` is a `Result` of the body's own: the
+/// [`Error`] is a failure of the offload, or a panic of the body. Starting a call never panics:
+/// why it was rejected, if it was, is what the handle gives.
+///
+/// The caller's span and [propagated](crate::propagate) values are those of the moment at which
+/// the call was started. It works on any executor, and without one.
+///
+/// # Cancel safety
+///
+/// Dropped, the call goes on, and what it comes to is dropped on a thread of a pool;
+/// [`cancel`](Self::cancel) ends it. In [`shutdown`](crate::shutdown) it has the grace that calls
+/// have which are awaited.
+///
+/// ```
+/// use offload_runtime::spawn_cpu;
+///
+/// let started = spawn_cpu(|| (1..=20_u64).product::<u64>()); // it runs already
+/// # futures::executor::block_on(async {
+/// assert_eq!(started.await?, 2_432_902_008_176_640_000);
+/// # Ok::<(), offload_runtime::Error>(())
+/// # }).unwrap();
+/// ```
+pub struct Started<T> {
+    state: State,
+    result: PhantomData<fn() -> T>,
+}
+
+enum State {
+    Sent(Sent),
+    /// It was rejected.
+    Rejected(Error),
+    /// The answer was given.
+    Done,
+}
+
+/// Starts a call of `function`, whose body with its arguments is `body`.
+pub(crate) fn start<F, T>(function: &'static Function, body: F) -> Started<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let mut body = Some(body);
+    let started = start_with(function, &mut |meta, captured| {
+        task::task(meta, captured, body.take().expect("it is asked for once"))
+    });
+    // That of a call that was rejected: this thread may unwind, or be that of an event loop.
+    drop_quietly(body);
+    Started { state: started, result: PhantomData }
+}
+
+/// The same, for all types.
+fn start_with(
+    function: &'static Function,
+    make: &mut dyn FnMut(task::meta::Meta, task::context::Captured) -> Awaited,
+) -> State {
+    // It runs foreign code.
+    let admit = AssertUnwindSafe(|| admission::admit_started(function));
+    let admitted = catch_unwind(admit)
+        .unwrap_or_else(|payload| Err(Error::panicked_before(function.name(), payload)));
+    match admitted {
+        Ok((meta, captured)) => State::Sent(Sent::start(function, make(meta, captured))),
+        Err(error) => {
+            count(function, &error);
+            State::Rejected(error)
+        }
+    }
+}
+
+impl<T> Started<T> {
+    /// Ends the call: one that has not started never does, and gives an [`Error`] of the kind
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). For a body that runs,
+    /// [`is_cancelled`](crate::is_cancelled) is true from now on, and what it returns then is what
+    /// the handle gives. After the end of the body it has no effect.
+    ///
+    /// ```
+    /// use offload_runtime::{ErrorKind, is_cancelled, spawn_cpu};
+    ///
+    /// let started = spawn_cpu(|| (0_u64..).take_while(|_| !is_cancelled()).count());
+    /// started.cancel();
+    /// match started.wait() {
+    ///     Ok(count) => println!("it got to {count}"),
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled), // it did not start
+    /// }
+    /// ```
+    pub fn cancel(&self) {
+        if let State::Sent(sent) = &self.state {
+            sent.cancel();
+        }
+    }
+
+    /// Whether the handle gives its answer at once.
+    pub fn is_finished(&self) -> bool {
+        match &self.state {
+            State::Sent(sent) => sent.is_finished(),
+            State::Rejected(_) | State::Done => true,
+        }
+    }
+}
+
+impl<T: Send + 'static> Started<T> {
+    /// Blocks this thread until the call has ended: for synchronous code. In async code, await the
+    /// handle.
+    ///
+    /// # Errors
+    ///
+    /// If the offload failed, or the body panicked.
+    ///
+    /// # Panics
+    ///
+    /// If the handle was polled to its end before.
+    ///
+    /// ```
+    /// let started = offload_runtime::spawn_thread(|| std::fs::metadata("/"));
+    /// let metadata = started.wait()?;
+    /// # drop(metadata);
+    /// # Ok::<(), offload_runtime::Error>(())
+    /// ```
+    pub fn wait(mut self) -> Result<T, Error> {
+        let signal = Arc::new(Signal::default());
+        let waker = Waker::from(Arc::clone(&signal));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(answer) = Pin::new(&mut self).poll(&mut cx) {
+                return answer;
+            }
+            signal.wait();
+        }
+    }
+}
+
+impl<T: Send + 'static> Future for Started<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        let mut result: Option<T> = None;
+        let error = match &mut self.state {
+            State::Sent(sent) => ready!(sent.poll_started(cx, &mut result)),
+            State::Rejected(_) => None,
+            State::Done => polled_again(),
+        };
+        Poll::Ready(match (mem::replace(&mut self.state, State::Done), error) {
+            (State::Rejected(error), _) | (_, Some(error)) => Err(error),
+            (_, None) => Ok(result.unwrap_or_else(|| ended_without())),
+        })
+    }
+}
+
+// What a task shares has one owner at a time, and nothing of it is left half done.
+impl<T> UnwindSafe for Started<T> {}
+impl<T> RefUnwindSafe for Started<T> {}
+
+impl<T> fmt::Debug for Started<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").field("is_finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+/// Wakes a thread that waits. The thread's own token for `park` is left alone.
+#[derive(Default)]
+struct Signal {
+    is_given: Mutex<bool>,
+    given: Condvar,
+}
+
+impl Signal {
+    fn wait(&self) {
+        let mut is_given = self.is_given.lock().unwrap_or_else(PoisonError::into_inner);
+        while !mem::take(&mut *is_given) {
+            is_given = self.given.wait(is_given).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        *self.is_given.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.given.notify_one();
+    }
+}

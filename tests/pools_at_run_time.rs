@@ -1,0 +1,152 @@
+//! Pools whose size and threads are known when the program runs.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::executor::block_on;
+use offload_runtime::{
+    CpuPool, Error, ErrorKind, Limiter, PoolStats, Ran, ThreadPool, offload, stats,
+};
+
+fn stats_of(pool: &str) -> PoolStats {
+    let pools = offload_runtime::stats().pools;
+    pools.into_iter().find(|known| known.name == pool).unwrap()
+}
+
+#[test]
+fn the_number_of_threads_is_asked_for_once_when_the_pool_starts() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static CPU: CpuPool = CpuPool::new("sized-cpu").threads_with(|| {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        3
+    });
+    static THREAD: ThreadPool = ThreadPool::new("sized-thread").threads_with(|| 5);
+
+    assert_eq!(ASKED.load(Ordering::SeqCst), 0);
+    for _ in 0..3 {
+        CPU.spawn(|| ()).wait().unwrap();
+    }
+    assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+    THREAD.spawn(|| ()).wait().unwrap();
+    assert_eq!((stats_of("sized-cpu").limit, stats_of("sized-thread").limit), (3, 5));
+}
+
+#[test]
+fn a_number_of_threads_that_makes_no_sense_is_told_each_call() {
+    static NONE: ThreadPool = ThreadPool::new("sized-zero").threads_with(|| 0);
+    static BROKEN: CpuPool = CpuPool::new("sized-broken").threads_with(|| panic!("no number"));
+
+    #[offload(cpu, pool = BROKEN, queue = 10)]
+    fn on_broken() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for _ in 0..2 {
+        let errors = [
+            NONE.spawn(|| ()).wait().unwrap_err(),
+            BROKEN.spawn(|| ()).wait().unwrap_err(),
+            block_on(on_broken()).unwrap_err(),
+        ];
+        let texts = [
+            "`threads_with` of the pool `sized-zero` gave 0; it has to be at least 1",
+            "`threads_with` of the pool `sized-broken` panicked",
+            "`threads_with` of the pool `sized-broken` panicked",
+        ];
+        for (error, text) in errors.into_iter().zip(texts) {
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+            assert!(error.to_string().ends_with(text), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_asked_for_once_and_told_each_call_if_it_makes_no_sense() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static SIZED: Limiter = Limiter::with(|| 2 + ASKED.fetch_add(1, Ordering::SeqCst));
+    static ZERO: Limiter = Limiter::with(|| 0);
+    static BROKEN: Limiter = Limiter::with(|| panic!("no number"));
+
+    #[offload(thread, limit = SIZED, name = "sized")]
+    fn sized() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, limit = ZERO, queue = 10, name = "limit of zero")]
+    fn zero() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(cpu, limit = BROKEN)]
+    fn broken() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for _ in 0..2 {
+        block_on(sized()).unwrap();
+        for (error, text) in [
+            (block_on(zero()).unwrap_err(), "`Limiter::with` gave 0; it has to be at least 1"),
+            (block_on(broken()).unwrap_err(), "`Limiter::with` panicked"),
+        ] {
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+            assert!(error.to_string().ends_with(text), "{error}");
+        }
+    }
+    assert_eq!((SIZED.limit(), ASKED.load(Ordering::SeqCst)), (2, 1));
+    // Who looks at a limit that makes no sense finds none, and no panic.
+    ZERO.set_limit(4);
+    let functions = stats().functions;
+    let limit = |name| {
+        let found = functions.iter().find(|function| function.name == name).unwrap();
+        found.limit.unwrap().permits
+    };
+    assert_eq!((limit("sized"), limit("limit of zero")), (2, 0));
+}
+
+thread_local! {
+    static PREPARED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn prepare() {
+    PREPARED.set(PREPARED.get() + 1);
+}
+
+#[test]
+fn each_thread_is_prepared_once_before_its_first_body() {
+    let pools = [
+        CpuPool::new("prepared").threads(1).on_thread_start(prepare).leak(),
+        CpuPool::new("prepared-rayon").threads(1).rayon().on_thread_start(prepare).leak(),
+    ];
+    for pool in pools {
+        for _ in 0..3 {
+            assert_eq!(pool.spawn(|| PREPARED.get()).wait().unwrap(), 1);
+        }
+    }
+    let pool = ThreadPool::new("prepared-thread").on_thread_start(prepare).leak();
+    assert_eq!(pool.spawn(|| PREPARED.get()).wait().unwrap(), 1);
+}
+
+#[test]
+fn a_thread_whose_preparation_panics_serves_all_the_same() {
+    let pool = ThreadPool::new("unprepared").on_thread_start(|| panic!("on purpose")).leak();
+    assert_eq!(pool.spawn(|| 4).wait().unwrap(), 4);
+}
+
+/// Takes about 16 KiB of stack for each turn.
+fn deep(turns: usize) -> usize {
+    let block = std::hint::black_box([1_u8; 16 << 10]);
+    if turns == 0 { 0 } else { deep(turns - 1) + usize::from(block[turns % 7]) }
+}
+
+/// On the 2 MiB that are the default it would end the process.
+#[test]
+fn a_body_may_use_the_stack_that_its_pool_asks_for() {
+    let pools = [
+        CpuPool::new("deep").threads(1).stack_size(32 << 20).leak(),
+        CpuPool::new("deep-rayon").threads(1).rayon().stack_size(32 << 20).leak(),
+    ];
+    for pool in pools {
+        assert_eq!(pool.spawn(|| deep(500)).wait().unwrap(), 500);
+    }
+    let pool = ThreadPool::new("deep-thread").stack_size(32 << 20).leak();
+    assert_eq!(pool.spawn(|| deep(500)).wait().unwrap(), 500);
+}

@@ -1,0 +1,334 @@
+//! Calls that are started at once, and their handles.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use offload_runtime::{
+    CpuPool, Error, ErrorKind, FunctionStats, Ran, Started, ThreadPool, is_cancelled, propagate,
+    spawn_cpu, spawn_thread, to_cpu, to_thread,
+};
+use tokio::runtime::{Builder, Handle};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What comes through a channel.
+fn soon<T>(channel: &Receiver<T>) -> T {
+    channel.recv_timeout(PATIENCE).expect("it has to happen")
+}
+
+/// A body that has started, and ends when the sender does. It gives what `is_cancelled` says then.
+fn held(
+    start: impl FnOnce(Box<dyn FnOnce() -> bool + Send>) -> Started<bool>,
+) -> (Started<bool>, Sender<()>) {
+    let (started, start_seen) = mpsc::channel();
+    let (release, gate) = mpsc::channel::<()>();
+    let handle = start(Box::new(move || {
+        started.send(()).unwrap();
+        let _ = gate.recv();
+        is_cancelled()
+    }));
+    soon(&start_seen);
+    (handle, release)
+}
+
+fn stats_of(label: &str) -> FunctionStats {
+    let functions = offload_runtime::stats().functions;
+    functions.into_iter().find(|function| function.name == label).unwrap()
+}
+
+#[test]
+fn a_started_call_runs_though_nobody_polls_it() {
+    let (done, end) = mpsc::channel();
+    let too = done.clone();
+    let kept = spawn_thread(move || done.send("thread").unwrap());
+    assert_eq!(soon(&end), "thread");
+    drop(spawn_cpu(move || too.send("cpu").unwrap()));
+    assert_eq!(soon(&end), "cpu");
+    kept.wait().unwrap();
+}
+
+#[test]
+fn a_handle_gives_what_the_body_returns_with_and_without_a_runtime() {
+    assert_eq!(spawn_cpu(|| 1 + 1).wait().unwrap(), 2);
+    assert_eq!(block_on(spawn_thread(|| "text".to_owned())).unwrap(), "text");
+    for runtime in [Builder::new_current_thread().build(), Builder::new_multi_thread().build()] {
+        let runtime = runtime.unwrap();
+        let entered = runtime.block_on(async { spawn_thread(Handle::current).await.unwrap() });
+        assert_eq!(entered.id(), runtime.handle().id());
+    }
+}
+
+/// The outer error is of the offload alone.
+#[test]
+fn an_error_of_the_body_is_a_result_like_any_other() {
+    let failed = spawn_thread(|| std::fs::read("/nowhere/at/all")).wait().unwrap();
+    assert_eq!(failed.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn a_panic_of_the_body_is_an_error_with_its_text_and_its_payload() {
+    let started: [Started<()>; 3] = [
+        spawn_thread(|| panic!("it is {}", "broken")),
+        spawn_cpu(|| panic!("broken")),
+        spawn_cpu(|| std::panic::panic_any(7_u8)),
+    ];
+    let texts = ["it is broken", "broken", "with a payload that is no text"];
+    for (handle, text) in started.into_iter().zip(texts) {
+        let error = block_on(handle).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+        assert!(error.to_string().ends_with(&format!("panicked: {text}")), "{error}");
+        let clone = error.clone();
+        let payload = error.into_panic().unwrap();
+        assert!(payload.is::<u8>() || payload.is::<String>() || payload.is::<&str>());
+        let error = clone.into_panic().expect_err("it was given away");
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+    }
+}
+
+#[test]
+fn a_running_body_is_told_that_it_was_cancelled_and_gives_its_result() {
+    let (handle, release) = held(spawn_thread);
+    assert!(!handle.is_finished());
+    handle.cancel();
+    handle.cancel();
+    assert!(!handle.is_finished(), "it runs on");
+    drop(release);
+    assert!(handle.wait().unwrap(), "it was not told");
+    let (handle, release) = held(spawn_thread);
+    drop(release);
+    assert!(!handle.wait().unwrap(), "nobody cancelled this one");
+}
+
+#[test]
+fn to_cancel_what_has_ended_changes_nothing() {
+    let handle = spawn_cpu(|| 3);
+    while !handle.is_finished() {
+        std::thread::yield_now();
+    }
+    handle.cancel();
+    assert_eq!(handle.wait().unwrap(), 3);
+}
+
+#[test]
+fn a_body_whose_handle_was_dropped_is_not_cancelled() {
+    let (told, tell) = mpsc::channel();
+    let (release, gate) = mpsc::channel::<()>();
+    drop(spawn_thread(move || {
+        let _ = gate.recv();
+        told.send(is_cancelled()).unwrap();
+    }));
+    drop(release);
+    assert!(!soon(&tell));
+}
+
+struct StartsWhenDropped(Sender<&'static str>);
+
+impl Drop for StartsWhenDropped {
+    fn drop(&mut self) {
+        let done = self.0.clone();
+        spawn_thread(move || done.send("cleaned up").unwrap());
+    }
+}
+
+#[test]
+fn a_destructor_starts_one_also_while_it_unwinds() {
+    let (done, end) = mpsc::channel();
+    let guard = StartsWhenDropped(done);
+    let unwound = catch_unwind(AssertUnwindSafe(move || {
+        let _guard = guard;
+        panic!("on purpose");
+    }));
+    unwound.unwrap_err();
+    assert_eq!(soon(&end), "cleaned up");
+}
+
+/// Its clone panics when it is told to.
+struct Fragile(&'static AtomicBool);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Fragile {
+        assert!(!self.0.load(Ordering::Relaxed), "a clone that fails");
+        Fragile(self.0)
+    }
+}
+
+tokio::task_local! {
+    static TENANT: &'static str;
+    static FRAGILE: Fragile;
+}
+
+/// Also a panic in what is foreign to the start of a call.
+#[test]
+fn starting_never_panics() {
+    static BREAKS: AtomicBool = AtomicBool::new(true);
+    propagate(&FRAGILE);
+    let dropped = Arc::new(());
+    let body = Arc::clone(&dropped);
+    let handle = FRAGILE.sync_scope(Fragile(&BREAKS), || spawn_thread(move || drop(body)));
+    assert_eq!(Arc::strong_count(&dropped), 1, "the body is gone");
+    let error = handle.wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
+    assert!(error.to_string().ends_with("a clone that fails"), "{error}");
+}
+
+#[test]
+fn the_context_is_that_of_the_start_and_not_that_of_the_wait() {
+    propagate(&TENANT);
+    let handle = TENANT.sync_scope("at the start", || spawn_cpu(|| TENANT.get()));
+    let seen = TENANT.scope("at the wait", handle);
+    assert_eq!(block_on(seen).unwrap(), "at the start");
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn poll<T: Send + 'static>(handle: &mut Started<T>, waker: &Waker) -> Poll<Result<T, Error>> {
+    Pin::new(handle).poll(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn a_handle_wakes_the_task_that_polled_it_last() {
+    let (mut handle, release) = held(spawn_thread);
+    let (first, last) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+    for woken in [&first, &last] {
+        assert!(poll(&mut handle, &Waker::from(Arc::clone(woken))).is_pending());
+    }
+    drop(release);
+    while !last.0.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    assert!(!first.0.load(Ordering::SeqCst));
+    assert!(poll(&mut handle, Waker::noop()).is_ready());
+}
+
+/// A handle may be moved, shared and polled wherever it is, whatever the body returns.
+#[test]
+fn a_handle_is_send_and_sync_and_unpin() {
+    fn is_all<T: Send + Sync + Unpin + std::panic::UnwindSafe>(_: &T) {}
+    let handle = spawn_cpu(|| Cell::new(5));
+    is_all(&handle);
+    assert_eq!(handle.wait().unwrap().get(), 5);
+}
+
+/// What it holds counts, and no call that merely stands beside it.
+#[test]
+fn started_calls_are_in_the_numbers() {
+    spawn_cpu(|| ()).wait().unwrap();
+    let stats = stats_of("spawn_cpu");
+    assert_eq!((stats.kind, stats.pool), ("cpu", "cpu"));
+    assert!(stats.started > 0);
+    assert_eq!(stats.abandoned, 0, "nobody abandons what was started");
+}
+
+#[test]
+fn a_body_may_wait_for_what_it_has_started() {
+    let answer = to_thread(|| spawn_thread(|| spawn_cpu(|| 8).wait().unwrap()).wait().unwrap());
+    assert_eq!(block_on(pin!(answer)), 8);
+}
+
+#[test]
+fn closures_run_on_the_pool_that_is_asked_and_are_counted_under_their_label() {
+    static IMAGES: CpuPool = CpuPool::new("started-images").threads(1);
+    static FILES: ThreadPool = ThreadPool::new("started-files").threads(1);
+
+    let thread = || std::thread::current().name().unwrap().to_owned();
+    assert!(block_on(IMAGES.run(thread)).starts_with("started-images-"));
+    assert!(IMAGES.spawn(thread).wait().unwrap().starts_with("started-images-"));
+    assert!(block_on(FILES.run(thread)).starts_with("started-files-"));
+    assert!(FILES.spawn(thread).wait().unwrap().starts_with("started-files-"));
+    for (label, kind) in [("started-images", "cpu"), ("started-files", "thread")] {
+        let stats = stats_of(label);
+        assert_eq!((stats.started, stats.kind, stats.pool), (2, kind, label));
+    }
+    // Other closures with the same label are the same, and on another pool they are not.
+    block_on(async {
+        IMAGES.run(|| 1_u8).named("shrink").await;
+        IMAGES.run(|| "text").named("shrink").await;
+        FILES.run(|| ()).named("shrink").await;
+        to_cpu(|| ()).named("shrink").await;
+    });
+    let functions = offload_runtime::stats().functions;
+    let mut found: Vec<_> = functions
+        .iter()
+        .filter(|function| function.name == "shrink")
+        .map(|function| (function.pool, function.started))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("cpu", 1), ("started-files", 1), ("started-images", 2)]);
+    assert_eq!(stats_of("started-images").started, 2, "those with a label are apart");
+}
+
+#[test]
+fn a_queued_call_that_is_cancelled_never_runs_and_wakes_who_awaits_it() {
+    static ONE: ThreadPool = ThreadPool::new("started-one").threads(1);
+
+    let (held, release) = held(|body| ONE.spawn(body));
+    let argument = Arc::new(());
+    let body = Arc::clone(&argument);
+    let mut queued = ONE.spawn(move || drop(body));
+    let woken = Arc::new(Woken::default());
+    assert!(poll(&mut queued, &Waker::from(Arc::clone(&woken))).is_pending());
+    assert!(!queued.is_finished());
+    queued.cancel();
+    queued.cancel();
+    assert!(queued.is_finished() && woken.0.load(Ordering::SeqCst));
+    let error = block_on(queued).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Cancelled, Ran::No));
+    // What it would have run with is dropped, though the thread of its pool is busy.
+    while Arc::strong_count(&argument) > 1 {
+        std::thread::yield_now();
+    }
+    drop(release);
+    assert!(!held.wait().unwrap());
+    // The shell is behind the first, and ahead of this one.
+    ONE.spawn(|| ()).wait().unwrap();
+    let stats = stats_of("started-one");
+    assert_eq!((stats.started, stats.finished, stats.cancelled), (2, 2, 1));
+    let pools = offload_runtime::stats().pools;
+    let pool = pools.iter().find(|pool| pool.name == "started-one").unwrap();
+    assert_eq!(pool.queued, 0);
+}
+
+#[test]
+fn a_rejected_call_says_so_by_its_handle() {
+    static FULL: ThreadPool = ThreadPool::new("started-full").threads(1).queue(0);
+
+    let (held, release) = held(|body| FULL.spawn(body));
+    let rejected = FULL.spawn(|| ());
+    assert!(rejected.is_finished());
+    rejected.cancel();
+    let error = rejected.wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
+    drop(release);
+    held.wait().unwrap();
+    assert_eq!(stats_of("started-full").refused, 1);
+}
+
+/// The body has the only thread, and another takes its place.
+#[test]
+fn a_body_may_wait_for_what_it_starts_on_its_own_full_pool() {
+    static NARROW: ThreadPool = ThreadPool::new("started-narrow").threads(1);
+    static NARROW_CPU: CpuPool = CpuPool::new("started-narrow-cpu").threads(1);
+
+    let answer =
+        NARROW.spawn(|| NARROW.spawn(|| NARROW.spawn(|| 9).wait().unwrap()).wait().unwrap());
+    assert_eq!(answer.wait().unwrap(), 9);
+    let answer = NARROW_CPU.spawn(|| block_on(NARROW_CPU.spawn(|| 9)).unwrap());
+    assert_eq!(answer.wait().unwrap(), 9);
+}
