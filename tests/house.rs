@@ -1,4 +1,5 @@
-//! The house of the runtime: its imports go one way, and its files form no circles.
+//! The house of the runtime: its imports go one way, its files form no circles, and the Rust in it
+//! is that of its oldest compiler.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Item, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility};
+use syn::{
+    Attribute, BinOp, Expr, ExprBinary, Item, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility,
+};
 
 /// What the runtime is made of, from the top. A file imports what stands beside it or below.
 const FLOORS: [&[&str]; 10] = [
@@ -525,4 +528,53 @@ fn circles_and_files_that_import_each_other_across_folders_are_found() {
             "task/one.rs:1 imports lib.rs: nobody imports a root",
         ]
     );
+}
+
+/// Finds conditions that compilers before 1.88 do not know.
+#[derive(Default)]
+struct LetChains(Vec<usize>);
+
+impl VisitMut for LetChains {
+    fn visit_expr_binary_mut(&mut self, binary: &mut ExprBinary) {
+        let lets = [&binary.left, &binary.right].into_iter().filter_map(|side| match &**side {
+            Expr::Let(side) if matches!(binary.op, BinOp::And(_)) => Some(side),
+            _ => None,
+        });
+        self.0.extend(lets.map(|side| side.let_token.span.start().line));
+        visit_mut::visit_expr_binary_mut(self, binary);
+    }
+}
+
+fn let_chains(text: &str) -> Vec<usize> {
+    let mut found = LetChains::default();
+    found.visit_file_mut(&mut syn::parse_file(text).unwrap());
+    found.0
+}
+
+/// All of it is proved by a compiler of that age, in `.ci/run`. This is what one forgets.
+#[test]
+fn the_published_crates_have_no_let_chains() {
+    fn check(folder: &Path, faults: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                check(&path, faults);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let lines = let_chains(&fs::read_to_string(&path).unwrap());
+                faults.extend(lines.iter().map(|line| format!("{}:{line}", path.display())));
+            }
+        }
+    }
+
+    let text =
+        "fn one() { if let Some(_) = a && b {} }\nfn two() { while a && let Some(_) = b {} }";
+    assert_eq!(let_chains(text), [1, 2]);
+    assert_eq!(let_chains("fn none() { if let Some(_) = a {} if b && c {} }"), [0; 0]);
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut faults = Vec::new();
+    for published in ["offload-macros/src", "offload-runtime/src"] {
+        check(&root.join(published), &mut faults);
+    }
+    assert!(faults.is_empty(), "Rust 1.85 has no `if let … && …`: {faults:#?}");
 }

@@ -176,12 +176,10 @@ pub(crate) fn first_await(body: TokenStream) -> Option<Ident> {
             TokenTree::Group(group) => {
                 let is_macro = matches!(before, Some(TokenTree::Punct(punct)) if punct.as_char() == '!')
                     || (group.delimiter() != Delimiter::None && after_macro(&tokens, index));
-                if !is_macro
-                    && !is_async
-                    && !is_function
-                    && let Some(word) = first_await(group.stream())
-                {
-                    return Some(word);
+                if !is_macro && !is_async && !is_function {
+                    if let Some(word) = first_await(group.stream()) {
+                        return Some(word);
+                    }
                 }
             }
             _ => {}

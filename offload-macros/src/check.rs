@@ -27,9 +27,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     body(function, errors);
     recursion(options, function, errors);
     lifetimes(function, errors);
-    if let Some(receiver) = &function.receiver
-        && !options.is_process()
-    {
+    if let (Some(receiver), false) = (&function.receiver, options.is_process()) {
         check_receiver(receiver, options, function, errors);
     }
     for argument in &function.arguments {
@@ -215,9 +213,11 @@ fn check_receiver(
             );
         }
         (None, None) => {
-            if let syn::ReceiverKind::Typed(_, ty) = &receiver.syntax.kind
-                && let Some(borrow) = borrows::find(ty)
-            {
+            let borrow = match &receiver.syntax.kind {
+                syn::ReceiverKind::Typed(_, ty) => borrows::find(ty),
+                _ => None,
+            };
+            if let Some(borrow) = borrow {
                 errors.at(
                     &borrow,
                     format_args!(
@@ -398,11 +398,12 @@ fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) 
 }
 
 fn limit(options: &Options, errors: &mut Errors) {
-    if let Some(Given { value, .. }) = &options.limit
-        && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = ungrouped(value)
-        && number.base10_digits() == "0"
-    {
-        errors.at(number, "with a limit of zero no call would ever run: `limit` is at least 1");
+    let Some(Given { value, .. }) = &options.limit else { return };
+    match ungrouped(value) {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.base10_digits() == "0" => {
+            errors.at(number, "with a limit of zero no call would ever run: `limit` is at least 1");
+        }
+        _ => {}
     }
 }
 
@@ -431,17 +432,15 @@ fn timeout(given: &Given<Expr>, errors: &mut Errors) {
 }
 
 fn name(options: &Options, errors: &mut Errors) {
-    if let Some(name) = &options.name
-        && LitStr::value(&name.value).is_empty()
-    {
+    let Some(name) = &options.name else { return };
+    if LitStr::value(&name.value).is_empty() {
         errors.at(&name.value, "the name is shown in spans, metrics and stats: it cannot be empty");
     }
 }
 
 fn sync(options: &Options, function: &Function, errors: &mut Errors) {
-    if let Some(sync) = &options.sync
-        && sync.value.ident == function.signature.ident
-    {
+    let Some(sync) = &options.sync else { return };
+    if sync.value.ident == function.signature.ident {
         let ident = &sync.value.ident;
         errors.at(
             ident,

@@ -56,11 +56,13 @@ fn generics(function: &Function, errors: &mut Errors) {
             Body::Missing(_) => TokenStream::new(),
         };
         if let Some(name) = outer_parameter(signature).or_else(|| outer_parameter(body)) {
-            let message = format_args!(
-                "a worker has each function once, not for every `{name}`: put it outside of the `impl` block, \
-                 and write it for one type"
+            errors.at(
+                &name,
+                format_args!(
+                    "a worker has each function once, not for every `{name}`: put it outside of the `impl` block, \
+                     and write it for one type"
+                ),
             );
-            errors.at(&name, message);
         }
     }
 }
@@ -100,9 +102,7 @@ fn own_type(options: &Options, function: &Function, errors: &mut Errors) {
         );
         return;
     }
-    if let Some(sync) = &options.sync
-        && let Some((word, _)) = &sync.value.qualifier
-    {
+    if let Some((word, _)) = options.sync.as_ref().and_then(|sync| sync.value.qualifier.as_ref()) {
         errors.at(
             word,
             "a worker cannot name `Self`: make both free functions, and write `sync = name`",
@@ -173,9 +173,7 @@ fn result(function: &Function, errors: &mut Errors) {
 /// `Option<Option<T>>` and `Option<()>`: what is inside is written as nothing,
 /// and so is `None`.
 fn lost(ty: &Type, errors: &mut Errors) {
-    if let Some(inner) = option(ty)
-        && (option(inner).is_some() || is_unit(inner))
-    {
+    if let Some(inner) = option(ty).filter(|inner| option(inner).is_some() || is_unit(inner)) {
         errors.at(
             ty,
             format_args!(

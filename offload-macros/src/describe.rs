@@ -119,12 +119,15 @@ fn limit(value: &Expr) -> TokenStream {
 
 /// A string was checked and is written out, an expression stays.
 fn duration(value: &Expr) -> TokenStream {
-    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = ungrouped(value)
-        && let Some(duration) = duration::parse(&text.value())
-    {
-        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-        quote!(__offload::Duration::new(#seconds, #nanos))
-    } else {
-        value.to_token_stream()
+    let written = match ungrouped(value) {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => duration::parse(&text.value()),
+        _ => None,
+    };
+    match written {
+        Some(duration) => {
+            let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+            quote!(__offload::Duration::new(#seconds, #nanos))
+        }
+        None => value.to_token_stream(),
     }
 }

@@ -160,8 +160,8 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     // Of an async function the compiler only says that it has no effect.
     attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
     for attribute in &mut attributes {
-        if let Meta::List(list) = &mut attribute.meta
-            && list.path.is_ident("expect")
+        let Meta::List(list) = &mut attribute.meta else { continue };
+        if list.path.is_ident("expect")
             && (has_sync || SILENCED.iter().any(|lint| mentions(list.tokens.clone(), lint)))
         {
             list.path = Ident::new("allow", ends(&list.path).0).into();

@@ -64,11 +64,11 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
         }
         Body::Block(_) if signature.asyncness.is_some() || has_own_future(function) => {
             make_async(&mut signature);
-            if let ReturnType::Type(_, ty) = &mut signature.output
-                && !can_elide(function)
-                && borrows::elides(ty)
-            {
-                **ty = borrows::lent_for_ever(ty);
+            match &mut signature.output {
+                ReturnType::Type(_, ty) if !can_elide(function) && borrows::elides(ty) => {
+                    **ty = borrows::lent_for_ever(ty);
+                }
+                _ => {}
             }
             if is_kept { block.to_token_stream() } else { quote!({ loop {} }) }
         }
@@ -91,9 +91,8 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             };
             signature.output = syn::parse_quote!(-> impl ::core::future::Future<Output = #result>);
             for input in &mut signature.inputs {
-                if let FnArg::Typed(PatType { ty, .. }) = input
-                    && borrows::infer_impl_trait(ty).1
-                {
+                let FnArg::Typed(PatType { ty, .. }) = input else { continue };
+                if borrows::infer_impl_trait(ty).1 {
                     **ty = borrows::lent_for_ever(ty);
                 }
             }

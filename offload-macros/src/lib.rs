@@ -285,8 +285,9 @@ pub fn offload(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    // At the beginning of a line there is nothing around a function but a module.
-    let at_line_start = proc_macro::Span::call_site().column() == 1;
+    // At the beginning of a line there is nothing around a function but a module. Compilers that
+    // cannot tell (before 1.88) say that it is there; an error is the compiler's own then.
+    let at_line_start = proc_macro2::Span::call_site().start().column == 0;
     let expand = || expand_attribute(options.clone().into(), item.clone().into(), at_line_start);
     // A mistake of ours is an error like any other, and costs the function nothing.
     std::panic::catch_unwind(AssertUnwindSafe(expand))

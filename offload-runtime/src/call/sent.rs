@@ -111,10 +111,10 @@ impl Sent {
         result: &mut dyn Any,
     ) -> Poll<Option<Error>> {
         let name = self.function.name();
-        if !self.task.meta().state.is_over()
-            && let Some(error) = self.wait_in_body()
-        {
-            return Poll::Ready(Some(error));
+        if !self.task.meta().state.is_over() {
+            if let Some(error) = self.wait_in_body() {
+                return Poll::Ready(Some(error));
+            }
         }
         if self.task.meta().state.is_cancelled_unstarted() {
             self.answered = true;
@@ -211,11 +211,11 @@ impl Sent {
         }
         let (meta, name) = (self.task.meta(), self.function.name());
         let waited = now.saturating_duration_since(meta.since);
-        if meta.start_by().is_some_and(|start_by| start_by <= now)
-            && let Some(left) = completion::cancel_unstarted(&self.task)
-        {
-            self.clean_up(left, true);
-            return Some(Late::Expired(Error::expired_in_queue(name, waited, Ran::No)));
+        if meta.start_by().is_some_and(|start_by| start_by <= now) {
+            if let Some(left) = completion::cancel_unstarted(&self.task) {
+                self.clean_up(left, true);
+                return Some(Late::Expired(Error::expired_in_queue(name, waited, Ran::No)));
+            }
         }
         let answer_by = meta.answer_by()?;
         if answer_by > now {

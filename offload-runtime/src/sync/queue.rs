@@ -26,12 +26,8 @@ impl<T> Queue<T> {
 
     pub(crate) fn pop(&self) -> Option<T> {
         // To ask whether it is empty is a read; to take from an empty one is not.
-        if !self.front.is_empty()
-            && let Some(item) = self.front.pop()
-        {
-            return Some(item);
-        }
-        self.back.pop()
+        let first = if self.front.is_empty() { None } else { self.front.pop() };
+        first.or_else(|| self.back.pop())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

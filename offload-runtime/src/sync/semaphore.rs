@@ -197,12 +197,11 @@ impl<W: Waiter + 'static> Semaphore<W> {
 
     /// Takes out one that waits, if any do.
     pub(crate) fn drain(&self) -> Option<W> {
-        if self.blocked.load(Ordering::SeqCst) > 0
-            && let Some(blocking) = self.pop_blocking()
-        {
-            return Some(blocking);
+        if self.blocked.load(Ordering::SeqCst) > 0 {
+            self.pop_blocking().or_else(|| self.line.pop())
+        } else {
+            self.line.pop()
         }
-        self.line.pop()
     }
 
     fn make_free(&self) {

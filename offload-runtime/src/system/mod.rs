@@ -3,6 +3,8 @@
 
 pub(crate) mod abort;
 pub(crate) mod cores;
+#[cfg(all(unix, feature = "process"))]
+pub(crate) mod pipe;
 pub(crate) mod priority;
 pub(crate) mod sleepers;
 pub(crate) mod spawner;

@@ -66,10 +66,9 @@ impl Priority {
 /// Gives this thread what the main thread has: its processors, its signal mask, its nice
 /// value. What the system refuses is told, and the thread goes on without.
 pub(crate) fn be_as_the_main_thread() {
-    if let Err(refusal) = imp::copy_main_thread()
-        && let Err(payload) = catch_unwind(AssertUnwindSafe(|| tell_of_thread(&refusal)))
-    {
-        std::mem::forget(payload);
+    if let Err(refusal) = imp::copy_main_thread() {
+        let told = catch_unwind(AssertUnwindSafe(|| tell_of_thread(&refusal)));
+        told.unwrap_or_else(std::mem::forget);
     }
 }
 
@@ -146,7 +145,7 @@ mod imp {
     /// Gives this thread the processors, the signal mask and the nice value of the main
     /// thread. All is tried; the first refusal is returned.
     pub(super) fn copy_main_thread() -> io::Result<()> {
-        let main = std::process::id().cast_signed();
+        let main = libc::pid_t::try_from(std::process::id()).map_err(io::Error::other)?;
         let results = [copy_affinity(main), copy_mask(main), copy_nice(main)];
         results.into_iter().collect()
     }

@@ -128,9 +128,8 @@ impl Frame {
         FRAME.set(Some(self));
         // Nothing unwinds out of `run`: it runs a task.
         let result = run();
-        if let Some(frame) = FRAME.replace(outer)
-            && let Some(caller) = frame.caller.get()
-        {
+        let frame = FRAME.replace(outer);
+        if let Some(caller) = frame.as_ref().and_then(|frame| frame.caller.get()) {
             caller.end();
         }
         result

@@ -87,18 +87,16 @@ impl Slot {
 
     /// Leaves the place, unless that was done.
     pub(crate) fn leave(&self) {
-        if let Some(count) = self.count
-            && !self.is_left.swap(true, Ordering::AcqRel)
-        {
+        let Some(count) = self.count else { return };
+        if !self.is_left.swap(true, Ordering::AcqRel) {
             count.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
     /// Takes a place again, if it had one.
     pub(crate) fn take_again(&self) {
-        if let Some(count) = self.count
-            && self.is_left.load(Ordering::Acquire)
-        {
+        let Some(count) = self.count else { return };
+        if self.is_left.load(Ordering::Acquire) {
             count.fetch_add(1, Ordering::AcqRel);
             self.is_left.store(false, Ordering::Release);
         }

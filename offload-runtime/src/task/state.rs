@@ -202,8 +202,10 @@ mod models {
             return None;
         }
         let is_theirs = call.state.finish();
-        if is_theirs && let Some(waker) = call.waker.take() {
-            waker.wake();
+        if is_theirs {
+            if let Some(waker) = call.waker.take() {
+                waker.wake();
+            }
         }
         Some(is_theirs)
     }

@@ -10,7 +10,7 @@
 //! worker has it let go before it returns it, and before it reaps
 //! it, after which the number of the process may be another's.
 
-use std::io::{PipeWriter, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::sync::timer::Alarm;
+use crate::system::pipe::PipeWriter;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl KillHandle {
         let Some(held) = state.held.clone() else { return };
         let told =
             !self.grace.is_zero() && (&*held.control).write_all(&held.number.to_le_bytes()).is_ok();
-        if told && let Some(at) = Instant::now().checked_add(self.grace) {
+        if let Some(at) = told.then(|| Instant::now().checked_add(self.grace)).flatten() {
             let killer = Waker::from(Arc::new(Killer(Arc::clone(self))));
             if let Ok(alarm) = Alarm::new(at, &killer) {
                 state.alarm = Some(alarm);

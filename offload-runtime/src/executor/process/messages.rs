@@ -95,6 +95,9 @@ pub(crate) enum Failure {
 
 /// A text that may be of any length, cut so that a few of them fit into a frame.
 pub(crate) fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_NOTE / 4));
+    if text.len() > MAX_NOTE / 4 {
+        let end = (0..=MAX_NOTE / 4).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+    }
     text
 }

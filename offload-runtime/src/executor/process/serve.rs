@@ -6,7 +6,7 @@
 //! that spins cannot keep it.
 
 use std::fs::File;
-use std::io::{PipeReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +24,7 @@ use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic, cut};
 use super::{events, panics, plan, way};
 use crate::sync::foreign::drop_payload;
+use crate::system::pipe::PipeReader;
 use crate::task::current::Frame;
 use crate::wire::arguments::Arguments;
 use crate::wire::frames::{Incoming, Outgoing, ReadError};
@@ -147,9 +148,7 @@ fn watch(mut control: PipeReader) -> io::Result<()> {
         while control.read_exact(&mut number).is_ok() {
             let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
             call.cancelled = u64::from_le_bytes(number);
-            if call.cancelled == call.number
-                && let Some(flag) = &call.flag
-            {
+            if let (true, Some(flag)) = (call.cancelled == call.number, &call.flag) {
                 flag.store(true, Ordering::Release);
             }
         }

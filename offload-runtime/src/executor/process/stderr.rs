@@ -4,7 +4,7 @@
 //! One thread reads for all workers, so that none ever blocks on a full pipe.
 //! It is also the first to see that a worker has died while it had no call.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -14,6 +14,8 @@ use std::{fmt, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags};
+
+use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// So much is kept for the error, in bytes.
 const TAIL: usize = 16 << 10;
@@ -175,11 +177,13 @@ fn reader() -> io::Result<&'static Reader> {
     if let Some(reader) = READER.get() {
         return Ok(reader);
     }
-    let (listener, waker) = io::pipe()?;
+    let (listener, waker) = pipe()?;
     rustix::io::ioctl_fionbio(&listener, true)?;
     rustix::io::ioctl_fionbio(&waker, true)?;
     thread::Builder::new().name("offload-stderr".into()).spawn(move || {
-        read_all(READER.wait(), listener);
+        // Whoever starts this thread has the lock until the reader is there.
+        drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+        read_all(READER.get().expect("it is set under the lock"), listener);
     })?;
     Ok(READER.get_or_init(|| Reader { new: Mutex::default(), waker }))
 }
@@ -206,7 +210,7 @@ fn read_all(reader: &Reader, mut listener: PipeReader) -> ! {
                 return true;
             }
             stderr.pass_on();
-            if ends && let Some(end) = stderr.end.get() {
+            if let (true, Some(end)) = (ends, stderr.end.get()) {
                 stderr.ended.store(true, Ordering::Release);
                 let _ = end.data.shutdown(Shutdown::Both);
             }

@@ -1,7 +1,7 @@
 //! One worker process, as its parent sees it: started, talked to, reaped.
 
 use std::fs;
-use std::io::{self, PipeWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -21,6 +21,7 @@ use super::messages::{Hello, Kind, MAX_NOTE};
 use super::plan::Plan;
 use super::stderr::{OnEnd, Stderr};
 use super::way::{MARK, Way};
+use crate::system::pipe::{PipeWriter, pipe};
 use crate::wire::frames::{Frame, Incoming, Outgoing, ReadError};
 use crate::wire::{codec, registry};
 
@@ -113,8 +114,8 @@ impl Worker {
 
     fn spawn(plan: &Plan, way: &Way, max_message: usize, on_end: OnEnd) -> io::Result<Worker> {
         let (data, theirs) = UnixStream::pair()?;
-        let (listener, control) = io::pipe()?;
-        let (prints, printed) = io::pipe()?;
+        let (listener, control) = pipe()?;
+        let (prints, printed) = pipe()?;
         // Before the process is there, so that nothing can fail after.
         let stderr = Stderr::read_from(prints, on_end)?;
         let child = Command::new(registry::program()?)

@@ -56,10 +56,8 @@ pub(super) fn of_function(stats: &FunctionStats, recent: Option<&Summary>) -> Ve
             )));
         }
     }
-    if let Some(queue) = stats.queue
-        && queue.waiting > 0
-        && is_near(queue.waiting, queue.bound)
-    {
+    let near = stats.queue.filter(|queue| queue.waiting > 0 && is_near(queue.waiting, queue.bound));
+    if let Some(queue) = near {
         let (waiting, bound) = (queue.waiting, queue.bound);
         notes.push(warn(format!(
             "Near the end of its queue: {waiting} of {bound} calls wait; what comes then is refused."
@@ -119,10 +117,8 @@ pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
             stats.running, stats.limit
         )));
     }
-    if let Some(bound) = stats.queue_limit
-        && stats.queued > 0
-        && is_near(stats.queued, bound)
-    {
+    let near = stats.queue_limit.filter(|bound| stats.queued > 0 && is_near(stats.queued, *bound));
+    if let Some(bound) = near {
         notes.push(warn(format!(
             "Near the end of its queue: {} of {bound} calls wait; what comes then is refused.",
             stats.queued

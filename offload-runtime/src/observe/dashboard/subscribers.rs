@@ -151,9 +151,8 @@ impl Body for Feed {
         if state.closed || self.until <= Instant::now() {
             return Poll::Ready(None);
         }
-        if let Some(latest) = state.latest.clone()
-            && self.seen != Some(state.taken)
-        {
+        let is_new = self.seen != Some(state.taken);
+        if let Some(latest) = state.latest.clone().filter(|_| is_new) {
             let first = self.seen.is_none();
             self.seen = Some(state.taken);
             drop(state);

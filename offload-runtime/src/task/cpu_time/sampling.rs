@@ -88,7 +88,7 @@ impl CpuTime {
         let is_long = self.is_long.load(Ordering::Relaxed);
         let each = if is_long { OFTEN } else { RARELY };
         let is_new = number < BODIES || is_long && self.bodies.load(Ordering::Relaxed) < BODIES;
-        if !is_new && !number.is_multiple_of(each) {
+        if !is_new && number % each != 0 {
             return None;
         }
         if kind == "process" {
@@ -109,10 +109,10 @@ impl CpuTime {
         if let Some(better) = self.judge(kind, sample) {
             report(name, kind, better, self.computing().unwrap_or_default());
         }
-        if let Some(share) = self.starving().filter(|share| *share >= HALF)
-            && !self.told_starved.swap(true, Ordering::Relaxed)
-        {
-            report_starving(name, share);
+        if let Some(share) = self.starving().filter(|share| *share >= HALF) {
+            if !self.told_starved.swap(true, Ordering::Relaxed) {
+                report_starving(name, share);
+            }
         }
     }
 

@@ -15,9 +15,8 @@ pub(super) fn measure(bytes: &[u8], most: usize) -> Result<usize, String> {
     while left > 0 {
         // Most of what is long is a list of small numbers.
         let mut rest = &bytes[position..];
-        while let [0..=0x7f, after @ ..] | [0xcc, _, after @ ..] = rest
-            && left > 0
-        {
+        while left > 0 {
+            let ([0..=0x7f, after @ ..] | [0xcc, _, after @ ..]) = rest else { break };
             rest = after;
             left -= 1;
         }

@@ -77,10 +77,8 @@ impl Replay {
             Record::Anew => self.places = Places::default(),
             Record::Place(place) => self.places.add(place),
             Record::Open { span, place, parent, values } => {
-                if let Some(metadata) = self.places.get(place)
-                    && metadata.is_span()
-                    && self.spans.len() < SPANS
-                    && !self.spans.contains_key(&span)
+                let Some(metadata) = self.places.get(place) else { return };
+                if metadata.is_span() && self.spans.len() < SPANS && !self.spans.contains_key(&span)
                 {
                     let open = self.open(metadata, parent, &values);
                     self.spans.insert(span, open);
@@ -93,9 +91,7 @@ impl Replay {
                 }
             }
             Record::Exit { span } => {
-                if let Some(open) = self.spans.get_mut(&span)
-                    && open.entered > 0
-                {
+                if let Some(open) = self.spans.get_mut(&span).filter(|open| open.entered > 0) {
                     open.entered -= 1;
                     open.if_wanted(|id| self.dispatch.exit(id));
                 }
@@ -109,9 +105,7 @@ impl Replay {
                 }
             }
             Record::Follows { span, after } => {
-                if let Some(open) = self.spans.get(&span)
-                    && let Some(after) = self.around(after)
-                {
+                if let (Some(open), Some(after)) = (self.spans.get(&span), self.around(after)) {
                     open.if_wanted(|id| self.dispatch.record_follows_from(id, &after));
                 }
             }
@@ -121,10 +115,8 @@ impl Replay {
                 }
             }
             Record::Event { place, parent, values } => {
-                if let Some(metadata) = self.places.get(place)
-                    && metadata.is_event()
-                    && self.dispatch.enabled(metadata)
-                {
+                let Some(metadata) = self.places.get(place) else { return };
+                if metadata.is_event() && self.dispatch.enabled(metadata) {
                     let parent = self.around(parent);
                     with_values(metadata, &values, |values| {
                         let event = Event::new_child_of(parent, metadata, values);

@@ -1,0 +1,1 @@
+//! Its test is what there is: [`options.rs`](../options.rs).

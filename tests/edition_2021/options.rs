@@ -1,0 +1,90 @@
+//! Every option of the attribute, in a crate of the edition 2021 in which the runtime has another
+//! name. `.ci/run` also builds it with the oldest compiler.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use offload::{offload, CpuPool, Error, Limiter, ProcessPool, ThreadPool};
+
+offload::test_worker!();
+
+static THREADS: ThreadPool = ThreadPool::new("threads-2021").threads(2);
+static CORES: CpuPool = CpuPool::new("cores-2021").threads_with(|| 2);
+static WORKERS: ProcessPool = ProcessPool::new("workers-2021").workers(1);
+static TWO: Limiter = Limiter::new(2);
+const FOUR: usize = 4;
+
+#[offload(
+    thread,
+    pool = THREADS,
+    limit = TWO,
+    queue = 10,
+    timeout = "1m",
+    queue_timeout = "30s",
+    name = "read",
+    sync = read_sync,
+    crate = offload
+)]
+fn read(text: String) -> Result<usize, Error> {
+    Ok(text.len())
+}
+
+#[offload(cpu, pool = CORES, limit = FOUR, detach, timeout = Duration::from_secs(60), crate = offload)]
+fn sum(numbers: Vec<u64>) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(numbers.iter().sum())
+}
+
+#[offload(process, pool = WORKERS, limit = 1, queue = 4, timeout = "1m", crate = offload)]
+fn double(number: u32) -> Result<u32, Error> {
+    Ok(number * 2)
+}
+
+#[offload(cpu, crate = offload)]
+fn upper(#[to_owned] text: &str) -> String {
+    text.to_uppercase()
+}
+
+#[derive(Clone)]
+struct Shelf {
+    books: usize,
+}
+
+impl Shelf {
+    #[offload(thread, crate = offload)]
+    fn count(#[to_owned] &self) -> usize {
+        self.books
+    }
+
+    #[offload(cpu, limit = 3, crate = offload)]
+    fn add<const N: usize, T: Into<usize> + Send + 'static>(
+        self: Arc<Self>,
+        more: [T; N],
+    ) -> usize {
+        self.books + more.into_iter().map(Into::into).sum::<usize>()
+    }
+}
+
+#[test]
+fn every_option_does_its_work_in_the_edition_2021() {
+    block_on(async {
+        assert_eq!(read("four".into()).await.unwrap(), 4);
+        assert_eq!(read_sync("four".into()).unwrap(), 4);
+        assert_eq!(sum(vec![1, 2, 3]).await.unwrap(), 6);
+        assert_eq!(double(21).await.unwrap(), 42);
+        assert_eq!(upper("word").await, "WORD");
+        let shelf = Shelf { books: 3 };
+        assert_eq!(shelf.count().await, 3);
+        assert_eq!(Arc::new(shelf).add([1_usize, 2]).await, 6);
+    });
+}
+
+#[test]
+fn closures_run_in_the_edition_2021() {
+    block_on(async {
+        assert_eq!(offload::to_thread(|| 1).await, 1);
+        assert_eq!(offload::to_cpu(|| 2).await, 2);
+        assert_eq!(offload::spawn_cpu(|| 3).await.unwrap(), 3);
+        assert_eq!(THREADS.run(|| 4).await, 4);
+    });
+}
