@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{CpuPool, Priority, ThreadPool, offload};
+use offload_runtime::{CpuPool, Priority, ThreadPool, offload, stats};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Set in the process that makes the first call.
@@ -35,15 +35,28 @@ fn alone(test: &str, scenario: fn()) {
 
 /// Nice value and policy of this thread, as the system tells them.
 fn schedule() -> (i32, u32) {
-    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    schedule_in(&fs::read_to_string("/proc/thread-self/stat").unwrap())
+}
+
+fn schedule_in(stat: &str) -> (i32, u32) {
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     // The 19th and the 41st of all; the first two are gone.
     (fields[16].parse().unwrap(), fields[38].parse().unwrap())
 }
 
-const NORMAL: (i32, u32) = (0, libc::SCHED_OTHER as u32);
-const LOW: (i32, u32) = (10, libc::SCHED_BATCH as u32);
-const LOWEST: (i32, u32) = (19, libc::SCHED_BATCH as u32);
+/// That of the process's main thread: the tests may run under `nice`.
+fn of_main() -> (i32, u32) {
+    let stat = fs::read_to_string(format!("/proc/self/task/{}/stat", std::process::id())).unwrap();
+    schedule_in(&stat)
+}
+
+fn low() -> (i32, u32) {
+    (of_main().0.max(10), libc::SCHED_BATCH as u32)
+}
+
+fn lowest() -> (i32, u32) {
+    (19, libc::SCHED_BATCH as u32)
+}
 
 #[offload(thread)]
 fn waits() -> (i32, u32) {
@@ -65,9 +78,9 @@ fn a_body_of_low_priority_that_makes_the_first_call_of_a_pool_does_not_pass_its_
     alone(
         "a_body_of_low_priority_that_makes_the_first_call_of_a_pool_does_not_pass_its_priority_on",
         || {
-            assert_eq!(block_on(makes_the_first_call()), NORMAL);
-            assert_eq!(block_on(computes()), LOW);
-            assert_eq!(block_on(waits()), NORMAL);
+            assert_eq!(block_on(makes_the_first_call()), of_main());
+            assert_eq!(block_on(computes()), low());
+            assert_eq!(block_on(waits()), of_main());
         },
     );
 }
@@ -79,7 +92,7 @@ fn a_pool_has_the_priority_that_it_says() {
     static LOW_POOL: ThreadPool = ThreadPool::new("low").threads(1).priority(Priority::Low);
 
     #[offload(cpu, pool = LOWEST_POOL)]
-    fn lowest() -> (i32, u32) {
+    fn of_lowest() -> (i32, u32) {
         schedule()
     }
 
@@ -89,14 +102,14 @@ fn a_pool_has_the_priority_that_it_says() {
     }
 
     #[offload(thread, pool = LOW_POOL)]
-    fn low() -> (i32, u32) {
+    fn of_low() -> (i32, u32) {
         schedule()
     }
 
     alone("a_pool_has_the_priority_that_it_says", || {
-        assert_eq!(block_on(lowest()), LOWEST);
-        assert_eq!(block_on(normal()), NORMAL);
-        assert_eq!(block_on(low()), LOW);
+        assert_eq!(block_on(of_lowest()), lowest());
+        assert_eq!(block_on(normal()), of_main());
+        assert_eq!(block_on(of_low()), low());
     });
 }
 
@@ -133,6 +146,8 @@ fn a_caller_that_is_pinned_to_one_core_does_not_pin_the_threads() {
             (waits, computes)
         });
         let (waits, computes) = caller.join().unwrap();
+        let pool = stats().pools.into_iter().find(|pool| pool.name == "cpu").unwrap();
+        assert_eq!(pool.limit, thread::available_parallelism().unwrap().get());
         assert_eq!(waits, [all.count(); 3]);
         assert!(computes.iter().all(|cores| *cores == all.count()), "{computes:?}");
     });

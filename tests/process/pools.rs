@@ -134,7 +134,8 @@ fn workers_have_the_environment_and_the_priority_that_are_set() {
     assert_eq!(colour.as_deref(), Some("blue"));
     let own = nice();
     assert_eq!(block_on(normal()).unwrap(), own);
-    assert!(lowered > own, "{lowered} is no lower priority than {own}");
+    // The tests may run under `nice`.
+    assert_eq!(lowered, own.max(10));
 }
 
 /// That of this thread.

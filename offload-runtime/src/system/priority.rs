@@ -1,8 +1,8 @@
 //! How the system's scheduler treats a thread: what computes comes behind the event loop,
 //! and what starts other threads is as the main thread of the process is.
 //!
-//! The only module with `unsafe` code: for the call that sets policy, nice value and time
-//! slice of a thread together, and for those that read and set affinity and signal mask.
+//! The only module with `unsafe` code: for the calls that read and set policy, nice value and
+//! time slice of a thread together, and for the one that sets a signal mask.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// | `Low` | `SCHED_BATCH`, nice 10 | utility |
 /// | `Lowest` | `SCHED_BATCH`, nice 19 | background |
 /// | `Idle` | `SCHED_IDLE` | background |
+///
+/// A process that has a higher nice value keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -72,6 +74,12 @@ pub(crate) fn be_as_the_main_thread() {
     }
 }
 
+/// Whether this thread may run on the same processors as the main thread. Where the system does not
+/// say, it may.
+pub(crate) fn has_processors_of_the_main_thread() -> bool {
+    imp::has_processors_of_the_main_thread().unwrap_or(true)
+}
+
 #[cfg(feature = "tracing")]
 fn tell_of_thread(refusal: &std::io::Error) {
     tracing::warn!(
@@ -102,7 +110,13 @@ fn tell(_: Priority, _: &std::io::Error) {}
 mod imp {
     use std::io;
 
+    use nix::sched::{sched_getaffinity, sched_setaffinity};
+    use nix::unistd::Pid;
+
     use super::Priority;
+
+    /// The calling thread.
+    const THIS: Pid = Pid::from_raw(0);
 
     /// With it a hundredth of all pings beside a saturated pool waits no longer than beside
     /// an idle one, and a body of a millisecond beside two busy neighbours takes a sixth of what
@@ -123,52 +137,69 @@ mod imp {
             Priority::Lowest => (libc::SCHED_BATCH, 19, SLICE),
             Priority::Idle => (libc::SCHED_IDLE, 0, 0),
         };
-        let attributes = libc::sched_attr {
+        let own = attributes(0)?;
+        set_attributes(&libc::sched_attr {
             size: size_of::<libc::sched_attr>() as u32,
             sched_policy: policy as u32,
             sched_flags: 0,
-            sched_nice: nice,
+            // Whoever started the process may have given it a lower priority than that.
+            sched_nice: nice.max(own.sched_nice),
             sched_priority: 0,
             sched_runtime: slice,
             sched_deadline: 0,
             sched_period: 0,
+        })
+    }
+
+    /// Policy, nice value and slice of a thread; 0 is the calling one.
+    fn attributes(thread: libc::pid_t) -> io::Result<libc::sched_attr> {
+        let size = size_of::<libc::sched_attr>() as u32;
+        // SAFETY: a `sched_attr` consists of numbers, of which zero is a value. The call writes no
+        // more of it than the size that it is given, and the last argument, the flags, is 0.
+        #[expect(unsafe_code, reason = "the system has no other way in for a time slice")]
+        let (result, mut attributes) = unsafe {
+            let mut attributes: libc::sched_attr = std::mem::zeroed();
+            let into = &raw mut attributes;
+            (libc::syscall(libc::SYS_sched_getattr, thread, into, size, 0_u32), attributes)
         };
-        // SAFETY: thread 0 is the calling one; `attributes` is a whole
-        // `sched_attr` whose `size` says so, and lives longer than the call,
-        // which only reads it. The last argument, the flags, is 0.
+        attributes.size = size;
+        if result == 0 { Ok(attributes) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Gives them to this thread.
+    fn set_attributes(attributes: &libc::sched_attr) -> io::Result<()> {
+        // SAFETY: thread 0 is the calling one; `attributes` is a whole `sched_attr` whose `size`
+        // says so, and lives longer than the call, which only reads it. The last argument, the
+        // flags, is 0.
         #[expect(unsafe_code, reason = "the system has no other way in for a time slice")]
         let result =
-            unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0_u32) };
+            unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const *attributes, 0_u32) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Gives this thread the processors, the signal mask and the nice value of the main
     /// thread. All is tried; the first refusal is returned.
     pub(super) fn copy_main_thread() -> io::Result<()> {
-        let main = libc::pid_t::try_from(std::process::id()).map_err(io::Error::other)?;
-        let results = [copy_affinity(main), copy_mask(main), copy_nice(main)];
-        results.into_iter().collect()
+        let main = main_thread()?;
+        let nice = attributes(main.as_raw()).and_then(|theirs| set_attributes(&theirs));
+        [copy_processors(main), copy_mask(main), nice].into_iter().collect()
     }
 
-    fn copy_affinity(main: libc::pid_t) -> io::Result<()> {
-        // SAFETY: a set of processors is an array of bits, of which none set is a value.
-        #[expect(unsafe_code, reason = "libc has no other way to make one")]
-        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        let size = size_of_val(&set);
-        // SAFETY: `set` is as large as `size` says, and lives longer than the calls; the first
-        // writes it, the second reads it, for the calling thread (0).
-        #[expect(unsafe_code, reason = "std has no way to set affinity")]
-        let result = unsafe {
-            match libc::sched_getaffinity(main, size, &raw mut set) {
-                0 => libc::sched_setaffinity(0, size, &raw const set),
-                refused => refused,
-            }
-        };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    fn main_thread() -> io::Result<Pid> {
+        libc::pid_t::try_from(std::process::id()).map(Pid::from_raw).map_err(io::Error::other)
+    }
+
+    fn copy_processors(main: Pid) -> io::Result<()> {
+        let theirs = sched_getaffinity(main)?;
+        Ok(sched_setaffinity(THIS, &theirs)?)
+    }
+
+    pub(super) fn has_processors_of_the_main_thread() -> io::Result<bool> {
+        Ok(sched_getaffinity(THIS)? == sched_getaffinity(main_thread()?)?)
     }
 
     /// No call tells the mask of another thread; its page in `/proc` does.
-    fn copy_mask(main: libc::pid_t) -> io::Result<()> {
+    fn copy_mask(main: Pid) -> io::Result<()> {
         let status = std::fs::read_to_string(format!("/proc/self/task/{main}/status"))?;
         let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
         let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -191,25 +222,6 @@ mod imp {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
         };
         if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
-    }
-
-    /// Policy, nice value and slice.
-    fn copy_nice(main: libc::pid_t) -> io::Result<()> {
-        let size = size_of::<libc::sched_attr>() as u32;
-        // SAFETY: a `sched_attr` consists of numbers, of which zero is a value. The calls are given
-        // its size; the first writes it, the second reads it, for the calling thread (0).
-        #[expect(unsafe_code, reason = "std has no way to set a priority")]
-        let result = unsafe {
-            let mut attributes: libc::sched_attr = std::mem::zeroed();
-            match libc::syscall(libc::SYS_sched_getattr, main, &raw mut attributes, size, 0_u32) {
-                0 => {
-                    attributes.size = size;
-                    libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0_u32)
-                }
-                refused => refused,
-            }
-        };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 
@@ -237,6 +249,10 @@ mod imp {
     pub(super) fn copy_main_thread() -> io::Result<()> {
         set(Priority::Normal)
     }
+
+    pub(super) fn has_processors_of_the_main_thread() -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
@@ -252,6 +268,10 @@ mod imp {
     /// A new thread has nothing of the one that starts it.
     pub(super) fn copy_main_thread() -> io::Result<()> {
         Ok(())
+    }
+
+    pub(super) fn has_processors_of_the_main_thread() -> io::Result<bool> {
+        Ok(true)
     }
 }
 
