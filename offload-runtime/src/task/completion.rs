@@ -43,8 +43,13 @@ pub(crate) fn run(
         task.call(&mut |captured: Captured, body| {
             // Unwind safety: the payload goes to the caller, who unwinds on, so
             // nobody sees what the body left half done, unless it shared that.
-            let enter = || captured.enter(about, waited, body);
-            panic = catch_unwind(AssertUnwindSafe(enter)).err();
+            let mut run = || panic = catch_unwind(AssertUnwindSafe(&mut *body)).err();
+            // What enters and leaves the context is as foreign as the body. It does not run while
+            // that unwinds, where a panic of its own would be the end of the process.
+            let enter = || captured.enter(about, waited, &mut run);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(enter)) {
+                panic.get_or_insert(payload);
+            }
         });
         if let Some(sample) = sample {
             // It may tell a subscriber, which is foreign.
@@ -111,8 +116,10 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
     };
     let mut is_foreign = failure.is_some();
     if let Some(failure) = failure {
-        let _runtime = began.is_none().then(|| meta.enter_runtime());
-        task.fail(failure);
+        match began {
+            Some(_) => task.fail(failure),
+            None => meta.in_runtime(|| task.fail(failure)),
+        }
     }
     // Before the caller is woken: who awaits this call and makes the next finds all free.
     if began.is_some() {
@@ -208,8 +215,9 @@ fn left(task: &Awaited, phase: Phase) -> Left {
 /// Drops what is left of a call, in its caller's runtime. A destructor may call as the body
 /// would have.
 pub(crate) fn clear(task: &Awaited) {
-    let _runtime = task.meta().enter_runtime();
-    Frame::new(task, None, None).enter(|| quietly(|| task.clear()));
+    task.meta().in_runtime(|| {
+        Frame::new(task, None, None).enter(|| quietly(|| task.clear()));
+    });
 }
 
 /// Why a call did not start in time.

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{EnterGuard, Handle};
+use tokio::runtime::{Handle, Id};
 
 use super::Owner;
 use super::about::About;
 use super::state::State;
 use crate::sync::AtomicWaker;
+use crate::sync::foreign::drop_quietly;
 
 /// See the [module](self).
 // In this order, so that what a pool's thread writes is in few cache lines, next to the result.
@@ -162,12 +163,15 @@ impl Meta {
         self.since.checked_add(Duration::from_nanos(time?.get()))
     }
 
-    /// Enters that runtime: a destructor may need it, say to spawn. Not on a thread that is about
-    /// to end, which can enter none.
-    pub(crate) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+    /// Calls this in that runtime: a destructor may need it, say to spawn. Not on a thread that is
+    /// about to end, which can enter none.
+    pub(crate) fn in_runtime(&self, call: impl FnOnce()) {
         let can_enter =
             !Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed());
-        self.handle.as_ref().filter(|_| can_enter).map(Handle::enter)
+        let guard = self.handle.as_ref().filter(|_| can_enter).map(Handle::enter);
+        call();
+        // To leave it panics if the call has left one of its own entered.
+        drop_quietly(guard);
     }
 
     pub(crate) fn set_reservation(&self) {
@@ -268,4 +272,9 @@ impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caller").field("function", &self.owner.about().name).finish_non_exhaustive()
     }
+}
+
+/// Which runtime this thread is in.
+pub(crate) fn runtime_here() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
 }

@@ -22,9 +22,14 @@ impl Spans {
 mod with_tracing {
     use std::time::{Duration, Instant};
 
+    use tracing::span::{EnteredSpan, Id};
     use tracing::{Dispatch, Level, Span, dispatcher, field};
 
+    use crate::sync::foreign::{drop_quietly, quietly};
     use crate::task::about::About;
+
+    /// So many spans that a body has entered and not left are left.
+    const MOST: usize = 100;
 
     /// The caller's subscriber and span.
     pub(crate) struct Spans {
@@ -45,7 +50,8 @@ mod with_tracing {
         /// microseconds.
         pub(crate) fn enter(self, about: &About, waited: Duration, body: impl FnOnce()) {
             dispatcher::with_default(&self.dispatch, || {
-                let caller = self.span.entered();
+                let _outer = Outer::new(&self.dispatch);
+                let caller = Entered(Some(self.span.entered()));
                 let span = tracing::span!(
                     target: "offload",
                     Level::INFO,
@@ -56,24 +62,56 @@ mod with_tracing {
                     run_us = field::Empty,
                 );
                 let started = Instant::now();
-                // Recorded also if the body panics.
-                let timed = Timed { span: &span, started };
+                // A panic of the body does not come through here.
                 span.in_scope(body);
-                drop(timed);
+                span.record("run_us", micros(started.elapsed()));
                 drop(caller);
             });
         }
     }
 
-    struct Timed<'a> {
-        span: &'a Span,
-        started: Instant,
+    /// The caller's span, left also if the subscriber panics meanwhile: once more then is not too
+    /// much.
+    struct Entered(Option<EnteredSpan>);
+
+    impl Drop for Entered {
+        fn drop(&mut self) {
+            drop_quietly(self.0.take());
+        }
     }
 
-    impl Drop for Timed<'_> {
-        fn drop(&mut self) {
-            self.span.record("run_us", micros(self.started.elapsed()));
+    /// In which span the thread was before. When this is dropped, it is in that one again: those that
+    /// the body has entered and not left are left.
+    struct Outer<'a> {
+        dispatch: &'a Dispatch,
+        span: Option<Id>,
+    }
+
+    impl<'a> Outer<'a> {
+        fn new(dispatch: &'a Dispatch) -> Outer<'a> {
+            Outer { dispatch, span: current(dispatch) }
         }
+
+        fn leave_others(&self) {
+            // A subscriber need not do as it is told.
+            for _ in 0..MOST {
+                match current(self.dispatch) {
+                    Some(span) if self.span.as_ref() != Some(&span) => self.dispatch.exit(&span),
+                    _ => return,
+                }
+            }
+        }
+    }
+
+    impl Drop for Outer<'_> {
+        fn drop(&mut self) {
+            quietly(|| self.leave_others());
+        }
+    }
+
+    /// The span that this thread is in, as far as the subscriber says.
+    fn current(dispatch: &Dispatch) -> Option<Id> {
+        dispatch.current_span().id().cloned()
     }
 
     fn micros(time: Duration) -> u64 {

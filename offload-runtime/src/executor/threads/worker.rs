@@ -11,7 +11,7 @@ use super::pool::{Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
 use crate::error::Error;
 use crate::sync::foreign::quietly;
-use crate::task::{Admitted, completion};
+use crate::task::{Admitted, completion, meta};
 
 /// So long a thread that has run out of calls looks on, on its own core, before it parks: one
 /// that makes one call after the other sends the next in a few microseconds, and to wake a
@@ -174,12 +174,18 @@ impl Worker {
         while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
             self.run_one(item);
             self.state.dismiss_stand_in();
+            // Before the next body: it would be in the runtime that this one has left entered.
+            if meta::runtime_here() != id {
+                // To leave ours would panic. What is entered goes with the thread.
+                std::mem::forget(guard);
+                return (Left::Traces, None);
+            }
             if self.pool.has_surplus() {
                 break;
             }
             next = self.next();
         }
-        // A body that has leaked a guard of its own makes this one panic.
+        // A body that has entered this runtime once more, and not left it, makes this panic.
         let left = if quietly(|| drop(guard)) { Left::Nothing } else { Left::Traces };
         quietly(|| drop(runtime));
         (left, next)

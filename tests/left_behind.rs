@@ -1,0 +1,140 @@
+//! What a body leaves on its thread is gone before the next one: spans that it entered, runtimes.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::future::{self, FutureExt};
+use offload_runtime::{ThreadPool, offload, spawn_thread};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tracing::{Span, info_span};
+use tracing_subscriber::registry::LookupSpan;
+
+static ONE: ThreadPool = ThreadPool::new("one").threads(1).keep_alive(Duration::from_secs(600));
+
+/// All bodies are on one thread, one after the other, and no test comes between those of another.
+#[offload(thread, pool = ONE)]
+fn on_the_one<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    body()
+}
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+fn name_of_span() -> Option<&'static str> {
+    Span::current().metadata().map(tracing::Metadata::name)
+}
+
+#[test]
+fn spans_that_a_body_entered_and_did_not_leave_are_left() {
+    let _alone = alone();
+    let subscriber = tracing_subscriber::registry();
+    tracing::subscriber::with_default(subscriber, || {
+        let caller = info_span!("caller").entered();
+        let leaks = || {
+            let again = Span::current();
+            std::mem::forget(info_span!("left").entered());
+            // The same ones twice, which a subscriber may count once.
+            std::mem::forget(again.clone().entered());
+            std::mem::forget(again.entered());
+            name_of_span()
+        };
+        assert!(block_on(on_the_one(leaks)).is_some());
+        drop(caller);
+        assert_eq!(block_on(on_the_one(name_of_span)), Some("offload"));
+        // Without the span of a call, which is entered below what is there.
+        let bare = || tracing::dispatcher::get_default(|own| own.current_span().id().cloned());
+        assert_eq!(bare(), None);
+        let seen = block_on(on_the_one(|| {
+            tracing::dispatcher::get_default(|own| {
+                let id = own.current_span().id().cloned().unwrap();
+                let registry = own.downcast_ref::<tracing_subscriber::Registry>().unwrap();
+                registry.span(&id).unwrap().parent().map(|parent| parent.name())
+            })
+        }));
+        assert_eq!(seen, None, "the span of the next call is below one of the body before");
+    });
+}
+
+/// From a caller that is in no runtime, and from one that is.
+#[test]
+fn a_runtime_that_a_body_left_entered_is_not_that_of_the_next_body() {
+    let _alone = alone();
+    let (own, other) = (runtime(), runtime());
+    for is_in_runtime in [false, true] {
+        let handle = other.handle().clone();
+        let (go_on, held) = mpsc::channel::<()>();
+        let leaks = on_the_one(move || {
+            held.recv().unwrap();
+            std::mem::forget(handle.enter());
+            thread::current().id()
+        });
+        let looks = on_the_one(|| {
+            (thread::current().id(), Handle::try_current().ok().map(|handle| handle.id()))
+        });
+        let opens = async move {
+            go_on.send(()).unwrap();
+        };
+        let all = future::join3(leaks, looks, opens);
+        let (leaker, (looker, seen), ()) = match is_in_runtime {
+            true => own.block_on(all),
+            false => block_on(all),
+        };
+        assert_eq!(seen, is_in_runtime.then(|| own.handle().id()));
+        assert_ne!(leaker, looker, "the thread that is left in a runtime serves on");
+    }
+}
+
+/// Enters a runtime for good when it is dropped.
+struct Enters(Handle, mpsc::Sender<()>);
+
+impl Drop for Enters {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.enter());
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn a_destructor_that_leaves_a_runtime_entered_costs_its_thread_and_nothing_else() {
+    let _alone = alone();
+    let (own, other) = (runtime(), runtime());
+    for is_in_runtime in [false, true] {
+        let _guard = is_in_runtime.then(|| own.enter());
+        let (tell, told) = mpsc::channel();
+        // A result that nobody awaits, which the thread of the body drops.
+        let result = Enters(other.handle().clone(), tell.clone());
+        let (go, gate) = mpsc::channel::<()>();
+        let mut call = Box::pin(on_the_one(move || {
+            gate.recv().unwrap();
+            result
+        }));
+        assert!(call.as_mut().now_or_never().is_none());
+        drop(call);
+        go.send(()).unwrap();
+        told.recv().unwrap();
+        let here = Handle::try_current().ok().map(|handle| handle.id());
+        let seen = block_on(on_the_one(|| Handle::try_current().ok().map(|handle| handle.id())));
+        assert_eq!(seen, here);
+        // An argument of a call that is dropped in the queue, which a thread of the default pool drops.
+        let (go, gate) = mpsc::channel::<()>();
+        let mut fills = Box::pin(on_the_one(move || gate.recv().unwrap()));
+        assert!(fills.as_mut().now_or_never().is_none());
+        let argument = Enters(other.handle().clone(), tell.clone());
+        let mut queued = Box::pin(on_the_one(move || drop(argument)));
+        assert!(queued.as_mut().now_or_never().is_none());
+        drop(queued);
+        told.recv().unwrap();
+        go.send(()).unwrap();
+        block_on(fills);
+        let seen = spawn_thread(|| Handle::try_current().ok().map(|handle| handle.id()));
+        assert_eq!(seen.wait().unwrap(), here);
+    }
+}
