@@ -1,12 +1,17 @@
-//! What a body leaves on its thread is gone before the next one: spans that it entered, runtimes.
+//! What a body leaves on its thread is gone before the next one: spans that it entered, runtimes. Its
+//! processors and its signal mask are set back when the thread is idle.
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::{self, FutureExt};
-use offload_runtime::{ThreadPool, offload, spawn_thread};
+#[cfg(target_os = "linux")]
+use nix::sys::signal::SigSet;
+use offload_runtime::{ThreadPool, offload, spawn_thread, stats};
+#[cfg(target_os = "linux")]
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tracing::{Span, info_span};
 use tracing_subscriber::registry::LookupSpan;
@@ -22,6 +27,16 @@ fn on_the_one<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Until the thread of the pool is idle.
+#[cfg(target_os = "linux")]
+fn until_idle(pool: &str) {
+    let start = Instant::now();
+    while !stats().pools.iter().any(|stats| stats.name == pool && stats.idle == 1) {
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", stats().pools);
+        thread::yield_now();
+    }
 }
 
 fn runtime() -> Runtime {
@@ -137,4 +152,48 @@ fn a_destructor_that_leaves_a_runtime_entered_costs_its_thread_and_nothing_else(
         let seen = spawn_thread(|| Handle::try_current().ok().map(|handle| handle.id()));
         assert_eq!(seen.wait().unwrap(), here);
     }
+}
+
+/// What the system lets this thread have: its processors, and the signals that it blocks.
+#[cfg(target_os = "linux")]
+fn kept() -> (Vec<usize>, SigSet) {
+    let processors = sched_getaffinity(None).unwrap();
+    let processors = (0..CpuSet::MAX_CPU).filter(|processor| processors.is_set(*processor));
+    (processors.collect(), SigSet::thread_get_mask().unwrap())
+}
+
+/// Lets this thread run on the first of its processors only.
+#[cfg(target_os = "linux")]
+fn stay_on_one() {
+    let mut one = CpuSet::new();
+    one.set(kept().0[0]);
+    sched_setaffinity(None, &one).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn processors_and_signal_mask_are_set_back_when_the_thread_is_idle() {
+    let _alone = alone();
+    let before = block_on(on_the_one(kept));
+    let changed = block_on(on_the_one(|| {
+        stay_on_one();
+        SigSet::all().thread_block().unwrap();
+        kept()
+    }));
+    assert_ne!(changed.1, before.1);
+    assert_eq!(changed.0.len(), 1);
+    until_idle("one");
+    assert_eq!(block_on(on_the_one(kept)), before);
+}
+
+/// Which is not what a body has left there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thread_that_was_pinned_when_it_started_stays_so() {
+    static PINNED: ThreadPool = ThreadPool::new("pinned").threads(1).on_thread_start(stay_on_one);
+
+    let before = PINNED.spawn(kept).wait().unwrap();
+    assert_eq!(before.0.len(), 1);
+    until_idle("pinned");
+    assert_eq!(PINNED.spawn(kept).wait().unwrap(), before);
 }

@@ -11,6 +11,7 @@ use super::pool::{Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
 use crate::error::Error;
 use crate::sync::foreign::quietly;
+use crate::system::kept::Kept;
 use crate::task::{Admitted, completion, meta};
 
 /// So long a thread that has run out of calls looks on, on its own core, before it parks: one
@@ -28,6 +29,9 @@ struct Worker {
     is_searching: bool,
     /// What is done next takes its time from here.
     now: Instant,
+    /// What is set back before the thread is idle, if a body has run since it was.
+    kept: Kept,
+    has_run: bool,
 }
 
 /// Whether the thread may take another call.
@@ -51,7 +55,9 @@ impl Pool {
         self.thread_arrived();
         let state = started.sleep.state(number);
         let now = Instant::now();
-        let mut worker = Worker { pool: self, started, number, state, is_searching: false, now };
+        let (is_searching, kept, has_run) = (false, Kept::here(), false);
+        let mut worker =
+            Worker { pool: self, started, number, state, is_searching, now, kept, has_run };
         worker.run();
         started.sleep.unregister(number);
         if let Some(serve) = started.serve {
@@ -122,6 +128,9 @@ impl Worker {
     /// Nothing is there to do. True: the thread is to end.
     fn rest(&mut self) -> bool {
         let started = self.started;
+        if std::mem::take(&mut self.has_run) {
+            self.kept.set_back();
+        }
         let is_over = || started.closed.load(Ordering::SeqCst) && started.queue.is_empty();
         let keep_alive = started.rules.keep_alive;
         let woken = if is_over() || keep_alive == Some(Duration::ZERO) {
@@ -192,6 +201,7 @@ impl Worker {
     }
 
     fn run_one(&mut self, item: Item) {
+        self.has_run = true;
         let task = match item {
             Item::Call(task) => task,
             Item::Leftover(task) => {

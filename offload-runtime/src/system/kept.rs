@@ -1,0 +1,63 @@
+//! On which processors a thread of a pool may run, and which signals it blocks: a body may change
+//! that of its thread, and it is set back when the thread goes idle.
+//!
+//! That costs two system calls for each time that a thread goes idle after a body, and none
+//! between bodies. Elsewhere than on Linux nothing is set back.
+
+pub(crate) use imp::Kept;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod imp {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::sys::signal::SigSet;
+    use nix::unistd::Pid;
+
+    /// The calling thread.
+    const THIS: Pid = Pid::from_raw(0);
+
+    /// What a thread had before its first body.
+    pub(crate) struct Kept {
+        processors: Option<CpuSet>,
+        mask: Option<SigSet>,
+    }
+
+    impl Kept {
+        /// What this thread has. What the system does not tell is not set back.
+        pub(crate) fn here() -> Kept {
+            Kept { processors: sched_getaffinity(THIS).ok(), mask: SigSet::thread_get_mask().ok() }
+        }
+
+        /// Sets it back on this thread.
+        pub(crate) fn set_back(&mut self) {
+            if let Some(mask) = &self.mask {
+                let _ = mask.thread_set_mask();
+            }
+            let (Some(own), Ok(now)) = (&mut self.processors, sched_getaffinity(THIS)) else {
+                return;
+            };
+            if *own == now {
+                return;
+            }
+            if sched_getaffinity(Pid::this()).is_ok_and(|of_main| of_main == now) {
+                // Somebody has moved the whole process.
+                *own = now;
+            } else {
+                let _ = sched_setaffinity(THIS, own);
+            }
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod imp {
+    /// Nothing.
+    pub(crate) struct Kept;
+
+    impl Kept {
+        pub(crate) fn here() -> Kept {
+            Kept
+        }
+
+        pub(crate) fn set_back(&mut self) {}
+    }
+}
