@@ -254,7 +254,9 @@ impl Error {
         self.inner.remains.as_ref()?.stderr.as_deref()
     }
 
-    /// Where a body panicked in its worker.
+    /// Where a body panicked in its worker, if backtraces are asked for there: by `RUST_BACKTRACE` or
+    /// `RUST_LIB_BACKTRACE`, in the environment of this process or that of the pool
+    /// (`ProcessPool::env`). To find the names of functions takes a new worker some ten milliseconds.
     pub fn backtrace(&self) -> Option<&str> {
         self.inner.remains.as_ref()?.backtrace.as_deref()
     }

@@ -144,8 +144,30 @@ fn a_panic_is_told_and_its_worker_lives_on() {
         text.contains("tests/process/crashes.rs:") || text.contains("process/crashes.rs:"),
         "{text}"
     );
-    assert!(error.backtrace().unwrap().contains("panics_or_not"), "{:?}", error.backtrace());
     assert_eq!(block_on(panics_or_not(false)).unwrap(), before);
+}
+
+#[test]
+fn a_panic_has_a_backtrace_where_backtraces_are_asked_for() {
+    static WITH: ProcessPool = ProcessPool::new("with backtraces").env(&[("RUST_BACKTRACE", "1")]);
+    static WITHOUT: ProcessPool =
+        ProcessPool::new("without backtraces").env(&[("RUST_BACKTRACE", "0")]);
+
+    #[offload(process, pool = WITH)]
+    fn panics_with() -> Result<(), Error> {
+        panic!("with a backtrace")
+    }
+
+    #[offload(process, pool = WITHOUT)]
+    fn panics_without() -> Result<(), Error> {
+        panic!("without a backtrace")
+    }
+
+    let error = block_on(panics_with()).unwrap_err();
+    assert!(error.backtrace().unwrap().contains("panics_with"), "{:?}", error.backtrace());
+    let error = block_on(panics_without()).unwrap_err();
+    assert!(error.to_string().contains("crashes.rs:"), "{error}");
+    assert_eq!(error.backtrace(), None);
 }
 
 #[test]

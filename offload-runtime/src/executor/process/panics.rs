@@ -1,7 +1,7 @@
 //! Inside a worker: what is known of a panic, for the parent.
 
 use std::any::Any;
-use std::backtrace::Backtrace;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
 use std::panic::{self, PanicHookInfo};
 
@@ -28,12 +28,19 @@ fn note(info: &PanicHookInfo<'_>, tell: fn(&Panic)) {
     let panic = Panic {
         message: message(info.payload()),
         place: info.location().map(ToString::to_string),
-        backtrace: Some(cut(Backtrace::force_capture().to_string())),
+        backtrace: backtrace(),
     };
     if RUNNING.get() {
         tell(&panic);
     }
     LAST.set(Some(panic));
+}
+
+/// Where it began, if backtraces are asked for: the first search for symbols takes a new process
+/// some ten milliseconds.
+fn backtrace() -> Option<String> {
+    let backtrace = Backtrace::capture();
+    (backtrace.status() == BacktraceStatus::Captured).then(|| cut(backtrace.to_string()))
 }
 
 /// Runs a body here.
