@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, WorkerStats, offload, stats};
+use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, WorkerStats, offload, stats};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const WORKERS: usize = 4;
 
 static POOL: ProcessPool = ProcessPool::new("chaos").workers(WORKERS);
+
+static PERMITS: Limiter = Limiter::new(WORKERS);
 
 /// Runs a test of this file in a process of its own, in an empty folder, which has
 /// to be empty after.
@@ -68,8 +70,16 @@ fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// Threads that no pool counts among its own: those of the default pools come as they are needed,
+/// and stay for a while.
 fn threads() -> usize {
-    fs::read_dir("/proc/self/task").unwrap().count()
+    let all = fs::read_dir("/proc/self/task").unwrap().count();
+    all - stats().pools.iter().map(|pool| pool.threads).sum::<usize>()
+}
+
+/// Whether no pool has anything to do.
+fn is_idle() -> bool {
+    stats().pools.iter().all(|pool| pool.running == 0 && pool.queued == 0)
 }
 
 fn workers() -> WorkerStats {
@@ -79,7 +89,7 @@ fn workers() -> WorkerStats {
 
 /// All at once: each goes on when all have begun, so each has a worker and a permit.
 fn all_serve_at_once(folder: &str) {
-    #[offload(process, pool = POOL)]
+    #[offload(process, pool = POOL, limit = PERMITS)]
     fn meets(folder: String, number: usize) -> Result<u32, Error> {
         fs::write(format!("{folder}/{number}"), "").unwrap();
         while fs::read_dir(&folder).unwrap().count() < WORKERS {
@@ -119,7 +129,7 @@ fn inventory(folder: &str) -> Inventory {
     settle("nothing is under way", || {
         let all = Inventory { children: children().len(), files: open_files(), threads: threads() };
         // Threads that start workers end a moment after.
-        let is_done = workers().idle == WORKERS && !tends_workers();
+        let is_done = workers().idle == WORKERS && !tends_workers() && is_idle();
         let is_quiet = is_done && now.as_ref() == Some(&all);
         now = Some(all);
         std::thread::sleep(Duration::from_millis(20));
@@ -228,5 +238,78 @@ fn child_crashes() {
     };
     block_on(futures::stream::iter((0..10_000).map(call)).buffer_unordered(8).count());
     assert_eq!(workers().restarts, 10_000);
+    assert_eq!(inventory("after"), before);
+}
+
+#[test]
+fn nothing_is_left_of_ten_thousand_dropped_calls_on_one_thread() {
+    passes("child_drops_on_one_thread");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_on_one_thread() {
+    drops_calls(tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
+}
+
+#[test]
+fn nothing_is_left_of_ten_thousand_dropped_calls_on_several_threads() {
+    passes("child_drops_on_several_threads");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_on_several_threads() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    drops_calls(builder.worker_threads(2).enable_time().build().unwrap());
+}
+
+/// Calls wait, start, run, answer and are refused while they are dropped.
+fn drops_calls(runtime: tokio::runtime::Runtime) {
+    const CALLS: u64 = 10_000;
+
+    /// The body spins for so many microseconds.
+    #[offload(process, pool = POOL, limit = PERMITS)]
+    fn spins(micros: u64, bytes: serde_bytes::ByteBuf) -> Result<serde_bytes::ByteBuf, Error> {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(micros) {
+            std::hint::spin_loop();
+        }
+        Ok(bytes)
+    }
+
+    let before = inventory("before");
+    let dropped = runtime.block_on(async {
+        let call = |number| async move {
+            let mut random = SmallRng::seed_from_u64(number);
+            let micros = random.random_range(0..2_000);
+            let bytes = vec![7; 1 << random.random_range(0..18)];
+            let patience = Duration::from_micros(random.random_range(0..20_000));
+            let call = tokio::spawn(async move {
+                let answer = spins(micros, bytes.clone().into()).await;
+                assert_eq!(answer.unwrap(), bytes);
+            });
+            // It may end before or after.
+            tokio::time::sleep(patience).await;
+            call.abort();
+            match call.await {
+                Ok(()) => 0,
+                Err(error) => {
+                    assert!(error.is_cancelled(), "{error}");
+                    1
+                }
+            }
+        };
+        let calls = futures::stream::iter((0..CALLS).map(call)).buffer_unordered(32);
+        calls.fold(0, |sum, one| async move { sum + one }).await
+    });
+    eprintln!("{dropped} of {CALLS} calls were dropped: {:?}", workers());
+    assert!((CALLS / 10..CALLS).contains(&dropped), "{dropped} calls were dropped");
+    settle("each body is accounted for", || {
+        let function = stats().functions.into_iter().find(|f| f.name.contains("spins")).unwrap();
+        assert_eq!((function.panicked, function.died, function.refused), (0, 0, 0));
+        function.started == function.finished + function.killed + function.failed
+    });
+    // Nothing more than before, and all of it works.
     assert_eq!(inventory("after"), before);
 }
