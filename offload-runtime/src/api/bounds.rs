@@ -14,6 +14,7 @@
 //! the field that is not `Send`, and the bound that a type parameter lacks.
 
 use std::borrow::Borrow;
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -23,7 +24,7 @@ use std::task::{Context, Poll};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};
-use crate::call::Call;
+use crate::call::made::Made;
 use crate::error::Error;
 use crate::function::Function;
 #[doc(no_inline)]
@@ -61,7 +62,7 @@ pub trait Returned: Sized {
     type Held;
 
     /// The call of a function with this result; `fail`, if the result can carry an [`Error`].
-    fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<F, Self>
+    fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<Self>
     where
         F: FnOnce() -> Self + Send + 'static;
 }
@@ -69,15 +70,11 @@ pub trait Returned: Sized {
 impl<T: Send + 'static> Returned for T {
     type Held = T;
 
-    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<F, T>
+    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        let call = match fail {
-            Some(fail) => Call::fallible(function, body, fail),
-            None => Call::new(function, body),
-        };
-        Answer { call, poll: Call::poll }
+        Answer { call: Made::new(function, fail, body), poll: Made::poll }
     }
 }
 
@@ -188,20 +185,25 @@ impl<T: ToOwned<Owned: Send> + ?Sized> Copied<T> {
 
 /// The future of a call whose bounds were asked for where it was made: its own
 /// `Future` needs none.
-#[derive(Debug)]
 #[must_use = "a call does nothing unless it is awaited"]
-pub struct Answer<F, T> {
-    call: Call<F, T>,
-    poll: PollFn<F, T>,
+pub struct Answer<T> {
+    call: Made<T>,
+    poll: PollFn<T>,
 }
 
-/// `Call::poll`, taken where its bounds are known to be met.
-type PollFn<F, T> = fn(Pin<&mut Call<F, T>>, &mut Context<'_>) -> Poll<T>;
+/// `Made::poll`, taken where its bounds are known to be met.
+type PollFn<T> = fn(&mut Made<T>, &mut Context<'_>) -> Poll<T>;
 
-impl<F, T> Future for Answer<F, T> {
+impl<T> Future for Answer<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        (self.poll)(Pin::new(&mut self.call), cx)
+        (self.poll)(&mut self.call, cx)
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
     }
 }

@@ -91,7 +91,7 @@ impl<T: Serialize + ToOwned<Owned: DeserializeOwned> + ?Sized> TransferLent for 
 )]
 pub trait Remote: Sized {
     /// The call of a function with this result.
-    fn call<A>(function: &'static Function, arguments: A) -> Answer<Body<Self>, Self>
+    fn call<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
@@ -108,7 +108,7 @@ where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Serialize + DeserializeOwned + Send + 'static,
 {
-    fn call<A>(function: &'static Function, arguments: A) -> Answer<Body<Self>, Self>
+    fn call<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
         A: FnOnce(&mut Outbound) + Send + 'static,
     {

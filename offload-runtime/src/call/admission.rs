@@ -14,17 +14,10 @@ use crate::task::current;
 use crate::task::meta::{Caller, Meta, Slot};
 use crate::task::{Awaited, Queued};
 
-/// What is known of a call that may be made. Dropped, it leaves nothing behind.
-pub(super) struct Admitted {
-    pub(super) meta: Meta,
-    pub(super) captured: Captured,
-    /// Wakes the caller when the first of its deadlines has passed.
-    pub(super) alarm: Option<Alarm>,
-}
-
-/// Asks for room for a call that is made now, on this thread. It runs foreign code: the
-/// expressions of deadlines, the clones of what is captured.
-pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitted, Error> {
+/// Asks for room for a call that is made now, on this thread. What is returned, dropped, leaves
+/// nothing behind. It runs foreign code: the expressions of deadlines, the clones of what is
+/// captured.
+pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Error> {
     let name = function.name();
     function.make_known();
     let executor = function.executor();
@@ -40,12 +33,13 @@ pub(super) fn admit(function: &'static Function, waker: &Waker) -> Result<Admitt
     };
     let (deadlines, captured) = (function.deadlines(), Captured::here());
     let is_gated = function.limiter().is_some();
-    let meta = Meta::new(function, is_gated, deadlines, callers, slots);
-    let alarm = match meta.next_due() {
-        Some(due) => Some(Alarm::new(due, waker).map_err(|error| Error::no_timer(name, &error))?),
-        None => None,
-    };
-    Ok(Admitted { meta, captured, alarm })
+    Ok((Meta::new(function, is_gated, deadlines, callers, slots), captured))
+}
+
+/// What wakes the caller when the first of the deadlines has passed.
+pub(super) fn alarm(task: &Awaited, waker: &Waker) -> Result<Option<Alarm>, Error> {
+    let alarm = task.meta().next_due().map(|due| Alarm::new(due, waker));
+    alarm.transpose().map_err(|error| Error::no_timer(task.meta().about().name, &error))
 }
 
 /// The same of a call that is started: a body that starts it does not wait for it.

@@ -1,36 +1,37 @@
 //! The future of one call: from the first poll to the answer, or to the drop.
 
 mod admission;
+pub(crate) mod made;
 mod sent;
 pub(crate) mod started;
 
 use std::future::Future;
-use std::panic::{UnwindSafe, resume_unwind};
+use std::marker::PhantomData;
+use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::{fmt, mem};
 
-use self::admission::Admitted;
-use self::sent::{Sent, count, ended_without, polled_again};
-use crate::error::Error;
+use self::sent::{Sent, answer_error, count, polled_again};
 use crate::function::Function;
-use crate::task::{self, Failure};
+use crate::task;
 
-/// One call of an offloaded function or closure, for awaiting.
+/// One call of a closure, for awaiting.
 ///
 /// It has no bounds of its own, so that a type that is not `Send` is reported
 /// once, where it is written.
 #[must_use = "a call does nothing unless it is awaited"]
 pub struct Call<F, T> {
     function: &'static Function,
-    /// Makes a result of an error, where the result can carry one.
-    fail: Option<fn(Error) -> T>,
-    state: State<F>,
+    result: PhantomData<fn() -> T>,
+    /// Until the call is sent.
+    body: Option<F>,
+    state: State,
 }
 
-enum State<F> {
+enum State {
     /// Not polled yet.
-    Lazy(F),
+    Lazy,
     /// On its way to a thread and back.
     Sent(Sent),
     /// The answer was given.
@@ -40,16 +41,7 @@ enum State<F> {
 impl<F, T> Call<F, T> {
     /// A call of `function`, whose body with its arguments is `body`.
     pub(crate) fn new(function: &'static Function, body: F) -> Call<F, T> {
-        Call { function, fail: None, state: State::Lazy(body) }
-    }
-
-    /// As [`new`](Self::new), where the result can carry an error.
-    pub(crate) fn fallible(
-        function: &'static Function,
-        body: F,
-        fail: fn(Error) -> T,
-    ) -> Call<F, T> {
-        Call { function, fail: Some(fail), state: State::Lazy(body) }
+        Call { function, result: PhantomData, body: Some(body), state: State::Lazy }
     }
 
     /// Gives the closure a label of its own in [`stats`](crate::stats), spans and the dashboard.
@@ -69,24 +61,11 @@ impl<F, T> Call<F, T> {
     /// # });
     /// ```
     pub fn named(mut self, label: &'static str) -> Call<F, T> {
-        if let State::Lazy(_) = self.state {
+        if let State::Lazy = self.state {
             self.function = Function::of_closures(label, self.function.executor());
         }
         self
     }
-
-    /// The answer in place of a result.
-    fn answer(&self, error: Error) -> T {
-        match self.fail {
-            Some(fail) => fail(error),
-            None => panic_infallible(&error),
-        }
-    }
-}
-
-/// A call whose result cannot carry an error.
-fn panic_infallible(error: &Error) -> ! {
-    panic!("{error}")
 }
 
 // Neither the body nor the result is pinned: both are moved.
@@ -106,35 +85,35 @@ where
         let function = self.function;
         let mut sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => sent,
-            State::Lazy(body) => match admission::admit(function, cx.waker()) {
-                Ok(Admitted { meta, captured, alarm }) => {
-                    let task = task::task(meta, captured, body);
-                    Sent::new(function, task, alarm, cx)
+            State::Lazy => {
+                let admitted = admission::admit(function);
+                let make = |(meta, captured)| {
+                    let make = task::maker();
+                    make(meta, captured, self.body.take().expect("it is there until it is sent"))
+                };
+                match admitted.map(make).and_then(|task| Sent::new(function, task, cx)) {
+                    Ok(sent) => sent,
+                    Err(error) => {
+                        count(function, &error);
+                        self.body = None;
+                        return Poll::Ready(answer_error(None, error));
+                    }
                 }
-                Err(error) => {
-                    count(function, &error);
-                    return Poll::Ready(self.answer(error));
-                }
-            },
+            }
             State::Done => polled_again(),
         };
-        let mut result: Option<T> = None;
-        match sent.poll(cx, &mut result) {
-            Poll::Pending => {
-                self.state = State::Sent(sent);
-                Poll::Pending
-            }
-            Poll::Ready(None) => Poll::Ready(result.unwrap_or_else(|| ended_without())),
-            Poll::Ready(Some(Failure::Error(error))) => Poll::Ready(self.answer(error)),
-            Poll::Ready(Some(Failure::Panic(payload))) => resume_unwind(payload),
+        let answer = sent::answer(&mut sent, cx, None);
+        if answer.is_pending() {
+            self.state = State::Sent(sent);
         }
+        answer
     }
 }
 
 impl<F, T> fmt::Debug for Call<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Lazy(_) => "lazy",
+            State::Lazy => "lazy",
             State::Sent(_) => "sent",
             State::Done => "done",
         };

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::mem;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::executor::threads;
 use crate::function::Function;
 use crate::sync::timer::{self, Alarm};
 use crate::task::completion::{self, Left};
+use crate::task::large::Place;
 use crate::task::state::Phase;
 use crate::task::{Awaited, Failure, Owner, Queued, current};
 
@@ -43,6 +45,33 @@ pub(super) fn ended_without() -> ! {
     unreachable!("a call that ended has a result, or says why not")
 }
 
+/// What a poll of a call comes to.
+pub(super) fn answer<T: Send + 'static>(
+    sent: &mut Sent,
+    cx: &mut Context<'_>,
+    fail: Option<fn(Error) -> T>,
+) -> Poll<T> {
+    let mut result = Place::<T>::new();
+    Poll::Ready(match ready!(sent.poll(cx, result.as_any())) {
+        None => result.result().unwrap_or_else(|| ended_without()),
+        Some(Failure::Error(error)) => answer_error(fail, error),
+        Some(Failure::Panic(payload)) => resume_unwind(payload),
+    })
+}
+
+/// The answer in place of a result; `fail` makes one, where it can carry an error.
+pub(super) fn answer_error<T>(fail: Option<fn(Error) -> T>, error: Error) -> T {
+    match fail {
+        Some(fail) => fail(error),
+        None => panic_infallible(&error),
+    }
+}
+
+/// A call whose result cannot carry an error.
+fn panic_infallible(error: &Error) -> ! {
+    panic!("{error}")
+}
+
 /// A call was answered by an error.
 pub(super) fn count(function: &'static Function, error: &Error) {
     let is_late = error.kind() == ErrorKind::TimedOut;
@@ -51,18 +80,19 @@ pub(super) fn count(function: &'static Function, error: &Error) {
 }
 
 impl Sent {
-    /// At the first poll: the task is submitted.
+    /// At the first poll: the task is submitted. It fails if the system refuses the timer its
+    /// thread.
     pub(super) fn new(
         function: &'static Function,
         task: Awaited,
-        alarm: Option<Alarm>,
         cx: &mut Context<'_>,
-    ) -> Sent {
+    ) -> Result<Sent, Error> {
+        let alarm = admission::alarm(&task, cx.waker())?;
         task.meta().waker.register(cx.waker());
         let sent =
             Sent { function, task, alarm, has_waker: true, answered: false, is_started: false };
         admission::submit(function, &sent.task);
-        sent
+        Ok(sent)
     }
 
     /// The task is submitted, and nobody waits for it yet.

@@ -14,7 +14,10 @@ use super::sent::{Sent, count, ended_without, polled_again};
 use crate::error::Error;
 use crate::function::Function;
 use crate::sync::foreign::drop_quietly;
-use crate::task::{self, Awaited};
+use crate::task;
+use crate::task::context::Captured;
+use crate::task::large::{Place, is_large, to_heap};
+use crate::task::meta::Meta;
 
 /// A call that was started, as by [`spawn_thread`](crate::spawn_thread), and goes on whether
 /// somebody waits for it or not.
@@ -60,31 +63,37 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let mut body = Some(body);
-    let started = start_with(function, &mut |meta, captured| {
-        task::task(meta, captured, body.take().expect("it is asked for once"))
-    });
-    // That of a call that was rejected: this thread may unwind, or be that of an event loop.
-    drop_quietly(body);
-    Started { state: started, result: PhantomData }
+    match is_large::<F>() {
+        true => start_small(function, to_heap(body)),
+        false => start_small(function, body),
+    }
 }
 
-/// The same, for all types.
-fn start_with(
-    function: &'static Function,
-    make: &mut dyn FnMut(task::meta::Meta, task::context::Captured) -> Awaited,
-) -> State {
+fn start_small<F, T>(function: &'static Function, body: F) -> Started<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let state = match admit(function) {
+        Ok((meta, captured)) => {
+            State::Sent(Sent::start(function, task::maker()(meta, captured, body)))
+        }
+        Err(error) => {
+            // This thread may unwind, or be that of an event loop.
+            drop_quietly(body);
+            State::Rejected(error)
+        }
+    };
+    Started { state, result: PhantomData }
+}
+
+/// Asks for room for the call.
+fn admit(function: &'static Function) -> Result<(Meta, Captured), Error> {
     // It runs foreign code.
     let admit = AssertUnwindSafe(|| admission::admit_started(function));
     let admitted = catch_unwind(admit)
         .unwrap_or_else(|payload| Err(Error::panicked_before(function.name(), payload)));
-    match admitted {
-        Ok((meta, captured)) => State::Sent(Sent::start(function, make(meta, captured))),
-        Err(error) => {
-            count(function, &error);
-            State::Rejected(error)
-        }
-    }
+    admitted.inspect_err(|error| count(function, error))
 }
 
 impl<T> Started<T> {
@@ -153,15 +162,15 @@ impl<T: Send + 'static> Future for Started<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        let mut result: Option<T> = None;
+        let mut result = Place::<T>::new();
         let error = match &mut self.state {
-            State::Sent(sent) => ready!(sent.poll_started(cx, &mut result)),
+            State::Sent(sent) => ready!(sent.poll_started(cx, result.as_any())),
             State::Rejected(_) => None,
             State::Done => polled_again(),
         };
         Poll::Ready(match (mem::replace(&mut self.state, State::Done), error) {
             (State::Rejected(error), _) | (_, Some(error)) => Err(error),
-            (_, None) => Ok(result.unwrap_or_else(|| ended_without())),
+            (_, None) => Ok(result.result().unwrap_or_else(|| ended_without())),
         })
     }
 }

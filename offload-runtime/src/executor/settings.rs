@@ -25,6 +25,7 @@ use crate::system::priority::Priority;
 /// | [`cpu_threads`](Self::cpu_threads) | `OFFLOAD_CPU_THREADS` | the cores this process may use |
 /// | [`cpu_queue`](Self::cpu_queue) | `OFFLOAD_CPU_QUEUE` | no bound |
 /// | [`cpu_priority`](Self::cpu_priority) | `OFFLOAD_CPU_PRIORITY`: `normal`, `low`, `lowest` or `idle` | `low` |
+/// | [`thread_stack_size`](Self::thread_stack_size), [`cpu_stack_size`](Self::cpu_stack_size) | `OFFLOAD_STACK_KIB`, for both | 2048 KiB |
 /// | `stall_threshold` | `OFFLOAD_STALL_MS` | 100 |
 /// | `workers` | `OFFLOAD_WORKERS` | the cores this process may use |
 /// | `process_queue` | `OFFLOAD_PROCESS_QUEUE` | no bound |
@@ -151,6 +152,22 @@ impl Builder {
         self
     }
 
+    /// The size of the stack of each thread of the thread pool, in bytes; 2 MiB unless set.
+    ///
+    /// It is what a body may use. The arguments and the result of a call are on the heap while they
+    /// are on their way, if they are large. A body that needs more ends the process, as any thread's
+    /// stack that overflows; the message has the name of the thread, which is that of its pool.
+    pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
+        self.thread.stack_size = Some(bytes);
+        self
+    }
+
+    /// As [`thread_stack_size`](Self::thread_stack_size), of the CPU pool.
+    pub fn cpu_stack_size(mut self, bytes: usize) -> Builder {
+        self.cpu.stack_size = Some(bytes);
+        self
+    }
+
     /// How the system's scheduler treats the threads of the CPU pool, and of each
     /// [`CpuPool`](crate::CpuPool) that has no priority of its own; [`Low`](Priority::Low) unless set.
     ///
@@ -234,6 +251,7 @@ impl Settings {
             queue: self.queue.or(other.queue),
             keep_alive: self.keep_alive.or(other.keep_alive),
             priority: self.priority.or(other.priority),
+            stack_size: self.stack_size.or(other.stack_size),
             ..self
         }
     }
@@ -308,10 +326,16 @@ fn from_environment(pool: DefaultPool) -> Result<Settings, Error> {
         DefaultPool::Process => ("OFFLOAD_WORKERS", "OFFLOAD_PROCESS_QUEUE", None),
     };
     let keep_alive = keep_alive.map(variable::<u64>).transpose()?.flatten();
+    let stack = match pool {
+        DefaultPool::Thread | DefaultPool::Cpu => variable::<NonZero<usize>>("OFFLOAD_STACK_KIB")?,
+        #[cfg(feature = "process")]
+        DefaultPool::Process => None,
+    };
     Ok(Settings {
         threads: variable::<NonZero<usize>>(threads)?.map(NonZero::get),
         queue: variable(queue)?,
         keep_alive: keep_alive.map(Duration::from_millis),
+        stack_size: stack.map(|kibibytes| kibibytes.get().saturating_mul(1024)),
         ..Settings::NONE
     })
 }

@@ -10,6 +10,7 @@ pub(crate) mod context;
 pub(crate) mod counts;
 pub(crate) mod cpu_time;
 pub(crate) mod current;
+pub(crate) mod large;
 pub(crate) mod meta;
 mod spans;
 pub(crate) mod state;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use self::about::About;
 use self::context::Captured;
+use self::large::{is_large, to_heap};
 use self::meta::Meta;
 use crate::error::{Error, ErrorKind};
 use crate::sync::foreign::{Payload, drop_quietly};
@@ -119,8 +121,41 @@ enum Content<F, T> {
     Nothing,
 }
 
-/// Makes a task of a body, in the surroundings of this thread.
-pub(crate) fn task<F, T>(meta: Meta, captured: Captured, body: F) -> Awaited
+/// What makes a task of a body, in the surroundings of this thread. What that returns is found in a
+/// [`Place`](large::Place).
+///
+/// A function, and not the task: without optimization each call to which a large body is given has a
+/// copy of it on the stack, whether it is made or not, and so there is one.
+pub(crate) fn maker<F, T>() -> fn(Meta, Captured, F) -> Awaited
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match (is_large::<F>(), is_large::<T>()) {
+        (false, false) => task,
+        (true, false) => task_of_large,
+        (_, true) => task_to_large,
+    }
+}
+
+fn task_of_large<F, T>(meta: Meta, captured: Captured, body: F) -> Awaited
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    task(meta, captured, to_heap(body))
+}
+
+fn task_to_large<F, T>(meta: Meta, captured: Captured, body: F) -> Awaited
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let body = to_heap(body);
+    task(meta, captured, move || Box::new(body()))
+}
+
+fn task<F, T>(meta: Meta, captured: Captured, body: F) -> Awaited
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,

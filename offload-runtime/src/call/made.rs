@@ -1,0 +1,72 @@
+//! The call of an offloaded function: its task is made before it is polled, since a function
+//! awaits its call where it makes it. So the arguments are on their way to the heap at once, and
+//! are no part of the future.
+
+use std::mem;
+use std::task::{Context, Poll};
+
+use super::admission;
+use super::sent::{self, Sent, answer_error, count, polled_again};
+use crate::error::Error;
+use crate::function::Function;
+use crate::task::{self, Awaited};
+
+/// See the [module](self).
+pub(crate) struct Made<T> {
+    function: &'static Function,
+    /// Makes a result of an error, where the result can carry one.
+    fail: Option<fn(Error) -> T>,
+    state: State,
+}
+
+enum State {
+    /// Not polled yet.
+    Made(Awaited),
+    Rejected(Error),
+    /// On its way to a thread and back.
+    Sent(Sent),
+    /// The answer was given.
+    Done,
+}
+
+impl<T: Send + 'static> Made<T> {
+    /// A call of `function`, whose body with its arguments is `body`, which is about to be polled
+    /// for the first time.
+    pub(crate) fn new<F>(
+        function: &'static Function,
+        fail: Option<fn(Error) -> T>,
+        body: F,
+    ) -> Made<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let state = match admission::admit(function) {
+            Ok((meta, captured)) => State::Made(task::maker()(meta, captured, body)),
+            Err(error) => State::Rejected(error),
+        };
+        Made { function, fail, state }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        let function = self.function;
+        let sent = match mem::replace(&mut self.state, State::Done) {
+            State::Sent(sent) => Ok(sent),
+            State::Made(task) => Sent::new(function, task, cx),
+            State::Rejected(error) => Err(error),
+            State::Done => polled_again(),
+        };
+        match sent {
+            Ok(mut sent) => {
+                let answer = sent::answer(&mut sent, cx, self.fail);
+                if answer.is_pending() {
+                    self.state = State::Sent(sent);
+                }
+                answer
+            }
+            Err(error) => {
+                count(function, &error);
+                Poll::Ready(answer_error(self.fail, error))
+            }
+        }
+    }
+}

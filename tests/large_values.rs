@@ -1,0 +1,171 @@
+//! Arguments and results of a mebibyte, by value: where `spawn_blocking` can have them, calls can.
+//!
+//! And how large the stacks are. One that overflows ends the process, so each case runs in one of its
+//! own.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::{env, thread};
+
+use offload_runtime::{offload, spawn_cpu, spawn_thread, to_thread};
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
+
+const CASE: &str = "OFFLOAD_TESTS_LARGE_VALUES";
+
+fn large<const N: usize>() -> [u8; N] {
+    black_box([7; N])
+}
+
+fn take<const N: usize>(large: [u8; N]) -> u8 {
+    black_box(&large)[4711]
+}
+
+#[offload(thread)]
+fn takes<const N: usize>(large: [u8; N]) -> u8 {
+    black_box(&large)[4711]
+}
+
+#[offload(cpu)]
+fn gives<const N: usize>() -> [u8; N] {
+    large()
+}
+
+async fn takes_on_the_peer<const N: usize>(large: [u8; N]) -> u8 {
+    spawn_blocking(move || take(large)).await.unwrap()
+}
+
+type Case = fn() -> Pin<Box<dyn Future<Output = u8>>>;
+
+/// With the name of what the peer does instead. Each apart, since the stack of a function has room
+/// for all that it may do.
+const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 9] {
+    [
+        ("peer: function", "", || Box::pin(async { takes_on_the_peer(large::<N>()).await })),
+        ("function", "peer: function", || Box::pin(async { takes(large::<N>()).await })),
+        ("peer: closure", "", || {
+            Box::pin(async {
+                let large = large::<N>();
+                let call = async move { spawn_blocking(move || take(large)).await };
+                call.await.unwrap()
+            })
+        }),
+        ("closure", "peer: closure", || {
+            Box::pin(async {
+                let large = large::<N>();
+                to_thread(move || take(large)).await
+            })
+        }),
+        ("peer: started", "", || {
+            Box::pin(async {
+                let large = large::<N>();
+                spawn_blocking(move || take(large)).await.unwrap()
+            })
+        }),
+        ("started", "peer: started", || {
+            Box::pin(async {
+                let large = large::<N>();
+                spawn_thread(move || take(large)).await.unwrap()
+            })
+        }),
+        ("peer: result", "", || {
+            Box::pin(async { spawn_blocking(large::<N>).await.unwrap()[4711] })
+        }),
+        ("result", "peer: result", || Box::pin(async { gives::<N>().await[4711] })),
+        ("started result", "peer: result", || {
+            Box::pin(async { spawn_cpu(large::<N>).await.unwrap()[4711] })
+        }),
+    ]
+}
+
+/// Whether the case gets through if its caller's thread has a stack of so many times 256 KiB.
+fn gets_through(size: usize, name: &str, caller: usize) -> bool {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "large_values_need_no_more_stack_than_with_spawn_blocking"]);
+    child.env(CASE, format!("{size}/{name}/{caller}")).stdout(Stdio::null()).stderr(Stdio::null());
+    child.status().unwrap().success()
+}
+
+/// How large the stack has to be, in the same unit; `MOST`, if that is not enough.
+fn stack(size: usize, name: &str) -> usize {
+    let (mut least, mut most) = (1, MOST);
+    while least < most {
+        let middle = least.midpoint(most);
+        match gets_through(size, name, middle) {
+            true => most = middle,
+            false => least = middle + 1,
+        }
+    }
+    most
+}
+
+const MOST: usize = 64;
+
+fn run(text: &str) {
+    let parts: Vec<_> = text.split('/').collect();
+    let cases = match parts[0] {
+        "256" => cases::<{ 256 << 10 }>(),
+        _ => cases::<{ 1024 << 10 }>(),
+    };
+    let (.., case) = cases.into_iter().find(|(name, ..)| *name == parts[1]).unwrap();
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let call = move || assert_eq!(runtime.block_on(case()), 7);
+    let caller = thread::Builder::new().stack_size(parts[2].parse::<usize>().unwrap() << 18);
+    caller.spawn(call).unwrap().join().unwrap();
+}
+
+#[test]
+fn large_values_need_no_more_stack_than_with_spawn_blocking() {
+    if let Ok(text) = env::var(CASE) {
+        return run(&text);
+    }
+    for size in [256, 1024] {
+        let needed: Vec<_> =
+            cases::<1>().iter().map(|(name, ..)| (*name, stack(size, name))).collect();
+        println!("{size} KiB: {needed:?}");
+        let of = |wanted: &str| needed.iter().find(|(name, _)| *name == wanted).unwrap().1;
+        for (name, peer, _) in cases::<1>().iter().filter(|(_, peer, _)| !peer.is_empty()) {
+            // A page more or less is one of these units.
+            assert!(of(name) <= of(peer) + 1, "{name} of {size} KiB: {needed:?}");
+        }
+        assert!(of("function") < MOST && of("closure") < MOST && of("started") < MOST);
+    }
+}
+
+/// So many frames, each of some hundred bytes.
+#[inline(never)]
+fn deep(frames: usize) -> u8 {
+    let here = black_box([1_u8; 64]);
+    if frames == 0 { here[17] } else { deep(frames - 1) & here[18] }
+}
+
+/// What a process says in which a body of each kind needs so much stack.
+fn recurse(test: &str, frames: usize, stack: &str) -> (bool, String) {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", test]).env(CASE, frames.to_string()).env("OFFLOAD_STACK_KIB", stack);
+    let output = child.stdout(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), format!("{}: {said}", output.status))
+}
+
+#[test]
+fn the_stacks_of_the_default_pools_are_as_large_as_is_set() {
+    let test = "the_stacks_of_the_default_pools_are_as_large_as_is_set";
+    if let Ok(text) = env::var(CASE) {
+        let frames = text.parse().unwrap();
+        let deeper = |label| move || println!("{label}: {}", deep(frames));
+        spawn_cpu(deeper("cpu")).wait().unwrap();
+        return spawn_thread(deeper("thread")).wait().unwrap();
+    }
+    assert!(recurse(test, 1_000, "2048").0);
+    assert!(recurse(test, 40_000, "40000").0);
+    // Of which pool it is, the standard library says most of the time.
+    let says_which = |_| {
+        let (succeeds, message) = recurse(test, 40_000, "2048");
+        assert!(!succeeds);
+        message.contains("thread 'offload-cpu-0'") && message.contains("has overflowed its stack")
+    };
+    assert!((0..20).any(says_which));
+}
