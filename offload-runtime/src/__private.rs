@@ -8,13 +8,17 @@ pub use core::{concat, module_path};
 pub use std::borrow::Borrow;
 pub use std::boxed::Box;
 pub use std::time::Duration;
+pub use std::vec::Vec;
 
 pub use crate::api::bounds::{
     Answer, Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
 };
+pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;
+pub use crate::resource::Lends;
+pub use crate::resource::borrowed::Borrowed;
 
 #[cfg(feature = "process")]
 pub use self::process::*;

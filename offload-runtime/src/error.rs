@@ -35,6 +35,9 @@ struct Inner {
     function: String,
     /// The rest of the sentence that the function's name begins.
     what: String,
+    /// What is behind it.
+    #[cfg_attr(feature = "serde", serde(default, with = "source"))]
+    source: Option<Source>,
     /// What a body of this process panicked with, until somebody takes it.
     #[cfg_attr(feature = "serde", serde(skip))]
     payload: Option<Arc<Mutex<Option<Payload>>>>,
@@ -54,6 +57,9 @@ pub(crate) struct Remains {
     pub(crate) stderr: Option<String>,
     pub(crate) backtrace: Option<String>,
 }
+
+/// What is behind an error.
+pub(crate) type Source = Arc<dyn std::error::Error + Send + Sync>;
 
 /// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +81,8 @@ pub enum ErrorKind {
     WorkerDied,
     /// An argument or a result could not be sent to another process.
     Serialization,
-    /// The system refused a thread or a process that the call needs.
+    /// The system refused a thread or a process that the call needs, or a
+    /// [resource](crate::Resource) that its body borrows could not be made.
     Unavailable,
     /// [`shutdown`](crate::shutdown) was called.
     ShuttingDown,
@@ -105,6 +112,7 @@ impl Error {
             ran,
             function,
             what: what.into(),
+            source: None,
             payload: None,
             #[cfg(feature = "process")]
             remains: None,
@@ -137,9 +145,11 @@ impl Error {
         Error::new(ErrorKind::ShuttingDown, Ran::No, function, what)
     }
 
-    pub(crate) fn deadlock(function: &str) -> Error {
-        let what = "would wait for ever: it was called from within a body that holds a permit of \
-                    the same limit, and there is no other";
+    /// `held`: what it waits for.
+    pub(crate) fn deadlock(function: &str, held: &str) -> Error {
+        let what = format!(
+            "would wait for ever: it was called from within a body that holds {held}, and there is no other"
+        );
         Error::new(ErrorKind::Deadlock, Ran::No, function, what)
     }
 
@@ -172,6 +182,15 @@ impl Error {
         };
         let mut error = Error::new(ErrorKind::Panicked, ran, function, format!("{what}: {text}"));
         error.inner.payload = Some(Arc::new(Mutex::new(Some(payload))));
+        error
+    }
+
+    /// A resource that the body borrows could not be made.
+    pub(crate) fn unmade(function: &str, resource: &str, source: Source) -> Error {
+        let what =
+            format!("was not started, as the resource `{resource}` could not be made: {source}");
+        let mut error = Error::new(ErrorKind::Unavailable, Ran::No, function, what);
+        error.inner.source = Some(source);
         error
     }
 
@@ -282,7 +301,51 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.inner.source.as_deref()?;
+        Some(source)
+    }
+}
+
+/// Of a source of an error, what can be sent is its text.
+#[cfg(feature = "serde")]
+mod source {
+    use std::fmt;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Source;
+
+    /// A source, as it came from elsewhere.
+    #[derive(Debug)]
+    struct Text(String);
+
+    impl fmt::Display for Text {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl std::error::Error for Text {}
+
+    pub(super) fn serialize<S: Serializer>(
+        source: &Option<Source>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match source {
+            Some(source) => serializer.serialize_some(&source.to_string()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Source>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.map(|text| -> Source { std::sync::Arc::new(Text(text)) }))
+    }
+}
 
 /// `TimedOut` becomes [`TimedOut`](std::io::ErrorKind::TimedOut), `Overloaded`
 /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy), the rest

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::executor::Executor;
+use crate::gate::{self, Gate};
 use crate::limiter::Limiter;
+use crate::resource::{self, Lends};
 use crate::task::about::About;
+use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Slot};
 use crate::task::{Admitted, Owner, Queued};
 #[cfg(feature = "process")]
@@ -25,6 +28,10 @@ pub struct Function {
     about: About,
     executor: &'static dyn Executor,
     limit: Option<fn() -> &'static Limiter>,
+    /// What its bodies borrow, in the order of the arguments.
+    resources: Option<fn() -> Vec<Lends>>,
+    /// Made at the first call.
+    needs: OnceLock<Needs>,
     /// So many of its calls may wait.
     queue: Option<usize>,
     timeout: Option<fn() -> Duration>,
@@ -34,6 +41,14 @@ pub struct Function {
     known: AtomicBool,
     /// How another process runs it, if one does.
     offered: Option<Offered>,
+}
+
+/// What a body has to have.
+struct Needs {
+    /// Its limiter, then what its resources ask for, by address.
+    gates: Vec<&'static Gate>,
+    /// What it borrows in this process.
+    lenders: Vec<Lends>,
 }
 
 /// Every function that was called.
@@ -70,6 +85,8 @@ impl Function {
             about: About::new(name, kind),
             executor,
             limit: None,
+            resources: None,
+            needs: OnceLock::new(),
             queue: None,
             timeout: None,
             queue_timeout: None,
@@ -101,6 +118,12 @@ impl Function {
     /// The option `limit`.
     pub const fn limit(mut self, limit: fn() -> &'static Limiter) -> Function {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Its arguments with `#[resource]`.
+    pub const fn resources(mut self, resources: fn() -> Vec<Lends>) -> Function {
+        self.resources = Some(resources);
         self
     }
 
@@ -141,6 +164,42 @@ impl Function {
         self.limit.map(|limit| limit())
     }
 
+    fn needs(&self) -> &Needs {
+        self.needs.get_or_init(|| {
+            let lenders = self.resources.map_or_else(Vec::new, |resources| resources());
+            let is_here = self.offered.is_none();
+            let mut of_resources: Vec<_> =
+                lenders.iter().filter_map(|lends| lends.0.gate(is_here)).collect();
+            of_resources.sort_by_key(|gate| gate.place());
+            let limiter = self.limiter().map(Limiter::gate);
+            let gates = limiter.into_iter().chain(of_resources).collect();
+            lenders.iter().for_each(|lends| resource::make_known(*lends));
+            Needs { gates, lenders }
+        })
+    }
+
+    /// What its bodies have permits of, in the order in which a call asks for them.
+    pub(crate) fn gates(&self) -> &[&'static Gate] {
+        if self.limit.is_none() && self.resources.is_none() {
+            return &[];
+        }
+        &self.needs().gates
+    }
+
+    /// Whether its bodies borrow something in this process.
+    pub(crate) fn lends_here(&self) -> bool {
+        self.resources.is_some() && self.offered.is_none()
+    }
+
+    /// What a body of it borrows that is about to start on this thread.
+    pub(crate) fn borrow(&self, is_gated: bool) -> Result<Loans, Error> {
+        let mut loans = Loans::NONE;
+        for lends in &self.needs().lenders {
+            loans.push(lends.0.lend(self.name(), is_gated)?);
+        }
+        Ok(loans)
+    }
+
     pub(crate) fn queue_bound(&self) -> Option<usize> {
         self.queue
     }
@@ -173,11 +232,18 @@ impl Function {
 
     /// How many of its calls could run at once, of which so many were accepted.
     fn room(&self, accepted: usize) -> usize {
-        let Some(limiter) = self.limiter() else { return self.executor.room_for(accepted) };
-        let outside = accepted.saturating_sub(limiter.waiting());
+        let gates = self.gates();
+        let outside = accepted.saturating_sub(gates.iter().map(|gate| gate.waiting()).sum());
+        let free = self.executor.room_for(outside);
+        if gates.is_empty() {
+            return free;
+        }
         let running = outside.saturating_sub(self.executor.load().queued);
-        let others = limiter.in_use().saturating_sub(running);
-        limiter.limit().saturating_sub(others).min(self.executor.room_for(outside))
+        let room = gates.iter().map(|gate| {
+            let others = gate.in_use().saturating_sub(running);
+            gate.limit().saturating_sub(others)
+        });
+        room.fold(free, usize::min)
     }
 
     /// Calls that wait, of those that its `queue` bounds.
@@ -199,13 +265,13 @@ impl Function {
         KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Its limiters, each once.
-    pub(crate) fn limiters() -> Vec<&'static Limiter> {
-        let mut limiters: Vec<_> =
-            Function::known().into_iter().filter_map(Function::limiter).collect();
-        limiters.sort_by_key(|limiter| limiter.place());
-        limiters.dedup_by_key(|limiter| limiter.place());
-        limiters
+    /// Where calls wait, each once.
+    pub(crate) fn all_gates() -> Vec<&'static Gate> {
+        let known = Function::known();
+        let mut gates: Vec<_> = known.iter().flat_map(|one| one.gates()).copied().collect();
+        gates.sort_by_key(|gate| gate.place());
+        gates.dedup_by_key(|gate| gate.place());
+        gates
     }
 }
 
@@ -215,10 +281,7 @@ impl Owner for Function {
     }
 
     fn admit(&'static self, task: Queued) -> Admitted {
-        match self.limiter() {
-            Some(limiter) => limiter.admit(task),
-            None => Admitted::Start(task, None),
-        }
+        gate::admit(self.gates(), task)
     }
 
     fn resume(&'static self, task: Queued) {
@@ -226,30 +289,28 @@ impl Owner for Function {
         self.executor.submit_ahead(task);
     }
 
-    fn limiter_place(&self) -> Option<usize> {
-        self.limiter().map(Limiter::place)
+    fn is_gated_by(&self, gate: usize) -> bool {
+        self.gates().iter().any(|own| own.place() == gate)
+    }
+
+    fn lend(&'static self) -> Result<Loans, Error> {
+        self.borrow(true)
     }
 
     fn executor_place(&self) -> usize {
         std::ptr::from_ref(self.executor).addr()
     }
 
-    fn leave_line(&'static self) {
-        if let Some(limiter) = self.limiter() {
-            limiter.leave();
-        }
+    fn leave_line(&'static self, gate: usize) {
+        self.gates()[gate].leave();
     }
 
-    fn refuse_line(&'static self) {
-        if let Some(limiter) = self.limiter() {
-            limiter.refuse_all(Error::shutting_down);
-        }
+    fn refuse_lines(&'static self) {
+        self.gates().iter().for_each(|gate| gate.refuse_all(Error::shutting_down));
     }
 
-    fn give_up_reservation(&'static self) {
-        if let Some(limiter) = self.limiter() {
-            limiter.give_up();
-        }
+    fn give_up_reservation(&'static self, gate: usize) {
+        self.gates()[gate].give_up();
     }
 }
 

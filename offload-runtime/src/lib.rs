@@ -47,8 +47,10 @@ mod call;
 mod error;
 mod executor;
 mod function;
+mod gate;
 mod limiter;
 mod observe;
+mod resource;
 mod sync;
 mod system;
 mod task;
@@ -75,7 +77,9 @@ pub use api::process_pool::ProcessPool;
 pub use api::shutdown::{Report, shutdown};
 #[cfg(feature = "process")]
 pub use api::stats::WorkerStats;
-pub use api::stats::{FunctionStats, LimitStats, Percentiles, PoolStats, QueueStats, Stats, stats};
+pub use api::stats::{
+    FunctionStats, LimitStats, Percentiles, PoolStats, QueueStats, ResourceStats, Stats, stats,
+};
 pub use call::Call;
 pub use call::started::Started;
 pub use error::{Error, ErrorKind, Ran};
@@ -94,5 +98,8 @@ pub use observe::watch::watch;
 #[cfg(feature = "process")]
 pub use offload_macros::main;
 pub use offload_macros::offload;
+pub use resource::exclusive::Resource;
+pub use resource::per_thread::ThreadResource;
+pub use resource::shared::SharedResource;
 pub use system::priority::Priority;
 pub use task::context::{propagate, propagate_with};

@@ -1,12 +1,6 @@
 //! At most so many bodies at once, over any number of functions and pools.
 
-use std::sync::OnceLock;
-
-use crate::error::Error;
-use crate::executor::settings;
-use crate::sync::semaphore::{Acquired, Semaphore};
-use crate::task::meta::Caller;
-use crate::task::{Admitted, Queued, completion};
+use crate::gate::{Gate, Of, Size};
 
 /// Lets at most so many bodies run at once, shared by several functions.
 ///
@@ -39,15 +33,7 @@ use crate::task::{Admitted, Queued, completion};
 /// where its result cannot carry an [`Error`](crate::Error), a panic that says so. Bodies that wait for
 /// each other's permits of two limits are not found out.
 pub struct Limiter {
-    limit: Size,
-    /// Made at its first use; an error, if the limit makes no sense.
-    semaphore: OnceLock<Result<Semaphore<Queued>, Error>>,
-}
-
-enum Size {
-    Known(usize),
-    /// Says it at the first use.
-    With(fn() -> usize),
+    gate: Gate,
 }
 
 impl Limiter {
@@ -58,7 +44,7 @@ impl Limiter {
     /// If `limit` is 0; in a `static`, that is a compile error.
     pub const fn new(limit: usize) -> Limiter {
         assert!(limit > 0, "a limit has to be at least 1");
-        Limiter { limit: Size::Known(limit), semaphore: OnceLock::new() }
+        Limiter { gate: Gate::new(Of::Limiter, Size::Known(limit)) }
     }
 
     /// The same of a number that is known when the program runs: it is asked for once, at the first
@@ -82,7 +68,7 @@ impl Limiter {
     /// # assert_eq!(DATABASE.limit(), 8);
     /// ```
     pub const fn with(limit: fn() -> usize) -> Limiter {
-        Limiter { limit: Size::With(limit), semaphore: OnceLock::new() }
+        Limiter { gate: Gate::new(Of::Limiter, Size::With(limit)) }
     }
 
     /// A limiter that is made when the program runs, and is there for good.
@@ -90,44 +76,23 @@ impl Limiter {
         Box::leak(Box::new(self))
     }
 
-    fn made(&self) -> &Result<Semaphore<Queued>, Error> {
-        self.semaphore.get_or_init(|| match self.limit {
-            Size::Known(limit) => Ok(Semaphore::new(limit)),
-            Size::With(limit) => {
-                settings::size(limit, || "`Limiter::with`".to_owned()).map(Semaphore::new)
-            }
-        })
-    }
-
-    /// Whether its limit makes sense.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        self.made().as_ref().map(drop).map_err(Clone::clone)
-    }
-
-    fn semaphore(&self) -> &Semaphore<Queued> {
-        self.made()
-            .as_ref()
-            .unwrap_or_else(|_| unreachable!("whoever waits here has asked `check`"))
-    }
-
-    /// One of its numbers.
-    fn number(&self, read: fn(&Semaphore<Queued>) -> usize) -> usize {
-        self.made().as_ref().map_or(0, read)
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// How many bodies may run at once.
     pub fn limit(&self) -> usize {
-        self.number(Semaphore::limit)
+        self.gate.limit()
     }
 
     /// How many do. Those whose futures were dropped count until they end.
     pub fn in_use(&self) -> usize {
-        self.number(Semaphore::in_use)
+        self.gate.in_use()
     }
 
     /// How many calls wait for a permit.
     pub fn waiting(&self) -> usize {
-        self.number(Semaphore::waiting)
+        self.gate.waiting()
     }
 
     /// Changes the limit, while it is in use as well. Raised, waiting calls
@@ -139,64 +104,7 @@ impl Limiter {
     /// If `limit` is 0.
     pub fn set_limit(&self, limit: usize) {
         assert!(limit > 0, "a limit has to be at least 1");
-        if let Ok(semaphore) = self.made() {
-            semaphore.set_limit(limit);
-        }
-    }
-
-    /// What tells it from others.
-    pub(crate) fn place(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
-    /// A permit for a call that a thread is ready to run.
-    pub(crate) fn admit(&'static self, task: Queued) -> Admitted {
-        let is_reserved = task.meta().take_reservation();
-        let semaphore = self.semaphore();
-        let acquired = match &task.meta().callers {
-            None => semaphore.acquire(task, is_reserved),
-            Some(callers) => {
-                let holds = |caller: &&Caller| {
-                    caller.has_permit() && caller.owner().limiter_place() == Some(self.place())
-                };
-                let holders = callers.chain().filter(holds);
-                let holders = holders.map(|caller| std::ptr::from_ref(caller).addr()).collect();
-                semaphore.acquire_blocking(task, holders, is_reserved)
-            }
-        };
-        match acquired {
-            Acquired::Permit(task, permit) => Admitted::Start(task, Some(permit)),
-            Acquired::Waits => Admitted::Waits,
-            Acquired::Cancelled => Admitted::Cancelled,
-            Acquired::Deadlock(task) => {
-                let error = Error::deadlock(task.meta().about().name);
-                Admitted::Refused(task, error)
-            }
-        }
-    }
-
-    /// A call that waited here was cancelled.
-    pub(crate) fn leave(&self) {
-        self.semaphore().leave();
-    }
-
-    /// A call that had a reservation was cancelled.
-    pub(crate) fn give_up(&'static self) {
-        self.semaphore().give_up();
-    }
-
-    /// Ends all calls that wait here.
-    pub(crate) fn refuse_all(&self, why: fn(&str) -> Error) {
-        let Ok(semaphore) = self.made() else { return };
-        while let Some(task) = semaphore.drain() {
-            if task.meta().state.requeue() {
-                self.leave();
-                let error = why(task.meta().about().name);
-                completion::refuse(task, error);
-            } else {
-                task.discard();
-            }
-        }
+        self.gate.set_limit(limit);
     }
 }
 

@@ -21,6 +21,8 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[doc(no_inline)]
+pub use crate::api::lends::{LentMut, LentShared};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};

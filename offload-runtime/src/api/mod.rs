@@ -3,6 +3,7 @@
 pub mod bounds;
 pub(crate) mod cancel;
 pub(crate) mod closures;
+pub(crate) mod lends;
 #[cfg(feature = "watch")]
 pub(crate) mod loops;
 pub(crate) mod pools;

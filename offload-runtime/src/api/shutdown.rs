@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::executor;
 use crate::function::Function;
+use crate::resource::{self, dropping};
 use crate::sync::timer::Alarm;
 use crate::task::current;
 
@@ -25,7 +26,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// that are still queued end with that error too, and the bodies that still run are
 /// told so by [`is_cancelled`](crate::is_cancelled). A body that does not ask
 /// goes on until it ends or the process does; one in another process is killed.
-/// Worker processes end.
+/// Worker processes end. [Resources](crate::Resource) that no body has are dropped by a thread of a
+/// pool, within `grace` if they can; those that a body still has, by its thread when it ends.
 ///
 /// From the first poll on, the arguments of a queued call whose future is dropped, and a result that
 /// was ready, are dropped where that future is, and not by a thread of a pool. The arguments of calls
@@ -55,11 +57,13 @@ pub async fn shutdown(grace: Duration) -> Report {
     tell_listeners();
     let under_way = under_way();
     let end = Instant::now().checked_add(grace);
-    Drained { end, alarm: None }.await;
+    Drained { is_over: || self::under_way() == 0, end, alarm: None }.await;
     let abandoned = self::under_way();
     if abandoned > 0 {
         abandon();
     }
+    dropping::on_pool(resource::close_all());
+    Drained { is_over: dropping::is_done, end, alarm: None }.await;
     executor::all().into_iter().for_each(|executor| executor.dismiss());
     Report { finished: under_way.saturating_sub(abandoned), abandoned }
 }
@@ -94,7 +98,7 @@ fn tell_listeners() {
 
 /// Calls that wait or run.
 fn under_way() -> usize {
-    let in_line: usize = Function::limiters().iter().map(|limiter| limiter.waiting()).sum();
+    let in_line: usize = Function::all_gates().iter().map(|gate| gate.waiting()).sum();
     let loads = executor::all().into_iter().map(|executor| executor.load());
     loads.map(|load| load.running + load.queued).sum::<usize>() + in_line
 }
@@ -104,13 +108,14 @@ fn abandon() {
     current::stop_all();
     // The executors first: a call that is met from now on does not get into a line.
     executor::all().into_iter().for_each(|executor| executor.drain());
-    for limiter in Function::limiters() {
-        limiter.refuse_all(Error::shutting_down);
+    for gate in Function::all_gates() {
+        gate.refuse_all(Error::shutting_down);
     }
 }
 
-/// Ready when nothing is under way, or at the end of the grace.
+/// Ready when something is over, or at the end of the grace.
 struct Drained {
+    is_over: fn() -> bool,
     /// `None`: beyond the clock.
     end: Option<Instant>,
     alarm: Option<Alarm>,
@@ -121,7 +126,7 @@ impl Future for Drained {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let now = Instant::now();
-        if under_way() == 0 || self.end.is_some_and(|end| end <= now) {
+        if (self.is_over)() || self.end.is_some_and(|end| end <= now) {
             return Poll::Ready(());
         }
         self.alarm = Alarm::new(now + LOOK, cx.waker()).ok();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::executor::{self, Executor};
 use crate::function::Function;
+use crate::resource::{self, Lends};
 use crate::sync::histogram::Histogram;
 use crate::task::Owner;
 
@@ -31,6 +32,7 @@ pub fn stats() -> Stats {
     Stats {
         pools: executor::all().into_iter().map(PoolStats::of).collect(),
         functions: Function::known().into_iter().map(FunctionStats::of).collect(),
+        resources: resource::all().into_iter().map(ResourceStats::of).collect(),
         #[cfg(feature = "watch")]
         loops: super::loops::watched(),
     }
@@ -45,6 +47,8 @@ pub struct Stats {
     pub pools: Vec<PoolStats>,
     /// In the order of their first calls.
     pub functions: Vec<FunctionStats>,
+    /// In the order of the first calls that borrow them.
+    pub resources: Vec<ResourceStats>,
     /// The runtimes that are [watched](fn@crate::watch).
     #[cfg(feature = "watch")]
     pub loops: Vec<crate::LoopStats>,
@@ -194,6 +198,50 @@ pub struct LimitStats {
     pub used: usize,
     /// Calls that wait for a permit.
     pub waiting: usize,
+}
+
+/// One resource, since the first call that borrows it.
+///
+/// What a worker process has of its own is not counted here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ResourceStats {
+    /// The name that it was given.
+    pub name: &'static str,
+    /// `exclusive` for a [`Resource`](crate::Resource), `shared` for a
+    /// [`SharedResource`](crate::SharedResource), `thread` for a
+    /// [`ThreadResource`](crate::ThreadResource).
+    pub kind: &'static str,
+    /// So many bodies may have it at once; `None`: there is no bound.
+    pub size: Option<usize>,
+    /// Bodies that have it, also in worker processes.
+    pub in_use: usize,
+    /// Calls that wait for it.
+    pub waiting: usize,
+    /// Instances that were made.
+    pub made: u64,
+    /// Instances that were dropped: their body panicked, `check` said no, or nobody has used them for
+    /// the time of `keep_alive`, their thread has ended, or the process shuts down.
+    pub dropped: u64,
+    /// Instances that could not be made.
+    pub failed: u64,
+}
+
+impl ResourceStats {
+    pub(crate) fn of(lends: Lends) -> ResourceStats {
+        let numbers = lends.0.numbers();
+        ResourceStats {
+            name: lends.0.name(),
+            kind: lends.0.kind(),
+            size: numbers.size,
+            in_use: numbers.in_use,
+            waiting: numbers.waiting,
+            made: numbers.made,
+            dropped: numbers.dropped,
+            failed: numbers.failed,
+        }
+    }
 }
 
 /// Those calls of a function that wait.

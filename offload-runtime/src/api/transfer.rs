@@ -11,8 +11,9 @@ use super::process_pool::ProcessPool;
 use crate::error::Error;
 use crate::executor::process::exchange;
 use crate::function::Function;
-use crate::task::Owner;
 use crate::task::about::About;
+use crate::task::loan::Loans;
+use crate::task::{Owner, current};
 use crate::wire::arguments::{Arguments, Encoded, Malformed, Outbound};
 use crate::wire::codec::Decoder;
 use crate::wire::codec::top::Top;
@@ -95,6 +96,9 @@ pub trait Remote: Sized {
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
+    /// In the worker: a call by a body there, which runs in place. For functions that borrow something.
+    fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self;
+
     /// In the worker: sends the result back.
     fn answer(self, arguments: &mut Arguments<'_>);
 }
@@ -131,6 +135,11 @@ where
             }
         });
         <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body)
+    }
+
+    fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self {
+        let loans = function.borrow(false)?;
+        current::with_loans(Owner::about(function), loans, body)
     }
 
     fn answer(self, arguments: &mut Arguments<'_>) {
@@ -170,6 +179,10 @@ impl Callable for Function {
 
     fn entry(&self) -> Option<Entry> {
         self.offered().map(|offered| offered.entry)
+    }
+
+    fn lend(&'static self) -> Result<Loans, Error> {
+        self.borrow(false)
     }
 
     fn host(&self) -> Option<&'static dyn Host> {

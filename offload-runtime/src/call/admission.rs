@@ -7,11 +7,11 @@ use std::task::Waker;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::function::Function;
-use crate::limiter::Limiter;
+use crate::gate::Gate;
 use crate::sync::timer::{self, Alarm};
 use crate::task::context::Captured;
 use crate::task::current;
-use crate::task::meta::{Caller, Meta, Slot};
+use crate::task::meta::{Caller, Deadlines, Meta, Slot};
 use crate::task::{Awaited, Queued};
 
 /// Asks for room for a call that is made now, on this thread. What is returned, dropped, leaves
@@ -32,8 +32,7 @@ pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Err
         }
     };
     let (deadlines, captured) = (function.deadlines(), Captured::here());
-    let is_gated = function.limiter().is_some();
-    Ok((Meta::new(function, is_gated, deadlines, callers, slots), captured))
+    Ok((meta(function, deadlines, callers, slots), captured))
 }
 
 /// What wakes the caller when the first of the deadlines has passed.
@@ -51,7 +50,7 @@ pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captur
     let overloaded = |bound| Error::overloaded(name, bound);
     let slots = [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?];
     let (deadlines, captured) = (function.deadlines(), Captured::here());
-    let mut meta = Meta::new(function, function.limiter().is_some(), deadlines, None, slots);
+    let mut meta = meta(function, deadlines, None, slots);
     meta.is_of_body = current::is_in_body();
     if meta.next_due().is_some() {
         timer::start().map_err(|error| Error::no_timer(name, &error))?;
@@ -59,21 +58,35 @@ pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captur
     Ok((meta, captured))
 }
 
-/// Whether what the function runs on and is limited by is there. It asks for sizes.
+fn meta(
+    function: &'static Function,
+    deadlines: Deadlines,
+    callers: Option<Arc<Caller>>,
+    slots: [Slot; 2],
+) -> Meta {
+    let is_gated = !function.gates().is_empty();
+    let mut meta = Meta::new(function, is_gated, deadlines, callers, slots);
+    meta.borrows = function.lends_here();
+    meta
+}
+
+/// Whether what the function runs on and waits for is there. It asks for sizes.
 fn check(function: &'static Function) -> Result<(), Error> {
     let of = |error: Error| error.of(function.name());
     function.executor().check().map_err(of)?;
-    function.limiter().map_or(Ok(()), Limiter::check).map_err(of)
+    function.gates().iter().try_for_each(|gate| gate.check()).map_err(of)
 }
 
-/// Whether the bodies that wait for a call of this function, which has not started, have all the
-/// permits that there are for it.
-pub(super) fn waits_for_ever(function: &'static Function, callers: &Caller) -> bool {
-    let Some(limiter) = function.limiter() else { return false };
-    let holds = |caller: &&Caller| {
-        caller.has_permit() && caller.owner().limiter_place() == Some(limiter.place())
+/// Of what the bodies that wait for a call of this function, which has not started, have all that
+/// there is.
+pub(super) fn waits_for_ever(
+    function: &'static Function,
+    callers: &Caller,
+) -> Option<&'static Gate> {
+    let is_held = |gate: &&&Gate| {
+        gate.limit() <= callers.chain().filter(|caller| caller.holds(gate.place())).count()
     };
-    limiter.limit() <= callers.chain().filter(holds).count()
+    function.gates().iter().find(is_held).copied()
 }
 
 /// One thread takes the place of the bodies that wait for a call of this function.

@@ -16,7 +16,7 @@ use crate::sync::timer::{self, Alarm};
 use crate::task::completion::{self, Left};
 use crate::task::large::Place;
 use crate::task::state::Phase;
-use crate::task::{Awaited, Failure, Owner, Queued, current};
+use crate::task::{Awaited, Failure, Owner, Permits, Queued, current};
 
 /// See the [module](self).
 pub(super) struct Sent {
@@ -166,14 +166,14 @@ impl Sent {
     /// ever.
     fn wait_in_body(&mut self) -> Option<Error> {
         let callers = current::caller()?;
-        if !admission::waits_for_ever(self.function, &callers) {
+        let Some(gate) = admission::waits_for_ever(self.function, &callers) else {
             admission::stand_in(self.function, &callers);
             return None;
-        }
+        };
         let left = completion::cancel_unstarted(&self.task)?;
         self.answered = true;
         self.clean_up(left, true);
-        let error = Error::deadlock(self.function.name());
+        let error = gate.deadlock(self.function.name());
         count(self.function, &error);
         Some(error)
     }
@@ -217,7 +217,7 @@ impl Sent {
         let is_in_body = meta.callers.is_some() || (self.is_started && current::is_in_body());
         if is_in_body && !meta.is_gated && executor.is_refused() {
             let task = Queued::new(Arc::clone(&self.task));
-            if completion::run(task, None, None, Instant::now()).is_some() {
+            if completion::run(task, Permits::NONE, None, Instant::now()).is_some() {
                 // What is left in the queue is a shell.
                 executor.forget_one();
             }

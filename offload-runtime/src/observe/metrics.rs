@@ -18,9 +18,26 @@ use crate::api::stats::{Percentiles, stats};
 /// | `offload_pool_workers` | gauge | `pool`, `kind`, `state`: `idle`, `busy`; of the kind `process` |
 /// | `offload_workers_total` | counter | `pool`, `kind`, `end`: `restarted`, `killed`, `recycled` |
 /// | `offload_calls_total` | counter | `function`, `kind`, `pool`, `outcome`: `started`, `finished`, `panicked`, `cancelled`, `abandoned`, `refused`, `timed_out`; of the kind `process` also `died`, `killed`, `failed` |
+/// | `offload_resource_size` | gauge | `resource`, `kind`: `exclusive` |
+/// | `offload_resource_in_use`, `offload_resource_waiting` | gauge | `resource`, `kind`: `exclusive`, `shared`, `thread` |
+/// | `offload_resource_instances_total` | counter | `resource`, `kind`, `event`: `made`, `dropped`, `failed` |
 /// | `offload_wait_seconds`, `offload_run_seconds` | gauge | `function`, `kind`, `pool`, `quantile`: `0.5`, `0.9`, `0.99`, `1` |
 pub fn publish_metrics() {
     let stats = stats();
+    for resource in &stats.resources {
+        let labels = [("resource", resource.name), ("kind", resource.kind)];
+        if let Some(size) = resource.size {
+            gauge!("offload_resource_size", &labels).set(size as f64);
+        }
+        gauge!("offload_resource_in_use", &labels).set(resource.in_use as f64);
+        gauge!("offload_resource_waiting", &labels).set(resource.waiting as f64);
+        for (event, count) in
+            [("made", resource.made), ("dropped", resource.dropped), ("failed", resource.failed)]
+        {
+            let labels = [labels[0], labels[1], ("event", event)];
+            counter!("offload_resource_instances_total", &labels).absolute(count);
+        }
+    }
     for pool in stats.pools {
         let labels = [("pool", pool.name), ("kind", pool.kind)];
         let with = |state: &'static str| [labels[0], labels[1], ("state", state)];

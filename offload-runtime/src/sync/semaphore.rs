@@ -67,6 +67,12 @@ struct Blocking<W> {
 /// A permit, which is given back when this is dropped.
 pub(crate) struct Permit<W: Waiter + 'static>(&'static Semaphore<W>);
 
+/// The permits of one body, most often one.
+pub(crate) struct Permits<W: Waiter + 'static> {
+    first: Option<Permit<W>>,
+    rest: Vec<Permit<W>>,
+}
+
 /// What a call gets that asks for a permit.
 pub(crate) enum Acquired<W: Waiter + 'static> {
     Permit(W, Permit<W>),
@@ -114,6 +120,12 @@ impl<W: Waiter + 'static> Semaphore<W> {
         self.hand_out();
     }
 
+    /// A permit, if one is free and nobody waits for it.
+    pub(crate) fn try_acquire(&'static self) -> Option<Permit<W>> {
+        let nobody_waits = self.line.is_empty() && self.blocked.load(Ordering::SeqCst) == 0;
+        (nobody_waits && self.take_free()).then(|| Permit(self))
+    }
+
     /// A call that a thread is ready to run asks for a permit. `is_reserved`: it had a
     /// reservation, which is used up by this.
     pub(crate) fn acquire(&'static self, waiter: W, is_reserved: bool) -> Acquired<W> {
@@ -122,9 +134,10 @@ impl<W: Waiter + 'static> Semaphore<W> {
         }
         // Nobody overtakes the line: a permit that is free while calls wait is about to be
         // reserved for the first of them.
-        let nobody_waits = self.line.is_empty() && self.blocked.load(Ordering::SeqCst) == 0;
-        if !is_reserved && nobody_waits && self.take_free() {
-            return Acquired::Permit(waiter, Permit(self));
+        if !is_reserved {
+            if let Some(permit) = self.try_acquire() {
+                return Acquired::Permit(waiter, permit);
+            }
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if !waiter.set_waiting() {
@@ -246,6 +259,21 @@ impl<W: Waiter + 'static> Semaphore<W> {
     fn take_reservation(&self) -> bool {
         let less = |reserved: usize| reserved.checked_sub(1);
         self.reserved.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
+    }
+}
+
+impl<W: Waiter + 'static> Permits<W> {
+    pub(crate) const NONE: Permits<W> = Permits { first: None, rest: Vec::new() };
+
+    pub(crate) fn push(&mut self, permit: Permit<W>) {
+        match self.first {
+            None => self.first = Some(permit),
+            Some(_) => self.rest.push(permit),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
     }
 }
 

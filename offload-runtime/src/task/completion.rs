@@ -9,10 +9,9 @@ use super::context::Captured;
 use super::counts::Ending;
 use super::current::{self, Busy, Frame};
 use super::state::Phase;
-use super::{Awaited, Failure, Queued, Work};
+use super::{Awaited, Failure, Permits, Queued, Work};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::{drop_quietly, quietly};
-use crate::sync::semaphore::Permit;
 
 /// How a call ends.
 pub(crate) enum Outcome {
@@ -26,19 +25,32 @@ pub(crate) enum Outcome {
 /// thread is in the runtime of the caller. `None`: the call was cancelled.
 pub(crate) fn run(
     task: Queued,
-    permit: Option<Permit<Queued>>,
+    permits: Permits,
     busy: Option<Busy>,
     now: Instant,
 ) -> Option<Instant> {
-    let task = task.begin()?;
-    let meta = task.meta();
-    let about = meta.about();
-    let waited = now.saturating_duration_since(meta.since);
-    let number = about.counts().wait.record(waited);
-    let sample = about.sample(number);
-    let frame = Frame::new(&task, permit, busy);
+    let frame = Frame::new(&task.awaited(), permits, busy);
     // What is dropped at the end is as foreign as the body, and may call as it did.
-    Some(frame.enter(|| {
+    frame.enter(|| {
+        let mut now = now;
+        if task.meta().borrows {
+            match task.meta().owner.lend() {
+                Ok(loans) => current::set_loans(loans),
+                Err(error) => return refuse_here(task, error),
+            }
+            // To make what it borrows may have taken long.
+            now = Instant::now();
+            if task.meta().start_by().is_some_and(|start_by| start_by <= now) {
+                let error = expired_in_queue(&*task, now);
+                return refuse_here(task, error);
+            }
+        }
+        let task = task.begin()?;
+        let meta = task.meta();
+        let about = meta.about();
+        let waited = now.saturating_duration_since(meta.since);
+        let number = about.counts().wait.record(waited);
+        let sample = about.sample(number);
         let mut panic = None;
         task.call(&mut |captured: Captured, body| {
             // Unwind safety: the payload goes to the caller, who unwinds on, so
@@ -57,18 +69,27 @@ pub(crate) fn run(
         }
         let ending = if panic.is_some() { Ending::Panicked } else { current::ending() };
         let failure = panic.map(Failure::Panic);
-        complete(task, Outcome::Ran { ending, failure, began: now })
-    }))
+        Some(complete(task, Outcome::Ran { ending, failure, began: now }))
+    })
+}
+
+/// Ends a call that is not started, in its own frame. `None`: it was cancelled.
+fn refuse_here(task: Queued, error: Error) -> Option<Instant> {
+    let task = task.begin()?;
+    // Before the caller is woken: who is told of this and makes the next call finds all free.
+    current::end_body();
+    Some(complete(task, Outcome::Refused(error)))
 }
 
 /// Ends a call that is not started. False: it was cancelled, and what was given is a shell.
 pub(crate) fn refuse(task: Queued, error: Error) -> bool {
     if task.meta().take_reservation() {
-        task.meta().owner.give_up_reservation();
+        task.meta().owner.give_up_reservation(task.meta().line.gate());
     }
     let Some(task) = task.begin() else { return false };
+    drop(task.meta().line.take());
     // The destructor of an argument may call as the body would have.
-    Frame::new(&task, None, None).enter(|| complete(task, Outcome::Refused(error)));
+    Frame::new(&task, Permits::NONE, None).enter(|| complete(task, Outcome::Refused(error)));
     true
 }
 
@@ -203,10 +224,11 @@ fn left(task: &Awaited, phase: Phase) -> Left {
         meta.about().count(|counts| &counts.cancelled);
         meta.leave_slots();
         if phase == Phase::Waiting {
-            meta.owner.leave_line();
+            meta.owner.leave_line(meta.line.gate());
         } else if meta.take_reservation() {
-            meta.owner.give_up_reservation();
+            meta.owner.give_up_reservation(meta.line.gate());
         }
+        drop(meta.line.take());
     }
     let is_ours = phase != Phase::Running && task.has_drop_glue();
     Left { phase, leftover: is_ours.then(|| Arc::clone(task)) }
@@ -216,7 +238,7 @@ fn left(task: &Awaited, phase: Phase) -> Left {
 /// would have.
 pub(crate) fn clear(task: &Awaited) {
     task.meta().in_runtime(|| {
-        Frame::new(task, None, None).enter(|| quietly(|| task.clear()));
+        Frame::new(task, Permits::NONE, None).enter(|| quietly(|| task.clear()));
     });
 }
 

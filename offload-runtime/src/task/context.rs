@@ -21,6 +21,8 @@ struct Surroundings {
 }
 
 impl Captured {
+    pub(crate) const NOTHING: Captured = Captured(None);
+
     /// The surroundings of this thread. It runs foreign code: clones of values, and what a
     /// subscriber does.
     pub(crate) fn here() -> Captured {

@@ -2,6 +2,8 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::mem;
+#[cfg(feature = "process")]
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -10,9 +12,9 @@ use crossbeam_utils::atomic::AtomicCell;
 
 use super::about::About;
 use super::counts::Ending;
+use super::loan::{Loan, Loans};
 use super::meta::Caller;
-use super::{Awaited, Owner, Queued};
-use crate::sync::semaphore::Permit;
+use super::{Awaited, Owner, Permits};
 
 thread_local! {
     static FRAME: RefCell<Option<Frame>> = const { RefCell::new(None) };
@@ -24,7 +26,9 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 /// One body on this thread.
 pub(crate) struct Frame {
     body: Body,
-    permit: Option<Permit<Queued>>,
+    /// What it borrows, until it takes it. Before the permits: who has one finds what it is for.
+    loans: Loans,
+    permits: Permits,
     busy: Option<Busy>,
     /// When its caller is answered without it, and it is cancelled.
     answer_by: Option<Instant>,
@@ -86,33 +90,28 @@ pub(crate) fn caller() -> Option<Arc<Caller>> {
             Body::Ended { owner, callers } => (*owner, callers),
             Body::Worker { .. } => return None,
         };
-        let make = || Arc::new(Caller::new(owner, frame.permit.is_some(), callers.clone()));
+        let make = || Arc::new(Caller::new(owner, !frame.permits.is_empty(), callers.clone()));
         Some(Arc::clone(frame.caller.get_or_init(make)))
     };
     FRAME.try_with(find).ok().flatten()
 }
 
 impl Frame {
-    pub(crate) fn new(task: &Awaited, permit: Option<Permit<Queued>>, busy: Option<Busy>) -> Frame {
+    pub(crate) fn new(task: &Awaited, permits: Permits, busy: Option<Busy>) -> Frame {
         let meta = task.meta();
         let answer_by = meta.answer_by().filter(|_| !meta.about().is_detached);
-        Frame::of(Body::Task(Arc::clone(task)), permit, busy, answer_by)
+        Frame::of(Body::Task(Arc::clone(task)), permits, busy, answer_by)
     }
 
     /// That of a body in a worker process.
     #[cfg(feature = "process")]
     pub(crate) fn of_worker(about: &'static About, cancelled: Arc<AtomicBool>) -> Frame {
-        Frame::of(Body::Worker { about, cancelled }, None, None, None)
+        Frame::of(Body::Worker { about, cancelled }, Permits::NONE, None, None)
     }
 
-    fn of(
-        body: Body,
-        permit: Option<Permit<Queued>>,
-        busy: Option<Busy>,
-        answer_by: Option<Instant>,
-    ) -> Frame {
+    fn of(body: Body, permits: Permits, busy: Option<Busy>, answer_by: Option<Instant>) -> Frame {
         let (ending, caller) = (Ending::Returned, OnceCell::new());
-        Frame { body, permit, busy, answer_by, ending, caller }
+        Frame { body, loans: Loans::NONE, permits, busy, answer_by, ending, caller }
     }
 
     /// Makes this the frame of the thread while `run` runs.
@@ -196,17 +195,56 @@ pub(super) fn ending() -> Ending {
     FRAME.with_borrow(|frame| frame.as_ref().map_or(Ending::Returned, |frame| frame.ending))
 }
 
-/// The body of a task on this thread has ended: lets go of the task, and gives its permit back.
+/// The body on this thread, which is about to start, borrows this.
+pub(crate) fn set_loans(loans: Loans) {
+    let before = FRAME.with_borrow_mut(|frame| {
+        let frame = frame.as_mut()?;
+        Some(mem::replace(&mut frame.loans, loans))
+    });
+    drop(before);
+}
+
+/// In a worker: runs a body of this function in place, which borrows this. What is around it is
+/// another body, or a thread that the worker's own code has started.
+#[cfg(feature = "process")]
+pub(crate) fn with_loans<R>(about: &'static About, loans: Loans, run: impl FnOnce() -> R) -> R {
+    /// Drops what is left of them, and puts back those of the body around.
+    struct Back(Loans);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            set_loans(mem::replace(&mut self.0, Loans::NONE));
+        }
+    }
+    if is_in_body() {
+        let around = FRAME.with_borrow_mut(|frame| {
+            frame.as_mut().map(|frame| mem::replace(&mut frame.loans, loans))
+        });
+        let _back = around.map(Back);
+        return run();
+    }
+    let frame = Frame { loans, ..Frame::of_worker(about, Arc::default()) };
+    let ended = frame.enter(|| catch_unwind(AssertUnwindSafe(run)));
+    ended.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+/// What the body on this thread borrows, by its number; it is taken once.
+pub(crate) fn take_loan(number: usize) -> Option<Loan> {
+    FRAME.with_borrow_mut(|frame| frame.as_mut()?.loans.take(number))
+}
+
+/// The body of a task on this thread has ended: lets go of the task, and gives its permits back.
 pub(super) fn end_body() {
     let held = FRAME.with_borrow_mut(|frame| {
         let frame = frame.as_mut()?;
         let Body::Task(task) = &frame.body else { return None };
         let (owner, callers) = (task.meta().owner, task.meta().callers.clone());
         if let Some(caller) = frame.caller.get() {
-            caller.lose_permit();
+            caller.lose_permits();
         }
         let task = mem::replace(&mut frame.body, Body::Ended { owner, callers });
-        Some((task, frame.busy.take(), frame.permit.take()))
+        let loans = mem::replace(&mut frame.loans, Loans::NONE);
+        let permits = mem::replace(&mut frame.permits, Permits::NONE);
+        Some((task, frame.busy.take(), loans, permits))
     });
     drop(held);
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Id};
 
-use super::Owner;
 use super::about::About;
 use super::state::State;
+use super::{Owner, Permits};
 use crate::sync::AtomicWaker;
 use crate::sync::foreign::drop_quietly;
 
@@ -21,10 +21,12 @@ use crate::sync::foreign::drop_quietly;
 #[repr(C)]
 pub(crate) struct Meta {
     pub(crate) state: State,
-    /// A permit of the function's limiter is reserved for it.
+    /// A permit is reserved for it, from the gate at which it waited.
     reserved: AtomicBool,
     /// It asks its owner before it starts.
     pub(crate) is_gated: bool,
+    /// Its owner lends it something when it starts.
+    pub(crate) borrows: bool,
     /// A body made it, and so it has the grace that the body has.
     pub(crate) is_of_body: bool,
     /// Of the caller.
@@ -38,6 +40,7 @@ pub(crate) struct Meta {
     /// The bodies that wait for it, if it was made in one.
     pub(crate) callers: Option<Arc<Caller>>,
     deadlines: Deadlines,
+    pub(crate) line: Line,
     /// It is one of those that the function's `queue` bounds.
     pub(crate) function_slot: Slot,
     /// It is one of those that the pool's `queue` bounds.
@@ -110,6 +113,37 @@ impl Drop for Slot {
     }
 }
 
+/// Where a call waits that needs several permits, one after the other, and those that it has by then.
+/// Who takes these out gives them back, or starts the call with them.
+#[derive(Default)]
+pub(crate) struct Line {
+    /// The number of the gate. Before it is more than 0, nothing is held.
+    gate: AtomicUsize,
+    held: Mutex<Option<Box<Permits>>>,
+}
+
+impl Line {
+    pub(crate) fn gate(&self) -> usize {
+        self.gate.load(Ordering::Acquire)
+    }
+
+    /// It is about to wait at this gate.
+    pub(crate) fn hold(&self, gate: usize, permits: Permits) {
+        if !permits.is_empty() {
+            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(permits));
+        }
+        self.gate.store(gate, Ordering::Release);
+    }
+
+    pub(crate) fn take(&self) -> Permits {
+        if self.gate() == 0 {
+            return Permits::NONE;
+        }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        held.map_or(Permits::NONE, |held| *held)
+    }
+}
+
 impl Meta {
     /// For a call that is made now, on this thread.
     pub(crate) fn new(
@@ -123,6 +157,7 @@ impl Meta {
             state: State::new(),
             reserved: AtomicBool::new(false),
             is_gated,
+            borrows: false,
             is_of_body: callers.is_some(),
             waker: AtomicWaker::new(),
             owner,
@@ -130,6 +165,7 @@ impl Meta {
             handle: Handle::try_current().ok(),
             callers,
             deadlines,
+            line: Line::default(),
             function_slot,
             pool_slot,
         }
@@ -206,8 +242,8 @@ impl fmt::Debug for Meta {
 /// A body that waits for a call it made, and the bodies that wait for that body.
 pub(crate) struct Caller {
     owner: &'static dyn Owner,
-    /// It has a permit of its owner's limiter.
-    has_permit: AtomicBool,
+    /// It has all permits that its owner's bodies have.
+    has_permits: AtomicBool,
     caller: Option<Arc<Caller>>,
     /// What stands in for it in its pool while it waits, and goes when it ends.
     stand_in: Mutex<StandIn>,
@@ -222,16 +258,16 @@ struct StandIn {
 impl Caller {
     pub(crate) fn new(
         owner: &'static dyn Owner,
-        has_permit: bool,
+        has_permits: bool,
         caller: Option<Arc<Caller>>,
     ) -> Caller {
-        let has_permit = AtomicBool::new(has_permit);
-        Caller { owner, has_permit, caller, stand_in: Mutex::default() }
+        let has_permits = AtomicBool::new(has_permits);
+        Caller { owner, has_permits, caller, stand_in: Mutex::default() }
     }
 
-    /// Its body gives its permit back.
-    pub(crate) fn lose_permit(&self) {
-        self.has_permit.store(false, Ordering::Release);
+    /// Its body gives its permits back.
+    pub(crate) fn lose_permits(&self) {
+        self.has_permits.store(false, Ordering::Release);
     }
 
     /// This one, and those that wait for it.
@@ -243,9 +279,9 @@ impl Caller {
         self.owner
     }
 
-    /// Whether its body has a permit of its owner's limiter.
-    pub(crate) fn has_permit(&self) -> bool {
-        self.has_permit.load(Ordering::Acquire)
+    /// Whether its body has a permit from this gate.
+    pub(crate) fn holds(&self, gate: usize) -> bool {
+        self.has_permits.load(Ordering::Acquire) && self.owner.is_gated_by(gate)
     }
 
     /// Keeps what `make` makes until the body ends, unless something stands in for it already.

@@ -11,6 +11,7 @@ pub(crate) mod counts;
 pub(crate) mod cpu_time;
 pub(crate) mod current;
 pub(crate) mod large;
+pub(crate) mod loan;
 pub(crate) mod meta;
 mod spans;
 pub(crate) mod state;
@@ -23,10 +24,14 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use self::about::About;
 use self::context::Captured;
 use self::large::{is_large, to_heap};
+use self::loan::Loans;
 use self::meta::Meta;
 use crate::error::{Error, ErrorKind};
 use crate::sync::foreign::{Payload, drop_quietly};
-use crate::sync::semaphore::{Permit, Waiter};
+use crate::sync::semaphore::{self, Waiter};
+
+/// What a body has that may run.
+pub(crate) type Permits = semaphore::Permits<Queued>;
 
 /// The function of a task, as far as a task and who runs it need it.
 pub(crate) trait Owner: Sync {
@@ -38,26 +43,29 @@ pub(crate) trait Owner: Sync {
     /// Brings a call that waited for a permit back to a thread of its pool.
     fn resume(&'static self, task: Queued);
 
-    /// What tells its limiter from others, if it has one.
-    fn limiter_place(&self) -> Option<usize>;
+    /// Whether its bodies have a permit from there.
+    fn is_gated_by(&self, gate: usize) -> bool;
+
+    /// A body is about to start on this thread, in its frame: what it borrows.
+    fn lend(&'static self) -> Result<Loans, Error>;
 
     /// What tells the executor of its calls from others.
     fn executor_place(&self) -> usize;
 
-    /// A call that waited for a permit was cancelled.
-    fn leave_line(&'static self);
+    /// A call that waited for a permit, from the gate with this number, was cancelled.
+    fn leave_line(&'static self, gate: usize);
 
-    /// Ends the calls that wait for a permit: the process shuts down.
-    fn refuse_line(&'static self);
+    /// Ends the calls that wait for permits: the process shuts down.
+    fn refuse_lines(&'static self);
 
-    /// A call was cancelled that had a reservation of a permit.
-    fn give_up_reservation(&'static self);
+    /// A call was cancelled that had a reservation of a permit from the gate with this number.
+    fn give_up_reservation(&'static self, gate: usize);
 }
 
 /// Whether a call may start.
 pub(crate) enum Admitted {
-    /// With a permit, if it needs one.
-    Start(Queued, Option<Permit<Queued>>),
+    /// With the permits that it needs.
+    Start(Queued, Permits),
     /// It waits, and is brought back when there is a permit.
     Waits,
     /// It was cancelled.
@@ -251,6 +259,11 @@ impl Queued {
     pub(crate) fn begin(mut self) -> Option<Awaited> {
         let task = self.0.take()?;
         task.meta().state.begin().then_some(task)
+    }
+
+    /// The call, for who looks at it later.
+    pub(crate) fn awaited(&self) -> Awaited {
+        Arc::clone(self.0.as_ref().expect("it is there until it begins"))
     }
 
     /// Forgets what is only a shell.

@@ -14,7 +14,9 @@ use std::sync::OnceLock;
 use std::{fs, io, ptr};
 
 use super::arguments::{Arguments, Malformed};
+use crate::error::Error;
 use crate::task::about::About;
+use crate::task::loan::Loans;
 
 /// In the worker: takes the arguments, runs the body, sends the result.
 pub(crate) type Entry = fn(&mut Arguments<'_>) -> Result<(), Malformed>;
@@ -40,6 +42,9 @@ pub(crate) trait Callable: Sync {
 
     /// How a worker runs it.
     fn entry(&self) -> Option<Entry>;
+
+    /// In a worker: what a body of it borrows that is about to start on this thread.
+    fn lend(&'static self) -> Result<Loans, Error>;
 
     /// Its pool, as workers know it.
     fn host(&self) -> Option<&'static dyn Host>;

@@ -113,7 +113,7 @@ impl Call {
                 (Error::new(ErrorKind::Serialization, Ran::Yes, name, what), Ending::Failed)
             }),
             Said::Panicked(panic) => Err((panicked(name, panic, None), Ending::Panicked)),
-            Said::Failed(failure) => Err((self.failed(&failure), Ending::Failed)),
+            Said::Failed(failure) => Err((self.failed(failure), Ending::Failed)),
         }
     }
 
@@ -236,9 +236,10 @@ impl Call {
         }
     }
 
-    fn failed(&self, failure: &Failure) -> Error {
+    fn failed(&self, failure: Failure) -> Error {
         let name = self.function.about().name;
         let (ran, what) = match failure {
+            Failure::Unstarted(error) => return error,
             Failure::Arguments(reason) => {
                 (Ran::No, format!("has arguments that another process cannot read: {reason}"))
             }

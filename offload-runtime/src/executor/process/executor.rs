@@ -14,10 +14,9 @@ use crate::executor::settings::{DefaultPool, Settings};
 use crate::executor::threads::pool::Serve;
 use crate::executor::threads::{Kind, Pool};
 use crate::executor::{Executor, Load, StandIn};
-use crate::sync::semaphore::Permit;
 use crate::task::current::Busy;
 use crate::task::meta::Slot;
-use crate::task::{Awaited, Queued, Work, completion};
+use crate::task::{Awaited, Permits, Queued, Work, completion};
 use crate::wire::registry::Host;
 
 /// See the [module](self).
@@ -52,19 +51,14 @@ impl Processes {
 }
 
 impl Serve for Processes {
-    fn serve(
-        &'static self,
-        task: Queued,
-        permit: Option<Permit<Queued>>,
-        busy: Busy,
-    ) -> Option<Instant> {
+    fn serve(&'static self, task: Queued, permits: Permits, busy: Busy) -> Option<Instant> {
         let handle = Arc::new(KillHandle::new(place(&*task), self.workers.plan().grace));
         let room = [self.threads.limit(), self.threads.threads()];
         let worker = match self.workers.check_out(self, room, task.meta(), &handle) {
             Ok(worker) => worker,
             Err(why) => {
                 // Who is told of this makes the next call, and finds all free.
-                drop((permit, busy));
+                drop((permits, busy));
                 let name = task.meta().about().name;
                 let now = Instant::now();
                 let error = match why {
@@ -75,7 +69,7 @@ impl Serve for Processes {
                 return completion::refuse(task, error).then(Instant::now);
             }
         };
-        let run = || completion::run(task, permit, Some(busy), Instant::now());
+        let run = || completion::run(task, permits, Some(busy), Instant::now());
         exchange::with(worker, run)
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::system::priority::Priority;
 
 /// No frame that a worker sends is larger, in bytes, but for a result: what it
@@ -91,6 +92,8 @@ pub(crate) enum Failure {
     Result(String),
     /// The result is larger than a frame may be.
     TooLarge(u64),
+    /// The body was not started.
+    Unstarted(Error),
 }
 
 /// A text that may be of any length, cut so that a few of them fit into a frame.

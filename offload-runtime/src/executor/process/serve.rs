@@ -25,7 +25,7 @@ use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic,
 use super::{events, panics, plan, way};
 use crate::sync::foreign::drop_payload;
 use crate::system::pipe::PipeReader;
-use crate::task::current::Frame;
+use crate::task::current::{self, Frame};
 use crate::wire::arguments::Arguments;
 use crate::wire::frames::{Incoming, Outgoing, ReadError};
 use crate::wire::{codec, registry};
@@ -238,14 +238,22 @@ fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
     let frame = Frame::of_worker(function.about(), cancelled);
     events::begin(head.level);
     let ended = frame.enter(|| {
+        match function.lend() {
+            Ok(loans) => current::set_loans(loans),
+            Err(error) => return Err(error),
+        }
         // Unwind safety: what the body shared is its own affair, as it is for
         // the bodies of threads.
-        panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))))
+        Ok(panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments)))))
     });
     events::end();
     end();
     // What has no line end would come with a later call.
     let _ = io::stdout().flush();
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => return failed(&Failure::Unstarted(error)),
+    };
     match ended {
         Ok(Ok(())) => match arguments.into_answer() {
             Ok(Ok(message)) => message,

@@ -17,12 +17,11 @@ use crate::executor::settings::{self, DefaultPool, Settings};
 use crate::executor::{self, Executor};
 use crate::sync::foreign::quietly;
 use crate::sync::queue::Queue;
-use crate::sync::semaphore::Permit;
 use crate::system::abort::abort_on_panic;
 use crate::system::cores;
 use crate::system::priority::Priority;
 use crate::task::current::Busy;
-use crate::task::{Awaited, Queued, completion};
+use crate::task::{Awaited, Permits, Queued, completion};
 
 /// How many threads a thread pool may have.
 const THREADS: usize = 512;
@@ -178,12 +177,7 @@ impl Growth {
 pub(crate) trait Serve: Sync {
     /// Runs a call, or ends it in another way. Returns when that was done; `None`: it was
     /// cancelled.
-    fn serve(
-        &'static self,
-        task: Queued,
-        permit: Option<Permit<Queued>>,
-        busy: Busy,
-    ) -> Option<Instant>;
+    fn serve(&'static self, task: Queued, permits: Permits, busy: Busy) -> Option<Instant>;
 
     /// A thread of the pool has ended.
     fn thread_ended(&'static self);
@@ -304,15 +298,27 @@ impl Pool {
         if executor::is_closed() || self.start(self, None).is_err() {
             return completion::clear(&task);
         }
+        self.clear_there(task);
+        if self.started().drained.load(Ordering::SeqCst) {
+            self.drain_queue();
+        }
+    }
+
+    /// The same, also while the process shuts down.
+    pub(crate) fn clear_at_end(&'static self, task: Awaited) {
+        if self.start(self, None).is_err() {
+            return completion::clear(&task);
+        }
+        self.clear_there(task);
+    }
+
+    fn clear_there(&'static self, task: Awaited) {
         let started = self.started();
         started.others.fetch_add(1, Ordering::AcqRel);
         started.leftovers.fetch_add(1, Ordering::SeqCst);
         started.queue.push_front(Item::Leftover(task));
         if !started.sleep.notify() {
             self.add_cleaner();
-        }
-        if started.drained.load(Ordering::SeqCst) {
-            self.drain_queue();
         }
     }
 

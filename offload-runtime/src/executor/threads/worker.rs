@@ -12,7 +12,7 @@ use super::sleep::{Woken, WorkerState};
 use crate::error::Error;
 use crate::sync::foreign::quietly;
 use crate::system::kept::Kept;
-use crate::task::{Admitted, completion, meta};
+use crate::task::{Admitted, Permits, completion, meta};
 
 /// So long a thread that has run out of calls looks on, on its own core, before it parks: one
 /// that makes one call after the other sends the next in a few microseconds, and to wake a
@@ -226,13 +226,14 @@ impl Worker {
             }
             return;
         }
-        let admitted = if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, None) };
+        let admitted =
+            if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, Permits::NONE) };
         match admitted {
-            Admitted::Start(task, permit) => {
+            Admitted::Start(task, permits) => {
                 let busy = self.state.run(about);
                 let ended = match self.started.serve {
-                    Some(serve) => serve.serve(task, permit, busy),
-                    None => completion::run(task, permit, Some(busy), self.now),
+                    Some(serve) => serve.serve(task, permits, busy),
+                    None => completion::run(task, permits, Some(busy), self.now),
                 };
                 match ended {
                     Some(now) => self.now = now,
@@ -242,7 +243,7 @@ impl Worker {
             Admitted::Waits => {
                 // It may have come to wait after all that waited were ended.
                 if self.started.drained.load(Ordering::SeqCst) {
-                    owner.refuse_line();
+                    owner.refuse_lines();
                 }
             }
             Admitted::Cancelled => self.pool.met_shell(),

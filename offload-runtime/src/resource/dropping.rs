@@ -1,0 +1,45 @@
+//! How instances are dropped by a thread of the `thread` pool, and not by the timer's or by the one on
+//! which a shutdown is awaited: their destructors are foreign code.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::executor::threads::THREAD;
+use crate::function::Function;
+use crate::sync::foreign::drop_quietly;
+use crate::task::context::Captured;
+use crate::task::maker;
+use crate::task::meta::{Deadlines, Meta, Slot};
+
+/// Those that are to be dropped.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Instances, and one place in `LEFT`.
+struct Doomed(Vec<Box<dyn Any + Send>>);
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(drop_quietly);
+        LEFT.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Has them dropped soon.
+pub(crate) fn on_pool(instances: Vec<Box<dyn Any + Send>>) {
+    if instances.is_empty() {
+        return;
+    }
+    LEFT.fetch_add(1, Ordering::SeqCst);
+    let doomed = Doomed(instances);
+    // As what is left of a call.
+    let function = Function::of_closures("dropped resources", &THREAD);
+    let slots = [Slot::default(), Slot::default()];
+    let meta = Meta::new(function, false, Deadlines::default(), None, slots);
+    let task = maker()(meta, Captured::NOTHING, move || drop(doomed));
+    THREAD.clear_at_end(task);
+}
+
+/// Whether all were.
+pub(crate) fn is_done() -> bool {
+    LEFT.load(Ordering::SeqCst) == 0
+}
