@@ -19,6 +19,7 @@ use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver, mentions};
 use crate::options::{Given, Options, ungrouped};
 use crate::receiver;
+use crate::resources;
 
 /// Applies all rules.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -30,7 +31,8 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     if let (Some(receiver), false) = (&function.receiver, options.is_process()) {
         check_receiver(receiver, options, function, errors);
     }
-    for argument in &function.arguments {
+    resources::check(function, errors);
+    for argument in function.given() {
         check_argument(argument, function, errors);
         cfg_with_sync(argument, options, errors);
     }

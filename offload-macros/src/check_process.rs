@@ -15,7 +15,7 @@ use crate::options::Options;
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
     generics(function, errors);
     own_type(options, function, errors);
-    for argument in &function.arguments {
+    for argument in function.given() {
         cfg(argument, errors);
         if borrows::infer_impl_trait(&argument.ty).1 {
             errors.at(

@@ -8,7 +8,9 @@ use syn::{Expr, ExprLit, Lit, LitInt, Token};
 
 use crate::duration;
 use crate::expand::ends;
+use crate::function::Function;
 use crate::options::{Given, Kind, Options, ungrouped};
+use crate::resources;
 
 /// Input: `cpu, limit = 4, timeout = "2s"`
 ///
@@ -28,7 +30,7 @@ use crate::options::{Given, Kind, Options, ungrouped};
 /// `entry` is how a worker runs it, if it is for workers.
 pub(crate) fn function(
     options: &Options,
-    ident: &Ident,
+    function: &Function,
     entry: Option<TokenStream>,
 ) -> TokenStream {
     let own_limiter = options.limit.as_ref().map(|_| {
@@ -37,7 +39,7 @@ pub(crate) fn function(
         )
     });
     let (kind, pool) = kind_and_pool(options);
-    let name = name(options, ident);
+    let name = name(options, &function.signature.ident);
     let limit = options.limit.as_ref().map(|given| limit(&given.value));
     let queue = options.queue.as_ref().map(|given| {
         let calls = &given.value;
@@ -62,11 +64,12 @@ pub(crate) fn function(
     let submit = entry
         .is_some()
         .then(|| quote!(__offload::inventory::submit! { __offload::Listed::new(&__FUNCTION) }));
+    let resources = resources::describe(function);
     let detach = options.detach.as_ref().map(|_| quote!(.detach()));
     quote! {
         #own_limiter
         static __FUNCTION: __offload::Function =
-            __offload::Function::#kind(#name, #pool #remote) #limit #queue #timeout #queue_timeout #detach;
+            __offload::Function::#kind(#name, #pool #remote) #limit #resources #queue #timeout #queue_timeout #detach;
         #submit
         &__FUNCTION
     }

@@ -14,6 +14,7 @@ use crate::function::{Argument, Body, Function, Receiver, mentions, types_may_na
 use crate::options::{Given, Options, Sync};
 use crate::process;
 use crate::receiver;
+use crate::resources;
 
 /// Input:
 ///
@@ -67,16 +68,18 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let signature = wrapper_signature(function, sync.is_some());
     let runtime = runtime(options);
     let receiver = hold_receiver(function);
-    let arguments = function.arguments.iter().map(hold_argument);
+    let arguments = function.given().map(hold_argument);
     let call = call(function);
-    let this = describe::function(options, &function.signature.ident, None);
+    let this = describe::function(options, function, None);
     let fail = fail(options, function);
-    let job = match (sync, &hidden) {
-        (Some(sync), _) => job(function, Span::call_site(), call_sync(function, sync)),
-        (None, Some(name)) => job(function, Span::call_site(), call_body(function, &quote!(#name))),
+    let (place, run) = match (sync, &hidden) {
+        (Some(sync), _) => (Span::call_site(), call_sync(function, sync)),
+        (None, Some(name)) => (Span::call_site(), call_body(function, &quote!(#name))),
         // What is said of this closure is said of the function.
-        (None, None) => job(function, function.signature.ident.span(), run_body(function)),
+        (None, None) => (function.signature.ident.span(), run_body(function)),
     };
+    let borrowed = resources::take(function);
+    let job = job(function, place, quote!(#borrowed #run));
     let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
     // A `self` that borrows is reported here.
     if let Some(receiver) = &function.receiver {
@@ -123,8 +126,10 @@ pub(crate) fn body_function(function: &Function, name: &Ident) -> TokenStream {
     let signature = Signature { ident, ..function.signature.clone() };
     let block = body(function);
     let silenced = SILENCED.map(|lint| Ident::new(lint, Span::mixed_site()));
+    let silence = resources::silence(function);
     quote! {
         #[allow(#(clippy::#silenced),*)]
+        #silence
         #signature #block
     }
 }
@@ -135,9 +140,11 @@ pub(crate) fn sync_function(function: &Function, sync: &Sync, body: &Group) -> T
     let visibility = &function.visibility;
     let signature = Signature { ident: sync.ident.clone(), ..function.signature.clone() };
     // A function that `#[offload]` accepts is not `const`, whatever clippy thinks of its body.
+    let silence = resources::silence(function);
     quote! {
         #(#attributes)*
         #[allow(clippy::missing_const_for_fn)]
+        #silence
         #visibility #signature #body
     }
 }
@@ -203,7 +210,8 @@ fn speaks_of_body(attribute: &Path) -> bool {
 pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signature {
     let mut signature = function.signature.clone();
     signature.asyncness = Some(Token![async](signature.fn_token.span));
-    let mut arguments = function.arguments.iter();
+    let mut arguments = function.given();
+    signature.inputs = resources::without(function, signature.inputs);
     for input in &mut signature.inputs {
         match input {
             FnArg::Receiver(receiver) if has_sync => receiver.mutability = None,
@@ -413,8 +421,12 @@ fn promise(function: &Function) -> Option<TokenStream> {
 /// `let id = id; let Path(id) = id;`: the first moves the argument in as a
 /// whole, the second takes it apart.
 fn bind_argument(argument: &Argument) -> TokenStream {
-    let Argument { cfg, attributes, pattern, .. } = argument;
+    let Argument { cfg, attributes, pattern, ty, .. } = argument;
     let held = &argument.held;
+    if argument.resource.is_some() {
+        let lent = resources::lend(argument);
+        return quote!(#(#attributes)* let #pattern: #ty = #lent;);
+    }
     if let Some(borrowed) = argument.borrowed() {
         let lend = lend(argument);
         let (borrowed, _) = borrows::infer_impl_trait(borrowed);
@@ -485,6 +497,7 @@ fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
     let arguments = function.arguments.iter().map(|argument| {
         let held = &argument.held;
         match argument.borrowed() {
+            _ if argument.resource.is_some() => resources::lend(argument),
             Some(_) => lend(argument),
             None => held.into_token_stream(),
         }
@@ -530,7 +543,7 @@ pub(crate) fn projection(
 }
 
 /// The same for a bound that is more than a name.
-fn projection_of(
+pub(crate) fn projection_of(
     ty: &impl ToTokens,
     (first, last): (Span, Span),
     bound: &impl ToTokens,

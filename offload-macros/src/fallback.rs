@@ -8,7 +8,7 @@ use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
 
 use crate::function::{Body, Function, is_closure, mentions};
 use crate::options::Options;
-use crate::{borrows, calls, check, check_process, expand};
+use crate::{borrows, calls, check, check_process, expand, resources};
 
 /// What is not a function stays as it was.
 pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
@@ -45,7 +45,9 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
     signature.abi = None;
     signature.variadic = None;
     let block = expand::body(function);
-    let is_kept = !mentions(block.stream(), &signature.ident.to_string());
+    signature.inputs = resources::without(function, signature.inputs);
+    let is_kept =
+        !resources::has_any(function) && !mentions(block.stream(), &signature.ident.to_string());
     let sync = options.sync.as_ref().filter(|sync| sync.value.ident != signature.ident);
     let sync = sync.map(|sync| {
         let block =

@@ -17,7 +17,7 @@ pub(crate) struct Function {
     /// Those below `#[offload]`, and those inside the body (`#![allow(…)]`).
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
-    /// As it was written, except that `#[to_owned]` is taken off its arguments.
+    /// As it was written, except that `#[to_owned]` and `#[resource(…)]` are taken off its arguments.
     pub(crate) signature: Signature,
     pub(crate) receiver: Option<Receiver>,
     pub(crate) arguments: Vec<Argument>,
@@ -48,6 +48,8 @@ pub(crate) struct Receiver {
 /// An argument other than `self`.
 pub(crate) struct Argument {
     pub(crate) to_owned: Option<Attribute>,
+    /// Callers do not give it: its body borrows it.
+    pub(crate) resource: Option<Attribute>,
     /// Those that decide whether the argument is there at all.
     pub(crate) cfg: Vec<Attribute>,
     /// The others; they belong where the body sees the argument.
@@ -116,6 +118,13 @@ impl Argument {
     /// Whether its name says that it is not used.
     pub(crate) fn is_underscored(&self) -> bool {
         self.name.to_string().starts_with('_')
+    }
+}
+
+impl Function {
+    /// The arguments that callers give.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().filter(|argument| argument.resource.is_none())
     }
 }
 
@@ -352,7 +361,7 @@ fn split_inputs(signature: &mut Signature, body: &Body) -> (Option<Receiver>, Ve
     for (index, input) in signature.inputs.iter_mut().enumerate() {
         match input {
             FnArg::Receiver(syntax) => {
-                let to_owned = take_to_owned(&mut syntax.attrs);
+                let to_owned = take_attribute(&mut syntax.attrs, "to_owned");
                 // As near to the word as a local can be called.
                 let mut this = Ident::new("self_", syntax.self_token.span);
                 while mentions(words.clone(), &this.to_string()) {
@@ -362,8 +371,9 @@ fn split_inputs(signature: &mut Signature, body: &Body) -> (Option<Receiver>, Ve
             }
             FnArg::Typed(typed) => {
                 ungroup(&mut typed.ty);
-                let to_owned = take_to_owned(&mut typed.attrs);
-                let mut argument = argument(index, to_owned, typed.clone());
+                let to_owned = take_attribute(&mut typed.attrs, "to_owned");
+                let resource = take_attribute(&mut typed.attrs, "resource");
+                let mut argument = argument(index, to_owned, resource, typed.clone());
                 // Names that only hygiene tells apart: `$name` and `name` in a macro by example.
                 let is_taken =
                     |name: &Ident| arguments.iter().any(|other: &Argument| other.held == *name);
@@ -377,7 +387,12 @@ fn split_inputs(signature: &mut Signature, body: &Body) -> (Option<Receiver>, Ve
     (receiver, arguments)
 }
 
-fn argument(index: usize, to_owned: Option<Attribute>, typed: PatType) -> Argument {
+fn argument(
+    index: usize,
+    to_owned: Option<Attribute>,
+    resource: Option<Attribute>,
+    typed: PatType,
+) -> Argument {
     let (cfg, attributes) =
         typed.attrs.into_iter().partition(|attribute| attribute.path().is_ident("cfg"));
     let pattern = *typed.pat;
@@ -389,7 +404,7 @@ fn argument(index: usize, to_owned: Option<Attribute>, typed: PatType) -> Argume
         (_, None) => format_ident!("arg{index}", span = Span::mixed_site()),
     };
     let held = ours_at(&name);
-    Argument { to_owned, cfg, attributes, pattern, ty: *typed.ty, name, held }
+    Argument { to_owned, resource, cfg, attributes, pattern, ty: *typed.ty, name, held }
 }
 
 /// The same name in the same place, seen by the expansion alone.
@@ -417,8 +432,8 @@ fn only_binding(pattern: &Pat) -> Option<Ident> {
     }
 }
 
-fn take_to_owned(attributes: &mut Vec<Attribute>) -> Option<Attribute> {
-    let position = attributes.iter().position(|attribute| attribute.path().is_ident("to_owned"))?;
+fn take_attribute(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
+    let position = attributes.iter().position(|attribute| attribute.path().is_ident(name))?;
     Some(attributes.remove(position))
 }
 

@@ -18,6 +18,7 @@
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
 //! | `receiver` | `self` in a body → the job's own copy |
+//! | `resources` | arguments with `#[resource(…)]`, which callers do not give |
 //! | `fallback` | on error: the errors, and a stub with the promised signature |
 //! | `entry` | `#[offload_runtime::main]` |
 //! | `errors` | collects independent errors, so that one compilation shows them all |
@@ -39,6 +40,7 @@ mod function;
 mod options;
 mod process;
 mod receiver;
+mod resources;
 #[cfg(test)]
 mod snapshots;
 
@@ -241,6 +243,33 @@ use proc_macro2::TokenStream;
 /// For `#[to_owned] &self` the word `self` is replaced in the body, in macros too. A
 /// string that captures it, as in `format!("{self}")`, is refused: write
 /// `format!("{}", self)`.
+///
+/// # Resources
+///
+/// An argument with `#[resource(DB)]` is not given by callers: the body borrows it from the `static` with that
+/// name, and gives it back when it has ended. What is called afterwards has the other arguments only;
+/// with `sync` the synchronous function keeps it.
+///
+/// ```
+/// # type Connection = std::collections::HashMap<u64, String>;
+/// use offload_runtime::{Error, Resource, offload};
+///
+/// static DB: Resource<Connection> = Resource::new("db", || Ok(Connection::new())).size(4);
+///
+/// #[offload(thread)]
+/// fn load(id: u64, #[resource(DB)] connection: &mut Connection) -> Result<Option<String>, Error> {
+///     Ok(connection.get(&id).cloned())
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(load(1).await?, None);
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// A `Resource<T>` lends `&mut T` to one body at a time, a `SharedResource<T>` lends `&T` to all, and a
+/// `ThreadResource<T>` lends either to the bodies of one thread. A call that waits for one uses no thread. Each
+/// can be borrowed once by a function.
 ///
 /// # Results
 ///

@@ -2,7 +2,7 @@
 //! its own, which a worker finds in a table.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::ReturnType;
 
 use crate::describe;
@@ -12,6 +12,7 @@ use crate::expand::{
 };
 use crate::function::{Argument, Function};
 use crate::options::Options;
+use crate::resources;
 
 /// Input:
 ///
@@ -76,24 +77,31 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         Some(sync) => (&sync.ident, None),
         None => (&hidden, Some(body_function(function, &hidden))),
     };
-    let names = function.arguments.iter().map(|argument| &argument.name);
-    let holds = function.arguments.iter().map(hold);
+    let holds = function.given().map(hold);
     let call = of_result(function, "call");
     let entry = entry(function, body);
-    let this = describe::function(options, &function.signature.ident, Some(entry));
+    let this = describe::function(options, function, Some(entry));
+    let this = quote!({ #this });
+    // One `static`, also where it is named twice.
+    let (function_first, this) = match resources::has_any(function) {
+        true => (Some(quote!(let __function = #this;)), quote!(__function)),
+        false => (None, this),
+    };
+    let in_place = in_place(function, body, &this);
     let outbound = ours("__outbound");
-    let sends = function.arguments.iter().map(|argument| send(argument, &outbound));
+    let sends = function.given().map(|argument| send(argument, &outbound));
     let block = block(
         function,
         quote! {
             use #runtime as __offload;
             #body_function
+            #function_first
             if __offload::in_worker() {
-                return #body(#(#names),*);
+                return #in_place;
             }
             #(#holds)*
             #call(
-                { #this },
+                #this,
                 move |#outbound: &mut __offload::Outbound| {
                     let _ = &#outbound;
                     #(#sends)*
@@ -107,6 +115,21 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         #(#attributes)*
         #visibility #signature #block
     }
+}
+
+/// `__body(doc, title)`, in a worker already.
+fn in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenStream {
+    let values = function.arguments.iter().map(|argument| match argument.resource {
+        Some(_) => resources::lend(argument),
+        None => argument.name.to_token_stream(),
+    });
+    let run = quote!(#body(#(#values),*));
+    if !resources::has_any(function) {
+        return run;
+    }
+    let in_place = of_result(function, "in_place");
+    let borrowed = resources::take(function);
+    quote!(#in_place(#this, || { #borrowed #run }))
 }
 
 /// `let doc = doc;`: whether it can be sent, `Transfer` is asked where it is.
@@ -134,17 +157,23 @@ fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
 /// `|arguments| { … }`: takes the arguments, calls the body, answers.
 fn entry(function: &Function, body: &Ident) -> TokenStream {
     let arguments = ours("__arguments");
-    let values = function.arguments.iter().map(|argument| &argument.held);
+    let values = function.arguments.iter().map(|argument| match argument.resource {
+        Some(_) => resources::lend(argument),
+        None => argument.held.to_token_stream(),
+    });
+    let borrowed = resources::take(function);
     let result = ours("__result");
     let answer = of_result(function, "answer");
     let call = quote! {
         __offload::Arguments::end(#arguments)?;
+        #borrowed
         let #result = #body(#(#values),*);
         #answer(#result, #arguments);
         __offload::Ok(())
     };
     // What is lent lives around all that follows it.
-    let statements = function.arguments.iter().rev().fold(call, |rest, argument| {
+    let given: Vec<_> = function.given().collect();
+    let statements = given.into_iter().rev().fold(call, |rest, argument| {
         let Argument { ty, held, .. } = argument;
         if let Some(borrowed) = argument.borrowed() {
             let lend = projection(borrowed, ends(ty), "TransferLent", "lend");

@@ -117,6 +117,31 @@ fn method_of_a_clone() {
 }
 
 #[test]
+fn resource() {
+    let function = "pub fn load(id: u64, #[resource(DB)] db: &mut Connection, #[resource(app::RULES)] rules: &Rules) -> Result<Row, Error> {
+            rules.apply(db.load(id)?)
+        }";
+    check("resource", "thread", function, "@");
+}
+
+#[test]
+fn resource_of_a_method() {
+    let function = "fn load(#[to_owned] &self, #[resource(DB)] mut db: &mut Connection) -> Row {
+            db.load(self.id)
+        }";
+    check("resource_of_a_method", "thread", function, "impl Loader { @ }");
+}
+
+#[test]
+fn resource_of_a_process() {
+    let function =
+        "fn ask(#[resource(MODEL)] model: &mut Model, question: String) -> Result<String, Error> {
+            model.answer(question)
+        }";
+    check("resource_of_a_process", "process", function, "@");
+}
+
+#[test]
 fn without_names() {
     let function = "fn map(values: impl Iterator<Item = u32> + Send + 'static) -> Result<impl Fn() -> u32, Empty> {
             let first = values.next().ok_or(Empty)?;
