@@ -1,13 +1,12 @@
 //! The arguments of a call on their way to another process, and the result on its way back.
 
 use std::fmt;
-use std::io::Write;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::codec::top::{Lent, Top};
-use super::codec::{self, Decoder};
+use super::codec::{self, Decoder, Target};
 use super::frames::{Outgoing, TooLarge};
 
 /// An argument that was written already.
@@ -48,9 +47,7 @@ impl Outbound {
         }
         match argument.0 {
             // What is too long is counted, and found when the message ends.
-            Ok(bytes) => {
-                self.failed = self.message.write_all(&bytes).err().map(|error| error.to_string())
-            }
+            Ok(bytes) => self.message.put(&bytes),
             Err(reason) => self.failed = Some(reason),
         }
     }

@@ -1,41 +1,48 @@
-//! Values ↔ bytes: MessagePack, with the names of fields.
+//! Values ↔ bytes: MessagePack, with the names of fields and variants.
 //!
 //! A format that describes itself is needed for values whose type only the data
 //! know: `serde_json::Value`, `flatten`, untagged enums. What this one cannot tell
 //! apart: `Some(None)`, `Some(())` and a `Some` of what is written as nothing, such
 //! as `Some(Value::Null)`, are read as `None`.
 //!
-//! Bytes: an argument or a result that is a `Vec<u8>`, and the types of
-//! `serde_bytes` anywhere, are copied as a whole. A `Vec<u8>` inside of another
-//! value is written number by number (about 11 ns a byte, and as much to read). To
-//! guess there which sequences are bytes would be faster, but an untagged enum of a
-//! `Vec<u8>` and a `String` would then come back as the wrong one.
+//! Bytes, in any type: what `serde_bytes` has, and an argument or a result that is a `Vec<u8>`, are
+//! copied as a whole. A list whose elements are all `u8`, wherever it stands, is written one byte
+//! an element, as an extension of the format, so that a reader that does not know the type still
+//! sees a list: an untagged enum of a `Vec<u8>` and a `String` comes back as what it was.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `write`, `compound`, `primitives` | how values are written, what is in them, numbers and texts |
+//! | `read`, `parts` | how values are read, and what is in them |
+//! | `marks` | the bytes that say what follows |
+//! | `top` | what is a whole argument or result |
 
-mod depth;
-mod nesting;
+mod compound;
+mod marks;
+mod parts;
+mod primitives;
+mod problem;
+mod read;
 pub(crate) mod top;
+mod write;
 
-use std::io::Write;
-
-use rmp_serde::Serializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::depth::Bounded;
+pub(crate) use self::primitives::Target;
+use self::read::Reader;
+use self::write::Serializer;
 
 /// Values may be nested so deeply. A thread of a pool has a stack of 2 MiB, and
 /// the code of each level takes some KiB of it in a debug build.
 const DEPTH: u16 = 128;
 
-/// Lists and maps that were written here are not in each other so often: a level
-/// of a value is up to two of them.
+/// Levels when they are read: one of a value that was written here is up to two of them.
 const READ_DEPTH: usize = 2 * DEPTH as usize;
 
 /// Writes a value; the error says why it cannot be written.
-pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Write) -> Result<(), String> {
-    let mut serializer = Serializer::new(to).with_struct_map();
-    let bounded = Bounded::new(&mut serializer, DEPTH);
-    value.serialize(bounded).map_err(|error| error.to_string())
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Target) -> Result<(), String> {
+    value.serialize(Serializer::new(to, DEPTH)).map_err(|problem| problem.to_string())
 }
 
 /// Values that were written one after the other.
@@ -50,10 +57,10 @@ impl<'a> Decoder<'a> {
 
     /// The next value; the error says why it cannot be read.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        let length = nesting::measure(self.rest, READ_DEPTH)?;
-        let (value, rest) = self.rest.split_at(length);
-        self.rest = rest;
-        rmp_serde::from_slice(value).map_err(|error| error.to_string())
+        let mut reader = Reader::new(self.rest, READ_DEPTH);
+        let value = T::deserialize(&mut reader).map_err(|problem| problem.to_string())?;
+        self.rest = reader.rest();
+        Ok(value)
     }
 
     /// There is no further one.

@@ -5,13 +5,18 @@
 //! trusted: a frame that is longer than agreed is refused before memory is taken
 //! for it, and memory grows with the bytes that come, not with those announced.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+
+use super::codec::Target;
 
 /// Before the payload.
 pub(crate) const HEADER: usize = 5;
 
 /// The room for what comes next; most frames fit.
 const ROOM: usize = 8 << 10;
+
+/// Room is made for so many times what has come of a long frame: it is moved a few times only.
+const AHEAD: usize = 7;
 
 /// A buffer that grew beyond this is not kept.
 const KEPT: usize = 1 << 20;
@@ -22,10 +27,10 @@ pub(crate) struct Outgoing {
     /// The header, then as much of the payload as may be.
     bytes: Vec<u8>,
     limit: usize,
-    /// Of the payload, also what was not kept.
-    length: u64,
+    /// So many bytes of it were too many, and not kept.
+    lost: u64,
     /// So much of it stands before what the limit is about.
-    head: u64,
+    head: usize,
 }
 
 /// A message that is longer than agreed.
@@ -47,50 +52,46 @@ impl Outgoing {
         let mut bytes = if buffer.capacity() > KEPT { Vec::new() } else { buffer };
         bytes.clear();
         bytes.extend_from_slice(&[kind, 0, 0, 0, 0]);
-        Outgoing { bytes, limit: limit.min(u32::MAX as usize), length: 0, head: 0 }
+        Outgoing { bytes, limit: limit.min(u32::MAX as usize), lost: 0, head: 0 }
     }
 
     /// What was written so far does not count: the rest may be as long as `limit`.
     pub(crate) fn end_head(&mut self, limit: usize) {
-        self.head = self.length;
-        self.limit = (self.head as usize).saturating_add(limit).min(u32::MAX as usize);
+        self.head = self.kept();
+        self.limit = self.head.saturating_add(limit).min(u32::MAX as usize);
+    }
+
+    /// How much of the payload is there.
+    fn kept(&self) -> usize {
+        self.bytes.len() - HEADER
     }
 
     /// The whole frame, in one piece.
     pub(crate) fn finish(mut self) -> Result<Vec<u8>, TooLarge> {
-        match u32::try_from(self.length) {
-            Ok(length) if self.length <= self.limit as u64 => {
-                self.bytes[1..HEADER].copy_from_slice(&length.to_le_bytes());
+        let length = self.kept() as u64 + self.lost;
+        match u32::try_from(length) {
+            Ok(announced) if length <= self.limit as u64 => {
+                self.bytes[1..HEADER].copy_from_slice(&announced.to_le_bytes());
                 Ok(self.bytes)
             }
-            _ => Err(TooLarge {
-                bytes: self.length - self.head,
-                limit: self.limit - self.head as usize,
-            }),
+            _ => Err(TooLarge { bytes: length - self.head as u64, limit: self.limit - self.head }),
         }
     }
 }
 
-/// It takes all that is written. What is too long is counted, so that the error
-/// can say how long it was, but not kept.
-impl Write for Outgoing {
+/// What is too long is counted, so that the error can say how long it was, but not kept.
+impl Target for Outgoing {
     #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.length += bytes.len() as u64;
-        if self.length <= self.limit as u64 {
+    fn put(&mut self, bytes: &[u8]) {
+        if self.lost == 0 && self.kept() + bytes.len() <= self.limit {
             self.bytes.extend_from_slice(bytes);
+        } else {
+            self.lost += bytes.len() as u64;
         }
-        Ok(bytes.len())
     }
 
-    // A value is written in very small pieces.
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write(bytes).map(drop)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn taken(&mut self) -> Option<&mut Vec<u8>> {
+        (self.lost == 0).then_some(&mut self.bytes)
     }
 }
 
@@ -170,14 +171,16 @@ impl Incoming {
 
     /// Takes what is there, and at most a little more than `wanted`.
     fn receive(&mut self, source: &mut impl Read, wanted: usize) -> Result<(), ReadError> {
-        // As much again as there is: who announces much has to send it first.
-        let room = wanted.min(self.buffer.len()).max(ROOM) as u64;
+        // Who announces much has to send some of it first.
+        let room = wanted.min(self.buffer.len().saturating_mul(AHEAD)).max(ROOM);
         let before = self.buffer.len();
         loop {
-            let result = if room > ROOM as u64 {
+            let result = if room > ROOM {
+                let room = room - (self.buffer.len() - before);
+                self.buffer.reserve_exact(room);
                 // It appends without writing zeros first, until the source has
                 // no more; an error loses nothing of what came before it.
-                source.by_ref().take(room).read_to_end(&mut self.buffer)
+                source.by_ref().take(room as u64).read_to_end(&mut self.buffer)
             } else {
                 self.read_once(source)
             };
@@ -210,7 +213,7 @@ mod tests {
 
     fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut message = Outgoing::new(kind, LIMIT);
-        message.write_all(payload).unwrap();
+        message.put(payload);
         message.finish().unwrap()
     }
 
@@ -218,12 +221,12 @@ mod tests {
     fn a_message_that_is_too_long_is_counted_and_not_kept() {
         let mut message = Outgoing::new(1, 10);
         for _ in 0..1000 {
-            message.write_all(&[0; 1000]).unwrap();
+            message.put(&[0; 1000]);
         }
         assert!(message.bytes.capacity() < 1000);
         assert_eq!(message.finish(), Err(TooLarge { bytes: 1_000_000, limit: 10 }));
         let mut message = Outgoing::new(1, 10);
-        message.write_all(&[7; 10]).unwrap();
+        message.put(&[7; 10]);
         assert_eq!(message.finish().unwrap(), [&[1, 10, 0, 0, 0][..], &[7; 10]].concat());
     }
 
@@ -254,7 +257,7 @@ mod tests {
 
         let mut incoming = Incoming::new(1 << 30);
         let mut long = Outgoing::new(1, 1 << 30);
-        long.write_all(&vec![7; 20 << 20]).unwrap();
+        long.put(&vec![7; 20 << 20]);
         let bytes = [long.finish().unwrap(), message(2, b"short")].concat();
         let mut source = &bytes[..];
         assert_eq!(incoming.read(&mut source).unwrap().payload.len(), 20 << 20);

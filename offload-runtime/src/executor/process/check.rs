@@ -96,6 +96,7 @@ fn values(payload: &[u8]) {
     again::<messages::Panic>(payload);
     again::<Result<Vec<(u8, String)>, crate::Error>>(payload);
     again::<std::collections::BTreeMap<u32, Option<Vec<u8>>>>(payload);
+    again::<(i128, u128, f32, Vec<Result<u8, bool>>, Box<[u8]>)>(payload);
     events::Replay::new(events::Places::default()).replay(payload);
 }
 
@@ -115,17 +116,18 @@ fn again<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) {
 
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
-    use std::io::Write;
+    use std::collections::BTreeMap;
 
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::wire::codec::Target;
     use crate::wire::frames::Outgoing;
 
     fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut message = Outgoing::new(kind, LIMIT);
-        message.write_all(payload).unwrap();
+        message.put(payload);
         message.finish().unwrap()
     }
 
@@ -148,6 +150,10 @@ mod tests {
             message(4, &[0xdd, 0xff, 0xff, 0xff, 0xff]),
             message(5, &vec![0x91; LIMIT]),
             message(6, &vec![7; LIMIT]),
+            // Lists of `u8`, one of them of a length that lies, and a kind that nothing has.
+            message(5, &encoded(&BTreeMap::from([(7_u32, Some(vec![200_u8; 300]))]))),
+            message(5, &[0x81, 7, 0xc9, 0xff, 0xff, 0xff, 0xff, 1]),
+            message(5, &[0xc7, 2, 2, 0, 0]),
             [message(7, &encoded(&(1_u64, 2_u32, 3_u8))), message(8, &encoded(&"two"))].concat(),
             // One byte too many, and far too many.
             [&[9][..], &(LIMIT as u32 + 1).to_le_bytes()].concat(),

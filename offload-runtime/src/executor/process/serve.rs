@@ -27,8 +27,9 @@ use crate::sync::foreign::drop_payload;
 use crate::system::pipe::PipeReader;
 use crate::task::current::{self, Frame};
 use crate::wire::arguments::Arguments;
+use crate::wire::codec::{self, Target};
 use crate::wire::frames::{Incoming, Outgoing, ReadError};
-use crate::wire::{codec, registry};
+use crate::wire::registry;
 
 /// The status of a process that will not be a worker.
 const REFUSED: i32 = 70;
@@ -309,7 +310,7 @@ fn send_records(records: &[u8]) -> bool {
 /// A whole message with this payload, unless it is too long.
 fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
     let mut message = Outgoing::new(kind as u8, MAX_NOTE);
-    message.write_all(payload).ok()?;
+    message.put(payload);
     message.finish().ok()
 }
 

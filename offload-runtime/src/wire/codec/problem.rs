@@ -1,0 +1,42 @@
+//! Why a value cannot be written, or read.
+
+use std::fmt::{self, Display};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Problem(String);
+
+impl Problem {
+    pub(super) fn of(text: impl Into<String>) -> Problem {
+        Problem(text.into())
+    }
+
+    /// A level more than there may be.
+    pub(super) fn too_deep() -> Problem {
+        Problem::of("it is nested too deeply")
+    }
+
+    pub(super) fn cut_off() -> Problem {
+        Problem::of("it is cut off")
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl serde::ser::Error for Problem {
+    fn custom<T: Display>(text: T) -> Problem {
+        Problem(text.to_string())
+    }
+}
+
+impl serde::de::Error for Problem {
+    fn custom<T: Display>(text: T) -> Problem {
+        Problem(text.to_string())
+    }
+}
