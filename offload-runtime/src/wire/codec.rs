@@ -13,12 +13,14 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `write`, `compound`, `primitives` | how values are written, what is in them, numbers and texts |
+//! | `number` | the elements of a list that is known to be one of `u8` |
 //! | `read`, `parts` | how values are read, and what is in them |
 //! | `marks` | the bytes that say what follows |
 //! | `top` | what is a whole argument or result |
 
 mod compound;
 mod marks;
+mod number;
 mod parts;
 mod primitives;
 mod problem;

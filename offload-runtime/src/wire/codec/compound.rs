@@ -9,6 +9,7 @@ use serde::ser::{
 };
 
 use super::marks;
+use super::number::number;
 use super::primitives::{Target, list_head, text, too_long, unsigned};
 use super::problem::Problem;
 use super::write::Serializer;
@@ -20,36 +21,15 @@ pub(super) struct Numbers {
     announced: Option<usize>,
     /// It is none any more.
     is_over: bool,
-    /// The last ones, which are written together: to write each by itself takes three times as
-    /// long.
-    chunk: [u8; CHUNK],
-    filled: usize,
 }
-
-const CHUNK: usize = 32;
 
 impl Numbers {
     pub(super) fn new(start: usize, announced: Option<usize>) -> Numbers {
-        Numbers { start, announced, is_over: false, chunk: [0; CHUNK], filled: 0 }
-    }
-
-    #[inline]
-    pub(super) fn push<W: Target>(&mut self, to: &mut W, number: u8) {
-        self.chunk[self.filled] = number;
-        self.filled += 1;
-        if self.filled == CHUNK {
-            self.flush(to);
-        }
-    }
-
-    fn flush<W: Target>(&mut self, to: &mut W) {
-        to.put(&self.chunk[..self.filled]);
-        self.filled = 0;
+        Numbers { start, announced, is_over: false }
     }
 
     /// Writes what is there as a list of anything.
     pub(super) fn spell_out<W: Target>(&mut self, to: &mut W) {
-        self.flush(to);
         self.is_over = true;
         let Some(taken) = to.taken() else { return };
         let numbers = taken.split_off(self.start + head_length(taken[self.start]));
@@ -62,6 +42,9 @@ impl Numbers {
         numbers.iter().for_each(|number| unsigned(taken, (*number).into()));
     }
 }
+
+/// So many numbers are written together.
+const CHUNK: usize = 1024;
 
 /// How long the head of a list of numbers is.
 fn head_length(mark: u8) -> usize {
@@ -102,10 +85,38 @@ impl<W: Target> Compound<'_, W> {
         self.element(value)
     }
 
-    fn finish(mut self) -> Result<(), Problem> {
-        if let Some(numbers) = &mut self.numbers {
-            numbers.flush(self.to);
+    /// All elements of a list, which are `u8` as far as is known.
+    pub(super) fn numbers<T: Serialize>(
+        mut self,
+        mut items: impl Iterator<Item = T>,
+    ) -> Result<(), Problem> {
+        let mut chunk = [0; CHUNK];
+        loop {
+            let mut filled = 0;
+            for (place, item) in chunk.iter_mut().zip(&mut items) {
+                *place = number(&item)?;
+                filled += 1;
+            }
+            if filled == 0 {
+                return self.finish();
+            }
+            self.count += filled;
+            self.to.put(&chunk[..filled]);
         }
+    }
+
+    /// All elements of a list.
+    pub(super) fn elements<T: Serialize>(
+        mut self,
+        items: impl Iterator<Item = T>,
+    ) -> Result<(), Problem> {
+        for item in items {
+            self.element(&item)?;
+        }
+        self.finish()
+    }
+
+    fn finish(self) -> Result<(), Problem> {
         match self.announced {
             Some(announced) if announced != self.count => Err(Problem::of(format!(
                 "it was to have {announced} elements, and has {}",

@@ -4,6 +4,7 @@ use serde::ser::Serialize;
 
 use super::compound::{Compound, Numbers};
 use super::marks;
+use super::number::is_u8;
 use super::primitives::{Target, counted, list_head, marked, signed, sized, text, unsigned};
 use super::problem::Problem;
 
@@ -76,7 +77,7 @@ impl<'a, W: Target> serde::Serializer for Serializer<'a, W> {
     #[inline]
     fn serialize_u8(self, value: u8) -> Result<(), Problem> {
         match self.numbers {
-            Some(numbers) => numbers.push(self.to, value),
+            Some(_) => self.to.put(&[value]),
             None => unsigned(self.to, value.into()),
         }
         Ok(())
@@ -258,6 +259,13 @@ impl<'a, W: Target> serde::Serializer for Serializer<'a, W> {
     ) -> Result<Compound<'a, W>, Problem> {
         self.variant(variant)?;
         self.map(length)
+    }
+
+    fn collect_seq<I: IntoIterator<Item: Serialize>>(self, items: I) -> Result<(), Problem> {
+        let items = items.into_iter();
+        let (least, most) = items.size_hint();
+        let list = self.serialize_seq(most.filter(|most| *most == least))?;
+        if is_u8::<I::Item>() { list.numbers(items) } else { list.elements(items) }
     }
 
     fn is_human_readable(&self) -> bool {
