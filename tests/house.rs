@@ -26,7 +26,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// They bring names together for users and for expanded code: nobody imports them.
-const ROOTS: [&str; 2] = ["lib.rs", "__private.rs"];
+const ROOTS: [&str; 3] = ["lib.rs", "__private.rs", "guide.rs"];
 
 /// A module by its path from the root of the crate, whose own is empty.
 type ModulePath = Vec<String>;

@@ -65,6 +65,8 @@ compile_error!(
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(doc)]
+pub mod guide;
 
 pub use api::bounds;
 pub use api::cancel::{check_cancelled, is_cancelled};

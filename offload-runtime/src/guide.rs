@@ -1,0 +1,4 @@
+//! The guide: one page a question.
+
+#[doc = include_str!("../docs/foreign_code.md")]
+pub mod foreign_code {}

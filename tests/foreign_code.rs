@@ -1,0 +1,405 @@
+//! Code that is not the runtime's, at each place where a call runs it: it panics, blocks, or calls
+//! back. Whatever it does, it costs no more than its own call; the page on foreign code in the guide
+//! is the table of what is tried here.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use offload_runtime::{
+    Error, ErrorKind, Limiter, ThreadPool, offload, propagate, propagate_with, spawn_thread, stats,
+};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+static ONE: ThreadPool = ThreadPool::new("one").threads(1);
+static LIMIT: Limiter = Limiter::new(1);
+
+/// Where code that is not the runtime's is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Deadline,
+    CloneOfValue,
+    Capture,
+    Enter,
+    Leave,
+    DropOfValue,
+    NewSpan,
+    EnterSpan,
+    RecordInSpan,
+    ExitSpan,
+    Body,
+    DropOfArgument,
+    DropOfResult,
+    DropOfPayload,
+    DropOfQueued,
+    Wake,
+    WakeByTimer,
+    DropOfWaker,
+    FromError,
+    ThreadStart,
+    Size,
+    /// The caller has a result, and drops it.
+    Elsewhere,
+}
+
+/// Each with the prefix of the name of its thread; the caller's is that of the test.
+const PLACES: [(Place, &str); 21] = [
+    (Place::Deadline, CALLER),
+    (Place::CloneOfValue, CALLER),
+    (Place::Capture, CALLER),
+    (Place::Enter, "one-"),
+    (Place::Leave, "one-"),
+    (Place::DropOfValue, "one-"),
+    (Place::NewSpan, "one-"),
+    (Place::EnterSpan, "one-"),
+    (Place::RecordInSpan, "one-"),
+    (Place::ExitSpan, "one-"),
+    (Place::Body, "one-"),
+    (Place::DropOfArgument, "one-"),
+    (Place::DropOfResult, "one-"),
+    (Place::DropOfPayload, "one-"),
+    (Place::DropOfQueued, "offload-thread-"),
+    (Place::Wake, "one-"),
+    (Place::WakeByTimer, "offload-timer"),
+    (Place::DropOfWaker, CALLER),
+    (Place::FromError, CALLER),
+    (Place::ThreadStart, "fresh-"),
+    (Place::Size, CALLER),
+];
+
+const CALLER: &str = "foreign_code_costs_no_more_than_its_own_call";
+
+/// What it does there.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Panic,
+    Block,
+    CallBack,
+}
+
+/// What is to be done next, and where. Once.
+static PLAN: Mutex<Option<(Place, Deed)>> = Mutex::new(None);
+
+/// On which thread it was done.
+static DONE: Mutex<Option<String>> = Mutex::new(None);
+
+/// This is a place where code is called.
+fn at(place: Place) {
+    let Some((_, deed)) = PLAN.lock().unwrap().take_if(|(planned, _)| *planned == place) else {
+        return;
+    };
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    *DONE.lock().unwrap() = Some(name.clone());
+    match deed {
+        Deed::Panic => panic!("on purpose"),
+        Deed::Block => thread::sleep(Duration::from_millis(50)),
+        Deed::CallBack => {
+            let _ = stats();
+            // On the thread of a pool of one, for a call of that pool.
+            match name.starts_with("one-") {
+                true => assert_eq!(block_on(ONE.run(|| 7)), 7),
+                false => drop(ONE.spawn(|| 7)),
+            }
+        }
+    }
+}
+
+fn is_planned(place: Place) -> bool {
+    PLAN.lock().unwrap().is_some_and(|(planned, _)| planned == place)
+}
+
+/// Arguments, results and values that are there.
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Does what is planned for its place when it is dropped.
+struct Thing(Place);
+
+fn thing(place: Place) -> Thing {
+    ALIVE.fetch_add(1, Ordering::SeqCst);
+    Thing(place)
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::SeqCst);
+        at(self.0);
+    }
+}
+
+tokio::task_local! {
+    static VALUE: Value;
+}
+
+/// The clone is the body's.
+struct Value {
+    _thing: Option<Thing>,
+}
+
+impl Clone for Value {
+    fn clone(&self) -> Value {
+        at(Place::CloneOfValue);
+        Value { _thing: Some(thing(Place::DropOfValue)) }
+    }
+}
+
+thread_local! {
+    static IS_CALLER: Cell<bool> = const { Cell::new(false) };
+}
+
+fn capture() -> Option<()> {
+    IS_CALLER.get().then(|| at(Place::Capture))
+}
+
+fn enter((): ()) -> Thing {
+    at(Place::Enter);
+    thing(Place::Leave)
+}
+
+struct Spans;
+
+impl Subscriber for Spans {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "offload"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        at(Place::NewSpan);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {
+        at(Place::RecordInSpan);
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {
+        at(Place::EnterSpan);
+    }
+
+    fn exit(&self, _: &Id) {
+        at(Place::ExitSpan);
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+struct Failed;
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        at(Place::FromError);
+        drop(error);
+        Failed
+    }
+}
+
+fn deadline() -> Duration {
+    at(Place::Deadline);
+    Duration::from_secs(600)
+}
+
+#[offload(thread, pool = ONE, limit = LIMIT, queue = 1, timeout = deadline(), name = "works")]
+fn works(body: Box<dyn FnOnce() + Send>, _argument: Thing) -> Result<Option<Thing>, Failed> {
+    at(Place::Body);
+    body();
+    // Where an argument's destructor panics after it was made, the compiler leaks a result.
+    Ok((!is_planned(Place::DropOfArgument)).then(|| thing(Place::DropOfResult)))
+}
+
+#[offload(thread, timeout = "2ms", name = "late")]
+fn late(gate: Receiver<()>) -> Result<(), Error> {
+    let _ = gate.recv();
+    Ok(())
+}
+
+/// Rings, and does what is planned. A waker that panics has not rung.
+struct Bell {
+    ring: Sender<()>,
+    /// The call has the last of it.
+    is_left_to_call: bool,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        at(match thread::current().name() {
+            Some("offload-timer") => Place::WakeByTimer,
+            _ => Place::Wake,
+        });
+        let _ = self.ring.send(());
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        if self.is_left_to_call {
+            at(Place::DropOfWaker);
+        }
+    }
+}
+
+/// A future that is polled in the surroundings that calls carry.
+struct Driven<F: Future>(Option<Pin<Box<F>>>);
+
+fn driven<F: Future>(call: F) -> Driven<F> {
+    Driven(Some(Box::pin(call)))
+}
+
+impl<F: Future> Driven<F> {
+    /// `None`: it panicked.
+    fn poll(&mut self, waker: &Waker) -> Option<Poll<F::Output>> {
+        let call = self.0.as_mut().unwrap();
+        let poll = || call.as_mut().poll(&mut Context::from_waker(waker));
+        let poll = || tracing::subscriber::with_default(Spans, poll);
+        let poll = || VALUE.sync_scope(Value { _thing: None }, poll);
+        catch_unwind(AssertUnwindSafe(poll)).ok()
+    }
+
+    fn is_pending(&mut self) -> bool {
+        matches!(self.poll(Waker::noop()), Some(Poll::Pending))
+    }
+
+    /// To its end. A waker that panics is not waited for.
+    fn finish(&mut self) -> Option<F::Output> {
+        let (ring, rung) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Bell { ring, is_left_to_call: false }));
+        loop {
+            match self.poll(&waker)? {
+                Poll::Ready(answer) => return Some(answer),
+                Poll::Pending => drop(rung.recv_timeout(Duration::from_millis(20)).ok()),
+            }
+        }
+    }
+
+    /// Dropped by its caller.
+    fn give_up(mut self) {
+        let call = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
+    }
+}
+
+fn soon(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", stats().functions);
+        thread::yield_now();
+    }
+}
+
+/// Calls that come to all places, in all ways.
+fn calls() {
+    let argument = || thing(Place::DropOfArgument);
+    // One that is awaited.
+    let answer = driven(works(Box::new(|| {}), argument())).finish();
+    if let Some(Ok(Some(mut result))) = answer {
+        result.0 = Place::Elsewhere;
+    }
+    settle();
+    // Of three at once, one runs, one waits, and one is too much. None is awaited to its end.
+    let (go, gate) = mpsc::channel::<()>();
+    let mut runs = driven(works(Box::new(move || gate.recv().unwrap_or_default()), argument()));
+    let (ring, _rung) = mpsc::channel();
+    {
+        let waker = Waker::from(Arc::new(Bell { ring, is_left_to_call: true }));
+        assert!(matches!(runs.poll(&waker), Some(Poll::Pending)));
+    }
+    soon("it runs", || LIMIT.in_use() == 1);
+    let mut waits = driven(works(Box::new(|| {}), thing(Place::DropOfQueued)));
+    assert!(waits.is_pending());
+    let mut too_much = driven(works(Box::new(|| {}), argument()));
+    drop(too_much.poll(Waker::noop()));
+    too_much.give_up();
+    waits.give_up();
+    runs.give_up();
+    drop(go);
+    settle();
+    // One whose panic nobody awaits.
+    let (go, gate) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
+    let panics = move || {
+        started.send(()).unwrap();
+        let _ = gate.recv();
+        panic_any(thing(Place::DropOfPayload));
+    };
+    let mut call = driven(works(Box::new(panics), argument()));
+    assert!(call.is_pending());
+    start.recv().unwrap();
+    call.give_up();
+    drop(go);
+    settle();
+    // One that is too late. On a machine that stands still, its thread may say so before the timer.
+    for _ in 0..50 {
+        let (go, gate) = mpsc::channel::<()>();
+        let answer = driven(late(gate)).finish().expect("only its waker may panic");
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(go);
+        if !is_planned(Place::WakeByTimer) {
+            break;
+        }
+    }
+    // Pools that are new.
+    let pool = ThreadPool::new("fresh").on_thread_start(|| at(Place::ThreadStart)).leak();
+    assert_eq!(pool.spawn(|| 8).wait().unwrap(), 8);
+    let size = || {
+        at(Place::Size);
+        2
+    };
+    let pool = ThreadPool::new("sized").threads_with(size).leak();
+    match pool.spawn(|| 9).wait() {
+        Ok(answer) => assert_eq!(answer, 9),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Config),
+    }
+    settle();
+}
+
+/// Nothing is left of any call.
+fn settle() {
+    soon("nothing runs", || stats().pools.iter().all(|pool| pool.running + pool.queued == 0));
+    soon("permits are back", || LIMIT.in_use() + LIMIT.waiting() == 0);
+    soon("values are gone", || ALIVE.load(Ordering::SeqCst) == 0);
+    soon("counts add up", || {
+        let counts = stats().functions;
+        counts.iter().all(|function| function.started == function.finished + function.panicked)
+    });
+}
+
+#[test]
+fn foreign_code_costs_no_more_than_its_own_call() {
+    std::panic::set_hook(Box::new(|panic| {
+        if panic.payload_as_str() != Some("on purpose") && !panic.payload().is::<Thing>() {
+            eprintln!("{panic}");
+        }
+    }));
+    IS_CALLER.set(true);
+    propagate(&VALUE);
+    propagate_with(capture, enter);
+    for (place, expected) in PLACES {
+        for deed in [Deed::Panic, Deed::Block, Deed::CallBack] {
+            println!("{place:?}: {deed:?}");
+            *PLAN.lock().unwrap() = Some((place, deed));
+            calls();
+            let plan = PLAN.lock().unwrap().take();
+            assert_eq!(plan.map(|(place, _)| place), None, "nothing came there");
+            let done = DONE.lock().unwrap().take().unwrap();
+            assert!(done.starts_with(expected), "{place:?} is on `{done}`");
+            // The pool of one serves, and the slots are free.
+            let call = driven(works(Box::new(|| {}), thing(Place::DropOfArgument))).finish();
+            assert!(matches!(call, Some(Ok(_))), "{place:?}, {deed:?}: it does not serve");
+            drop(call);
+            assert_eq!(spawn_thread(|| 3).wait().unwrap(), 3);
+            settle();
+        }
+    }
+    assert_eq!(stats().pools.iter().find(|pool| pool.name == "one").unwrap().limit, 1);
+}
