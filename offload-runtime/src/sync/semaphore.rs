@@ -287,9 +287,14 @@ fn signed(count: usize) -> isize {
     isize::try_from(count).unwrap_or(isize::MAX)
 }
 
+#[cfg(all(test, not(offload_loom)))]
+mod tests;
+
 /// Every order of the steps of a few threads.
 #[cfg(all(test, offload_loom))]
 mod models {
+    mod reservations;
+
     use loom::sync::Arc;
     use loom::thread;
 

@@ -187,10 +187,22 @@ mod models {
     struct Call {
         state: State,
         waker: AtomicWaker,
+        /// What the state says who may see: a lock does not order it.
+        content: AtomicU8,
+    }
+
+    const BODY: u8 = 1;
+    const RESULT: u8 = 2;
+
+    impl Call {
+        fn has(&self, content: u8) -> bool {
+            self.content.load(Ordering::Relaxed) == content
+        }
     }
 
     fn call(waker: &std::sync::Arc<Sleeper>) -> Arc<Call> {
-        let call = Call { state: State::new(), waker: AtomicWaker::new() };
+        let call =
+            Call { state: State::new(), waker: AtomicWaker::new(), content: AtomicU8::new(BODY) };
         call.waker.register(&Waker::from(std::sync::Arc::clone(waker)));
         Arc::new(call)
     }
@@ -201,6 +213,8 @@ mod models {
         if !call.state.begin() {
             return None;
         }
+        assert!(call.has(BODY));
+        call.content.store(RESULT, Ordering::Relaxed);
         let is_theirs = call.state.finish();
         if is_theirs {
             if let Some(waker) = call.waker.take() {
@@ -225,7 +239,7 @@ mod models {
                     last.sleep();
                 }
             }
-            assert!(call.state.is_done());
+            assert!(call.state.is_done() && call.has(RESULT));
             thread.join().unwrap();
         });
     }
@@ -237,6 +251,7 @@ mod models {
             let theirs = Arc::clone(&call);
             let thread = thread::spawn(move || run(&theirs));
             let phase = call.state.cancel();
+            assert!(call.has(RESULT) || phase != Phase::Done);
             match thread.join().unwrap() {
                 // The shell is met: the body is the caller's.
                 None => assert_eq!(phase, Phase::Queued),
@@ -254,6 +269,7 @@ mod models {
             let theirs = Arc::clone(&call);
             let thread = thread::spawn(move || run(&theirs).expect("it runs all the same"));
             let is_ours = call.state.detach() == Phase::Done;
+            assert!(call.has(RESULT) || !is_ours);
             assert_ne!(is_ours, !thread.join().unwrap());
         });
     }
@@ -303,5 +319,55 @@ mod models {
                 Phase::Done => unreachable!("nobody ended it"),
             }
         });
+    }
+
+    /// A caller that gives up and a deadline for the start: one of them takes the body.
+    #[test]
+    fn a_call_is_cancelled_before_its_start_once() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || theirs.state.cancel_unstarted().is_some());
+            let mine = call.state.cancel_unstarted().is_some();
+            assert_ne!(mine, thread.join().unwrap());
+        });
+    }
+
+    /// A body that is started is put there by one thread, and taken by another.
+    #[test]
+    fn who_takes_a_call_back_from_the_line_has_its_body() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || {
+                theirs.content.store(RESULT, Ordering::Relaxed);
+                theirs.state.set_waiting()
+            });
+            if call.state.requeue() {
+                assert!(call.has(RESULT));
+            }
+            assert!(thread.join().unwrap());
+        });
+    }
+
+    /// As does who cancels it while it waits there, for good or for its deadline.
+    #[test]
+    fn who_cancels_a_call_that_waits_has_its_body() {
+        for is_late in [false, true] {
+            loom::model(move || {
+                let call = call(&Sleeper::new());
+                let theirs = Arc::clone(&call);
+                let thread = thread::spawn(move || {
+                    theirs.content.store(RESULT, Ordering::Relaxed);
+                    let _ = theirs.state.set_waiting();
+                });
+                let phase = match is_late {
+                    true => call.state.cancel_unstarted(),
+                    false => Some(call.state.cancel()),
+                };
+                assert!(phase != Some(Phase::Waiting) || call.has(RESULT));
+                thread.join().unwrap();
+            });
+        }
     }
 }

@@ -148,5 +148,7 @@ impl Executor for Pool {
     fn dismiss(&'static self) {}
 }
 
+#[cfg(all(test, offload_loom))]
+mod models;
 #[cfg(all(test, not(offload_loom)))]
 mod tests;

@@ -1,0 +1,239 @@
+//! All of the hand-off together, in every order of the steps of two threads: the state word, a permit
+//! that is handed over, a cancel, the idle thread, and the end.
+
+use loom::thread;
+
+use super::sleep::{Sleep, Woken};
+use crate::sync::queue::Queue;
+use crate::sync::semaphore::{Acquired, Semaphore, Waiter};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::task::state::{Phase, State};
+
+/// A pool whose calls share a limit.
+struct Pool {
+    queue: Queue<&'static Call>,
+    sleep: Sleep,
+    limiter: Semaphore<&'static Call>,
+    closed: AtomicBool,
+    drained: AtomicBool,
+}
+
+struct Call {
+    pool: &'static Pool,
+    state: State,
+    is_reserved: AtomicBool,
+    /// How often it has run, or was ended in another way.
+    ends: AtomicUsize,
+}
+
+impl Waiter for &'static Call {
+    fn set_waiting(&self) -> bool {
+        self.state.set_waiting()
+    }
+
+    fn set_reserved(&self) -> bool {
+        self.is_reserved.store(true, Ordering::Release);
+        self.state.requeue() || {
+            self.is_reserved.store(false, Ordering::Release);
+            false
+        }
+    }
+
+    fn resume(self) {
+        self.pool.queue.push_front(self);
+        self.pool.tend();
+    }
+}
+
+impl Call {
+    fn new(pool: &'static Pool) -> &'static Call {
+        let (state, is_reserved) = (State::new(), AtomicBool::new(false));
+        Box::leak(Box::new(Call { pool, state, is_reserved, ends: AtomicUsize::new(0) }))
+    }
+
+    fn end(&self) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// As the side that awaits it does: a call that has not started is ended here.
+    fn cancel(&self) {
+        match self.state.cancel() {
+            Phase::Waiting => {
+                self.pool.limiter.leave();
+                self.end();
+            }
+            Phase::Queued => {
+                if self.is_reserved.swap(false, Ordering::AcqRel) {
+                    self.pool.limiter.give_up();
+                }
+                self.end();
+            }
+            Phase::Running | Phase::Done => {}
+        }
+    }
+
+    fn run(&self) {
+        if self.state.begin() {
+            self.end();
+            let _ = self.state.finish();
+        }
+    }
+
+    /// Ends it without a body, as at a shutdown.
+    fn refuse(&self) {
+        if self.is_reserved.swap(false, Ordering::AcqRel) {
+            self.pool.limiter.give_up();
+        }
+        if self.state.begin() {
+            self.end();
+        }
+    }
+}
+
+impl Pool {
+    fn new() -> &'static Pool {
+        let sleep = Sleep::new(1);
+        // Loom does not see into std's lock in which groups are made.
+        sleep.unregister(sleep.register().unwrap());
+        Box::leak(Box::new(Pool {
+            queue: Queue::new(),
+            sleep,
+            limiter: Semaphore::new(1),
+            closed: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
+        }))
+    }
+
+    fn tend(&self) {
+        self.sleep.notify();
+    }
+
+    fn submit(&self, call: &'static Call) {
+        self.queue.push(call);
+        self.tend();
+    }
+
+    fn end(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.sleep.wake_all();
+        self.drained.store(true, Ordering::SeqCst);
+        self.drain();
+        self.refuse_line();
+    }
+
+    fn drain(&self) {
+        while let Some(call) = self.queue.pop() {
+            call.refuse();
+        }
+    }
+
+    fn refuse_line(&self) {
+        while let Some(call) = self.limiter.drain() {
+            if call.state.requeue() {
+                self.limiter.leave();
+                call.refuse();
+            }
+        }
+    }
+
+    /// A thread meets a call.
+    fn meet(&'static self, call: &'static Call) {
+        if !call.state.is_queued() {
+            return;
+        }
+        if self.drained.load(Ordering::Relaxed) {
+            return call.refuse();
+        }
+        let is_reserved = call.is_reserved.swap(false, Ordering::AcqRel);
+        match self.limiter.acquire(call, is_reserved) {
+            Acquired::Permit(call, _permit) => call.run(),
+            Acquired::Waits if self.drained.load(Ordering::SeqCst) => self.refuse_line(),
+            Acquired::Waits | Acquired::Cancelled => {}
+            Acquired::Deadlock(_) => unreachable!("it blocks no body"),
+        }
+    }
+
+    /// What a thread does, as in `worker`, but that it does not search.
+    fn work(&'static self) {
+        let number = self.sleep.register().unwrap();
+        let mut is_searching = false;
+        loop {
+            if let Some(call) = self.queue.pop() {
+                if std::mem::take(&mut is_searching) {
+                    self.sleep.found();
+                }
+                self.meet(call);
+                continue;
+            }
+            if self.closed.load(Ordering::SeqCst) && self.queue.is_empty() {
+                if is_searching {
+                    self.sleep.found();
+                }
+                self.sleep.unregister(number);
+                return;
+            }
+            let has_work = || !self.queue.is_empty() || self.closed.load(Ordering::SeqCst);
+            let woken = self.sleep.sleep(number, is_searching, None, has_work);
+            is_searching = woken == Woken::Called;
+        }
+    }
+
+    fn assert_nothing_is_left(&self) {
+        assert!(self.queue.is_empty());
+        assert_eq!((self.limiter.in_use(), self.limiter.waiting()), (0, 0));
+    }
+}
+
+fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(bound);
+    builder.check(model);
+}
+
+/// The permit is another body's, and given back meanwhile.
+#[test]
+fn a_call_that_waits_for_a_permit_and_is_cancelled_has_one_end() {
+    check(2, || {
+        let pool = Pool::new();
+        let Acquired::Permit(_, permit) = pool.limiter.acquire(Call::new(pool), false) else {
+            unreachable!("it is free")
+        };
+        let (stays, goes) = (Call::new(pool), Call::new(pool));
+        let worker = thread::spawn(move || pool.work());
+        pool.submit(goes);
+        pool.submit(stays);
+        drop(permit);
+        goes.cancel();
+        pool.end();
+        worker.join().unwrap();
+        // What came after all was taken out is taken out by who brought it.
+        pool.drain();
+        assert_eq!(goes.ends.load(Ordering::Relaxed), 1);
+        assert_eq!(stays.ends.load(Ordering::Relaxed), 1);
+        pool.assert_nothing_is_left();
+    });
+}
+
+/// The end comes while permits are handed over.
+#[test]
+fn a_call_that_is_handed_a_permit_at_the_end_has_one_end() {
+    check(2, || {
+        let pool = Pool::new();
+        let Acquired::Permit(_, permit) = pool.limiter.acquire(Call::new(pool), false) else {
+            unreachable!("it is free")
+        };
+        let (first, second) = (Call::new(pool), Call::new(pool));
+        pool.meet(first);
+        let releases = thread::spawn(move || drop(permit));
+        let worker = thread::spawn(move || pool.work());
+        pool.submit(second);
+        pool.end();
+        releases.join().unwrap();
+        worker.join().unwrap();
+        pool.drain();
+        pool.refuse_line();
+        assert_eq!(first.ends.load(Ordering::Relaxed), 1);
+        assert_eq!(second.ends.load(Ordering::Relaxed), 1);
+        pool.assert_nothing_is_left();
+    });
+}

@@ -1,0 +1,53 @@
+//! Of what is reserved for a call that is cancelled, or robbed of it.
+
+use super::*;
+
+/// The shell of a cancelled call is first in the line.
+#[test]
+fn a_call_that_joins_the_line_behind_a_shell_is_not_forgotten() {
+    loom::model(|| {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let (holder, shell, second) = (Call::new(&ready), Call::new(&ready), Call::new(&ready));
+        let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
+            unreachable!("it is free")
+        };
+        assert!(!meet(semaphore, Arc::clone(&shell)));
+        shell.cancel(semaphore);
+        let releases = thread::spawn(move || drop(permit));
+        let mut ran = usize::from(meet(semaphore, second));
+        releases.join().unwrap();
+        ran += meet_ready(semaphore, &ready);
+        assert_eq!(ran, 1);
+        assert_all_given_back(semaphore);
+    });
+}
+
+/// A call that blocks a body takes the reservation of one that is cancelled just then.
+#[test]
+fn a_reservation_is_given_up_or_taken_and_not_both() {
+    loom::model(|| {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let (holder, waits, blocks) = (Call::new(&ready), Call::new(&ready), Call::new(&ready));
+        let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
+            unreachable!("it is free")
+        };
+        assert!(!meet(semaphore, Arc::clone(&waits)));
+        drop(permit);
+        let cancels = thread::spawn(move || waits.cancel(semaphore));
+        let mut ran = 0;
+        match semaphore.acquire_blocking(blocks, Vec::new(), false) {
+            Acquired::Permit(_, permit) => {
+                cancels.join().unwrap();
+                assert_eq!(semaphore.in_use(), 1);
+                drop(permit);
+                ran += 1;
+            }
+            // The reservation is on its way back.
+            Acquired::Waits => cancels.join().unwrap(),
+            _ => unreachable!("it is awaited, and holds nothing"),
+        }
+        ran += meet_ready(semaphore, &ready);
+        assert_eq!(ran, 1);
+        assert_all_given_back(semaphore);
+    });
+}
