@@ -153,6 +153,12 @@ impl Error {
         Error::new(ErrorKind::Deadlock, Ran::No, function, what)
     }
 
+    pub(crate) fn forked(function: &str) -> Error {
+        let what = "cannot run in a process that was forked after the first call: the threads of pools \
+                    are in the one that it was forked from";
+        Error::new(ErrorKind::Unavailable, Ran::No, function, what)
+    }
+
     pub(crate) fn no_timer(function: &str, refusal: &std::io::Error) -> Error {
         let what = format!("has a deadline, and the system refused the timer's thread: {refusal}");
         Error::new(ErrorKind::Unavailable, Ran::No, function, what)

@@ -9,6 +9,7 @@ use crate::executor::Executor;
 use crate::function::Function;
 use crate::gate::Gate;
 use crate::sync::timer::{self, Alarm};
+use crate::system::fork;
 use crate::task::context::Captured;
 use crate::task::current;
 use crate::task::meta::{Caller, Deadlines, Meta, Slot};
@@ -32,7 +33,7 @@ pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Err
         }
     };
     let (deadlines, captured) = (function.deadlines(), Captured::here());
-    Ok((meta(function, deadlines, callers, slots), captured))
+    Ok((meta(function, deadlines, callers, slots)?, captured))
 }
 
 /// What wakes the caller when the first of the deadlines has passed.
@@ -50,7 +51,7 @@ pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captur
     let overloaded = |bound| Error::overloaded(name, bound);
     let slots = [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?];
     let (deadlines, captured) = (function.deadlines(), Captured::here());
-    let mut meta = meta(function, deadlines, None, slots);
+    let mut meta = meta(function, deadlines, None, slots)?;
     meta.is_of_body = current::is_in_body();
     if meta.next_due().is_some() {
         timer::start().map_err(|error| Error::no_timer(name, &error))?;
@@ -63,11 +64,14 @@ fn meta(
     deadlines: Deadlines,
     callers: Option<Arc<Caller>>,
     slots: [Slot; 2],
-) -> Meta {
+) -> Result<Meta, Error> {
     let is_gated = !function.gates().is_empty();
     let mut meta = Meta::new(function, is_gated, deadlines, callers, slots);
     meta.borrows = function.lends_here();
-    meta
+    match fork::is_child(meta.since) {
+        true => Err(Error::forked(function.name())),
+        false => Ok(meta),
+    }
 }
 
 /// Whether what the function runs on and waits for is there. It asks for sizes.

@@ -186,6 +186,11 @@ impl Sent {
         }
     }
 
+    /// The label of its function.
+    pub(super) fn name(&self) -> &'static str {
+        self.function.name()
+    }
+
     /// Whether its answer is there.
     pub(super) fn is_finished(&self) -> bool {
         let meta = self.task.meta();

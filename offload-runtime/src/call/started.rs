@@ -8,12 +8,14 @@ use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::{Duration, Instant};
 
 use super::admission;
 use super::sent::{Sent, count, ended_without, polled_again};
 use crate::error::Error;
 use crate::function::Function;
 use crate::sync::foreign::drop_quietly;
+use crate::system::fork;
 use crate::task;
 use crate::task::context::Captured;
 use crate::task::large::{Place, is_large, to_heap};
@@ -56,6 +58,9 @@ enum State {
     /// The answer was given.
     Done,
 }
+
+/// So often a thread that waits looks whether somebody is there who would wake it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Starts a call of `function`, whose body with its arguments is `body`.
 pub(crate) fn start<F, T>(function: &'static Function, body: F) -> Started<T>
@@ -153,7 +158,27 @@ impl<T: Send + 'static> Started<T> {
             if let Poll::Ready(answer) = Pin::new(&mut self).poll(&mut cx) {
                 return answer;
             }
-            signal.wait();
+            let is_given = signal.wait(LOOK);
+            if !is_given && fork::is_child(Instant::now()) {
+                return Err(self.forked());
+            }
+        }
+    }
+}
+
+impl<T> Started<T> {
+    /// The threads that would end it are not in this process. It is left as it is: to let go of it
+    /// would ask for one.
+    fn forked(self) -> Error {
+        let mut this = self;
+        match mem::replace(&mut this.state, State::Done) {
+            State::Sent(sent) => {
+                let name = sent.name();
+                mem::forget(sent);
+                Error::forked(name)
+            }
+            State::Rejected(error) => error,
+            State::Done => polled_again(),
         }
     }
 }
@@ -193,11 +218,12 @@ struct Signal {
 }
 
 impl Signal {
-    fn wait(&self) {
-        let mut is_given = self.is_given.lock().unwrap_or_else(PoisonError::into_inner);
-        while !mem::take(&mut *is_given) {
-            is_given = self.given.wait(is_given).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Waits for it so long. Whether it was given.
+    fn wait(&self, time: Duration) -> bool {
+        let is_given = self.is_given.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.given.wait_timeout_while(is_given, time, |is_given| !*is_given);
+        let (mut is_given, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        mem::take(&mut *is_given)
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod abort;
 pub(crate) mod cores;
+pub(crate) mod fork;
 pub(crate) mod kept;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod pipe;
