@@ -2,7 +2,8 @@
 //! does not come from where the runtime sees it, by way of a task, another thread or parallel
 //! parts. Their own pool may be what they wait for, so other threads stand in for them.
 //!
-//! A thread is blocked if the system says in two looks that it sleeps, and it was on no
+//! The first look only sees how far the pool is, which is cheap: in a pool that moves there is no
+//! other. A thread is blocked if the system says in the next two that it sleeps, and it was on no
 //! processor in between. Where the system does not tell (not Linux), a body that runs while
 //! nothing moves is taken for blocked.
 

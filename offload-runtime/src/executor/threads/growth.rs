@@ -24,8 +24,9 @@ use crate::system::spawner;
 /// While calls wait, a pool that may grow is looked at so often.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// A `cpu` pool, which may not, is looked at so often.
-const LOOK_FOR_BLOCKED: Duration = Duration::from_millis(5);
+/// A `cpu` pool, which may not, is looked at so often: after three looks, 5 ms, a thread may be seen
+/// blocked.
+const LOOK_FOR_BLOCKED: Duration = Duration::from_micros(1_670);
 
 /// A call that waited so long in a pool that moves shows that it is too small.
 const BEHIND: Duration = Duration::from_millis(10);

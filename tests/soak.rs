@@ -1,0 +1,343 @@
+//! Everything at once, at random, with code of others that panics, blocks and calls back wherever a call
+//! runs it, from four executors: and then all is as it was, memory, threads and descriptors too.
+//!
+//! `OFFLOAD_SOAK_SECONDS` says for how long; a few unless set, and two minutes in CI.
+
+#![cfg(target_os = "linux")]
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use futures::executor::{LocalPool, block_on};
+use futures::future::join_all;
+use offload_runtime::{
+    Builder, CpuPool, Error, Limiter, ThreadPool, is_cancelled, offload, propagate, propagate_with,
+    stats,
+};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+static SMALL: ThreadPool = ThreadPool::new("small").threads(3).queue(40).keep_alive(SHORT);
+static FULL: CpuPool = CpuPool::new("full").threads(2);
+static LIMIT: Limiter = Limiter::new(2);
+
+/// It is over: foreign code behaves.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
+static CALLS: AtomicU64 = AtomicU64::new(0);
+static ENDS: AtomicU64 = AtomicU64::new(0);
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+fn chance(of: u32) -> bool {
+    thread_local! {
+        static RANDOM: RefCell<SmallRng> = RefCell::new(SmallRng::from_os_rng());
+    }
+    // A thread that is about to end has none.
+    let is_now = RANDOM.try_with(|random| random.borrow_mut().random_ratio(1, of));
+    is_now.unwrap_or(false)
+}
+
+/// Code of others: now and then it panics, blocks, or calls back.
+fn foreign() {
+    if IS_OVER.load(Ordering::Relaxed) {
+        return;
+    }
+    if chance(200) {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        panic!("on purpose");
+    }
+    if chance(400) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    if chance(400) {
+        drop(SMALL.spawn(|| foreign()));
+    }
+}
+
+struct Thing;
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        // While another panic unwinds, one more would be the end of the process in any program.
+        if !thread::panicking() {
+            foreign();
+        }
+    }
+}
+
+tokio::task_local! {
+    static VALUE: Value;
+}
+
+struct Value {
+    _thing: Thing,
+}
+
+impl Clone for Value {
+    fn clone(&self) -> Value {
+        foreign();
+        Value { _thing: Thing }
+    }
+}
+
+fn capture() -> Option<()> {
+    foreign();
+    Some(())
+}
+
+fn enter((): ()) -> Thing {
+    foreign();
+    Thing
+}
+
+struct Spans;
+
+impl Subscriber for Spans {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        foreign();
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {
+        foreign();
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        foreign();
+    }
+
+    fn enter(&self, _: &Id) {
+        foreign();
+    }
+
+    fn exit(&self, _: &Id) {
+        if !thread::panicking() {
+            foreign();
+        }
+    }
+}
+
+fn deadline() -> Duration {
+    foreign();
+    Duration::from_millis(3)
+}
+
+/// What a body does.
+fn body(dice: u32) -> Result<Thing, Error> {
+    foreign();
+    match dice % 8 {
+        0 => panic_any(Thing),
+        1 => thread::sleep(Duration::from_micros(500)),
+        2 => {
+            let start = Instant::now();
+            while !is_cancelled() && start.elapsed() < SHORT / 10 {
+                std::hint::spin_loop();
+            }
+        }
+        3 => drop(block_on(FULL.run(|| foreign()))),
+        _ => {}
+    }
+    Ok(Thing)
+}
+
+#[offload(thread, name = "plain")]
+fn plain(dice: u32, _thing: Thing) -> Result<Thing, Error> {
+    body(dice)
+}
+
+#[offload(thread, pool = SMALL, limit = LIMIT, queue = 20, timeout = deadline(), name = "limited")]
+fn limited(dice: u32, _thing: Thing) -> Result<Thing, Error> {
+    body(dice)
+}
+
+#[offload(cpu, pool = FULL, limit = LIMIT, queue_timeout = "2ms", name = "computes")]
+fn computes(dice: u32, _thing: Thing) -> Result<Thing, Error> {
+    body(dice)
+}
+
+#[offload(cpu, detach, timeout = "1ms", name = "detached")]
+fn detached(dice: u32, _thing: Thing) -> Result<Thing, Error> {
+    body(dice)
+}
+
+/// Wakes, and then does what it likes.
+struct Foreign(Waker);
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+        foreign();
+    }
+}
+
+/// A call as a program has it that does all wrong: its waker is foreign, and a panic of a poll is its
+/// end. It is dropped after so many polls.
+struct Wild<F: Future> {
+    call: Option<Pin<Box<F>>>,
+    polls: u32,
+}
+
+impl<F: Future> Future for Wild<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = Waker::from(Arc::new(Foreign(cx.waker().clone())));
+        let call = self.call.as_mut().expect("it is polled to its end once");
+        let poll =
+            || call.as_mut().poll(&mut Context::from_waker(&waker)).map(|answer| drop(answer));
+        let poll = || tracing::subscriber::with_default(Spans, poll);
+        let poll = || VALUE.sync_scope(Value { _thing: Thing }, poll);
+        let polled = catch_unwind(AssertUnwindSafe(poll));
+        self.polls = self.polls.saturating_sub(1);
+        if matches!(polled, Ok(Poll::Pending)) && self.polls > 0 {
+            return Poll::Pending;
+        }
+        drop_all(polled);
+        drop_all(self.call.take());
+        Poll::Ready(())
+    }
+}
+
+/// Whatever that does.
+fn drop_all<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        drop_all(payload);
+    }
+}
+
+async fn one_call(random: &mut SmallRng) {
+    let (dice, thing) = (random.random(), Thing);
+    // One in four goes away.
+    let polls = if random.random_ratio(1, 4) { random.random_range(1..3) } else { u32::MAX };
+    CALLS.fetch_add(1, Ordering::Relaxed);
+    match random.random_range(0..5) {
+        0 => wild(plain(dice, thing), polls).await,
+        1 => wild(limited(dice, thing), polls).await,
+        2 => wild(computes(dice, thing), polls).await,
+        3 => wild(detached(dice, thing), polls).await,
+        _ => wild(SMALL.spawn(move || body(dice).map(|_| thing)), polls).await,
+    }
+    ENDS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn wild<F: Future>(call: F, polls: u32) -> Wild<F> {
+    Wild { call: Some(Box::pin(call)), polls }
+}
+
+/// So many tasks that make calls until then.
+async fn tasks(seed: u64, until: Instant) {
+    join_all((0..10).map(|number| async move {
+        let mut random = SmallRng::seed_from_u64(seed * 100 + number);
+        while Instant::now() < until {
+            one_call(&mut random).await;
+        }
+    }))
+    .await;
+}
+
+/// Calls from all executors, and then nothing is left of them.
+fn round(time: Duration) {
+    IS_OVER.store(false, Ordering::SeqCst);
+    let until = Instant::now() + time;
+    let on_many = thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            let tasks = [1, 2].map(|seed| tokio::spawn(tasks(seed, until)));
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+    });
+    let on_one = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(tasks(3, until));
+    });
+    let on_local = thread::spawn(move || LocalPool::new().run_until(tasks(4, until)));
+    let on_none = thread::spawn(move || {
+        let mut random = SmallRng::seed_from_u64(5);
+        while Instant::now() < until {
+            block_on(one_call(&mut random));
+        }
+    });
+    for thread in [on_many, on_one, on_local, on_none] {
+        thread.join().unwrap();
+    }
+    IS_OVER.store(true, Ordering::SeqCst);
+    settle();
+}
+
+fn soon(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}: {:?}", stats());
+        thread::yield_now();
+    }
+}
+
+fn settle() {
+    soon("nothing runs", || stats().pools.iter().all(|pool| pool.running + pool.queued == 0));
+    soon("permits are back", || LIMIT.in_use() + LIMIT.waiting() == 0);
+    soon("counts add up", || {
+        let counts = stats().functions;
+        counts.iter().all(|function| function.started == function.finished + function.panicked)
+    });
+    soon("threads that are not needed have ended", || {
+        let pools = stats().pools;
+        pools.iter().all(|pool| pool.threads == 0 || pool.kind == "cpu")
+    });
+    assert_eq!(CALLS.load(Ordering::SeqCst), ENDS.load(Ordering::SeqCst));
+    for function in stats().functions {
+        let queue = function.queue.map_or(0, |queue| queue.waiting);
+        assert_eq!(queue, 0, "{function:?}");
+    }
+}
+
+/// Threads, descriptors, and memory in MiB.
+fn usage() -> (usize, usize, usize) {
+    let entries = |folder: &str| fs::read_dir(folder).unwrap().count();
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (entries("/proc/self/task"), entries("/proc/self/fd"), pages * 4096 >> 20)
+}
+
+#[test]
+fn nothing_is_left_of_calls_whose_foreign_code_does_what_it_likes() {
+    let seconds = env::var("OFFLOAD_SOAK_SECONDS").map_or(4, |text| text.parse().unwrap());
+    std::panic::set_hook(Box::new(|panic| {
+        if panic.payload_as_str() != Some("on purpose") && !panic.payload().is::<Thing>() {
+            eprintln!("{panic}");
+        }
+    }));
+    Builder::new().keep_alive(SHORT).install().unwrap();
+    propagate(&VALUE);
+    propagate_with(capture, enter);
+    let time = Duration::from_secs(seconds) / 4;
+    round(time);
+    let first = usage();
+    for _ in 0..3 {
+        round(time);
+    }
+    let last = usage();
+    let [calls, panics] = [&CALLS, &PANICS].map(|count| count.load(Ordering::Relaxed));
+    println!("{calls} calls, {panics} panics; threads, descriptors, MiB: {first:?}, then {last:?}");
+    assert_eq!((last.0, last.1), (first.0, first.1), "threads and descriptors");
+    assert!(last.2 <= first.2 + 16, "{first:?} MiB have become {last:?}");
+    assert!(calls > 1000 && panics > 100);
+}
