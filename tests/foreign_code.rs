@@ -92,8 +92,28 @@ static PLAN: Mutex<Option<(Place, Deed)>> = Mutex::new(None);
 /// On which thread it was done.
 static DONE: Mutex<Option<String>> = Mutex::new(None);
 
+/// Where there is to be a second panic.
+static ALSO: Mutex<Option<Place>> = Mutex::new(None);
+
+/// Two panics that one call can have, none of which comes while the other unwinds.
+const TWO: [(Place, Place); 10] = [
+    (Place::Enter, Place::DropOfArgument),
+    (Place::NewSpan, Place::DropOfArgument),
+    (Place::EnterSpan, Place::DropOfArgument),
+    (Place::Enter, Place::DropOfValue),
+    (Place::Enter, Place::ExitSpan),
+    (Place::Body, Place::Leave),
+    (Place::Body, Place::DropOfValue),
+    (Place::Body, Place::ExitSpan),
+    (Place::Leave, Place::DropOfValue),
+    (Place::NewSpan, Place::ExitSpan),
+];
+
 /// This is a place where code is called.
 fn at(place: Place) {
+    if ALSO.lock().unwrap().take_if(|also| *also == place && !is_planned()).is_some() {
+        panic!("on purpose");
+    }
     let Some((_, deed)) = PLAN.lock().unwrap().take_if(|(planned, _)| *planned == place) else {
         return;
     };
@@ -113,8 +133,13 @@ fn at(place: Place) {
     }
 }
 
-fn is_planned(place: Place) -> bool {
-    PLAN.lock().unwrap().is_some_and(|(planned, _)| planned == place)
+fn is_planned() -> bool {
+    PLAN.lock().unwrap().is_some()
+}
+
+fn is_planned_at(place: Place) -> bool {
+    let is_also = *ALSO.lock().unwrap() == Some(place);
+    is_also || PLAN.lock().unwrap().is_some_and(|(planned, _)| planned == place)
 }
 
 /// Arguments, results and values that are there.
@@ -215,7 +240,7 @@ fn works(body: Box<dyn FnOnce() + Send>, _argument: Thing) -> Result<Option<Thin
     at(Place::Body);
     body();
     // Where an argument's destructor panics after it was made, the compiler leaks a result.
-    Ok((!is_planned(Place::DropOfArgument)).then(|| thing(Place::DropOfResult)))
+    Ok((!is_planned_at(Place::DropOfArgument)).then(|| thing(Place::DropOfResult)))
 }
 
 #[offload(thread, timeout = "2ms", name = "late")]
@@ -344,7 +369,7 @@ fn calls() {
         let answer = driven(late(gate)).finish().expect("only its waker may panic");
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::TimedOut);
         drop(go);
-        if !is_planned(Place::WakeByTimer) {
+        if !is_planned_at(Place::WakeByTimer) {
             break;
         }
     }
@@ -374,6 +399,15 @@ fn settle() {
     });
 }
 
+/// The pool of one serves, and the slots are free.
+fn serves() {
+    let call = driven(works(Box::new(|| {}), thing(Place::DropOfArgument))).finish();
+    assert!(matches!(call, Some(Ok(_))), "it does not serve");
+    drop(call);
+    assert_eq!(spawn_thread(|| 3).wait().unwrap(), 3);
+    settle();
+}
+
 #[test]
 fn foreign_code_costs_no_more_than_its_own_call() {
     std::panic::set_hook(Box::new(|panic| {
@@ -393,13 +427,17 @@ fn foreign_code_costs_no_more_than_its_own_call() {
             assert_eq!(plan.map(|(place, _)| place), None, "nothing came there");
             let done = DONE.lock().unwrap().take().unwrap();
             assert!(done.starts_with(expected), "{place:?} is on `{done}`");
-            // The pool of one serves, and the slots are free.
-            let call = driven(works(Box::new(|| {}), thing(Place::DropOfArgument))).finish();
-            assert!(matches!(call, Some(Ok(_))), "{place:?}, {deed:?}: it does not serve");
-            drop(call);
-            assert_eq!(spawn_thread(|| 3).wait().unwrap(), 3);
-            settle();
+            serves();
         }
+    }
+    for (first, second) in TWO {
+        println!("{first:?}, {second:?}");
+        *PLAN.lock().unwrap() = Some((first, Deed::Panic));
+        *ALSO.lock().unwrap() = Some(second);
+        calls();
+        assert!(PLAN.lock().unwrap().is_none());
+        assert_eq!(ALSO.lock().unwrap().take(), None, "nothing came there");
+        serves();
     }
     assert_eq!(stats().pools.iter().find(|pool| pool.name == "one").unwrap().limit, 1);
 }

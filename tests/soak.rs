@@ -60,7 +60,7 @@ fn foreign() {
         thread::sleep(Duration::from_millis(1));
     }
     if chance(400) {
-        drop(SMALL.spawn(|| foreign()));
+        drop(SMALL.spawn(foreign));
     }
 }
 
@@ -127,9 +127,7 @@ impl Subscriber for Spans {
     }
 
     fn exit(&self, _: &Id) {
-        if !thread::panicking() {
-            foreign();
-        }
+        foreign();
     }
 }
 
@@ -150,7 +148,7 @@ fn body(dice: u32) -> Result<Thing, Error> {
                 std::hint::spin_loop();
             }
         }
-        3 => drop(block_on(FULL.run(|| foreign()))),
+        3 => block_on(FULL.run(foreign)),
         _ => {}
     }
     Ok(Thing)
@@ -199,8 +197,7 @@ impl<F: Future> Future for Wild<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let waker = Waker::from(Arc::new(Foreign(cx.waker().clone())));
         let call = self.call.as_mut().expect("it is polled to its end once");
-        let poll =
-            || call.as_mut().poll(&mut Context::from_waker(&waker)).map(|answer| drop(answer));
+        let poll = || call.as_mut().poll(&mut Context::from_waker(&waker)).map(drop);
         let poll = || tracing::subscriber::with_default(Spans, poll);
         let poll = || VALUE.sync_scope(Value { _thing: Thing }, poll);
         let polled = catch_unwind(AssertUnwindSafe(poll));
@@ -314,7 +311,7 @@ fn usage() -> (usize, usize, usize) {
     let entries = |folder: &str| fs::read_dir(folder).unwrap().count();
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
-    (entries("/proc/self/task"), entries("/proc/self/fd"), pages * 4096 >> 20)
+    (entries("/proc/self/task"), entries("/proc/self/fd"), (pages * 4096) >> 20)
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What a thread does with a task, and the one way out: a call ends by
 //! [`complete`], which counts, releases, and wakes.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use super::current::{self, Busy, Frame};
 use super::state::Phase;
 use super::{Awaited, Failure, Permits, Queued, Work};
 use crate::error::{Error, ErrorKind, Ran};
-use crate::sync::foreign::{drop_quietly, quietly};
+use crate::sync::foreign::{drop_payload, drop_quietly, panic_of, quietly};
 
 /// How a call ends.
 pub(crate) enum Outcome {
@@ -53,14 +52,14 @@ pub(crate) fn run(
         let sample = about.sample(number);
         let mut panic = None;
         task.call(&mut |captured: Captured, body| {
-            // Unwind safety: the payload goes to the caller, who unwinds on, so
-            // nobody sees what the body left half done, unless it shared that.
-            let mut run = || panic = catch_unwind(AssertUnwindSafe(&mut *body)).err();
+            let mut run = || panic = panic_of(&mut *body);
             // What enters and leaves the context is as foreign as the body. It does not run while
             // that unwinds, where a panic of its own would be the end of the process.
-            let enter = || captured.enter(about, waited, &mut run);
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(enter)) {
-                panic.get_or_insert(payload);
+            if let Some(payload) = panic_of(|| captured.enter(about, waited, &mut run)) {
+                match panic {
+                    Some(_) => drop_payload(payload),
+                    None => panic = Some(payload),
+                }
             }
         });
         if let Some(sample) = sample {

@@ -9,6 +9,7 @@ use tokio::task::LocalKey;
 
 use super::about::About;
 use super::spans::Spans;
+use crate::sync::foreign::{Quiet, panic_of, resume_first};
 
 /// The caller's surroundings, taken at the first poll of the call, but for its
 /// runtime: that is in [`Meta`](super::meta::Meta).
@@ -16,7 +17,7 @@ pub(crate) struct Captured(Option<Box<Surroundings>>);
 
 /// What most calls have nothing of.
 struct Surroundings {
-    values: Vec<Box<dyn Value>>,
+    values: Vec<Quiet<Box<dyn Value>>>,
     spans: Option<Spans>,
 }
 
@@ -39,16 +40,16 @@ impl Captured {
     pub(crate) fn enter(self, about: &About, waited: Duration, body: &mut dyn FnMut()) {
         let Some(surroundings) = self.0 else { return body() };
         let mut values = surroundings.values.into_iter();
-        let mut body = || enter_values(&mut values, body);
-        match surroundings.spans {
-            Some(spans) => spans.enter(about, waited, body),
-            None => body(),
-        }
+        let Some(spans) = surroundings.spans else { return enter_values(&mut values, body) };
+        let mut inside = None;
+        let run = || inside = panic_of(|| enter_values(&mut values, body));
+        let outside = panic_of(|| spans.enter(about, waited, run));
+        resume_first([inside, outside]);
     }
 }
 
 /// Keys that are carried, in the order of [`propagate`].
-static KEYS: RwLock<Vec<Box<dyn Key>>> = RwLock::new(Vec::new());
+static KEYS: RwLock<&[&dyn Key]> = RwLock::new(&[]);
 
 /// Whether there are any, to be read without the lock.
 static ANY: AtomicBool = AtomicBool::new(false);
@@ -80,8 +81,7 @@ static ANY: AtomicBool = AtomicBool::new(false);
 pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
     let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
     if !keys.iter().any(|known| known.is(std::ptr::from_ref(key).cast())) {
-        keys.push(Box::new(Carried(key)));
-        ANY.store(true, Ordering::Release);
+        add(&mut keys, Box::leak(Box::new(Carried(key))));
     }
 }
 
@@ -130,25 +130,33 @@ where
     G: 'static,
 {
     let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
-    keys.push(Box::new(Own { capture, enter }));
+    add(&mut keys, Box::leak(Box::new(Own { capture, enter })));
+}
+
+/// Adds one, for good: as the keys before it are, whoever has read them.
+fn add(keys: &mut &'static [&'static dyn Key], key: &'static dyn Key) {
+    *keys = Vec::leak(keys.iter().copied().chain([key]).collect());
     ANY.store(true, Ordering::Release);
 }
 
 /// The values that the caller has of all keys.
-fn values() -> Vec<Box<dyn Value>> {
+fn values() -> Vec<Quiet<Box<dyn Value>>> {
     if !ANY.load(Ordering::Acquire) {
         return Vec::new();
     }
-    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
-    keys.iter().filter_map(|key| key.value()).collect()
+    // Not locked while foreign code runs.
+    let keys = *KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    keys.iter().filter_map(|key| key.value()).map(Quiet::new).collect()
 }
 
 /// Calls inside all values, each in the scope of those before it.
-fn enter_values(values: &mut dyn Iterator<Item = Box<dyn Value>>, call: &mut dyn FnMut()) {
-    match values.next() {
-        Some(value) => value.scope(&mut || enter_values(values, call)),
-        None => call(),
-    }
+fn enter_values(values: &mut dyn Iterator<Item = Quiet<Box<dyn Value>>>, call: &mut dyn FnMut()) {
+    let Some(value) = values.next() else { return call() };
+    // Nothing unwinds through a scope: to leave that is foreign code, too, and may panic.
+    let mut inside = None;
+    let mut enter = || inside = panic_of(|| enter_values(values, call));
+    let outside = panic_of(|| value.take().scope(&mut enter));
+    resume_first([inside, outside]);
 }
 
 trait Key: Send + Sync {

@@ -204,6 +204,8 @@ where
                 *self.content() = Content::Result(result);
             }
         });
+        // It was not called, if its context could not be entered.
+        drop_quietly(body);
     }
 
     fn fail(&self, failure: Failure) {

@@ -22,10 +22,10 @@ impl Spans {
 mod with_tracing {
     use std::time::{Duration, Instant};
 
-    use tracing::span::{EnteredSpan, Id};
+    use tracing::span::Id;
     use tracing::{Dispatch, Level, Span, dispatcher, field};
 
-    use crate::sync::foreign::{drop_quietly, quietly};
+    use crate::sync::foreign::{Quiet, quietly};
     use crate::task::about::About;
 
     /// So many spans that a body has entered and not left are left.
@@ -46,13 +46,14 @@ mod with_tracing {
             Some(Spans { dispatch, span: Span::current() })
         }
 
-        /// Calls `body` in a span `offload` below the caller's. Times are in
+        /// Calls `body`, which does not unwind, in a span `offload` below the caller's. Times are in
         /// microseconds.
         pub(crate) fn enter(self, about: &About, waited: Duration, body: impl FnOnce()) {
             dispatcher::with_default(&self.dispatch, || {
                 let _outer = Outer::new(&self.dispatch);
-                let caller = Entered(Some(self.span.entered()));
-                let span = tracing::span!(
+                // Left also if the subscriber panics meanwhile: once more then is not too much.
+                let caller = Quiet::new(self.span.entered());
+                let span = Quiet::new(tracing::span!(
                     target: "offload",
                     Level::INFO,
                     "offload",
@@ -60,23 +61,12 @@ mod with_tracing {
                     name = about.name,
                     queue_us = micros(waited),
                     run_us = field::Empty,
-                );
+                ));
                 let started = Instant::now();
-                // A panic of the body does not come through here.
                 span.in_scope(body);
                 span.record("run_us", micros(started.elapsed()));
                 drop(caller);
             });
-        }
-    }
-
-    /// The caller's span, left also if the subscriber panics meanwhile: once more then is not too
-    /// much.
-    struct Entered(Option<EnteredSpan>);
-
-    impl Drop for Entered {
-        fn drop(&mut self) {
-            drop_quietly(self.0.take());
         }
     }
 
