@@ -1,14 +1,15 @@
 //! `shutdown` is for the whole process, so each of its tests has one.
 
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::{LocalBoxFuture, join_all};
 use offload_runtime::{
-    Error, ErrorKind, Ran, ThreadPool, is_cancelled, offload, shutdown, spawn_cpu, spawn_thread,
+    Error, ErrorKind, Ran, Resource, SharedResource, ThreadPool, ThreadResource, is_cancelled,
+    offload, shutdown, spawn_cpu, spawn_thread,
 };
 
 /// So long a test waits for what has to happen.
@@ -291,4 +292,108 @@ fn child_starts() {
     assert_eq!(closing.join().unwrap().abandoned, 0);
     let error = spawn_thread(|| ()).wait().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
+}
+
+/// Where an instance was dropped, told by its destructor.
+struct Told(mpsc::Sender<(&'static str, Option<String>)>, &'static str);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let name = std::thread::current().name().map(str::to_owned);
+        self.0.send((self.1, name)).unwrap();
+    }
+}
+
+static TELLER: Mutex<Option<mpsc::Sender<(&'static str, Option<String>)>>> = Mutex::new(None);
+
+fn told(name: &'static str) -> Result<Told, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(Told(TELLER.lock().unwrap().clone().unwrap(), name))
+}
+
+static EXCLUSIVE: Resource<Told> = Resource::new("exclusive", || told("exclusive")).size(2);
+static SHARED: SharedResource<Mutex<Told>> =
+    SharedResource::new("shared", || Ok(Mutex::new(told("shared")?)));
+static LOCAL: ThreadResource<Told> = ThreadResource::new("local", || told("local"));
+
+#[offload(cpu)]
+fn borrow(
+    #[resource(EXCLUSIVE)] _exclusive: &mut Told,
+    #[resource(SHARED)] _shared: &Mutex<Told>,
+    #[resource(LOCAL)] _local: &mut Told,
+) {
+}
+
+#[offload(cpu)]
+fn hold(
+    started: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+    #[resource(EXCLUSIVE)] _exclusive: &mut Told,
+) {
+    started.send(()).unwrap();
+    let _ = go_on.recv();
+}
+
+#[test]
+fn resources_are_dropped_by_threads_of_pools() {
+    passes("child_drops_resources_on_a_pool");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_resources_on_a_pool() {
+    let (teller, dropped) = mpsc::channel();
+    *TELLER.lock().unwrap() = Some(teller);
+    let ((started, start), (go_on, held)) = (mpsc::channel(), mpsc::channel());
+    block_on(borrow());
+    // It has the first instance, and the next call makes another one.
+    let holder = std::thread::spawn(move || block_on(hold(started, held)));
+    start.recv_timeout(PATIENCE).unwrap();
+    block_on(borrow());
+    let grace = std::thread::spawn(|| block_on(shutdown(PATIENCE)));
+    let error = |_| ();
+    go_on.send(()).map_err(error).unwrap();
+    holder.join().unwrap();
+    assert_eq!(grace.join().unwrap().abandoned, 0);
+    // All that no thread has for itself are there when the shutdown is over.
+    let mut all: Vec<_> = dropped.try_iter().collect();
+    all.retain(|(name, _)| *name != "local");
+    all.sort();
+    let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["exclusive", "exclusive", "shared"]);
+    assert!(
+        all.iter().all(|(_, thread)| thread.as_ref().unwrap().starts_with("offload-")),
+        "{all:?}"
+    );
+    let of = |name: &str| {
+        let all = offload_runtime::stats().resources;
+        all.into_iter().find(|resource| resource.name == name).unwrap()
+    };
+    assert_eq!((of("exclusive").made, of("exclusive").dropped), (2, 2));
+    assert_eq!((of("shared").made, of("shared").dropped), (1, 1));
+    let start = Instant::now();
+    while of("local").dropped < of("local").made {
+        assert!(start.elapsed() < PATIENCE, "{:?}", of("local"));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_resource_that_an_abandoned_body_has_is_dropped_by_its_thread() {
+    passes("child_drops_the_resource_of_an_abandoned_body");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_the_resource_of_an_abandoned_body() {
+    let (teller, dropped) = mpsc::channel();
+    *TELLER.lock().unwrap() = Some(teller);
+    let ((started, start), (go_on, held)) = (mpsc::channel(), mpsc::channel());
+    let holder = std::thread::spawn(move || block_on(hold(started, held)));
+    start.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 1);
+    assert!(dropped.try_recv().is_err(), "its body has it");
+    go_on.send(()).unwrap();
+    holder.join().unwrap();
+    let (_, thread) = dropped.recv_timeout(PATIENCE).unwrap();
+    assert!(thread.unwrap().starts_with("offload-cpu"));
 }
