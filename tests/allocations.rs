@@ -11,7 +11,8 @@ use std::thread;
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, offload, spawn_cpu, spawn_thread, to_cpu, to_thread,
+    CpuPool, Error, ErrorKind, Resource, SharedResource, ThreadResource, offload, spawn_cpu,
+    spawn_thread, to_cpu, to_thread,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -116,6 +117,39 @@ fn a_started_call_costs_one_allocation() {
             black_box(block_on(spawn_cpu(|| [1; 8])).unwrap());
         }
     }));
+}
+
+/// Permits and instances are in the frame of the body.
+#[test]
+fn a_call_that_borrows_costs_one_allocation() {
+    static DB: Resource<u64> = Resource::new("counted", || Ok(0));
+    static MODEL: SharedResource<u64> = SharedResource::new("counted model", || Ok(1));
+    static PARSER: ThreadResource<u64> = ThreadResource::new("counted parser", || Ok(1));
+
+    #[offload(thread)]
+    fn one(#[resource(DB)] db: &mut u64) -> u64 {
+        *db += 1;
+        *db
+    }
+
+    #[offload(cpu)]
+    fn all(#[resource(MODEL)] model: &u64) -> u64 {
+        *model
+    }
+
+    #[offload(cpu)]
+    fn own(#[resource(PARSER)] parser: &mut u64) -> u64 {
+        *parser
+    }
+
+    let _counter = count();
+    for call in [
+        || black_box(block_on(one())),
+        || black_box(block_on(all())),
+        || black_box(block_on(own())),
+    ] {
+        assert_once(cost(|| (0..CALLS).for_each(|_| _ = call())));
+    }
 }
 
 /// What stands for a label is made once.

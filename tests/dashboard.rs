@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use offload_runtime::axum::{close_dashboard, dashboard};
-use offload_runtime::{Error, offload};
+use offload_runtime::{Error, Resource, offload};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -89,6 +89,29 @@ fn has_thread(name: &str) -> bool {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let mut names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")));
     names.any(|known| known.is_ok_and(|known| known.trim() == name))
+}
+
+#[tokio::test]
+async fn resources_are_shown_with_their_numbers() {
+    static DB: Resource<()> = Resource::new("shown database", || Ok(())).size(3);
+
+    #[offload(thread, name = "borrows what is shown")]
+    fn borrow(#[resource(DB)] _db: &mut ()) {}
+
+    let address = serve().await;
+    borrow().await;
+    let json =
+        numbers(address, "borrows what is shown", |function| function["finished"] == 1).await;
+    let all = json["resources"].as_array().unwrap();
+    let shown = all.iter().find(|resource| resource["name"] == "shown database").unwrap();
+    assert_eq!((&shown["kind"], &shown["size"]), (&"exclusive".into(), &3.into()));
+    assert_eq!((&shown["in_use"], &shown["waiting"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&shown["made"], &shown["dropped"], &shown["failed"]),
+        (&1.into(), &0.into(), &0.into())
+    );
+    let page = ask(address, "/offload").await.text().await.unwrap();
+    assert!(page.contains("id=\"resources\""), "{page}");
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
 //! The guide: one page a question.
 
+#[doc = include_str!("../docs/databases.md")]
+pub mod databases {}
+
 #[doc = include_str!("../docs/foreign_code.md")]
 pub mod foreign_code {}

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::notes::{self, Note};
 use super::recent::{Recents, Summary};
-use crate::api::stats::{FunctionStats, PoolStats};
+use crate::api::stats::{FunctionStats, PoolStats, ResourceStats};
 use crate::executor::{self, Executor};
 use crate::function::Function;
+use crate::resource;
 
 #[derive(Serialize)]
 struct View {
@@ -19,6 +20,8 @@ struct View {
     at: u64,
     pools: Vec<PoolView>,
     functions: Vec<FunctionView>,
+    /// What bodies borrow.
+    resources: Vec<ResourceStats>,
     /// The event loops that are watched.
     loops: Vec<LoopView>,
 }
@@ -58,6 +61,7 @@ pub(super) fn json(recents: &mut Recents) -> Bytes {
         at: u64::try_from(now.saturating_duration_since(first).as_millis()).unwrap_or(u64::MAX),
         pools: executor::all().into_iter().map(pool).collect(),
         functions: Function::known().into_iter().map(|one| function(one, recents, now)).collect(),
+        resources: resource::all().into_iter().map(ResourceStats::of).collect(),
         loops: loops(),
     };
     // Numbers and names only: nothing in it can fail.

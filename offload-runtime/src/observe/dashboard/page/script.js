@@ -288,6 +288,22 @@ function keep(past, key, value) {
   return values;
 }
 
+// ---- resources
+
+const resourcePast = new Map();
+const resources = table({
+  caption: "Resources",
+  columns: [
+    { key: "name", title: "Resource", text: true, cell: (cell, item) => say(cell, item.name) },
+    { key: "kind", title: "Lent to", text: true, cell: (cell, item) => say(cell, { exclusive: "one body at a time", shared: "all bodies", thread: "bodies of its thread" }[item.kind] ?? item.kind) },
+    { key: "in_use", title: "In use", cell: (cell, item) => say(cell, item.size === null ? count(item.in_use) : `${count(item.in_use)} of ${count(item.size)}`) },
+    { key: "waiting", title: "Waiting", wide: true, cell: sparkline(item => item.waiting, item => count(item.waiting), item => item.past) },
+    number("made", "Made", item => item.made),
+    number("dropped", "Dropped", item => item.dropped),
+    number("failed", "Failed", item => item.failed, { hurts: item => item.failed > 0 }),
+  ],
+});
+
 // ---- functions
 
 const functionPast = new Map();
@@ -387,6 +403,9 @@ function show(data) {
   showLoops(data.loops);
   showStalls(data.loops.flatMap((loop, l) => loop.stalls.map((stall, n) => ({ ...stall, key: `${l} ${n}` }))));
   fill(document.getElementById("pools"), pools, data.pools, "No pool has had a call yet.");
+  data.resources.forEach((one, n) => { one.key = n; one.past = keep(resourcePast, n, one.waiting); });
+  document.getElementById("resources-part").hidden = data.resources.length === 0;
+  fill(document.getElementById("resources"), resources, data.resources, "No resource has been borrowed yet.");
   fill(tablePlace, functions, data.functions, "No offloaded function has been called yet.", showFunctions);
 }
 
