@@ -294,8 +294,11 @@ fn child_starts() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
 }
 
-/// Where an instance was dropped, told by its destructor.
-struct Told(mpsc::Sender<(&'static str, Option<String>)>, &'static str);
+/// Which instance was dropped, and by which thread.
+type Drops = mpsc::Sender<(&'static str, Option<String>)>;
+
+/// Its destructor tells.
+struct Told(Drops, &'static str);
 
 impl Drop for Told {
     fn drop(&mut self) {
@@ -304,7 +307,7 @@ impl Drop for Told {
     }
 }
 
-static TELLER: Mutex<Option<mpsc::Sender<(&'static str, Option<String>)>>> = Mutex::new(None);
+static TELLER: Mutex<Option<Drops>> = Mutex::new(None);
 
 fn told(name: &'static str) -> Result<Told, Box<dyn std::error::Error + Send + Sync>> {
     Ok(Told(TELLER.lock().unwrap().clone().unwrap(), name))
