@@ -1,10 +1,11 @@
 //! What can go wrong with the offload itself, as opposed to the body.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::sync::foreign::Payload;
+use crate::system::abort::Unpoisoned;
 
 /// A call that got no result from its body, and why.
 ///
@@ -242,9 +243,7 @@ impl Error {
     /// ```
     pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send>, Error> {
         let payload = self.inner.payload.as_ref();
-        let take = |cell: &Arc<Mutex<Option<Payload>>>| {
-            cell.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
+        let take = |cell: &Arc<Mutex<Option<Payload>>>| cell.lock().unpoisoned().take();
         payload.and_then(take).ok_or(self)
     }
 }

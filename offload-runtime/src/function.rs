@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -12,6 +12,7 @@ use crate::executor::Executor;
 use crate::gate::{self, Gate};
 use crate::limiter::Limiter;
 use crate::resource::{self, Lends};
+use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
 use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Slot};
@@ -65,10 +66,10 @@ impl Function {
         executor: &'static dyn Executor,
     ) -> &'static Function {
         let key = (std::ptr::from_ref(executor).addr(), label);
-        if let Some(known) = CLOSURES.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(known) = CLOSURES.read().unpoisoned().get(&key) {
             return known;
         }
-        let mut closures = CLOSURES.write().unwrap_or_else(PoisonError::into_inner);
+        let mut closures = CLOSURES.write().unpoisoned();
         let make = || -> &'static Function {
             Box::leak(Box::new(Function::new(label, executor.kind(), executor)))
         };
@@ -256,13 +257,13 @@ impl Function {
     /// From now on it is seen in [`stats`](crate::stats).
     pub(crate) fn make_known(&'static self) {
         if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
-            KNOWN.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+            KNOWN.lock().unpoisoned().push(self);
         }
     }
 
     /// Every function that was called so far.
     pub(crate) fn known() -> Vec<&'static Function> {
-        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        KNOWN.lock().unpoisoned().clone()
     }
 
     /// Where calls wait, each once.

@@ -26,7 +26,9 @@ use crate::gate::{Gate, Of, Size};
 /// waits uses no thread. One that blocks a body is served before others.
 ///
 /// The permit belongs to the body: it is given back when the body has ended, also if its future was
-/// dropped long before. A call that is dropped while it waits gives up its place at once.
+/// dropped long before. A call that is dropped while it waits gives up its place at once. An
+/// empty shell of it, some hundred bytes, stays in memory until a permit comes back: so if none ever does,
+/// calls that time out add up.
 ///
 /// A body that itself waits for a call with the same limit, all of whose permits belong to bodies that
 /// wait so, would wait for ever; that call ends with [`Deadlock`](crate::ErrorKind::Deadlock), or,

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::executor;
 use crate::function::Function;
 use crate::resource::{self, dropping};
 use crate::sync::timer::Alarm;
+use crate::system::abort::Unpoisoned;
 use crate::task::current;
 
 /// How often a shutdown looks whether the calls have ended.
@@ -85,14 +86,14 @@ static LISTENERS: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
 /// From now on this is called when a shutdown begins; at once, if one has begun.
 #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "the dashboard listens"))]
 pub(crate) fn on_shutdown(listener: fn()) {
-    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    LISTENERS.lock().unpoisoned().push(listener);
     if executor::is_closed() {
         tell_listeners();
     }
 }
 
 fn tell_listeners() {
-    let listeners = std::mem::take(&mut *LISTENERS.lock().unwrap_or_else(PoisonError::into_inner));
+    let listeners = std::mem::take(&mut *LISTENERS.lock().unpoisoned());
     listeners.into_iter().for_each(|listener| listener());
 }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::sent::{Sent, count, ended_without, polled_again};
 use crate::error::Error;
 use crate::function::Function;
 use crate::sync::foreign::drop_quietly;
+use crate::system::abort::Unpoisoned;
 use crate::system::fork;
 use crate::task;
 use crate::task::context::Captured;
@@ -220,16 +221,16 @@ struct Signal {
 impl Signal {
     /// Waits for it so long. Whether it was given.
     fn wait(&self, time: Duration) -> bool {
-        let is_given = self.is_given.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_given = self.is_given.lock().unpoisoned();
         let waited = self.given.wait_timeout_while(is_given, time, |is_given| !*is_given);
-        let (mut is_given, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut is_given, _) = waited.unpoisoned();
         mem::take(&mut *is_given)
     }
 }
 
 impl Wake for Signal {
     fn wake(self: Arc<Self>) {
-        *self.is_given.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.is_given.lock().unpoisoned() = true;
         self.given.notify_one();
     }
 }

@@ -7,10 +7,11 @@ pub(crate) mod settings;
 pub(crate) mod threads;
 
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::system::abort::Unpoisoned;
 use crate::task::meta::Slot;
 use crate::task::{Awaited, Queued};
 
@@ -109,12 +110,12 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Every executor that was started, in that order.
 pub(crate) fn all() -> Vec<&'static dyn Executor> {
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    STARTED.lock().unpoisoned().clone()
 }
 
 /// This one is started. If all are closed, it is, too.
 fn started(executor: &'static dyn Executor) {
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(executor);
+    STARTED.lock().unpoisoned().push(executor);
     if is_closed() {
         executor.close();
     }

@@ -4,12 +4,13 @@ use std::env;
 use std::num::NonZero;
 use std::panic::catch_unwind;
 use std::str::FromStr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::sync::foreign::drop_payload;
+use crate::system::abort::Unpoisoned;
 use crate::system::priority::Priority;
 
 /// Settings of the default pools, for before their first use.
@@ -222,7 +223,7 @@ impl Builder {
             self.process.validate("workers")?;
             from_environment(DefaultPool::Process)?;
         }
-        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut installed = INSTALLED.lock().unpoisoned();
         if installed.is_some() {
             return Err(Error::config("settings were installed before; `install` them once"));
         }
@@ -259,7 +260,7 @@ impl Settings {
 
 /// The priority of all CPU pools.
 pub(crate) fn cpu_priority() -> Result<Priority, Error> {
-    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = *INSTALLED.lock().unpoisoned();
     match installed.and_then(|settings| settings.cpu_priority) {
         Some(priority) => Ok(priority),
         None => Ok(priority_from_environment()?.unwrap_or_default()),
@@ -269,7 +270,7 @@ pub(crate) fn cpu_priority() -> Result<Priority, Error> {
 /// After this long a worker of an event loop counts as stuck.
 #[cfg(feature = "watch")]
 pub(crate) fn stall_threshold() -> Result<Duration, Error> {
-    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = *INSTALLED.lock().unpoisoned();
     let set = installed.and_then(|settings| settings.stall_threshold);
     check_threshold(set)
 }
@@ -302,10 +303,10 @@ fn priority_from_environment() -> Result<Option<Priority>, Error> {
 /// The settings of a default pool.
 pub(crate) fn of_default(pool: DefaultPool) -> Result<Settings, Error> {
     // Under the lock, as it is read.
-    let lock = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = INSTALLED.lock().unpoisoned();
     IN_USE.store(true, Ordering::SeqCst);
     drop(lock);
-    let installed = *INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let installed = *INSTALLED.lock().unpoisoned();
     let installed = installed.unwrap_or_default();
     let installed = match pool {
         DefaultPool::Thread => installed.thread,

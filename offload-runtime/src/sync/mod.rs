@@ -59,6 +59,8 @@ mod imp {
 
 pub(crate) use imp::*;
 
+use crate::system::abort::Unpoisoned;
+
 /// In cache lines of its own: what one thread writes often and others read, beside what
 /// only they use.
 #[derive(Debug, Default)]
@@ -73,8 +75,7 @@ impl<T> std::ops::Deref for Apart<T> {
     }
 }
 
-/// Locks, and takes no notice of poison: nothing that is guarded here can be left half
-/// done, as no foreign code runs while it is held.
+/// Locks. No foreign code runs while it is held.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poison| poison.into_inner())
+    mutex.lock().unpoisoned()
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -16,7 +16,7 @@ use std::time::Instant;
 use crossbeam_queue::SegQueue;
 
 use super::foreign::quietly;
-use crate::system::abort::abort_on_panic;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::priority;
 
 static TIMER: Timer = Timer {
@@ -126,7 +126,7 @@ pub(crate) fn start() -> io::Result<()> {
     if RUNNING.load(Ordering::Acquire) {
         return Ok(());
     }
-    let _starting = TIMER.starting.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = TIMER.starting.lock().unpoisoned();
     if TIMER.thread.get().is_none() {
         let run = || abort_on_panic("the timer", run);
         let thread = thread::Builder::new().name("offload-timer".into()).spawn(run)?;
@@ -170,5 +170,5 @@ fn run() {
 }
 
 fn lock() -> MutexGuard<'static, Entries> {
-    TIMER.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    TIMER.entries.lock().unpoisoned()
 }

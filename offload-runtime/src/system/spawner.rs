@@ -7,12 +7,12 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread::{self, Thread};
 
 use crossbeam_queue::SegQueue;
 
-use super::abort::abort_on_panic;
+use super::abort::{Unpoisoned, abort_on_panic};
 use super::priority;
 
 /// What to do on the spawner's thread: to start a thread.
@@ -39,7 +39,7 @@ fn start() -> io::Result<()> {
     if RUNNING.load(Ordering::Acquire) {
         return Ok(());
     }
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = STARTING.lock().unpoisoned();
     if SPAWNER.get().is_none() {
         let thread = thread::Builder::new().name("offload-spawner".into()).spawn(run)?;
         let _ = SPAWNER.set(thread.thread().clone());

@@ -1,8 +1,8 @@
 //! What a body gets from the task that called it. In, never back: it is
 //! entered around the body and left after it.
 
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::task::LocalKey;
@@ -10,6 +10,7 @@ use tokio::task::LocalKey;
 use super::about::About;
 use super::spans::Spans;
 use crate::sync::foreign::{Quiet, panic_of, resume_first};
+use crate::system::abort::Unpoisoned;
 
 /// The caller's surroundings, taken at the first poll of the call, but for its
 /// runtime: that is in [`Meta`](super::meta::Meta).
@@ -79,7 +80,7 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// # assert_eq!(futures::executor::block_on(bucket), "photos-acme");
 /// ```
 pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
-    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut keys = KEYS.write().unpoisoned();
     if !keys.iter().any(|known| known.is(std::ptr::from_ref(key).cast())) {
         add(&mut keys, Box::leak(Box::new(Carried(key))));
     }
@@ -129,7 +130,7 @@ where
     C: Send + 'static,
     G: 'static,
 {
-    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut keys = KEYS.write().unpoisoned();
     add(&mut keys, Box::leak(Box::new(Own { capture, enter })));
 }
 
@@ -145,7 +146,7 @@ fn values() -> Vec<Quiet<Box<dyn Value>>> {
         return Vec::new();
     }
     // Not locked while foreign code runs.
-    let keys = *KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    let keys = *KEYS.read().unpoisoned();
     keys.iter().filter_map(|key| key.value()).map(Quiet::new).collect()
 }
 

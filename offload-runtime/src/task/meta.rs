@@ -5,7 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Id};
@@ -15,6 +15,7 @@ use super::state::State;
 use super::{Owner, Permits};
 use crate::sync::AtomicWaker;
 use crate::sync::foreign::drop_quietly;
+use crate::system::abort::Unpoisoned;
 
 /// See the [module](self).
 // In this order, so that what a pool's thread writes is in few cache lines, next to the result.
@@ -130,7 +131,7 @@ impl Line {
     /// It is about to wait at this gate.
     pub(crate) fn hold(&self, gate: usize, permits: Permits) {
         if !permits.is_empty() {
-            *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(permits));
+            *self.held.lock().unpoisoned() = Some(Box::new(permits));
         }
         self.gate.store(gate, Ordering::Release);
     }
@@ -139,7 +140,7 @@ impl Line {
         if self.gate() == 0 {
             return Permits::NONE;
         }
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let held = self.held.lock().unpoisoned().take();
         held.map_or(Permits::NONE, |held| *held)
     }
 }
@@ -286,7 +287,7 @@ impl Caller {
 
     /// Keeps what `make` makes until the body ends, unless something stands in for it already.
     pub(crate) fn stand_in<T: Send + 'static>(&self, make: impl FnOnce() -> Option<T>) -> bool {
-        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stand_in = self.stand_in.lock().unpoisoned();
         if stand_in.has_ended || stand_in.there.is_some() {
             return false;
         }
@@ -296,7 +297,7 @@ impl Caller {
 
     /// Its body has ended.
     pub(crate) fn end(&self) {
-        let mut stand_in = self.stand_in.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stand_in = self.stand_in.lock().unpoisoned();
         stand_in.has_ended = true;
         let there = stand_in.there.take();
         drop(stand_in);

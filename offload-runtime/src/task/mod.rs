@@ -19,7 +19,7 @@ pub(crate) mod state;
 use std::any::Any;
 use std::mem;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use self::about::About;
 use self::context::Captured;
@@ -174,11 +174,8 @@ where
 impl<F, T> Task<F, T> {
     /// Never contended, so nobody waits here: the state says whose it is.
     fn content(&self) -> MutexGuard<'_, Content<F, T>> {
-        match self.content.try_lock() {
-            Ok(content) => content,
-            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
-            Err(TryLockError::WouldBlock) => unreachable!("the content has one owner at a time"),
-        }
+        let content = self.content.try_lock();
+        content.unwrap_or_else(|_| unreachable!("it has one owner at a time, and none panics"))
     }
 
     fn replace(&self, content: Content<F, T>) -> Content<F, T> {

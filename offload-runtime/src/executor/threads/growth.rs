@@ -10,7 +10,6 @@
 //! starts none. Of a `cpu` pool, which has as many threads as it may, a thread whose body is
 //! seen [blocked](super::blocked) has another in its place.
 
-use std::sync::PoisonError;
 use std::sync::atomic::{Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::pool::{Kind, Pool, Seen};
 use crate::executor::StandIn;
 use crate::sync::timer;
-use crate::system::abort::abort_on_panic;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::spawner;
 
 /// While calls wait, a pool that may grow is looked at so often.
@@ -90,7 +89,7 @@ impl Pool {
         growth.is_watched.store(false, Ordering::SeqCst);
         // Who queues a call does so first, and then asks whether the pool is watched.
         fence(Ordering::SeqCst);
-        let mut seen = growth.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = growth.seen.lock().unpoisoned();
         if started.queue.is_empty() {
             *seen = Seen::default();
             return;

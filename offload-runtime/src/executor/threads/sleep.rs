@@ -32,7 +32,7 @@ use std::sync::atomic::{
     AtomicBool as StdAtomicBool, AtomicU64 as StdAtomicU64, AtomicUsize as StdAtomicUsize,
     Ordering as StdOrdering,
 };
-use std::sync::{Mutex as StdMutex, OnceLock, PoisonError};
+use std::sync::{Mutex as StdMutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
@@ -42,6 +42,7 @@ use crate::sync::{
     Apart, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
     park_timeout,
 };
+use crate::system::abort::Unpoisoned;
 use crate::system::sleepers;
 use crate::task::about::About;
 use crate::task::current::Busy;
@@ -318,7 +319,7 @@ impl WorkerState {
 
     /// Its body is blocked: this stands in for it.
     pub(super) fn set_stand_in(&self, stand_in: StandIn) {
-        *self.0.stand_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(stand_in);
+        *self.0.stand_in.lock().unpoisoned() = Some(stand_in);
         self.0.is_stood_in_for.store(true, StdOrdering::Release);
     }
 
@@ -330,7 +331,7 @@ impl WorkerState {
     pub(super) fn dismiss_stand_in(&self) {
         if self.is_stood_in_for() {
             self.0.is_stood_in_for.store(false, StdOrdering::Release);
-            let stand_in = self.0.stand_in.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let stand_in = self.0.stand_in.lock().unpoisoned().take();
             drop(stand_in);
         }
     }
