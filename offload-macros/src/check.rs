@@ -20,6 +20,7 @@ use crate::function::{Argument, Body, Function, Receiver, mentions};
 use crate::options::{Given, Options, ungrouped};
 use crate::receiver;
 use crate::resources;
+use crate::stream;
 
 /// Applies all rules.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -32,6 +33,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
         check_receiver(receiver, options, function, errors);
     }
     resources::check(function, errors);
+    stream::check(options, function, errors);
     for argument in function.given() {
         check_argument(argument, function, errors);
         cfg_with_sync(argument, options, errors);
@@ -41,7 +43,9 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     limit(options, errors);
     name(options, errors);
     sync(options, function, errors);
-    for given in [&options.timeout, &options.queue_timeout].into_iter().flatten() {
+    for given in
+        [&options.timeout, &options.queue_timeout, &options.stall_timeout].into_iter().flatten()
+    {
         timeout(given, errors);
     }
     if options.is_process() {
@@ -380,6 +384,8 @@ fn result_borrows(function: &Function, errors: &mut Errors) {
 fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) {
     let why = match options.fallible().next() {
         _ if options.is_process() => "a process can die".to_owned(),
+        // What its items can carry is asked by the expansion.
+        _ if options.stream.is_some() => return,
         Some(key) => format!("with `{key}` a call can fail"),
         None => return,
     };

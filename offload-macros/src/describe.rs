@@ -121,7 +121,7 @@ fn limit(value: &Expr) -> TokenStream {
 }
 
 /// A string was checked and is written out, an expression stays.
-fn duration(value: &Expr) -> TokenStream {
+pub(crate) fn duration(value: &Expr) -> TokenStream {
     let written = match ungrouped(value) {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => duration::parse(&text.value()),
         _ => None,

@@ -15,6 +15,7 @@ use crate::options::{Given, Options, Sync};
 use crate::process;
 use crate::receiver;
 use crate::resources;
+use crate::stream;
 
 /// Input:
 ///
@@ -59,19 +60,39 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     if options.is_process() {
         return process::expand(options, function);
     }
+    if options.stream.is_some() {
+        return stream::expand(options, function);
+    }
+    let call = call(function);
+    let this = describe::function(options, function, None);
+    let fail = fail(options, function);
+    let signature = wrapper_signature(function, options.sync.is_some());
+    wrapper(options, function, signature, |job| {
+        let mut arguments = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
+        // A `self` that borrows is reported here.
+        if let Some(receiver) = &function.receiver {
+            arguments.set_span(receiver.syntax.self_token.span);
+        }
+        quote!(#call #arguments.await)
+    })
+}
+
+/// The function as it was, where it is kept, and what callers get: `answer` is made of the job.
+pub(crate) fn wrapper(
+    options: &Options,
+    function: &Function,
+    signature: Signature,
+    answer: impl FnOnce(TokenStream) -> TokenStream,
+) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
     let hidden = (sync.is_none() && function.stands_alone).then(body_name);
     let body_function = hidden.as_ref().map(|name| body_function(function, name));
     let attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
-    let signature = wrapper_signature(function, sync.is_some());
     let runtime = runtime(options);
     let receiver = hold_receiver(function);
     let arguments = function.given().map(hold_argument);
-    let call = call(function);
-    let this = describe::function(options, function, None);
-    let fail = fail(options, function);
     let (place, run) = match (sync, &hidden) {
         (Some(sync), _) => (Span::call_site(), call_sync(function, sync)),
         (None, Some(name)) => (Span::call_site(), call_body(function, &quote!(#name))),
@@ -79,12 +100,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         (None, None) => (function.signature.ident.span(), run_body(function)),
     };
     let borrowed = resources::take(function);
-    let job = job(function, place, quote!(#borrowed #run));
-    let mut arguments_of_call = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
-    // A `self` that borrows is reported here.
-    if let Some(receiver) = &function.receiver {
-        arguments_of_call.set_span(receiver.syntax.self_token.span);
-    }
+    let answer = answer(job(function, place, quote!(#borrowed #run)));
     let block = block(
         function,
         quote! {
@@ -92,7 +108,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
             #body_function
             #(#arguments)*
             #receiver
-            #call #arguments_of_call.await
+            #answer
         },
     );
     quote! {
@@ -338,7 +354,10 @@ fn job(function: &Function, place: Span, statements: TokenStream) -> TokenStream
         ReturnType::Default => quote_spanned!(place=> ()),
         ReturnType::Type(_, ty) => borrows::infer_impl_trait(ty).0.into_token_stream(),
     };
-    let head = quote_spanned!(place=> move || ->);
+    let head = match stream::sink(function) {
+        None => quote_spanned!(place=> move || ->),
+        Some(Argument { held, ty, .. }) => quote_spanned!(place=> move |#held: #ty| ->),
+    };
     let mut block = Group::new(Delimiter::Brace, statements);
     block.set_span(place);
     quote!(#head #result #block)

@@ -97,6 +97,16 @@ impl Receiver {
 }
 
 impl Argument {
+    /// Whether callers give it.
+    pub(crate) fn is_given(&self) -> bool {
+        self.resource.is_none() && !self.is_sink()
+    }
+
+    /// `out: &mut Sink<T>`, into which the body of a stream pushes.
+    pub(crate) fn is_sink(&self) -> bool {
+        matches!(&self.ty, Type::Reference(reference) if reference.mutability.is_some() && is_sink(&reference.elem))
+    }
+
     /// The type behind the `&` of `#[to_owned] name: &str`.
     pub(crate) fn borrowed(&self) -> Option<&Type> {
         match (&self.to_owned, &self.ty) {
@@ -124,8 +134,15 @@ impl Argument {
 impl Function {
     /// The arguments that callers give.
     pub(crate) fn given(&self) -> impl Iterator<Item = &Argument> {
-        self.arguments.iter().filter(|argument| argument.resource.is_none())
+        self.arguments.iter().filter(|argument| argument.is_given())
     }
+}
+
+/// `Sink<T>`, wherever it is from.
+pub(crate) fn is_sink(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| {
+        last.ident == "Sink" && !last.arguments.is_none()
+    }))
 }
 
 /// Reads a function; the error says what stands there instead. `at_line_start`: it begins where

@@ -15,6 +15,7 @@
 //! | `calls` | what a body calls and awaits that it should not |
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kind `process` |
+//! | `stream` | the same, and the rules, of functions with `stream` |
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
 //! | `receiver` | `self` in a body → the job's own copy |
@@ -43,6 +44,7 @@ mod receiver;
 mod resources;
 #[cfg(test)]
 mod snapshots;
+mod stream;
 
 use std::panic::AssertUnwindSafe;
 
@@ -100,6 +102,8 @@ use proc_macro2::TokenStream;
 /// | `name = "thumb"` | a string | its label in spans, metrics and stats, in place of its path |
 /// | `sync = thumb_sync` | a name | keeps the synchronous function too, under this name |
 /// | `detach` | | the work goes on when the caller goes away |
+/// | `stream`, `stream = 64` | a `usize` | callers get a stream of what the body makes; see [below](#streams) |
+/// | `stall_timeout = "10s"` | a string, or a `Duration` | ends a body with a `Sink` whose consumer takes nothing for so long, with `TimedOut` |
 /// | `crate = path` | a path | where `offload_runtime` is, if it has another name |
 ///
 /// A string for a time is made of numbers and units, the larger unit first: `"2s"`,
@@ -150,6 +154,41 @@ use proc_macro2::TokenStream;
 ///
 /// In an `impl` block, where neither `self` nor `Self` shows that the function stands
 /// in one, write `sync = Self::name`.
+///
+/// # Streams
+///
+/// With `stream`, a function that returns an iterator becomes one that returns an
+/// `impl Stream<Item = T> + Send + 'static` (of the crate `futures-core`). Its items are made as they
+/// are needed, 16 ahead or as many as `stream = 64` says. While the consumer is slow, no thread is held.
+///
+/// ```
+/// use futures::StreamExt;
+/// use offload_runtime::offload;
+///
+/// #[offload(cpu, stream)]
+/// fn primes(below: u32) -> impl Iterator<Item = u32> {
+///     (2..below).filter(|n| (2..*n).all(|d| n % d != 0))
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(primes(12).collect::<Vec<_>>().await, [2, 3, 5, 7, 11]);
+/// # });
+/// ```
+///
+/// The function may return a `Result<impl Iterator<Item = T>, E>`: its error is the first item, and the
+/// only one. Where `T` is a `Result` (a type whose name ends so), the items of the stream are `T`, and
+/// its error is made of `E`; else they are `Result<T, E>`.
+///
+/// A body that pushes its items, or lends a resource, has an argument `out: &mut Sink<T>`, which callers
+/// do not give, and returns a `Result<(), E>`, whose error is the last item. It holds its thread while
+/// the consumer is slow. A `Sink<Bytes>` is `std::io::Write`.
+///
+/// The stream is lazy. The span and the propagated values in the body are those of where the function
+/// was called, since whoever polls the stream may be somebody else. A permit is held, and a `timeout`
+/// counts, to the end of the stream, however slow the consumer is. A failure of the offload is the
+/// last item, and so is a panic; where items cannot carry an `Error`, the poll panics instead. Dropped,
+/// the stream cancels: the iterator is dropped on a pool before it makes another item, `Sink::send`
+/// returns `Closed`, and `is_cancelled()` is true.
 ///
 /// # `process`
 ///

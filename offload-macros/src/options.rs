@@ -13,7 +13,7 @@ use crate::errors::Errors;
 const KINDS: [&str; 3] = ["thread", "cpu", "process"];
 
 /// The options, each as one writes it.
-const OPTIONS: [(&str, &str); 9] = [
+const OPTIONS: [(&str, &str); 11] = [
     ("limit", "limit = 4"),
     ("queue", "queue = 100"),
     ("timeout", "timeout = \"2s\""),
@@ -22,6 +22,8 @@ const OPTIONS: [(&str, &str); 9] = [
     ("name", "name = \"thumb\""),
     ("sync", "sync = thumb_sync"),
     ("detach", "detach"),
+    ("stream", "stream = 64"),
+    ("stall_timeout", "stall_timeout = \"10s\""),
     ("crate", "crate = path::to::offload_runtime"),
 ];
 
@@ -57,6 +59,9 @@ pub(crate) struct Options {
     pub(crate) name: Option<Given<LitStr>>,
     pub(crate) sync: Option<Given<Sync>>,
     pub(crate) detach: Option<Given<()>>,
+    /// How many items are made ahead, if that is said.
+    pub(crate) stream: Option<Given<Option<Expr>>>,
+    pub(crate) stall_timeout: Option<Given<Expr>>,
     pub(crate) runtime: Option<Given<Path>>,
 }
 
@@ -67,7 +72,7 @@ impl Options {
 
     /// The options by which the offload itself can fail, in the order of the docs.
     pub(crate) fn fallible(&self) -> impl Iterator<Item = &Ident> {
-        [&self.queue, &self.timeout, &self.queue_timeout]
+        [&self.queue, &self.timeout, &self.queue_timeout, &self.stall_timeout]
             .into_iter()
             .flatten()
             .map(|given| &given.key)
@@ -141,6 +146,12 @@ fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
         "name" => set(input, key, &mut options.name),
         "sync" => set(input, key, &mut options.sync),
         "detach" => flag(input, key, &mut options.detach),
+        "stream" if !input.peek(Token![=]) => {
+            no_value(input, &key)?;
+            store(key, None, &mut options.stream)
+        }
+        "stream" => set_with(input, key, &mut options.stream, |input| input.parse().map(Some)),
+        "stall_timeout" => set(input, key, &mut options.stall_timeout),
         "crate" => set_path(input, key, &mut options.runtime),
         _ => Err(unknown(&key)),
     }

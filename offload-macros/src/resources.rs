@@ -25,13 +25,13 @@ pub(crate) fn without(
     function: &Function,
     inputs: Punctuated<FnArg, Token![,]>,
 ) -> Punctuated<FnArg, Token![,]> {
-    if !has_any(function) {
+    if function.given().count() == function.arguments.len() {
         return inputs;
     }
     let mut arguments = function.arguments.iter();
     let is_given = |input: &FnArg| match input {
         FnArg::Receiver(_) => true,
-        FnArg::Typed(_) => arguments.next().is_some_and(|argument| argument.resource.is_none()),
+        FnArg::Typed(_) => arguments.next().is_some_and(Argument::is_given),
     };
     inputs.into_iter().filter(is_given).collect()
 }

@@ -3,11 +3,14 @@
 //! Also what the standard library provides comes from here: a crate may call
 //! its own types `Duration` or its own module `core`.
 
-pub use core::option::Option::None;
+pub use core::option::Option::{None, Some};
+pub use core::result::Result;
 pub use core::{concat, module_path};
 pub use std::borrow::Borrow;
 pub use std::boxed::Box;
 pub use std::time::Duration;
+
+pub use futures_core::Stream;
 pub use std::vec::Vec;
 
 pub use crate::api::bounds::{
@@ -15,6 +18,7 @@ pub use crate::api::bounds::{
 };
 pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
+pub use crate::api::streams::{Ends, Iterates, items, opened, opened_items, pushed};
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;
 pub use crate::resource::Lends;

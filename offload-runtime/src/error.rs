@@ -147,6 +147,17 @@ impl Error {
     }
 
     /// `held`: what it waits for.
+    /// A stream that had begun.
+    pub(crate) fn stopped(function: &str) -> Error {
+        let what = "was stopped before its end, since the process is shutting down";
+        Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
+    }
+
+    pub(crate) fn stalled(function: &str, after: Duration) -> Error {
+        let what = format!("was ended, as nobody took what it had made for {after:.1?}");
+        Error::new(ErrorKind::TimedOut, Ran::Yes, function, what)
+    }
+
     pub(crate) fn deadlock(function: &str, held: &str) -> Error {
         let what = format!(
             "would wait for ever: it was called from within a body that holds {held}, and there is no other"

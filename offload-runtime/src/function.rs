@@ -251,7 +251,13 @@ impl Function {
     pub(crate) fn waiting(&self) -> usize {
         let counts = self.about.counts();
         let running = counts.started().saturating_sub(counts.run.total());
+        let running = running.saturating_sub(counts.suspended.load(Ordering::Relaxed));
         self.accepted.load(Ordering::Relaxed).saturating_sub(running as usize)
+    }
+
+    /// Its streams that have begun, and run on no thread now.
+    pub(crate) fn suspended(&self) -> usize {
+        self.about.counts().suspended.load(Ordering::Acquire) as usize
     }
 
     /// From now on it is seen in [`stats`](crate::stats).

@@ -32,6 +32,7 @@
 //!
 //! * `axum` (default): [`Error`] is a response, and there is a
 //!   [dashboard](crate::axum::dashboard).
+//! * `bytes` (part of `axum`): a [`Sink`] of `Bytes` is [`std::io::Write`].
 //! * `tracing` (default): bodies run in their caller's span.
 //! * `serde` (default): [`Error`] and [`Stats`] are serde types.
 //! * `watch` (default): [`watch`](fn@watch) says how late the event loop is and what
@@ -84,6 +85,7 @@ pub use api::stats::{
 };
 pub use call::Call;
 pub use call::started::Started;
+pub use call::stream::sink::{Closed, Sink};
 pub use error::{Error, ErrorKind, Ran};
 #[cfg(feature = "process")]
 pub use executor::process::start::init;

@@ -11,5 +11,6 @@ pub(crate) mod pools;
 pub(crate) mod process_pool;
 pub(crate) mod shutdown;
 pub(crate) mod stats;
+pub(crate) mod streams;
 #[cfg(feature = "process")]
 pub(crate) mod transfer;

@@ -101,12 +101,14 @@ fn tell_listeners() {
 fn under_way() -> usize {
     let in_line: usize = Function::all_gates().iter().map(|gate| gate.waiting()).sum();
     let loads = executor::all().into_iter().map(|executor| executor.load());
-    loads.map(|load| load.running + load.queued).sum::<usize>() + in_line
+    let suspended = Function::known().iter().map(|one| one.suspended()).sum::<usize>();
+    loads.map(|load| load.running + load.queued).sum::<usize>() + in_line + suspended
 }
 
 /// Ends the calls that wait, and tells the bodies that run.
 fn abandon() {
     current::stop_all();
+    crate::call::stream::wake_blocked();
     // The executors first: a call that is met from now on does not get into a line.
     executor::all().into_iter().for_each(|executor| executor.drain());
     for gate in Function::all_gates() {

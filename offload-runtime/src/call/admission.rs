@@ -19,6 +19,12 @@ use crate::task::{Awaited, Queued};
 /// nothing behind. It runs foreign code: the expressions of deadlines, the clones of what is
 /// captured.
 pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Error> {
+    let meta = admit_captured(function)?;
+    Ok((meta, Captured::here()))
+}
+
+/// The same of a call whose surroundings were taken before.
+pub(super) fn admit_captured(function: &'static Function) -> Result<Meta, Error> {
     let name = function.name();
     function.make_known();
     let executor = function.executor();
@@ -32,8 +38,7 @@ pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Err
             [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?]
         }
     };
-    let (deadlines, captured) = (function.deadlines(), Captured::here());
-    Ok((meta(function, deadlines, callers, slots)?, captured))
+    meta(function, function.deadlines(), callers, slots)
 }
 
 /// What wakes the caller when the first of the deadlines has passed.

@@ -4,6 +4,7 @@ mod admission;
 pub(crate) mod made;
 mod sent;
 pub(crate) mod started;
+pub(crate) mod stream;
 
 use std::future::Future;
 use std::marker::PhantomData;

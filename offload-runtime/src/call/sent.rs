@@ -95,6 +95,22 @@ impl Sent {
         Ok(sent)
     }
 
+    /// The same of a call that is woken for each item.
+    pub(super) fn of_items(mut self) -> Sent {
+        self.has_waker = false;
+        self
+    }
+
+    /// Queues the next part of a body that runs in several.
+    pub(super) fn submit_again(&self) {
+        admission::submit(self.function, &self.task);
+    }
+
+    /// Whether the call has ended, and was not only answered.
+    pub(super) fn has_ended(&self) -> bool {
+        self.task.meta().state.is_done()
+    }
+
     /// The task is submitted, and nobody waits for it yet.
     pub(super) fn start(function: &'static Function, task: Awaited) -> Sent {
         let sent = Sent {
@@ -284,7 +300,7 @@ impl Sent {
             match left.phase {
                 Phase::Queued => executor.forget_one(),
                 Phase::Running => executor.cancel(&self.task),
-                Phase::Waiting | Phase::Done => {}
+                Phase::Waiting | Phase::Suspended | Phase::Done => {}
             }
         }
         // A destructor is foreign code, and this may be the thread of an event loop.

@@ -7,10 +7,11 @@ use std::time::Instant;
 use super::context::Captured;
 use super::counts::Ending;
 use super::current::{self, Busy, Frame};
+use super::portions::Suspended;
 use super::state::Phase;
 use super::{Awaited, Failure, Permits, Queued, Work};
 use crate::error::{Error, ErrorKind, Ran};
-use crate::sync::foreign::{drop_payload, drop_quietly, panic_of, quietly};
+use crate::sync::foreign::{Payload, drop_payload, drop_quietly, panic_of, quietly};
 
 /// How a call ends.
 pub(crate) enum Outcome {
@@ -48,20 +49,35 @@ pub(crate) fn run(
         let meta = task.meta();
         let about = meta.about();
         let waited = now.saturating_duration_since(meta.since);
-        let number = about.counts().wait.record(waited);
-        let sample = about.sample(number);
+        let sample = match meta.state.has_begun() {
+            false => about.sample(about.counts().wait.record(waited)),
+            true => None,
+        };
         let mut panic = None;
-        task.call(&mut |captured: Captured, body| {
-            let mut run = || panic = panic_of(&mut *body);
-            // What enters and leaves the context is as foreign as the body. It does not run while
-            // that unwinds, where a panic of its own would be the end of the process.
-            if let Some(payload) = panic_of(|| captured.enter(about, waited, &mut run)) {
-                match panic {
-                    Some(_) => drop_payload(payload),
-                    None => panic = Some(payload),
+        let call = |panic: &mut Option<Payload>| {
+            task.call(&mut |captured: Captured, body| {
+                let mut run = || *panic = panic_of(&mut *body);
+                // What enters and leaves the context is as foreign as the body. It does not run while
+                // that unwinds, where a panic of its own would be the end of the process.
+                if let Some(payload) = panic_of(|| captured.enter(about, waited, &mut run)) {
+                    match panic {
+                        Some(_) => drop_payload(payload),
+                        None => *panic = Some(payload),
+                    }
+                }
+            });
+        };
+        call(&mut panic);
+        if let Some(kept) = task.kept() {
+            while panic.is_none() && kept.has_rest() {
+                match kept.suspend(&*task, now) {
+                    Suspended::Left => return Some(Instant::now()),
+                    Suspended::Again => call(&mut panic),
+                    Suspended::Cancelled => break,
                 }
             }
-        });
+            now = kept.began(now);
+        }
         if let Some(sample) = sample {
             // It may tell a subscriber, which is foreign.
             quietly(|| about.cpu_time.end(about.name, about.kind, &sample));
@@ -87,6 +103,14 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
     }
     let Some(task) = task.begin() else { return false };
     drop(task.meta().line.take());
+    if let (Some(kept), true) = (task.kept(), task.meta().state.has_begun()) {
+        let frame = Frame::new(&task, kept.take_permits(), None);
+        let began = kept.began(Instant::now());
+        let failure = Some(Failure::Error(Error::stopped(task.meta().about().name)));
+        let ending = Ending::Returned;
+        frame.enter(|| complete(Arc::clone(&task), Outcome::Ran { ending, failure, began }));
+        return true;
+    }
     // The destructor of an argument may call as the body would have.
     Frame::new(&task, Permits::NONE, None).enter(|| complete(task, Outcome::Refused(error)));
     true
@@ -219,7 +243,14 @@ fn left(task: &Awaited, phase: Phase) -> Left {
     // A waker may be the last that holds a task: it is dropped here, and not where the body
     // runs.
     drop(meta.waker.take());
-    if matches!(phase, Phase::Queued | Phase::Waiting) {
+    if let (Some(kept), true) = (task.kept(), meta.state.has_begun()) {
+        if matches!(phase, Phase::Queued | Phase::Suspended) {
+            kept.abandon(meta, phase);
+            if !task.has_drop_glue() {
+                drop(kept.take_permits());
+            }
+        }
+    } else if matches!(phase, Phase::Queued | Phase::Waiting) {
         meta.about().count(|counts| &counts.cancelled);
         meta.leave_slots();
         if phase == Phase::Waiting {

@@ -16,6 +16,16 @@ use crate::system::abort::Unpoisoned;
 /// runtime: that is in [`Meta`](super::meta::Meta).
 pub(crate) struct Captured(Option<Box<Surroundings>>);
 
+/// See [`Captured::again`].
+pub(crate) struct Again(Option<Option<Spans>>);
+
+impl Again {
+    /// The surroundings for the next part; this thread is in those of the last.
+    pub(crate) fn here(self) -> Captured {
+        Captured(self.0.map(|spans| Box::new(Surroundings { values: values(), spans })))
+    }
+}
+
 /// What most calls have nothing of.
 struct Surroundings {
     values: Vec<Quiet<Box<dyn Value>>>,
@@ -31,6 +41,11 @@ impl Captured {
         let found = Surroundings { values: values(), spans: Spans::here() };
         let is_any = found.spans.is_some() || !found.values.is_empty();
         Captured(is_any.then(|| Box::new(found)))
+    }
+
+    /// What is to be kept of these for another part of the same body, when this one has run in them.
+    pub(crate) fn again(&self) -> Again {
+        Again(self.0.as_ref().map(|found| found.spans.as_ref().map(Spans::again)))
     }
 
     pub(crate) fn is_any(&self) -> bool {

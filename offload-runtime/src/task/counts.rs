@@ -34,6 +34,8 @@ pub(crate) struct Counts {
     pub(crate) abandoned: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) timed_out: AtomicU64,
+    /// Streams whose bodies are suspended now.
+    pub(crate) suspended: AtomicU64,
     /// Of each body that started, how long it waited.
     pub(crate) wait: Histogram,
     /// Of each body that ended, how long it ran.

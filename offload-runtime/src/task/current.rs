@@ -175,7 +175,6 @@ pub(crate) fn is_cancelled() -> bool {
 }
 
 /// When the caller of the body on this thread is answered without it.
-#[cfg(feature = "process")]
 pub(crate) fn answer_by() -> Option<Instant> {
     FRAME.with_borrow(|frame| frame.as_ref().and_then(|frame| frame.answer_by))
 }
@@ -232,6 +231,19 @@ pub(crate) fn take_loan(number: usize) -> Option<Loan> {
     FRAME.with_borrow_mut(|frame| frame.as_mut()?.loans.take(number))
 }
 
+/// The permits of the body on this thread, which it has no more.
+pub(super) fn take_permits() -> Permits {
+    set_permits(Permits::NONE)
+}
+
+/// The body on this thread has these from now on; those that it had before.
+pub(super) fn set_permits(permits: Permits) -> Permits {
+    FRAME.with_borrow_mut(|frame| match frame {
+        Some(frame) => mem::replace(&mut frame.permits, permits),
+        None => permits,
+    })
+}
+
 /// The body of a task on this thread has ended: lets go of the task, and gives its permits back.
 pub(super) fn end_body() {
     let held = FRAME.with_borrow_mut(|frame| {
@@ -247,6 +259,11 @@ pub(super) fn end_body() {
         Some((task, frame.busy.take(), loans, permits))
     });
     drop(held);
+}
+
+/// Whether all bodies were told to stop.
+pub(crate) fn is_stopped() -> bool {
+    STOPPED.load(Ordering::Relaxed)
 }
 
 /// Tells all bodies to stop.

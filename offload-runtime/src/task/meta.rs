@@ -187,6 +187,9 @@ impl Meta {
 
     /// It is not started after this.
     pub(crate) fn start_by(&self) -> Option<Instant> {
+        if self.state.has_begun() {
+            return None;
+        }
         self.after(self.deadlines.start)
     }
 

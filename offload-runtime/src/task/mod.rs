@@ -13,6 +13,7 @@ pub(crate) mod current;
 pub(crate) mod large;
 pub(crate) mod loan;
 pub(crate) mod meta;
+pub(crate) mod portions;
 mod spans;
 pub(crate) mod state;
 
@@ -97,6 +98,16 @@ pub(crate) trait Work: Send + Sync {
 
     /// Whether it makes a difference where [`clear`](Self::clear) is called.
     fn has_drop_glue(&self) -> bool;
+
+    /// What is kept between the parts of a body that runs in several.
+    fn kept(&self) -> Option<&portions::Kept> {
+        None
+    }
+
+    /// Whether the next part of such a body is to run.
+    fn wants_more(&self) -> bool {
+        false
+    }
 }
 
 /// Why a call has no result.

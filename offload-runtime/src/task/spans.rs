@@ -13,6 +13,10 @@ impl Spans {
         None
     }
 
+    pub(crate) fn again(&self) -> Spans {
+        match *self {}
+    }
+
     pub(crate) fn enter(self, _: &super::about::About, _: std::time::Duration, _: impl FnOnce()) {
         match self {}
     }
@@ -35,6 +39,8 @@ mod with_tracing {
     pub(crate) struct Spans {
         dispatch: Dispatch,
         span: Span,
+        /// The span below was made for a part of the body that has run before.
+        is_made: bool,
     }
 
     impl Spans {
@@ -43,7 +49,13 @@ mod with_tracing {
             let dispatch = dispatcher::get_default(|dispatch| {
                 (!dispatch.is::<tracing::subscriber::NoSubscriber>()).then(|| dispatch.clone())
             })?;
-            Some(Spans { dispatch, span: Span::current() })
+            Some(Spans { dispatch, span: Span::current(), is_made: false })
+        }
+
+        /// For another part of the same body, which has no span of its own.
+        pub(crate) fn again(&self) -> Spans {
+            let (dispatch, span) = (self.dispatch.clone(), self.span.clone());
+            Spans { dispatch, span, is_made: true }
         }
 
         /// Calls `body`, which does not unwind, in a span `offload` below the caller's. Times are in
@@ -53,6 +65,10 @@ mod with_tracing {
                 let _outer = Outer::new(&self.dispatch);
                 // Left also if the subscriber panics meanwhile: once more then is not too much.
                 let caller = Quiet::new(self.span.entered());
+                if self.is_made {
+                    body();
+                    return drop(caller);
+                }
                 let span = Quiet::new(tracing::span!(
                     target: "offload",
                     Level::INFO,

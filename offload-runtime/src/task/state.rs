@@ -8,6 +8,9 @@
 //! *detached* (it runs all the same). A third, *told*, says that the body is to stop, and what it
 //! comes to is awaited all the same.
 //!
+//! The body of a stream may be *suspended*: it runs on no thread until somebody wants more of it, and
+//! is then queued again, as one that has *begun*.
+//!
 //! Who changes the word owns what the call holds. The body belongs to the thread that takes
 //! the call from queued to running, or to the side that cancels it before that. The result
 //! belongs to the side that awaits the call, once that is done; if there was a flag before, to
@@ -30,6 +33,10 @@ const CANCELLED: u8 = 4;
 const DETACHED: u8 = 8;
 /// The body is to stop; what it comes to is awaited.
 const TOLD: u8 = 16;
+/// Beside running: it is on no thread.
+const SUSPENDED: u8 = 32;
+/// It has run before.
+const BEGUN: u8 = 64;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -43,6 +50,8 @@ pub(crate) enum Phase {
     /// Waiting until there is a permit.
     Waiting,
     Running,
+    /// A part of its body has run, and it is on no thread.
+    Suspended,
     /// Its result, or its failure, is the caller's.
     Done,
 }
@@ -76,6 +85,38 @@ impl State {
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
     }
 
+    /// A part of the body has run: what is left belongs to who takes it from here. False: nobody
+    /// awaits it any more, and it still is with who calls this.
+    #[must_use]
+    pub(crate) fn suspend(&self) -> bool {
+        let next = |word| {
+            (word & (PHASE | CANCELLED | DETACHED) == RUNNING).then_some(word | SUSPENDED | BEGUN)
+        };
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+    }
+
+    /// It is about to be queued again. False: it is not suspended, or was cancelled.
+    #[must_use]
+    pub(crate) fn resume(&self) -> bool {
+        self.leave_suspension(SUSPENDED | RUNNING)
+    }
+
+    /// It goes on, on the thread that suspended it. False: somebody else was faster.
+    #[must_use]
+    pub(crate) fn reclaim(&self) -> bool {
+        self.leave_suspension(SUSPENDED)
+    }
+
+    fn leave_suspension(&self, bits: u8) -> bool {
+        let next = |word| (word & (SUSPENDED | CANCELLED) == SUSPENDED).then_some(word ^ bits);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+    }
+
+    /// Whether a part of the body has run before.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire) & BEGUN != 0
+    }
+
     /// It has ended. True: the caller takes what it came to. False: that is left to who
     /// calls this.
     #[must_use]
@@ -93,8 +134,9 @@ impl State {
     /// It is not to start any more. How far it was; `None`: it has started, or was cancelled
     /// before.
     pub(crate) fn cancel_unstarted(&self) -> Option<Phase> {
-        let next =
-            |word| (word & PHASE < RUNNING && word & CANCELLED == 0).then_some(word | CANCELLED);
+        let next = |word| {
+            (word & PHASE < RUNNING && word & (CANCELLED | BEGUN) == 0).then_some(word | CANCELLED)
+        };
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(phase)
     }
 
@@ -116,7 +158,7 @@ impl State {
     /// It was cancelled before it started.
     pub(crate) fn is_cancelled_unstarted(&self) -> bool {
         let word = self.0.load(Ordering::Acquire);
-        word & PHASE < RUNNING && word & CANCELLED != 0
+        word & PHASE < RUNNING && word & (CANCELLED | BEGUN) == CANCELLED
     }
 
     /// It has ended, or never starts.
@@ -141,6 +183,7 @@ fn phase(word: u8) -> Phase {
     match word & PHASE {
         QUEUED => Phase::Queued,
         WAITING => Phase::Waiting,
+        RUNNING if word & SUSPENDED != 0 => Phase::Suspended,
         RUNNING => Phase::Running,
         _ => Phase::Done,
     }
@@ -316,7 +359,7 @@ mod models {
                 Phase::Queued => assert!(!began),
                 Phase::Waiting => assert!(waited && !began),
                 Phase::Running => assert!(began),
-                Phase::Done => unreachable!("nobody ended it"),
+                Phase::Suspended | Phase::Done => unreachable!("nobody ended it"),
             }
         });
     }

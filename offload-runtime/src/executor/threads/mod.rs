@@ -67,7 +67,10 @@ impl Executor for Pool {
 
     fn submit(&'static self, task: Queued) {
         let started = self.started();
-        if started.closed.load(Ordering::Acquire) && !task.meta().is_of_body {
+        if started.closed.load(Ordering::Acquire)
+            && !task.meta().is_of_body
+            && !task.meta().state.has_begun()
+        {
             let error = Error::shutting_down(task.meta().about().name);
             completion::refuse(task, error);
             return;

@@ -226,8 +226,14 @@ impl Worker {
             }
             return;
         }
-        let admitted =
-            if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, Permits::NONE) };
+        let admitted = match task.kept() {
+            Some(kept) if meta.state.has_begun() => {
+                let permits = kept.take_permits();
+                Admitted::Start(task, permits)
+            }
+            _ if meta.is_gated => owner.admit(task),
+            _ => Admitted::Start(task, Permits::NONE),
+        };
         match admitted {
             Admitted::Start(task, permits) => {
                 let busy = self.state.run(about);

@@ -1,0 +1,306 @@
+//! Functions with `stream`: their rules, and what they become. Callers get a `Stream`, and await nothing.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{
+    AssocType, GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound,
+    parse_quote, parse_quote_spanned,
+};
+
+use crate::borrows;
+use crate::check::text;
+use crate::describe;
+use crate::errors::Errors;
+use crate::expand::{ends, projection, projection_of, runtime, wrapper, wrapper_signature};
+use crate::function::{Argument, Function, is_sink};
+use crate::options::{Given, Kind, Options};
+
+/// So many items are made ahead, unless it is said.
+const ROOM: usize = 16;
+
+/// How a body makes its items, by its result.
+enum Form {
+    /// `impl Iterator<Item = T>`
+    Items,
+    /// `Result<impl Iterator<Item = Result<T, _>>, E>`: an item carries the opening's error.
+    OpenedItems,
+    /// `Result<impl Iterator<Item = T>, E>`: the items of the stream are results.
+    Opened,
+    /// `out: &mut Sink<T>`
+    Pushed,
+}
+
+/// Input:
+///
+/// ```text
+/// #[offload(thread, stream = 64)]
+/// fn lines(path: PathBuf) -> impl Iterator<Item = String> { … }
+/// ```
+///
+/// Output:
+///
+/// ```text
+/// fn lines(path: PathBuf) -> impl __offload::Stream<Item = String> + Send + 'static {
+///     // As of a function that is awaited, and then:
+///     __offload::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
+/// }
+/// ```
+pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+    let runtime = runtime(options);
+    let form = form(function);
+    let item = item(function, &form, &runtime);
+    let this = describe::function(options, function, None);
+    let room = match &options.stream {
+        Some(Given { value: Some(room), .. }) => room.to_token_stream(),
+        _ => quote!(#ROOM),
+    };
+    let fail = fail(options, function, &form, &item);
+    let mut signature: Signature = wrapper_signature(function, options.sync.is_some());
+    let place = match &function.signature.output {
+        ReturnType::Type(_, ty) => ends(ty),
+        ReturnType::Default => (function.signature.ident.span(), function.signature.ident.span()),
+    };
+    signature.asyncness = None;
+    signature.output = parse_quote_spanned! {place.1=>
+        -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
+    };
+    let call = Ident::new(form.call(), place.1.resolved_at(Span::mixed_site()));
+    let stall_timeout = matches!(form, Form::Pushed).then(|| match &options.stall_timeout {
+        Some(given) => {
+            let duration = describe::duration(&given.value);
+            quote!(__offload::Some(|| -> __offload::Duration { #duration }),)
+        }
+        None => quote!(__offload::None,),
+    });
+    // What is no iterator is said so, at the type, and nothing else.
+    let check = check_result(function, &form);
+    wrapper(
+        options,
+        function,
+        signature,
+        |job| quote!(#check __offload::#call({ #this }, #fail, #room, #stall_timeout #job)),
+    )
+}
+
+impl Form {
+    fn call(&self) -> &'static str {
+        match self {
+            Form::Items => "items",
+            Form::OpenedItems => "opened_items",
+            Form::Opened => "opened",
+            Form::Pushed => "pushed",
+        }
+    }
+}
+
+/// What the body of a stream pushes into.
+pub(crate) fn sink(function: &Function) -> Option<&Argument> {
+    function.arguments.iter().find(|argument| argument.is_sink())
+}
+
+fn output(function: &Function) -> Type {
+    match &function.signature.output {
+        ReturnType::Type(_, ty) => (**ty).clone(),
+        ReturnType::Default => parse_quote_spanned!(function.signature.ident.span()=> ()),
+    }
+}
+
+fn form(function: &Function) -> Form {
+    if sink(function).is_some() {
+        return Form::Pushed;
+    }
+    let output = output(function);
+    if !is_result(&output) {
+        return Form::Items;
+    }
+    match first_argument(&output).and_then(made) {
+        Some(made) if is_result(&made) => Form::OpenedItems,
+        _ => Form::Opened,
+    }
+}
+
+/// `Result<…>`, `io::Result<…>`, or what is called so.
+fn is_result(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| {
+        last.ident.to_string().ends_with("Result")
+    }))
+}
+
+fn first_argument(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
+        return None;
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+/// The result with another type in the place of what comes first in it.
+fn with_first_argument(mut ty: Type, first: &TokenStream) -> Option<Type> {
+    let Type::Path(path) = &mut ty else { return None };
+    let PathArguments::AngleBracketed(arguments) = &mut path.path.segments.last_mut()?.arguments
+    else {
+        return None;
+    };
+    let place = arguments.args.iter_mut().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })?;
+    *place = parse_quote!(#first);
+    Some(ty)
+}
+
+/// `T` of `impl Iterator<Item = T>`, and of a `Box<dyn Iterator<Item = T>>`.
+fn made(ty: &Type) -> Option<Type> {
+    let bounds = match ty {
+        Type::ImplTrait(ty) => &ty.bounds,
+        Type::TraitObject(ty) => &ty.bounds,
+        Type::Path(_) => return made(first_argument(ty)?),
+        _ => return None,
+    };
+    bounds.iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        let PathArguments::AngleBracketed(arguments) = &bound.path.segments.last()?.arguments
+        else {
+            return None;
+        };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Item" => {
+                Some(ty.clone())
+            }
+            _ => None,
+        })
+    })
+}
+
+/// What the stream's items are.
+fn item(function: &Function, form: &Form, runtime: &TokenStream) -> TokenStream {
+    let output = output(function);
+    let made_by = |ty: &Type| match ty {
+        Type::Path(_) => {
+            let (first, last) = ends(ty);
+            let made = quote::quote_spanned!(last=> as #runtime::Iterates>::Made);
+            let open = quote::quote_spanned!(first=> <);
+            quote!(#open #ty #made)
+        }
+        _ => made(ty).map_or_else(|| quote!(()), |made| made.to_token_stream()),
+    };
+    match form {
+        Form::Items => made_by(&output),
+        Form::OpenedItems => first_argument(&output).map_or_else(TokenStream::new, made_by),
+        Form::Opened => {
+            let made = first_argument(&output).map_or_else(|| quote!(()), made_by);
+            with_first_argument(output, &made).into_token_stream()
+        }
+        Form::Pushed => {
+            let sent = sink(function).and_then(|sink| match &sink.ty {
+                Type::Reference(reference) => first_argument(&reference.elem),
+                _ => None,
+            });
+            let is_unit = matches!(first_argument(&output), Some(Type::Tuple(tuple)) if tuple.elems.is_empty());
+            match with_first_argument(output.clone(), &sent.to_token_stream()) {
+                Some(result) if is_unit => result.to_token_stream(),
+                _ => {
+                    let (first, last) = ends(&output);
+                    let open = quote::quote_spanned!(first=> <);
+                    let error = quote::quote_spanned!(last=> as #runtime::Ends>::Error);
+                    quote!(#runtime::Result<#sent, #open #output #error>)
+                }
+            }
+        }
+    }
+}
+
+/// How an `Error` of the offload becomes an item, or, where a body pushes, a result.
+fn fail(options: &Options, function: &Function, form: &Form, item: &TokenStream) -> TokenStream {
+    let output = output(function);
+    let (ty, place) = match form {
+        Form::Pushed => (output.to_token_stream(), ends(&output)),
+        _ => (item.clone(), ends(&output)),
+    };
+    if options.fallible().next().is_some() {
+        let fail = projection_of(&ty, place, &quote!(Fallible<_>), "fail");
+        return quote!(#fail());
+    }
+    let carrier = projection(&ty, place, "Asked", "CARRIER");
+    quote!(#carrier.offload_fail())
+}
+
+fn check_result(function: &Function, form: &Form) -> Option<TokenStream> {
+    let output = output(function);
+    let (ty, bound, what) = match form {
+        Form::Items => (output, "Iterates", "Made"),
+        Form::OpenedItems | Form::Opened => (first_argument(&output)?.clone(), "Iterates", "Made"),
+        Form::Pushed => (output, "Ends", "Error"),
+    };
+    if borrows::infer_impl_trait(&ty).1 {
+        return None;
+    }
+    let asked = projection(&ty, ends(&ty), bound, what);
+    Some(quote!(let _: ::core::option::Option<#asked> = __offload::None;))
+}
+
+/// The rules.
+pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+    let mut sinks = function.arguments.iter().filter(|argument| argument.is_sink());
+    let sink = sinks.next();
+    let Some(Given { key, .. }) = &options.stream else {
+        if let Some(sink) = sink {
+            let message = "a `Sink` makes a stream, and callers do not give it: write `#[offload(…, stream)]`";
+            errors.at(&sink.ty, message);
+        } else if let Some(Given { key, .. }) = &options.stall_timeout {
+            errors.at(key, "`stall_timeout` is about streams that push into a `Sink`: write `stream`, too, or remove it");
+        }
+        return;
+    };
+    if options.kind.as_ref().is_some_and(|kind| kind.value == Kind::Process) {
+        errors.at(key, "the items of a process are not sent one by one: return a `Vec` of them, or use `thread` or `cpu`");
+        return;
+    }
+    if let Some(Given { key, .. }) = &options.detach {
+        errors.at(key, "what a stream makes that nobody takes has no place to go: remove `detach`");
+    }
+    if let Some(second) = sinks.next() {
+        errors.at(
+            &second.ty,
+            "a stream has one `Sink`: send all items, of an `enum` perhaps, into one",
+        );
+    }
+    for argument in &function.arguments {
+        if is_sink(&argument.ty) {
+            let ty = text(&argument.ty);
+            errors
+                .at(&argument.ty, format_args!("the `Sink` is lent to the body: take `&mut {ty}`"));
+            return;
+        }
+    }
+    match (sink, &function.signature.output) {
+        (None, ReturnType::Default) => errors.at(
+            &function.signature.ident,
+            "with `stream` a function returns `impl Iterator<Item = …>`, or has an argument \
+             `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`",
+        ),
+        (Some(_), ReturnType::Default) => errors.at(
+            &function.signature.ident,
+            "with a `Sink` a function returns `Result<(), offload_runtime::Error>`, or another `Result<(), …>`, whose error is the last item",
+        ),
+        (None, ReturnType::Type(_, ty)) => {
+            if let Some(Given { key, .. }) = &options.stall_timeout {
+                errors.at(key, "an iterator uses no thread while the consumer is slow, and cannot stall: remove `stall_timeout`");
+            } else if let Some(resource) =
+                function.arguments.iter().find_map(|argument| argument.resource.as_ref())
+            {
+                errors.at(
+                    resource,
+                    "an iterator owns what it reads, and a resource is lent to a body until it returns: take \
+                     `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
+                );
+            } else if matches!(&**ty, Type::ImplTrait(_)) && made(ty).is_none() {
+                errors.at(ty, "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`");
+            }
+        }
+        (Some(_), ReturnType::Type(..)) => {}
+    }
+}

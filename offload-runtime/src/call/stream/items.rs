@@ -1,0 +1,140 @@
+//! The stream of what an iterator makes.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::last;
+use crate::call::admission;
+use crate::call::sent::{Sent, count};
+use crate::error::Error;
+use crate::function::Function;
+use crate::task::Failure;
+use crate::task::context::Captured;
+use crate::task::portions::Portions;
+
+/// See the [module](self).
+pub(crate) struct Items<F, I, T> {
+    function: &'static Function,
+    /// Makes an item of an error, where it can carry one.
+    fail: Option<fn(Error) -> T>,
+    /// So many items are made ahead.
+    room: usize,
+    state: State<F, I, T>,
+}
+
+enum State<F, I, T> {
+    /// Not polled yet.
+    Lazy(F, Captured),
+    Sent(Sent, Arc<Portions<F, I, T>>),
+    /// The body has ended, and what it made is not taken.
+    Ended(Arc<Portions<F, I, T>>, Option<Failure>),
+    Done,
+}
+
+impl<F, I, T> Items<F, I, T>
+where
+    F: FnOnce() -> Result<I, T> + Send + 'static,
+    I: Iterator<Item = T> + Send + 'static,
+    T: Send + 'static,
+{
+    /// In the surroundings of this thread: whoever polls it may be somebody else.
+    pub(crate) fn new(
+        function: &'static Function,
+        fail: Option<fn(Error) -> T>,
+        room: usize,
+        body: F,
+    ) -> Items<F, I, T> {
+        Items { function, fail, room, state: State::Lazy(body, Captured::here()) }
+    }
+
+    fn send(
+        &self,
+        body: F,
+        captured: Captured,
+        cx: &mut Context<'_>,
+    ) -> Result<State<F, I, T>, Error> {
+        let meta = admission::admit_captured(self.function)?;
+        let portions = Arc::new(Portions::new(meta, captured, body, self.room));
+        let task = Arc::clone(&portions);
+        let sent = Sent::new(self.function, task, cx)?;
+        Ok(State::Sent(sent.of_items(), portions))
+    }
+}
+
+fn take<F, I, T>(sent: &Sent, portions: &Portions<F, I, T>) -> Option<T>
+where
+    F: FnOnce() -> Result<I, T>,
+    I: Iterator<Item = T>,
+{
+    let item = portions.ring.pop()?;
+    if portions.resume() {
+        sent.submit_again();
+    }
+    Some(item)
+}
+
+// Neither the body nor an item is pinned: they are moved.
+impl<F, I, T> Unpin for Items<F, I, T> {}
+
+impl<F, I, T> Stream for Items<F, I, T>
+where
+    F: FnOnce() -> Result<I, T> + Send + 'static,
+    I: Iterator<Item = T> + Send + 'static,
+    T: Send + 'static,
+{
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        loop {
+            match mem::replace(&mut self.state, State::Done) {
+                State::Lazy(body, captured) => match self.send(body, captured, cx) {
+                    Ok(state) => self.state = state,
+                    Err(error) => {
+                        count(self.function, &error);
+                        let failure = Failure::Error(error);
+                        return Poll::Ready(Some(last(self.function, self.fail, failure)));
+                    }
+                },
+                State::Sent(mut sent, portions) => {
+                    let mut item = take(&sent, &portions);
+                    if item.is_none() {
+                        if let Poll::Ready(failure) = sent.poll(cx, &mut ()) {
+                            self.state = match (sent.has_ended(), failure) {
+                                (false, Some(failure)) => {
+                                    let item = last(self.function, self.fail, failure);
+                                    return Poll::Ready(Some(item));
+                                }
+                                (_, failure) => State::Ended(portions, failure),
+                            };
+                            continue;
+                        }
+                        // One may have come before the waker was there.
+                        item = take(&sent, &portions);
+                    }
+                    self.state = State::Sent(sent, portions);
+                    return item.map_or(Poll::Pending, |item| Poll::Ready(Some(item)));
+                }
+                State::Ended(portions, failure) => {
+                    if let Some(item) = portions.ring.pop() {
+                        self.state = State::Ended(portions, failure);
+                        return Poll::Ready(Some(item));
+                    }
+                    let last = failure.map(|failure| last(self.function, self.fail, failure));
+                    return Poll::Ready(last);
+                }
+                State::Done => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<F, I, T> fmt::Debug for Items<F, I, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items").field("function", &self.function.name()).finish_non_exhaustive()
+    }
+}

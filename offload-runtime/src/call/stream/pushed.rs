@@ -1,0 +1,157 @@
+//! The stream of what a body pushes into its [`Sink`].
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+
+use super::last;
+use super::sink::{Channel, Receiver, Sink};
+use crate::call::admission;
+use crate::call::sent::{Sent, count, ended_without};
+use crate::error::Error;
+use crate::function::Function;
+use crate::task::context::Captured;
+use crate::task::large::Place;
+use crate::task::{self, Failure};
+
+/// What a body comes to, and how that is made of an error, where it can carry one.
+type Ending<E> = Result<(), E>;
+type Fail<E> = Option<fn(Error) -> Ending<E>>;
+
+/// See the [module](self).
+pub(crate) struct Pushed<F, T, E> {
+    function: &'static Function,
+    fail: Fail<E>,
+    /// So many items may wait.
+    room: usize,
+    stall_timeout: Option<fn() -> Duration>,
+    state: State<F, T, E>,
+}
+
+enum State<F, T, E> {
+    /// Not polled yet.
+    Lazy(F, Captured),
+    // In this order: a body whose sink is closed knows that it is cancelled.
+    Sent(Sent, Receiver<T>),
+    /// The body has ended, and what it made is not taken.
+    Ended(Receiver<T>, Result<Ending<E>, Failure>),
+    Done,
+}
+
+impl<F, T, E> Pushed<F, T, E>
+where
+    F: FnOnce(&mut Sink<T>) -> Ending<E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// In the surroundings of this thread: whoever polls it may be somebody else.
+    pub(crate) fn new(
+        function: &'static Function,
+        fail: Fail<E>,
+        room: usize,
+        stall_timeout: Option<fn() -> Duration>,
+        body: F,
+    ) -> Pushed<F, T, E> {
+        let state = State::Lazy(body, Captured::here());
+        Pushed { function, fail, room, stall_timeout, state }
+    }
+
+    fn send(
+        &self,
+        body: F,
+        captured: Captured,
+        cx: &mut Context<'_>,
+    ) -> Result<State<F, T, E>, Error> {
+        let meta = admission::admit_captured(self.function)?;
+        let stall_timeout = self.stall_timeout.map(|timeout| timeout());
+        let channel = Arc::new(Channel::new(self.function.name(), self.room, stall_timeout));
+        let receiver = Receiver(Arc::clone(&channel));
+        let fail = self.fail;
+        let make = task::maker();
+        let task = make(meta, captured, move || {
+            let mut sink = Sink::new(channel);
+            let ending = body(&mut sink);
+            match (sink.finish(ending.is_ok()), fail) {
+                (Err(error), Some(fail)) => fail(error),
+                _ => ending,
+            }
+        });
+        let sent = Sent::new(self.function, task, cx)?;
+        Ok(State::Sent(sent.of_items(), receiver))
+    }
+
+    fn fail_item(&self) -> Option<fn(Error) -> Ending<E>> {
+        self.fail
+    }
+
+    fn last(&self, failure: Failure) -> Option<Result<T, E>> {
+        last(self.function, self.fail_item(), failure).err().map(Err)
+    }
+}
+
+// Neither the body nor an item is pinned: they are moved.
+impl<F, T, E> Unpin for Pushed<F, T, E> {}
+
+impl<F, T, E> Stream for Pushed<F, T, E>
+where
+    F: FnOnce(&mut Sink<T>) -> Ending<E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    type Item = Result<T, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<T, E>>> {
+        loop {
+            match mem::replace(&mut self.state, State::Done) {
+                State::Lazy(body, captured) => match self.send(body, captured, cx) {
+                    Ok(state) => self.state = state,
+                    Err(error) => {
+                        count(self.function, &error);
+                        return Poll::Ready(self.last(Failure::Error(error)));
+                    }
+                },
+                State::Sent(mut sent, receiver) => {
+                    let mut item = receiver.take(cx);
+                    if item.is_none() {
+                        let mut place = Place::<Ending<E>>::new();
+                        if let Poll::Ready(failure) = sent.poll(cx, place.as_any()) {
+                            let ending = match (sent.has_ended(), failure) {
+                                (false, Some(failure)) => return Poll::Ready(self.last(failure)),
+                                (_, Some(failure)) => Err(failure),
+                                (_, None) => Ok(place.result().unwrap_or_else(|| ended_without())),
+                            };
+                            self.state = State::Ended(receiver, ending);
+                            continue;
+                        }
+                        // One may have come before the waker was there.
+                        item = receiver.take(cx);
+                    }
+                    self.state = State::Sent(sent, receiver);
+                    return item.map_or(Poll::Pending, |item| Poll::Ready(Some(Ok(item))));
+                }
+                State::Ended(receiver, ending) => {
+                    if let Some(item) = receiver.take(cx) {
+                        self.state = State::Ended(receiver, ending);
+                        return Poll::Ready(Some(Ok(item)));
+                    }
+                    return Poll::Ready(match ending {
+                        Ok(ending) => ending.err().map(Err),
+                        Err(failure) => self.last(failure),
+                    });
+                }
+                State::Done => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<F, T, E> fmt::Debug for Pushed<F, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pushed").field("function", &self.function.name()).finish_non_exhaustive()
+    }
+}

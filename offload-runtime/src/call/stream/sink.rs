@@ -1,0 +1,317 @@
+//! What a body pushes its items into, and the buffer behind it.
+//!
+//! # The protocol
+//!
+//! Who finds the buffer full shows its waker, and then looks whether half of it is free; who takes an
+//! item looks at the same afterwards, and wakes. With a fence between in both cases, so at least one
+//! of them sees the other. Who finds it empty does the same with the other waker.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, Thread, ThreadId};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use atomic_waker::AtomicWaker;
+
+use crate::error::{Error, ErrorKind, Ran};
+use crate::sync::foreign::quietly;
+use crate::sync::ring::Ring;
+use crate::task::current;
+
+/// What the body of a function with `#[offload(…, stream)]` pushes its items into.
+///
+/// It is an argument that callers do not give: what they get is a stream of what is sent here. As
+/// many items wait for the consumer as the option `stream` says, or 16.
+///
+/// A `Sink<Bytes>` (feature `bytes`) is [`std::io::Write`]: it gathers 16 KiB for an item, and
+/// [`flush`](std::io::Write::flush) sends what there is. What is left when the body returns `Ok` is
+/// sent, too.
+///
+/// ```
+/// use offload_runtime::{Error, Sink, offload};
+///
+/// #[offload(thread, stream)]
+/// fn squares(below: u64, out: &mut Sink<u64>) -> Result<(), Error> {
+///     for n in 0..below {
+///         out.send(n * n)?;
+///     }
+///     Ok(())
+/// }
+///
+/// # futures::executor::block_on(async {
+/// use futures::TryStreamExt;
+///
+/// let squares: Vec<u64> = squares(4).try_collect().await?;
+/// assert_eq!(squares, [0, 1, 4, 9]);
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+pub struct Sink<T> {
+    channel: Arc<Channel<T>>,
+    /// What was written, and how it becomes an item.
+    gathered: Option<(Vec<u8>, Pack<T>)>,
+    /// Wakes the thread that waited here last.
+    waker: Option<(ThreadId, Waker)>,
+}
+
+/// Makes an item of bytes.
+type Pack<T> = fn(Vec<u8>) -> T;
+
+/// Nobody takes what is sent any more: the stream was dropped, or its time is over.
+///
+/// By `?` it becomes an [`Error`] of the kind [`Cancelled`](ErrorKind::Cancelled), or a
+/// [`std::io::Error`] of the kind [`BrokenPipe`](std::io::ErrorKind::BrokenPipe).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    function: &'static str,
+}
+
+/// What both ends have.
+pub(super) struct Channel<T> {
+    function: &'static str,
+    ring: Ring<T>,
+    /// Nobody takes anything any more.
+    is_closed: AtomicBool,
+    /// So long a body may wait for room.
+    stall_timeout: Option<Duration>,
+    /// It has waited longer.
+    has_stalled: AtomicBool,
+    consumer: AtomicWaker,
+    sender: AtomicWaker,
+}
+
+/// The consumer's end. Dropped, it closes.
+pub(super) struct Receiver<T>(pub(super) Arc<Channel<T>>);
+
+impl<T> Channel<T> {
+    pub(super) fn new(
+        function: &'static str,
+        room: usize,
+        stall_timeout: Option<Duration>,
+    ) -> Channel<T> {
+        Channel {
+            function,
+            ring: Ring::new(room),
+            is_closed: AtomicBool::new(false),
+            stall_timeout,
+            has_stalled: AtomicBool::new(false),
+            consumer: AtomicWaker::new(),
+            sender: AtomicWaker::new(),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire) || current::is_cancelled()
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Takes an item. If there is none, this waker is woken when there is.
+    pub(super) fn take(&self, cx: &Context<'_>) -> Option<T> {
+        let channel = &*self.0;
+        let item = channel.ring.pop().or_else(|| {
+            channel.consumer.register(cx.waker());
+            channel.ring.pop()
+        })?;
+        if channel.ring.is_half_free() {
+            channel.sender.wake();
+        }
+        Some(item)
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.0.is_closed.store(true, Ordering::SeqCst);
+        self.0.sender.wake();
+    }
+}
+
+impl<T> Sink<T> {
+    pub(super) fn new(channel: Arc<Channel<T>>) -> Sink<T> {
+        Sink { channel, gathered: None, waker: None }
+    }
+
+    /// Sends an item. While the consumer has as many as the stream holds, this blocks the thread,
+    /// which no other call can use meanwhile: a stream whose consumer may be slow has a pool of its
+    /// own, or a `stall_timeout`, or is an iterator.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`], if nobody takes it any more: the stream was dropped, a deadline has passed, the
+    /// process shuts down, or the consumer took nothing for the time of `stall_timeout`.
+    pub fn send(&mut self, item: T) -> Result<(), Closed> {
+        self.send_gathered()?;
+        self.put(item)
+    }
+
+    fn put(&mut self, mut item: T) -> Result<(), Closed> {
+        loop {
+            if self.channel.is_closed() {
+                return Err(self.closed());
+            }
+            match self.channel.ring.push(item) {
+                Ok(()) => {
+                    if let Some(waker) = self.channel.consumer.take() {
+                        quietly(|| waker.wake());
+                    }
+                    return Ok(());
+                }
+                Err(back) => item = back,
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Blocks the thread until there is room, or nobody takes anything any more.
+    fn wait(&mut self) -> Result<(), Closed> {
+        let stalled = self.channel.stall_timeout.and_then(|time| Instant::now().checked_add(time));
+        let until = [stalled, current::answer_by()].into_iter().flatten().min();
+        let waker = self.waker();
+        let _blocked = Blocked::here();
+        loop {
+            self.channel.sender.register(&waker);
+            if self.channel.ring.is_half_free() || self.channel.is_closed() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            if stalled.is_some_and(|at| at <= now) {
+                self.channel.has_stalled.store(true, Ordering::Release);
+                self.channel.is_closed.store(true, Ordering::Release);
+                return Err(self.closed());
+            }
+            match until {
+                Some(until) => thread::park_timeout(until.saturating_duration_since(now)),
+                None => thread::park(),
+            }
+        }
+    }
+
+    fn waker(&mut self) -> Waker {
+        let thread = thread::current();
+        match &self.waker {
+            Some((id, waker)) if *id == thread.id() => waker.clone(),
+            _ => {
+                let id = thread.id();
+                let waker = Waker::from(Arc::new(Unpark(thread)));
+                self.waker = Some((id, waker.clone()));
+                waker
+            }
+        }
+    }
+
+    fn send_gathered(&mut self) -> Result<(), Closed> {
+        match self.gathered.take() {
+            Some((bytes, pack)) if !bytes.is_empty() => self.put(pack(bytes)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The body has ended. An error: it was ended, since the consumer took nothing for too long.
+    pub(super) fn finish(mut self, is_ok: bool) -> Result<(), Error> {
+        if is_ok {
+            // Whether somebody takes it is no matter any more, but for what follows.
+            let _ = self.send_gathered();
+        }
+        match self.channel.stall_timeout {
+            Some(time) if self.channel.has_stalled.load(Ordering::Acquire) => {
+                Err(Error::stalled(self.channel.function, time))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn closed(&self) -> Closed {
+        Closed { function: self.channel.function }
+    }
+}
+
+/// So many bytes are gathered for an item.
+#[cfg(feature = "bytes")]
+const GATHERED: usize = 16 * 1024;
+
+#[cfg(feature = "bytes")]
+impl io::Write for Sink<bytes::Bytes> {
+    /// Sends an item when 16 KiB are gathered.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let new = || (Vec::with_capacity(GATHERED), bytes::Bytes::from as Pack<bytes::Bytes>);
+        let (gathered, _) = self.gathered.get_or_insert_with(new);
+        let count = bytes.len().min(GATHERED - gathered.len());
+        gathered.extend_from_slice(&bytes[..count]);
+        if gathered.len() == GATHERED {
+            self.send_gathered()?;
+        }
+        Ok(count)
+    }
+
+    /// Sends what is gathered.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.send_gathered()?)
+    }
+}
+
+impl<T> fmt::Debug for Sink<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("function", &self.channel.function).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nobody takes what `{}` makes any more", self.function)
+    }
+}
+
+impl std::error::Error for Closed {}
+
+impl From<Closed> for Error {
+    fn from(closed: Closed) -> Error {
+        let what = "stopped, since nobody takes what it makes any more";
+        Error::new(ErrorKind::Cancelled, Ran::Yes, closed.function, what)
+    }
+}
+
+impl From<Closed> for io::Error {
+    fn from(closed: Closed) -> io::Error {
+        io::Error::new(io::ErrorKind::BrokenPipe, closed)
+    }
+}
+
+/// Unparks a thread that waits for room.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Threads that wait for room: they are woken when all bodies are told to stop.
+static BLOCKED: Mutex<Vec<Thread>> = Mutex::new(Vec::new());
+
+/// This thread is one of them until this is dropped.
+struct Blocked;
+
+impl Blocked {
+    fn here() -> Blocked {
+        BLOCKED.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current());
+        Blocked
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let mut blocked = BLOCKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = thread::current().id();
+        if let Some(at) = blocked.iter().position(|thread| thread.id() == id) {
+            drop(blocked.swap_remove(at));
+        }
+    }
+}
+
+/// All bodies were told to stop: those that wait for room learn it.
+pub(crate) fn wake_blocked() {
+    BLOCKED.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Thread::unpark);
+}

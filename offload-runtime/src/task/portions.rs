@@ -1,0 +1,275 @@
+//! A body that makes items, and runs in parts: a part fills the buffer, and ends. While the consumer
+//! is slow it is on no thread; it is queued again when half of the buffer is free.
+//!
+//! # The protocol
+//!
+//! A part that finds the buffer full puts back what makes the items, with its context and its permits,
+//! and then suspends the call in its [state](super::state). From there on all of that belongs to who
+//! changes the word: the consumer, that resumes or cancels it, or the same thread, that claims it back.
+//! *No part is forgotten*: the thread suspends the call first, and then looks whether half of the
+//! buffer is free; the consumer takes an item first, and then looks whether the call is suspended;
+//! with a fence between in both cases.
+
+use std::any::Any;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use super::context::Captured;
+use super::meta::Meta;
+use super::state::Phase;
+use super::{Failure, Permits, Work, current};
+use crate::error::{Error, ErrorKind};
+use crate::sync::foreign::{drop_quietly, quietly};
+use crate::sync::ring::Ring;
+
+/// See the [module](self).
+pub(crate) struct Portions<F, I, T> {
+    content: Mutex<Content<F, I>>,
+    kept: Kept,
+    pub(crate) ring: Ring<T>,
+    meta: Meta,
+}
+
+enum Content<F, I> {
+    Body(F, Captured),
+    Rest(I, Captured),
+    Failure(Box<Failure>),
+    Nothing,
+}
+
+/// What is kept between two parts, whatever the items are.
+pub(crate) struct Kept {
+    /// The last part has ended, and the body has not.
+    has_rest: AtomicBool,
+    permits: Mutex<Permits>,
+    /// How long the parts have run, in nanoseconds.
+    ran: AtomicU64,
+}
+
+/// What became of a part that has filled the buffer.
+pub(crate) enum Suspended {
+    /// The call is suspended, and whoever resumes it has it.
+    Left,
+    /// There is room again.
+    Again,
+    /// Nobody awaits it any more.
+    Cancelled,
+}
+
+impl Kept {
+    pub(super) fn has_rest(&self) -> bool {
+        self.has_rest.load(Ordering::Relaxed)
+    }
+
+    /// A part has run on this thread since `now`.
+    pub(super) fn suspend(&self, task: &dyn Work, now: Instant) -> Suspended {
+        let (meta, suspended) = (task.meta(), &task.meta().about().counts().suspended);
+        *self.lock() = current::take_permits();
+        let before = self.ran.load(Ordering::Relaxed);
+        let ran = Duration::from_nanos(before) + now.elapsed();
+        self.ran.store(nanos(ran), Ordering::Relaxed);
+        // It waits for nobody but its consumer.
+        meta.leave_slots();
+        suspended.fetch_add(1, Ordering::AcqRel);
+        let what = match meta.state.suspend() {
+            false => Suspended::Cancelled,
+            true if task.wants_more() && meta.state.reclaim() => Suspended::Again,
+            true => return Suspended::Left,
+        };
+        suspended.fetch_sub(1, Ordering::AcqRel);
+        self.ran.store(before, Ordering::Relaxed);
+        drop(current::set_permits(self.take_permits()));
+        what
+    }
+
+    /// When the body began, as if its parts had run without a pause up to now.
+    pub(super) fn began(&self, now: Instant) -> Instant {
+        let ran = Duration::from_nanos(self.ran.load(Ordering::Relaxed));
+        now.checked_sub(ran).unwrap_or(now)
+    }
+
+    pub(crate) fn take_permits(&self) -> Permits {
+        mem::replace(&mut *self.lock(), Permits::NONE)
+    }
+
+    /// A call that has begun was cancelled while it was on no thread.
+    pub(super) fn abandon(&self, meta: &Meta, phase: Phase) {
+        let counts = meta.about().counts();
+        if phase == Phase::Suspended {
+            counts.suspended.fetch_sub(1, Ordering::AcqRel);
+        }
+        meta.about().count(|counts| &counts.abandoned);
+        counts.run.record(Duration::from_nanos(self.ran.load(Ordering::Relaxed)));
+        meta.leave_slots();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Permits> {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl<F, I, T> Portions<F, I, T>
+where
+    F: FnOnce() -> Result<I, T>,
+    I: Iterator<Item = T>,
+{
+    /// A call whose body gives what makes the items, or the last item instead; a buffer has room for
+    /// so many.
+    pub(crate) fn new(meta: Meta, captured: Captured, body: F, room: usize) -> Portions<F, I, T> {
+        let kept = Kept {
+            has_rest: AtomicBool::new(false),
+            permits: Mutex::new(Permits::NONE),
+            ran: AtomicU64::new(0),
+        };
+        let content = Mutex::new(Content::Body(body, captured));
+        Portions { content, kept, ring: Ring::new(room), meta }
+    }
+
+    /// The consumer has taken an item. True: it is to queue the call, which is resumed.
+    pub(crate) fn resume(&self) -> bool {
+        if !self.ring.is_half_free() || !self.meta.state.resume() {
+            return false;
+        }
+        self.meta.about().counts().suspended.fetch_sub(1, Ordering::AcqRel);
+        self.meta.pool_slot.take_again();
+        true
+    }
+
+    fn add(&self, item: T) {
+        // There is room: only this thread adds.
+        if let Err(item) = self.ring.push(item) {
+            drop_quietly(item);
+        }
+        if let Some(waker) = self.meta.waker.take() {
+            quietly(|| waker.wake());
+        }
+    }
+
+    /// Makes items until the buffer is full. `None`: there are no more.
+    fn fill(&self, mut items: I) -> Option<I> {
+        while !self.ring.is_full() {
+            if current::is_cancelled() {
+                if current::is_stopped() {
+                    self.stop();
+                }
+                return None;
+            }
+            self.add(items.next()?);
+        }
+        Some(items)
+    }
+
+    fn stop(&self) {
+        let error = Error::stopped(self.meta.about().name);
+        self.replace(Content::Failure(Box::new(Failure::Error(error))));
+    }
+}
+
+impl<F, I, T> Portions<F, I, T> {
+    /// Never contended, so nobody waits here: the state says whose it is.
+    fn content(&self) -> MutexGuard<'_, Content<F, I>> {
+        match self.content.try_lock() {
+            Ok(content) => content,
+            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
+            Err(TryLockError::WouldBlock) => unreachable!("the content has one owner at a time"),
+        }
+    }
+
+    fn replace(&self, content: Content<F, I>) -> Content<F, I> {
+        mem::replace(&mut *self.content(), content)
+    }
+}
+
+impl<F, I, T> Work for Portions<F, I, T>
+where
+    F: FnOnce() -> Result<I, T> + Send,
+    I: Iterator<Item = T> + Send,
+    T: Send,
+{
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
+        self.kept.has_rest.store(false, Ordering::Relaxed);
+        let (mut body, mut items, captured) = match self.replace(Content::Nothing) {
+            Content::Body(body, captured) => (Some(body), None, captured),
+            Content::Rest(items, captured) => (None, Some(items), captured),
+            Content::Failure(_) | Content::Nothing => return,
+        };
+        let mut again = Some(captured.again());
+        enter(captured, &mut || {
+            let items = match (items.take(), body.take()) {
+                (Some(items), _) => items,
+                (None, Some(body)) => match body() {
+                    Ok(items) => items,
+                    Err(last) => return self.add(last),
+                },
+                (None, None) => return,
+            };
+            let Some(rest) = self.fill(items) else { return };
+            let Some(again) = again.take() else { return };
+            let captured = again.here();
+            self.replace(Content::Rest(rest, captured));
+            self.kept.has_rest.store(true, Ordering::Relaxed);
+        });
+    }
+
+    fn fail(&self, failure: Failure) {
+        self.kept.has_rest.store(false, Ordering::Relaxed);
+        let content = self.replace(Content::Failure(Box::new(failure)));
+        drop_quietly(content);
+    }
+
+    fn take(&self, _: &mut dyn Any) -> Option<Failure> {
+        match self.replace(Content::Nothing) {
+            Content::Failure(failure) => Some(*failure),
+            _ => None,
+        }
+    }
+
+    fn clear(&self) {
+        let content = self.replace(Content::Nothing);
+        let permits = self.kept.take_permits();
+        quietly(|| drop(content));
+        // Before the items: they are not what the permits are for.
+        drop(permits);
+        while let Some(item) = self.ring.pop() {
+            drop_quietly(item);
+        }
+    }
+
+    fn error(&self) -> Option<ErrorKind> {
+        match &*self.content() {
+            Content::Failure(failure) => match &**failure {
+                Failure::Error(error) => Some(error.kind()),
+                Failure::Panic(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn has_drop_glue(&self) -> bool {
+        let is_any = match &*self.content() {
+            Content::Body(_, captured) => mem::needs_drop::<F>() || captured.is_any(),
+            Content::Rest(_, captured) => mem::needs_drop::<I>() || captured.is_any(),
+            Content::Failure(failure) => matches!(**failure, Failure::Panic(_)),
+            Content::Nothing => false,
+        };
+        is_any || mem::needs_drop::<T>()
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        Some(&self.kept)
+    }
+
+    fn wants_more(&self) -> bool {
+        self.ring.is_half_free()
+    }
+}

@@ -1,0 +1,371 @@
+//! Streams: `#[offload(…, stream)]`, in both forms.
+
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::future::poll_fn;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use offload_runtime::{Error, ErrorKind, Limiter, Sink, ThreadPool, is_cancelled, offload};
+
+#[offload(thread, stream)]
+fn numbers(below: u32) -> impl Iterator<Item = u32> {
+    0..below
+}
+
+#[offload(cpu, stream = 2)]
+fn boxed(below: u32) -> Box<dyn Iterator<Item = u32> + Send> {
+    Box::new(0..below)
+}
+
+#[offload(thread, stream = 1)]
+fn named(values: Vec<String>) -> std::vec::IntoIter<String> {
+    values.into_iter()
+}
+
+#[offload(thread, stream)]
+fn lines(text: Option<String>) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+    let text = text.ok_or(io::ErrorKind::NotFound)?;
+    Ok(text.lines().map(|line| Ok(line.to_owned())).collect::<Vec<_>>().into_iter())
+}
+
+#[offload(thread, stream)]
+fn words(text: Option<&'static str>) -> Result<impl Iterator<Item = &'static str>, Error> {
+    match text {
+        Some(text) => Ok(text.split(' ')),
+        None => {
+            offload_runtime::check_cancelled()?;
+            Ok("nothing".split(' '))
+        }
+    }
+}
+
+#[offload(thread, stream = 4)]
+fn pushed(below: u32, out: &mut Sink<u32>) -> Result<(), Error> {
+    for n in 0..below {
+        out.send(n)?;
+    }
+    Ok(())
+}
+
+#[offload(thread, stream, sync = written_sync)]
+fn written(#[to_owned] name: &str, out: &mut Sink<String>, times: usize) -> io::Result<()> {
+    for _ in 0..times {
+        out.send(name.to_owned())?;
+    }
+    Err(io::Error::other("the end"))
+}
+
+#[derive(Clone)]
+struct Store {
+    rows: Vec<u8>,
+}
+
+impl Store {
+    #[offload(thread, stream)]
+    fn rows(#[to_owned] &self, from: usize) -> impl Iterator<Item = u8> {
+        self.rows.clone().into_iter().skip(from)
+    }
+
+    #[offload(cpu, stream)]
+    fn push_rows(self, out: &mut Sink<u8>) -> Result<(), Error> {
+        for row in self.rows {
+            out.send(row)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_stream<S: Stream + Send + 'static>(stream: S) -> S {
+    stream
+}
+
+#[test]
+fn items_come_in_their_order_from_an_iterator_however_small_the_buffer_is() {
+    block_on(async {
+        assert!(is_stream(numbers(1000)).collect::<Vec<_>>().await.into_iter().eq(0..1000));
+        assert!(boxed(100).collect::<Vec<_>>().await.into_iter().eq(0..100));
+        let values: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        assert_eq!(named(values.clone()).collect::<Vec<_>>().await, values);
+        assert_eq!(words(Some("a b")).try_collect::<Vec<_>>().await.unwrap(), ["a", "b"]);
+        let store = Store { rows: vec![1, 2, 3] };
+        assert_eq!(is_stream(store.rows(1)).collect::<Vec<_>>().await, [2, 3]);
+        assert_eq!(store.push_rows().try_collect::<Vec<_>>().await.unwrap(), [1, 2, 3]);
+    });
+}
+
+#[test]
+fn items_come_in_their_order_from_a_sink_and_its_error_is_the_last() {
+    block_on(async {
+        let all: Vec<u32> = is_stream(pushed(1000)).try_collect().await.unwrap();
+        assert!(all.into_iter().eq(0..1000));
+        let items: Vec<io::Result<String>> = written("x", 2).collect().await;
+        assert_eq!(items.len(), 3);
+        assert_eq!(items[2].as_ref().unwrap_err().to_string(), "the end");
+    });
+}
+
+#[test]
+fn the_error_of_an_opening_is_the_only_item() {
+    block_on(async {
+        let items: Vec<io::Result<String>> = lines(None).collect().await;
+        assert_eq!(items.len(), 1);
+        assert_eq!(items[0].as_ref().unwrap_err().kind(), io::ErrorKind::NotFound);
+        let items: Vec<String> = lines(Some("a\nb".to_owned())).try_collect().await.unwrap();
+        assert_eq!(items, ["a", "b"]);
+    });
+}
+
+static ONE: ThreadPool = ThreadPool::new("one").threads(1);
+
+#[offload(thread, stream = 4, pool = ONE)]
+fn forever() -> impl Iterator<Item = u64> {
+    0..
+}
+
+/// If they held the pool's one thread, the call would never run.
+#[test]
+fn a_hundred_streams_that_nobody_reads_on_hold_no_thread() {
+    block_on(async {
+        let mut streams = Vec::new();
+        for _ in 0..100 {
+            let mut stream = Box::pin(forever());
+            assert_eq!(stream.next().await, Some(0));
+            streams.push(stream);
+        }
+        assert_eq!(ONE.run(|| 7).await, 7);
+        for stream in &mut streams {
+            assert!(stream.by_ref().take(20).collect::<Vec<_>>().await.into_iter().eq(1..=20));
+        }
+    });
+}
+
+static LIMIT: Limiter = Limiter::new(1);
+
+#[offload(thread, stream = 1, limit = LIMIT)]
+fn limited() -> impl Iterator<Item = u32> {
+    0..100
+}
+
+#[test]
+fn the_permit_of_a_stream_is_its_own_until_it_ends_or_is_dropped() {
+    block_on(async {
+        let mut first = Box::pin(limited());
+        assert_eq!(first.next().await, Some(0));
+        let mut second = Box::pin(limited());
+        assert!(second.next().now_or_never().is_none());
+        for n in 1..100 {
+            assert_eq!(first.next().await, Some(n));
+        }
+        assert_eq!(LIMIT.in_use(), 1);
+        assert_eq!(first.next().await, None);
+        assert_eq!(second.next().await, Some(0));
+        drop(second);
+        assert_eq!(limited().collect::<Vec<_>>().await.len(), 100);
+        assert_eq!(LIMIT.in_use(), 0);
+    });
+}
+
+struct Told(mpsc::Sender<&'static str>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send("dropped");
+    }
+}
+
+#[offload(thread, stream = 2)]
+fn guarded(told: Told) -> impl Iterator<Item = u32> {
+    (0..).inspect(move |_| {
+        let _ = &told;
+    })
+}
+
+#[test]
+fn an_iterator_whose_stream_is_dropped_is_dropped_on_a_pool() {
+    let (sender, dropped) = mpsc::channel();
+    block_on(async {
+        let mut stream = Box::pin(guarded(Told(sender)));
+        assert_eq!(stream.next().await, Some(0));
+    });
+    assert_eq!(dropped.recv().unwrap(), "dropped");
+}
+
+#[offload(thread, stream = 2)]
+fn tells(told: mpsc::Sender<(bool, bool)>, out: &mut Sink<u32>) -> Result<(), Error> {
+    loop {
+        if out.send(1).is_err() {
+            let _ = told.send((is_cancelled(), out.send(2).is_err()));
+            return Ok(());
+        }
+    }
+}
+
+#[test]
+fn a_body_that_waits_for_room_learns_that_its_stream_was_dropped() {
+    let (sender, told) = mpsc::channel();
+    block_on(async {
+        let mut stream = Box::pin(tells(sender));
+        assert_eq!(stream.next().await.unwrap().unwrap(), 1);
+    });
+    assert_eq!(told.recv().unwrap(), (true, true));
+}
+
+#[offload(thread, stream)]
+fn panics_late() -> impl Iterator<Item = Result<u32, Error>> {
+    (0..).map(|n| if n < 3 { Ok(n) } else { panic!("three") })
+}
+
+#[offload(thread, stream)]
+fn panics_without_errors() -> impl Iterator<Item = u32> {
+    (0..).map(|n| if n < 3 { n } else { panic!("three") })
+}
+
+#[offload(cpu, stream)]
+fn panics_while_it_pushes(out: &mut Sink<u32>) -> Result<(), Error> {
+    out.send(1)?;
+    panic!("one")
+}
+
+#[test]
+fn a_panic_is_the_last_item_or_resumes_where_items_cannot_carry_it() {
+    block_on(async {
+        let items: Vec<_> = panics_late().collect().await;
+        assert_eq!(items.len(), 4);
+        assert_eq!(items[3].as_ref().unwrap_err().kind(), ErrorKind::Panicked);
+        let items: Vec<_> = panics_while_it_pushes().collect().await;
+        assert_eq!(items[0].as_ref().unwrap(), &1);
+        assert!(items[1].as_ref().unwrap_err().to_string().ends_with("panicked: one"));
+        let mut stream = Box::pin(panics_without_errors());
+        for n in 0..3 {
+            assert_eq!(stream.next().await, Some(n));
+        }
+        let payload = AssertUnwindSafe(stream.next()).catch_unwind().await.unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"three"));
+        assert_eq!(stream.next().await, None);
+    });
+}
+
+#[offload(thread, stream, timeout = "50ms")]
+fn slow() -> impl Iterator<Item = Result<u32, Error>> {
+    let (_never, never) = mpsc::channel::<()>();
+    (0..).map(move |n| {
+        if n == 1 {
+            while !is_cancelled() {
+                let _ = never.recv_timeout(Duration::from_millis(1));
+            }
+        }
+        Ok(n)
+    })
+}
+
+#[test]
+fn a_deadline_is_the_last_item() {
+    block_on(async {
+        let items: Vec<_> = slow().collect().await;
+        assert_eq!(items.last().unwrap().as_ref().unwrap_err().kind(), ErrorKind::TimedOut);
+    });
+}
+
+#[offload(thread, stream = 1, stall_timeout = "20ms")]
+fn stalls(ended: mpsc::Sender<()>, out: &mut Sink<u32>) -> Result<(), Error> {
+    let sent = (0..).try_for_each(|n| out.send(n));
+    let _ = ended.send(());
+    sent.map_err(Error::from)
+}
+
+#[test]
+fn a_body_whose_consumer_takes_nothing_is_ended_and_the_stream_says_so() {
+    let (sender, ended) = mpsc::channel();
+    block_on(async {
+        let mut stream = Box::pin(stalls(sender));
+        assert_eq!(stream.next().await.unwrap().unwrap(), 0);
+        ended.recv().unwrap();
+        let rest: Vec<_> = stream.collect().await;
+        let last = rest.last().unwrap().as_ref().unwrap_err();
+        assert_eq!(
+            (last.kind(), last.to_string().contains("nobody took")),
+            (ErrorKind::TimedOut, true)
+        );
+    });
+}
+
+#[offload(thread, stream)]
+fn lazy(began: &'static AtomicBool) -> impl Iterator<Item = u32> {
+    began.store(true, Ordering::SeqCst);
+    0..1
+}
+
+#[test]
+fn a_stream_that_is_not_polled_does_nothing() {
+    static BEGAN: AtomicBool = AtomicBool::new(false);
+    drop(lazy(&BEGAN));
+    assert!(!BEGAN.load(Ordering::SeqCst));
+    block_on(lazy(&BEGAN).for_each(|_| async {}));
+    assert!(BEGAN.load(Ordering::SeqCst));
+}
+
+tokio::task_local! {
+    static TENANT: u32;
+}
+
+#[offload(thread, stream = 1)]
+fn tenants() -> impl Iterator<Item = Option<u32>> {
+    (0..20).map(|_| TENANT.try_with(|tenant| *tenant).ok())
+}
+
+#[test]
+fn the_context_is_that_of_who_made_the_stream_for_every_item() {
+    offload_runtime::propagate(&TENANT);
+    let stream = TENANT.sync_scope(7, tenants);
+    assert!(block_on(stream.collect::<Vec<_>>()).iter().all(|tenant| *tenant == Some(7)));
+}
+
+#[offload(thread, stream = 2)]
+fn counted(made: &'static AtomicUsize) -> impl Iterator<Item = usize> {
+    (0..).inspect(|_| {
+        made.fetch_add(1, Ordering::SeqCst);
+    })
+}
+
+#[test]
+fn no_more_is_made_ahead_than_the_buffer_holds() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    block_on(async {
+        let mut stream = Box::pin(counted(&MADE));
+        for n in 0..1000 {
+            assert_eq!(stream.next().await, Some(n));
+            assert!(MADE.load(Ordering::SeqCst) <= n + 1 + 2);
+        }
+    });
+}
+
+#[test]
+fn a_stream_is_one_call_in_the_numbers() {
+    #[offload(thread, stream = 1, name = "one_in_stats")]
+    fn one_in_stats() -> impl Iterator<Item = u32> {
+        0..50
+    }
+    block_on(async {
+        assert_eq!(one_in_stats().count().await, 50);
+        let mut dropped = Box::pin(one_in_stats());
+        assert_eq!(dropped.next().await, Some(0));
+        drop(dropped);
+        let stats = || {
+            let stats = offload_runtime::stats();
+            stats.functions.into_iter().find(|one| one.name == "one_in_stats").unwrap()
+        };
+        poll_fn(|cx| {
+            if stats().abandoned == 1 {
+                return std::task::Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await;
+        assert_eq!((stats().started, stats().finished), (2, 2));
+    });
+}
