@@ -67,6 +67,15 @@ pub(super) fn answer_error<T>(fail: Option<fn(Error) -> T>, error: Error) -> T {
     }
 }
 
+/// The last item of a stream, where it is one of a failure: a panic, too, where items can carry it.
+pub(super) fn last<T>(function: &Function, fail: Option<fn(Error) -> T>, failure: Failure) -> T {
+    match (failure, fail) {
+        (Failure::Error(error), fail) => answer_error(fail, error),
+        (Failure::Panic(payload), Some(fail)) => fail(Error::panicked(function.name(), payload)),
+        (Failure::Panic(payload), None) => resume_unwind(payload),
+    }
+}
+
 /// A call whose result cannot carry an error.
 fn panic_infallible(error: &Error) -> ! {
     panic!("{error}")

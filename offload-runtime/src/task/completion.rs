@@ -2,12 +2,14 @@
 //! [`complete`], which counts, releases, and wakes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::context::Captured;
 use super::counts::Ending;
 use super::current::{self, Busy, Frame};
-use super::portions::Suspended;
+use super::kept::{Kept, Suspended};
+use super::meta::Meta;
 use super::state::Phase;
 use super::{Awaited, Failure, Permits, Queued, Work};
 use crate::error::{Error, ErrorKind, Ran};
@@ -70,7 +72,7 @@ pub(crate) fn run(
         call(&mut panic);
         if let Some(kept) = task.kept() {
             while panic.is_none() && kept.has_rest() {
-                match kept.suspend(&*task, now) {
+                match suspend(kept, &*task, now) {
                     Suspended::Left => return Some(Instant::now()),
                     Suspended::Again => call(&mut panic),
                     Suspended::Cancelled => break,
@@ -86,6 +88,39 @@ pub(crate) fn run(
         let failure = panic.map(Failure::Panic);
         Some(complete(task, Outcome::Ran { ending, failure, began: now }))
     })
+}
+
+/// A part of a body that ran on this thread since `now` has filled the buffer.
+fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
+    let (meta, suspended) = (task.meta(), &task.meta().about().counts().suspended);
+    kept.keep(current::take_permits());
+    let before = kept.ran();
+    kept.set_ran(before + now.elapsed());
+    // It waits for nobody but its consumer.
+    meta.leave_slots();
+    suspended.fetch_add(1, Ordering::AcqRel);
+    let what = match meta.state.suspend() {
+        false => Suspended::Cancelled,
+        true if task.wants_more() && meta.state.reclaim() => Suspended::Again,
+        true => return Suspended::Left,
+    };
+    suspended.fetch_sub(1, Ordering::AcqRel);
+    kept.set_ran(before);
+    if let Some(permits) = kept.take() {
+        drop(current::set_permits(permits));
+    }
+    what
+}
+
+/// A call that has begun was cancelled while it was on no thread.
+fn abandon(kept: &Kept<Permits>, meta: &Meta, phase: Phase) {
+    let about = meta.about();
+    if phase == Phase::Suspended {
+        about.counts().suspended.fetch_sub(1, Ordering::AcqRel);
+    }
+    about.count(|counts| &counts.abandoned);
+    about.counts().run.record(kept.ran());
+    meta.leave_slots();
 }
 
 /// Ends a call that is not started, in its own frame. `None`: it was cancelled.
@@ -104,7 +139,7 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
     let Some(task) = task.begin() else { return false };
     drop(task.meta().line.take());
     if let (Some(kept), true) = (task.kept(), task.meta().state.has_begun()) {
-        let frame = Frame::new(&task, kept.take_permits(), None);
+        let frame = Frame::new(&task, kept.take().unwrap_or(Permits::NONE), None);
         let began = kept.began(Instant::now());
         let failure = Some(Failure::Error(Error::stopped(task.meta().about().name)));
         let ending = Ending::Returned;
@@ -245,9 +280,9 @@ fn left(task: &Awaited, phase: Phase) -> Left {
     drop(meta.waker.take());
     if let (Some(kept), true) = (task.kept(), meta.state.has_begun()) {
         if matches!(phase, Phase::Queued | Phase::Suspended) {
-            kept.abandon(meta, phase);
+            abandon(kept, meta, phase);
             if !task.has_drop_glue() {
-                drop(kept.take_permits());
+                drop(kept.take());
             }
         }
     } else if matches!(phase, Phase::Queued | Phase::Waiting) {

@@ -10,6 +10,7 @@ pub(crate) mod context;
 pub(crate) mod counts;
 pub(crate) mod cpu_time;
 pub(crate) mod current;
+pub(crate) mod kept;
 pub(crate) mod large;
 pub(crate) mod loan;
 pub(crate) mod meta;
@@ -100,7 +101,7 @@ pub(crate) trait Work: Send + Sync {
     fn has_drop_glue(&self) -> bool;
 
     /// What is kept between the parts of a body that runs in several.
-    fn kept(&self) -> Option<&portions::Kept> {
+    fn kept(&self) -> Option<&kept::Kept<Permits>> {
         None
     }
 

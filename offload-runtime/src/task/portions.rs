@@ -12,13 +12,12 @@
 
 use std::any::Any;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::context::Captured;
+use super::kept::Kept;
 use super::meta::Meta;
-use super::state::Phase;
 use super::{Failure, Permits, Work, current};
 use crate::error::{Error, ErrorKind};
 use crate::sync::foreign::{drop_quietly, quietly};
@@ -27,7 +26,7 @@ use crate::sync::ring::Ring;
 /// See the [module](self).
 pub(crate) struct Portions<F, I, T> {
     content: Mutex<Content<F, I>>,
-    kept: Kept,
+    kept: Kept<Permits>,
     pub(crate) ring: Ring<T>,
     meta: Meta,
 }
@@ -39,81 +38,6 @@ enum Content<F, I> {
     Nothing,
 }
 
-/// What is kept between two parts, whatever the items are.
-pub(crate) struct Kept {
-    /// The last part has ended, and the body has not.
-    has_rest: AtomicBool,
-    permits: Mutex<Permits>,
-    /// How long the parts have run, in nanoseconds.
-    ran: AtomicU64,
-}
-
-/// What became of a part that has filled the buffer.
-pub(crate) enum Suspended {
-    /// The call is suspended, and whoever resumes it has it.
-    Left,
-    /// There is room again.
-    Again,
-    /// Nobody awaits it any more.
-    Cancelled,
-}
-
-impl Kept {
-    pub(super) fn has_rest(&self) -> bool {
-        self.has_rest.load(Ordering::Relaxed)
-    }
-
-    /// A part has run on this thread since `now`.
-    pub(super) fn suspend(&self, task: &dyn Work, now: Instant) -> Suspended {
-        let (meta, suspended) = (task.meta(), &task.meta().about().counts().suspended);
-        *self.lock() = current::take_permits();
-        let before = self.ran.load(Ordering::Relaxed);
-        let ran = Duration::from_nanos(before) + now.elapsed();
-        self.ran.store(nanos(ran), Ordering::Relaxed);
-        // It waits for nobody but its consumer.
-        meta.leave_slots();
-        suspended.fetch_add(1, Ordering::AcqRel);
-        let what = match meta.state.suspend() {
-            false => Suspended::Cancelled,
-            true if task.wants_more() && meta.state.reclaim() => Suspended::Again,
-            true => return Suspended::Left,
-        };
-        suspended.fetch_sub(1, Ordering::AcqRel);
-        self.ran.store(before, Ordering::Relaxed);
-        drop(current::set_permits(self.take_permits()));
-        what
-    }
-
-    /// When the body began, as if its parts had run without a pause up to now.
-    pub(super) fn began(&self, now: Instant) -> Instant {
-        let ran = Duration::from_nanos(self.ran.load(Ordering::Relaxed));
-        now.checked_sub(ran).unwrap_or(now)
-    }
-
-    pub(crate) fn take_permits(&self) -> Permits {
-        mem::replace(&mut *self.lock(), Permits::NONE)
-    }
-
-    /// A call that has begun was cancelled while it was on no thread.
-    pub(super) fn abandon(&self, meta: &Meta, phase: Phase) {
-        let counts = meta.about().counts();
-        if phase == Phase::Suspended {
-            counts.suspended.fetch_sub(1, Ordering::AcqRel);
-        }
-        meta.about().count(|counts| &counts.abandoned);
-        counts.run.record(Duration::from_nanos(self.ran.load(Ordering::Relaxed)));
-        meta.leave_slots();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Permits> {
-        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl<F, I, T> Portions<F, I, T>
 where
     F: FnOnce() -> Result<I, T>,
@@ -122,11 +46,7 @@ where
     /// A call whose body gives what makes the items, or the last item instead; a buffer has room for
     /// so many.
     pub(crate) fn new(meta: Meta, captured: Captured, body: F, room: usize) -> Portions<F, I, T> {
-        let kept = Kept {
-            has_rest: AtomicBool::new(false),
-            permits: Mutex::new(Permits::NONE),
-            ran: AtomicU64::new(0),
-        };
+        let kept = Kept::default();
         let content = Mutex::new(Content::Body(body, captured));
         Portions { content, kept, ring: Ring::new(room), meta }
     }
@@ -197,7 +117,7 @@ where
     }
 
     fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
-        self.kept.has_rest.store(false, Ordering::Relaxed);
+        self.kept.set_rest(false);
         let (mut body, mut items, captured) = match self.replace(Content::Nothing) {
             Content::Body(body, captured) => (Some(body), None, captured),
             Content::Rest(items, captured) => (None, Some(items), captured),
@@ -217,12 +137,12 @@ where
             let Some(again) = again.take() else { return };
             let captured = again.here();
             self.replace(Content::Rest(rest, captured));
-            self.kept.has_rest.store(true, Ordering::Relaxed);
+            self.kept.set_rest(true);
         });
     }
 
     fn fail(&self, failure: Failure) {
-        self.kept.has_rest.store(false, Ordering::Relaxed);
+        self.kept.set_rest(false);
         let content = self.replace(Content::Failure(Box::new(failure)));
         drop_quietly(content);
     }
@@ -236,7 +156,7 @@ where
 
     fn clear(&self) {
         let content = self.replace(Content::Nothing);
-        let permits = self.kept.take_permits();
+        let permits = self.kept.take();
         quietly(|| drop(content));
         // Before the items: they are not what the permits are for.
         drop(permits);
@@ -265,7 +185,7 @@ where
         is_any || mem::needs_drop::<T>()
     }
 
-    fn kept(&self) -> Option<&Kept> {
+    fn kept(&self) -> Option<&Kept<Permits>> {
         Some(&self.kept)
     }
 

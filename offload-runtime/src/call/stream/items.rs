@@ -8,9 +8,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::last;
 use crate::call::admission;
-use crate::call::sent::{Sent, count};
+use crate::call::sent::{Sent, count, last};
 use crate::error::Error;
 use crate::function::Function;
 use crate::task::Failure;

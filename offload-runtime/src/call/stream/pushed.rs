@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use super::last;
 use super::sink::{Channel, Receiver, Sink};
 use crate::call::admission;
-use crate::call::sent::{Sent, count, ended_without};
+use crate::call::sent::{Sent, count, ended_without, last};
 use crate::error::Error;
 use crate::function::Function;
 use crate::task::context::Captured;

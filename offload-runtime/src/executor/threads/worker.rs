@@ -228,7 +228,7 @@ impl Worker {
         }
         let admitted = match task.kept() {
             Some(kept) if meta.state.has_begun() => {
-                let permits = kept.take_permits();
+                let permits = kept.take().unwrap_or(Permits::NONE);
                 Admitted::Start(task, permits)
             }
             _ if meta.is_gated => owner.admit(task),
