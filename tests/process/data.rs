@@ -252,6 +252,87 @@ fn what_is_too_large_is_refused_with_its_size() {
     assert_eq!(block_on(takes("still there".into())).unwrap(), 11);
 }
 
+/// Bytes that are longer than what goes along with a message.
+fn long(byte: u8) -> serde_bytes::ByteBuf {
+    serde_bytes::ByteBuf::from(vec![byte; 300_000])
+}
+
+#[test]
+fn long_bytes_there_and_back_whatever_they_are_in() {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Part {
+        Number(i32),
+        Bytes(serde_bytes::ByteBuf),
+    }
+
+    round_trip!(Vec<u8>: long(1).into_vec());
+    round_trip!(Vec<Part>: vec![Part::Bytes(long(1)), Part::Number(2), Part::Bytes(long(3))]);
+    round_trip!(BTreeMap<u8, (Vec<u8>, serde_bytes::ByteBuf)>: [(1, (long(2).into_vec(), long(3)))].into());
+
+    #[offload(process, pool = ONE)]
+    fn swaps(
+        first: Vec<u8>,
+        number: u8,
+        second: serde_bytes::ByteBuf,
+    ) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        assert_eq!(number, 7);
+        Ok((second.into_vec(), first))
+    }
+
+    let swapped = block_on(swaps(long(1).into_vec(), 7, long(2))).unwrap();
+    assert_eq!(swapped, (long(2).into_vec(), long(1).into_vec()));
+}
+
+#[test]
+fn long_bytes_whose_message_does_not_come_are_forgotten() {
+    static HALF: ProcessPool = ProcessPool::new("half").workers(1).max_message(500_000);
+
+    #[offload(process, pool = HALF)]
+    fn takes(
+        first: serde_bytes::ByteBuf,
+        second: serde_bytes::ByteBuf,
+    ) -> Result<(u32, usize), Error> {
+        Ok((std::process::id(), first.len() + second.len()))
+    }
+
+    #[offload(process, pool = HALF)]
+    fn takes_lent(bytes: serde_bytes::ByteBuf, lent: Lent) -> Result<(), Error> {
+        drop((bytes, lent));
+        Ok(())
+    }
+
+    #[offload(process, pool = HALF)]
+    fn gives(both: bool) -> Result<(serde_bytes::ByteBuf, Option<serde_bytes::ByteBuf>), Error> {
+        Ok((long(1), both.then(|| long(2))))
+    }
+
+    #[offload(process, pool = HALF)]
+    fn gives_lent() -> Result<(serde_bytes::ByteBuf, Lent), Error> {
+        Ok((long(1), Lent))
+    }
+
+    let short = || serde_bytes::ByteBuf::from(vec![5]);
+    let before = block_on(takes(long(1), short())).unwrap();
+    assert_eq!(before.1, 300_001);
+    for _ in 0..3 {
+        // The first goes, the second is too much.
+        let error = block_on(takes(long(1), long(2))).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::No));
+        assert!(error.to_string().contains("arguments of 600"), "{error}");
+        let error = block_on(takes_lent(long(1), Lent)).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::No));
+        let error = block_on(gives(true)).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::Yes));
+        assert!(error.to_string().contains("result of 600"), "{error}");
+        let error = block_on(gives_lent()).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::Yes));
+        assert_eq!(block_on(gives(false)).unwrap(), (long(1), None));
+    }
+    // It is the same worker, and has nothing of all that.
+    assert_eq!(block_on(takes(long(1), short())).unwrap(), before);
+}
+
 #[test]
 fn what_is_nested_too_deeply_is_refused() {
     #[derive(Debug, Serialize, Deserialize)]

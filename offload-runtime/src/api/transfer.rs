@@ -122,8 +122,7 @@ where
             let ended = exchange::run(
                 function,
                 &mut |outbound| arguments.take().expect("called once")(outbound),
-                &mut |bytes| {
-                    let mut decoder = Decoder::new(bytes);
+                &mut |mut decoder: Decoder<'_>| {
                     let read: Result<Top<T>, E> = decoder.next()?;
                     result = Some(read.map(|Top(value)| value));
                     decoder.end()

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::blobs::SendBlob;
 use super::codec::top::{Lent, Top};
 use super::codec::{self, Decoder, Target};
 use super::frames::{Outgoing, TooLarge};
@@ -80,6 +81,12 @@ impl<'a> Arguments<'a> {
     pub(crate) fn new(decoder: Decoder<'a>, kind: u8, max_message: usize) -> Arguments<'a> {
         let answer = Outgoing::new(kind, max_message);
         Arguments { decoder, answer, failed: None }
+    }
+
+    /// Long bytes in the result are sent by `send`, ahead of the message.
+    pub(crate) fn with_blobs(mut self, send: SendBlob) -> Arguments<'a> {
+        self.answer = self.answer.with_blobs(send);
+        self
     }
 
     pub(crate) fn next<T: DeserializeOwned + 'static>(&mut self) -> Result<T, Malformed> {

@@ -8,7 +8,8 @@
 //! Bytes, in any type: what `serde_bytes` has, and an argument or a result that is a `Vec<u8>`, are
 //! copied as a whole. A list whose elements are all `u8`, wherever it stands, is written one byte
 //! an element, as an extension of the format, so that a reader that does not know the type still
-//! sees a list: an untagged enum of a `Vec<u8>` and a `String` comes back as what it was.
+//! sees a list: an untagged enum of a `Vec<u8>` and a `String` comes back as what it was. Bytes
+//! that are long can go beside the message (see [`blobs`](super::blobs)).
 //!
 //! | module | what it knows |
 //! | --- | --- |
@@ -50,18 +51,25 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Target) -> 
 /// Values that were written one after the other.
 pub(crate) struct Decoder<'a> {
     rest: &'a [u8],
+    blobs: Vec<Vec<u8>>,
 }
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Decoder<'a> {
-        Decoder { rest: bytes }
+        Decoder::with_blobs(bytes, Vec::new())
+    }
+
+    /// The same, if these came beside.
+    pub(crate) fn with_blobs(bytes: &'a [u8], blobs: Vec<Vec<u8>>) -> Decoder<'a> {
+        Decoder { rest: bytes, blobs }
     }
 
     /// The next value; the error says why it cannot be read.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        let mut reader = Reader::new(self.rest, READ_DEPTH);
+        let mut reader = Reader::new(self.rest, READ_DEPTH, std::mem::take(&mut self.blobs));
         let value = T::deserialize(&mut reader).map_err(|problem| problem.to_string())?;
         self.rest = reader.rest();
+        self.blobs = reader.into_blobs();
         Ok(value)
     }
 

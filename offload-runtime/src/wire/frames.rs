@@ -7,16 +7,17 @@
 
 use std::io::{self, Read};
 
+use super::blobs::{self, Blobs, SendBlob};
 use super::codec::Target;
 
 /// Before the payload.
 pub(crate) const HEADER: usize = 5;
 
 /// The room for what comes next; most frames fit.
-const ROOM: usize = 8 << 10;
+pub(super) const ROOM: usize = 8 << 10;
 
 /// Room is made for so many times what has come of a long frame: it is moved a few times only.
-const AHEAD: usize = 7;
+pub(super) const AHEAD: usize = 7;
 
 /// A buffer that grew beyond this is not kept.
 const KEPT: usize = 1 << 20;
@@ -31,6 +32,11 @@ pub(crate) struct Outgoing {
     lost: u64,
     /// So much of it stands before what the limit is about.
     head: usize,
+    /// How its blobs are sent, if any may be.
+    send: Option<SendBlob>,
+    /// How many were, and how many bytes they have.
+    blobs: u32,
+    away: usize,
 }
 
 /// A message that is longer than agreed.
@@ -52,7 +58,14 @@ impl Outgoing {
         let mut bytes = if buffer.capacity() > KEPT { Vec::new() } else { buffer };
         bytes.clear();
         bytes.extend_from_slice(&[kind, 0, 0, 0, 0]);
-        Outgoing { bytes, limit: limit.min(u32::MAX as usize), lost: 0, head: 0 }
+        let limit = limit.min(u32::MAX as usize);
+        Outgoing { bytes, limit, lost: 0, head: 0, send: None, blobs: 0, away: 0 }
+    }
+
+    /// Long bytes in it are sent by `send` while it is written.
+    pub(crate) fn with_blobs(mut self, send: SendBlob) -> Outgoing {
+        self.send = Some(send);
+        self
     }
 
     /// What was written so far does not count: the rest may be as long as `limit`.
@@ -68,8 +81,8 @@ impl Outgoing {
 
     /// The whole frame, in one piece.
     pub(crate) fn finish(mut self) -> Result<Vec<u8>, TooLarge> {
-        let length = self.kept() as u64 + self.lost;
-        match u32::try_from(length) {
+        let length = (self.kept() + self.away) as u64 + self.lost;
+        match u32::try_from(self.kept()) {
             Ok(announced) if length <= self.limit as u64 => {
                 self.bytes[1..HEADER].copy_from_slice(&announced.to_le_bytes());
                 Ok(self.bytes)
@@ -83,7 +96,7 @@ impl Outgoing {
 impl Target for Outgoing {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        if self.lost == 0 && self.kept() + bytes.len() <= self.limit {
+        if self.lost == 0 && self.kept() + self.away + bytes.len() <= self.limit {
             self.bytes.extend_from_slice(bytes);
         } else {
             self.lost += bytes.len() as u64;
@@ -92,6 +105,19 @@ impl Target for Outgoing {
 
     fn taken(&mut self) -> Option<&mut Vec<u8>> {
         (self.lost == 0).then_some(&mut self.bytes)
+    }
+
+    fn put_blob(&mut self, bytes: &[u8]) -> Option<u32> {
+        let send = self.send?;
+        let has_room = self.lost == 0
+            && self.kept() + self.away + bytes.len() <= self.limit
+            && (self.blobs as usize) < blobs::MOST;
+        if !has_room || !send(bytes) {
+            return None;
+        }
+        self.away += bytes.len();
+        self.blobs += 1;
+        Some(self.blobs - 1)
     }
 }
 
@@ -102,6 +128,7 @@ pub(crate) struct Incoming {
     /// Up to here the buffer was given out.
     start: usize,
     limit: usize,
+    blobs: Blobs,
 }
 
 /// One message.
@@ -109,6 +136,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Frame<'a> {
     pub(crate) kind: u8,
     pub(crate) payload: &'a [u8],
+    /// Those that came since they were taken the last time.
+    pub(crate) blobs: &'a mut Vec<Vec<u8>>,
 }
 
 /// Why there is no frame.
@@ -125,9 +154,9 @@ pub(crate) enum ReadError {
 }
 
 impl Incoming {
-    /// No payload is longer than `limit`.
+    /// No payload is longer than `limit`, nor are the blobs of a message.
     pub(crate) fn new(limit: usize) -> Incoming {
-        Incoming { buffer: Vec::new(), start: 0, limit }
+        Incoming { buffer: Vec::new(), start: 0, limit, blobs: Blobs::default() }
     }
 
     /// Another bound, for what comes from now on.
@@ -140,6 +169,12 @@ impl Incoming {
     pub(crate) fn read(&mut self, source: &mut impl Read) -> Result<Frame<'_>, ReadError> {
         self.forget();
         let end = loop {
+            self.blobs.receive(source)?;
+            let taken = self.blobs.take(&self.buffer, self.limit)?;
+            if taken > 0 {
+                self.buffer.drain(..taken);
+                continue;
+            }
             let wanted = match self.next_length()? {
                 Some(length) if self.buffer.len() >= HEADER + length => break HEADER + length,
                 Some(length) => HEADER + length - self.buffer.len(),
@@ -148,7 +183,8 @@ impl Incoming {
             self.receive(source, wanted)?;
         };
         self.start = end;
-        Ok(Frame { kind: self.buffer[0], payload: &self.buffer[HEADER..end] })
+        let blobs = &mut self.blobs.whole;
+        Ok(Frame { kind: self.buffer[0], payload: &self.buffer[HEADER..end], blobs })
     }
 
     /// Drops what was given out.

@@ -1,6 +1,7 @@
 //! What goes to other processes: values ↔ bytes, frames, and which functions there are.
 
 pub(crate) mod arguments;
+pub(crate) mod blobs;
 pub(crate) mod codec;
 pub(crate) mod frames;
 pub(crate) mod registry;

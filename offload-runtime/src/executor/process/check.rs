@@ -53,9 +53,9 @@ pub fn check(lengths: &[u8], bytes: &[u8]) {
             }
         };
         match (expected, found) {
-            (Expected::Frame(kind, payload, after), Ok(frame)) => {
-                assert_eq!((frame.kind, frame.payload), (kind, payload));
-                values(payload);
+            (Expected::Frame(kind, payload, blobs, after), Ok(frame)) => {
+                assert_eq!((frame.kind, frame.payload, &*frame.blobs), (kind, payload, &blobs));
+                values(payload, std::mem::take(frame.blobs));
                 rest = after;
             }
             (Expected::Closed, Err(ReadError::Closed))
@@ -67,30 +67,48 @@ pub fn check(lengths: &[u8], bytes: &[u8]) {
 }
 
 enum Expected<'a> {
-    Frame(u8, &'a [u8], &'a [u8]),
+    /// Its kind, its payload, its blobs, and what is behind it.
+    Frame(u8, &'a [u8], Vec<Vec<u8>>, &'a [u8]),
     Closed,
     Truncated,
     TooLarge,
 }
 
 /// The same, said in another way.
-fn frame(bytes: &[u8]) -> Expected<'_> {
-    if bytes.is_empty() {
-        return Expected::Closed;
-    }
-    let &[kind, a, b, c, d, ..] = bytes else { return Expected::Truncated };
-    let length = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16 | usize::from(d) << 24;
-    if length > LIMIT {
-        return Expected::TooLarge;
-    }
-    match bytes[HEADER..].split_at_checked(length) {
-        Some((payload, after)) => Expected::Frame(kind, payload, after),
-        None => Expected::Truncated,
+fn frame(mut bytes: &[u8]) -> Expected<'_> {
+    let mut blobs: Vec<Vec<u8>> = Vec::new();
+    loop {
+        if bytes.is_empty() {
+            return Expected::Closed;
+        }
+        let &[kind, a, b, c, d, ..] = bytes else { return Expected::Truncated };
+        let length = [a, b, c, d].iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte));
+        let others: usize = blobs.iter().map(Vec::len).sum();
+        let most = match kind {
+            254 => LIMIT - others,
+            255 => 0,
+            _ => LIMIT,
+        };
+        if length > most {
+            return Expected::TooLarge;
+        }
+        let Some((payload, after)) = bytes[HEADER..].split_at_checked(length) else {
+            return Expected::Truncated;
+        };
+        match kind {
+            // A blob, and that those so far belong to nothing.
+            254 => blobs.push(payload.to_vec()),
+            255 => blobs.clear(),
+            _ => return Expected::Frame(kind, payload, blobs, after),
+        }
+        bytes = after;
     }
 }
 
 /// Bytes are a value or an error, and a value can be written and read again.
-fn values(payload: &[u8]) {
+fn values(payload: &[u8], blobs: Vec<Vec<u8>>) {
+    let _ = Decoder::with_blobs(payload, blobs.clone()).next::<serde_json::Value>();
+    let _ = Decoder::with_blobs(payload, blobs).next::<(Vec<u8>, Box<[u8]>)>();
     again::<serde_json::Value>(payload);
     again::<messages::CallHead>(payload);
     again::<messages::Panic>(payload);
@@ -137,6 +155,9 @@ mod tests {
         bytes
     }
 
+    /// The second and the first.
+    const BLOBS: &[u8] = b"\x92\xc7\x04\x02\0\0\0\x01\xc7\x04\x02\0\0\0\0";
+
     /// Inputs that once were of interest, or look as if they could be.
     fn corpus() -> Vec<Vec<u8>> {
         let json = serde_json::json!({ "a": [1, -2, 3.5, "x", null, { "b": true }] });
@@ -153,7 +174,11 @@ mod tests {
             // Lists of `u8`, one of them of a length that lies, and a kind that nothing has.
             message(5, &encoded(&BTreeMap::from([(7_u32, Some(vec![200_u8; 300]))]))),
             message(5, &[0x81, 7, 0xc9, 0xff, 0xff, 0xff, 0xff, 1]),
-            message(5, &[0xc7, 2, 2, 0, 0]),
+            message(5, &[0xc7, 2, 3, 0, 0]),
+            // Blobs: two that belong to a message, one that does not come, and one that is forgotten.
+            [message(254, b"one"), message(254, b"two"), message(5, BLOBS)].concat(),
+            message(5, BLOBS),
+            [message(254, &[7; 2000]), message(255, b""), message(5, b"\x01")].concat(),
             [message(7, &encoded(&(1_u64, 2_u32, 3_u8))), message(8, &encoded(&"two"))].concat(),
             // One byte too many, and far too many.
             [&[9][..], &(LIMIT as u32 + 1).to_le_bytes()].concat(),

@@ -2,8 +2,8 @@
 //! request out, then whatever the worker says until the answer.
 
 use std::cell::RefCell;
-use std::io;
 use std::time::Instant;
+use std::{io, mem};
 
 use super::checked_out::CheckedOut;
 use super::events::{self, Replay};
@@ -15,11 +15,15 @@ use crate::error::{Error, ErrorKind, Ran};
 use crate::task::counts::Ending;
 use crate::task::current;
 use crate::wire::arguments::Outbound;
-use crate::wire::frames::ReadError;
+use crate::wire::blobs;
+use crate::wire::codec::Decoder;
+use crate::wire::frames::{Outgoing, ReadError};
 use crate::wire::registry::Callable;
 use crate::wire::{codec, registry};
 
 thread_local! {
+    /// The worker of the call whose arguments are written on this thread.
+    static SENDING: RefCell<Option<Sending>> = const { RefCell::new(None) };
     /// The worker of the call whose body is about to run on this thread.
     static CHECKED_OUT: RefCell<Option<CheckedOut>> = const { RefCell::new(None) };
 }
@@ -37,7 +41,7 @@ pub(super) fn with<R>(worker: CheckedOut, run: impl FnOnce() -> R) -> R {
 pub(crate) fn run(
     function: &'static dyn Callable,
     arguments: &mut dyn FnMut(&mut Outbound),
-    decode: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+    decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), Error> {
     let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
     let max_message = worker.plan().max_message;
@@ -47,6 +51,53 @@ pub(crate) fn run(
         current::set_ending(ending);
         error
     })
+}
+
+/// A worker that gets a request, whose blobs are sent while its arguments are written.
+struct Sending {
+    worker: CheckedOut,
+    /// Of the call.
+    number: u64,
+    answer_by: Option<Instant>,
+    /// The worker has got a blob.
+    has_begun: bool,
+}
+
+impl Sending {
+    /// Has `write` write the arguments. If it panics, the worker is dropped before the panic goes on.
+    fn during<T>(self, write: impl FnOnce() -> T) -> (T, Sending) {
+        struct TakeBack;
+
+        impl Drop for TakeBack {
+            fn drop(&mut self) {
+                drop(SENDING.take());
+            }
+        }
+
+        SENDING.set(Some(self));
+        let guard = TakeBack;
+        let written = write();
+        let sending = SENDING.take().expect("nobody else takes it");
+        drop(guard);
+        (written, sending)
+    }
+
+    fn send(&mut self, blob: &[u8]) -> bool {
+        let Some(header) = blobs::header(blob) else { return false };
+        if !self.has_begun {
+            if !self.worker.begin(self.number) {
+                return false;
+            }
+            self.has_begun = true;
+            self.worker.process().set_deadline(self.answer_by);
+        }
+        [&header, blob].iter().all(|part| write(&mut self.worker, part, self.answer_by).is_ok())
+    }
+}
+
+/// Sends a part of the arguments that are written on this thread, ahead of them.
+fn send_blob(blob: &[u8]) -> bool {
+    SENDING.with_borrow_mut(|sending| sending.as_mut().is_some_and(|sending| sending.send(blob)))
 }
 
 struct Call {
@@ -80,13 +131,25 @@ impl Call {
         mut self,
         mut worker: CheckedOut,
         arguments: &mut dyn FnMut(&mut Outbound),
-        decode: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+        decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
     ) -> Result<(), (Error, Ending)> {
         let number = worker.process().next_call();
-        let request = self
-            .request(worker.process(), number, arguments)
-            .map_err(|error| (error, Ending::Failed))?;
-        if !worker.begin(number) {
+        let message =
+            self.head(worker.process(), number).map_err(|error| (error, Ending::Failed))?;
+        let answer_by = self.answer_by;
+        let sending = Sending { worker, number, answer_by, has_begun: false };
+        let (request, sending) = sending.during(|| self.request(message, arguments));
+        let Sending { mut worker, has_begun, .. } = sending;
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                if has_begun {
+                    self.forget(worker);
+                }
+                return Err((error, Ending::Failed));
+            }
+        };
+        if !has_begun && !worker.begin(number) {
             return Err((failures::ended_before_start(self.function.about().name), Ending::Killed));
         }
         let mut decoded = Ok(());
@@ -132,21 +195,38 @@ impl Call {
         }
     }
 
-    /// The whole request, as it is sent.
-    fn request(
-        &self,
-        process: &mut Worker,
-        number: u64,
-        arguments: &mut dyn FnMut(&mut Outbound),
-    ) -> Result<Vec<u8>, Error> {
-        let name = self.function.about().name;
-        let unsent = |what: String| Error::new(ErrorKind::Serialization, Ran::No, name, what);
+    /// The worker has got blobs of a request that does not come.
+    fn forget(&self, mut worker: CheckedOut) {
+        let is_told = write(&mut worker, &blobs::FORGET_FRAME, self.answer_by).is_ok();
+        match (is_told, worker.let_go()) {
+            (true, None) => worker.put_back(),
+            (_, killed) => drop(worker.reap(killed.is_some())),
+        }
+    }
+
+    fn unsent(&self, what: String) -> Error {
+        Error::new(ErrorKind::Serialization, Ran::No, self.function.about().name, what)
+    }
+
+    /// The beginning of the request.
+    fn head(&self, process: &mut Worker, number: u64) -> Result<Outgoing, Error> {
+        let unsent = |what: String| self.unsent(what);
         let function = registry::number(self.function)
             .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
         let head = CallHead { number, function, level: events::level() };
         let mut message = process.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
         message.end_head(self.max_message);
+        Ok(message.with_blobs(send_blob))
+    }
+
+    /// The whole request, as it is sent.
+    fn request(
+        &self,
+        message: Outgoing,
+        arguments: &mut dyn FnMut(&mut Outbound),
+    ) -> Result<Vec<u8>, Error> {
+        let unsent = |what: String| self.unsent(what);
         let mut outbound = Outbound::new(message);
         arguments(&mut outbound);
         let message = outbound.finish().map_err(|reason| {
@@ -166,25 +246,18 @@ impl Call {
         &mut self,
         worker: &mut CheckedOut,
         request: Vec<u8>,
-        result: &mut dyn FnMut(&[u8]),
+        result: &mut dyn FnMut(Decoder<'_>),
     ) -> Result<Said, Lost> {
         let mad = |_: String| Lost::Mad;
         let mut replay = Replay::new(worker.process().take_places());
         worker.process().set_deadline(self.answer_by);
-        let mut rest = &*request;
-        while !rest.is_empty() {
-            match worker.process().write(rest) {
-                Ok(0) => return Err(Lost::Dead),
-                Ok(length) => rest = &rest[length..],
-                Err(error) => self.waited(worker, &error)?,
-            }
-        }
+        write(worker, &request, self.answer_by)?;
         worker.process().keep_buffer(request);
         let said = loop {
             let frame = match worker.process().read() {
                 Ok(frame) => frame,
                 Err(ReadError::Io(error)) => {
-                    self.waited(worker, &error)?;
+                    waited(worker, &error, self.answer_by)?;
                     continue;
                 }
                 Err(ReadError::Closed | ReadError::Truncated) => return Err(Lost::Dead),
@@ -193,11 +266,18 @@ impl Call {
             let mut payload = codec::Decoder::new(frame.payload);
             match Kind::of(frame.kind) {
                 Some(Kind::Done) => {
-                    result(frame.payload);
+                    result(Decoder::with_blobs(frame.payload, mem::take(frame.blobs)));
                     break Said::Result;
                 }
-                Some(Kind::Panicked) => break Said::Panicked(payload.next().map_err(mad)?),
-                Some(Kind::Failed) => break Said::Failed(payload.next().map_err(mad)?),
+                // Its result may have come in part.
+                Some(Kind::Panicked) => {
+                    frame.blobs.clear();
+                    break Said::Panicked(payload.next().map_err(mad)?);
+                }
+                Some(Kind::Failed) => {
+                    frame.blobs.clear();
+                    break Said::Failed(payload.next().map_err(mad)?);
+                }
                 Some(Kind::Panicking) => self.note(payload.next().ok()),
                 Some(Kind::Event) => replay.replay(frame.payload),
                 _ => return Err(Lost::Mad),
@@ -213,26 +293,6 @@ impl Call {
         let is_second = |panic: &Panic| panic.message.starts_with("panic in a ");
         if self.panic.is_none() || !panic.as_ref().is_some_and(is_second) {
             self.panic = panic;
-        }
-    }
-
-    /// A read or a write did not get on: by the deadline, or for good.
-    fn waited(&self, worker: &mut CheckedOut, error: &io::Error) -> Result<(), Lost> {
-        match error.kind() {
-            io::ErrorKind::Interrupted => Ok(()),
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                let passed = self.answer_by.is_some_and(|answer_by| answer_by <= Instant::now());
-                if passed {
-                    // The caller's own timer may be late, or its event loop
-                    // blocked. It is killed now, or ends in its grace.
-                    worker.end();
-                    worker.process().set_deadline(None);
-                } else {
-                    worker.process().set_deadline(self.answer_by);
-                }
-                Ok(())
-            }
-            _ => Err(Lost::Dead),
         }
     }
 
@@ -255,6 +315,42 @@ impl Call {
             }
         };
         Error::new(ErrorKind::Serialization, ran, name, what)
+    }
+}
+
+/// Writes all of it.
+fn write(worker: &mut CheckedOut, mut rest: &[u8], answer_by: Option<Instant>) -> Result<(), Lost> {
+    while !rest.is_empty() {
+        match worker.process().write(rest) {
+            Ok(0) => return Err(Lost::Dead),
+            Ok(length) => rest = &rest[length..],
+            Err(error) => waited(worker, &error, answer_by)?,
+        }
+    }
+    Ok(())
+}
+
+/// A read or a write did not get on: by the deadline, or for good.
+fn waited(
+    worker: &mut CheckedOut,
+    error: &io::Error,
+    answer_by: Option<Instant>,
+) -> Result<(), Lost> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            let passed = answer_by.is_some_and(|answer_by| answer_by <= Instant::now());
+            if passed {
+                // The caller's own timer may be late, or its event loop
+                // blocked. It is killed now, or ends in its grace.
+                worker.end();
+                worker.process().set_deadline(None);
+            } else {
+                worker.process().set_deadline(answer_by);
+            }
+            Ok(())
+        }
+        _ => Err(Lost::Dead),
     }
 }
 

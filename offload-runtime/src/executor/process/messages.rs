@@ -9,7 +9,7 @@ use crate::system::priority::Priority;
 /// says beside results is cut to fit.
 pub(crate) const MAX_NOTE: usize = 1 << 20;
 
-/// What a frame is.
+/// What a frame is; those that are parts of another are [`blobs`](crate::wire::blobs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {

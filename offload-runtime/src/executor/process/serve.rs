@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use std::{io, process, thread};
+use std::{io, mem, process, thread};
 
 use rustix::process::{
     Resource, Rlimit, Signal, getpgrp, getpid, getppid, kill_current_process_group, kill_process,
@@ -27,6 +27,7 @@ use crate::sync::foreign::drop_payload;
 use crate::system::pipe::PipeReader;
 use crate::task::current::{self, Frame};
 use crate::wire::arguments::Arguments;
+use crate::wire::blobs;
 use crate::wire::codec::{self, Target};
 use crate::wire::frames::{Incoming, Outgoing, ReadError};
 use crate::wire::registry;
@@ -95,7 +96,8 @@ pub(crate) fn serve() -> ! {
         match incoming.read(&mut data) {
             Ok(frame) if frame.kind == Kind::Call as u8 => {
                 listen();
-                write(&answer(frame.payload, hello.max_message), Then::Close);
+                let call = codec::Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
+                write(&answer(call, hello.max_message), Then::Close);
             }
             // The end, by which the parent says that it has no more.
             Err(ReadError::Closed) => process::exit(0),
@@ -223,8 +225,7 @@ fn name_thread(pool: &str) {
 }
 
 /// Runs one call; the answer, as it is sent.
-fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
-    let mut decoder = codec::Decoder::new(payload);
+fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
     let head: CallHead = match decoder.next() {
         Ok(head) => head,
         Err(reason) => return failed(&Failure::Arguments(cut(reason))),
@@ -235,7 +236,8 @@ fn answer(payload: &[u8], max_message: usize) -> Vec<u8> {
         return failed(&Failure::Arguments("there is no such function".to_owned()));
     };
     let cancelled = begin(head.number);
-    let mut arguments = Arguments::new(decoder, Kind::Done as u8, max_message);
+    let mut arguments =
+        Arguments::new(decoder, Kind::Done as u8, max_message).with_blobs(send_blob);
     let frame = Frame::of_worker(function.about(), cancelled);
     events::begin(head.level);
     let ended = frame.enter(|| {
@@ -333,13 +335,23 @@ enum Then {
 /// Writes a whole message. False: nobody listens. If nobody ever will, the
 /// watch ends this process.
 fn write(message: &[u8], then: Then) -> bool {
+    write_parts([message, &[]], then)
+}
+
+/// Sends a part of the result ahead of it.
+fn send_blob(blob: &[u8]) -> bool {
+    blobs::header(blob).is_some_and(|header| write_parts([&header, blob], Then::Continue))
+}
+
+/// The same as [`write`], of a message in two parts.
+fn write_parts(parts: [&[u8]; 2], then: Then) -> bool {
     let Some(outlet) = DATA.get() else { return false };
     let mut outlet = outlet.lock().unwrap_or_else(PoisonError::into_inner);
     if !outlet.is_open {
         return false;
     }
     outlet.is_open = then == Then::Continue;
-    outlet.data.write_all(message).is_ok()
+    parts.into_iter().all(|part| outlet.data.write_all(part).is_ok())
 }
 
 /// Tells the parent, and ends.

@@ -14,6 +14,9 @@ pub(super) const EXTENSION: [u8; 3] = [0xc7, 0xc8, 0xc9];
 /// The kind of a list of which every element is a `u8`: they follow as they are.
 pub(super) const NUMBERS: u8 = 1;
 
+/// The kind of bytes that go beside the message: their number follows, in four bytes.
+pub(super) const BLOB: u8 = 2;
+
 pub(super) const F32: u8 = 0xca;
 pub(super) const F64: u8 = 0xcb;
 /// Whole numbers of one, two, four and eight bytes.

@@ -17,11 +17,11 @@ fn end(left: usize) -> Result<(), Problem> {
 }
 
 /// The elements of a list of `u8`.
-pub(super) struct Numbers<'de>(std::slice::Iter<'de, u8>);
+pub(super) struct Numbers<I>(I);
 
-impl<'de> Numbers<'de> {
-    pub(super) fn new(bytes: &'de [u8]) -> Numbers<'de> {
-        Numbers(bytes.iter())
+impl<I: ExactSizeIterator<Item = u8>> Numbers<I> {
+    pub(super) fn new(bytes: I) -> Numbers<I> {
+        Numbers(bytes)
     }
 
     /// None is left.
@@ -30,7 +30,7 @@ impl<'de> Numbers<'de> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Numbers<'de> {
+impl<'de, I: ExactSizeIterator<Item = u8>> SeqAccess<'de> for Numbers<I> {
     type Error = Problem;
 
     #[inline]

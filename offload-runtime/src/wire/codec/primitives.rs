@@ -10,6 +10,11 @@ pub(crate) trait Target {
 
     /// All that was taken, to be changed at its end; `None`: it was too much, and is not kept.
     fn taken(&mut self) -> Option<&mut Vec<u8>>;
+
+    /// Takes bytes that are long beside the others, and says which of those they are.
+    fn put_blob(&mut self, _: &[u8]) -> Option<u32> {
+        None
+    }
 }
 
 impl Target for Vec<u8> {

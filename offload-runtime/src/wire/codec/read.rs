@@ -20,6 +20,8 @@ enum Head<'de> {
     F64(f64),
     Text(&'de str),
     Bytes(&'de [u8]),
+    /// Bytes that came beside.
+    Blob(Vec<u8>),
     /// A list that has nothing but `u8` in it.
     Numbers(&'de [u8]),
     List(usize),
@@ -31,11 +33,17 @@ pub(super) struct Reader<'de> {
     rest: &'de [u8],
     /// So many levels may be below the next value.
     left: usize,
+    /// What came beside, each until it is read.
+    blobs: Vec<Vec<u8>>,
 }
 
 impl<'de> Reader<'de> {
-    pub(super) fn new(bytes: &'de [u8], levels: usize) -> Reader<'de> {
-        Reader { rest: bytes, left: levels }
+    pub(super) fn new(bytes: &'de [u8], levels: usize, blobs: Vec<Vec<u8>>) -> Reader<'de> {
+        Reader { rest: bytes, left: levels, blobs }
+    }
+
+    pub(super) fn into_blobs(self) -> Vec<Vec<u8>> {
+        self.blobs
     }
 
     /// What was not read.
@@ -73,6 +81,12 @@ impl<'de> Reader<'de> {
     fn extension(&mut self, length: usize) -> Result<Head<'de>, Problem> {
         match self.array()? {
             [marks::NUMBERS] => Ok(Head::Numbers(self.take(length)?)),
+            [marks::BLOB] if length == 4 => {
+                let number = self.length(4)?;
+                let missing = || Problem::of("it has bytes that did not come");
+                let blob = self.blobs.get_mut(number).ok_or_else(missing)?;
+                Ok(Head::Blob(std::mem::take(blob)))
+            }
             _ => Err(meaningless()),
         }
     }
@@ -164,7 +178,8 @@ impl<'de> Reader<'de> {
             Head::F64(number) => visitor.visit_f64(number),
             Head::Text(text) => visitor.visit_borrowed_str(text),
             Head::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Head::Numbers(numbers) => numbers_as_list(numbers, visitor),
+            Head::Blob(bytes) => visitor.visit_byte_buf(bytes),
+            Head::Numbers(numbers) => numbers_as_list(numbers.iter().copied(), visitor),
             Head::List(length) => self.list(length, visitor),
             Head::Map(length) => self.map(length, visitor),
         }
@@ -173,7 +188,8 @@ impl<'de> Reader<'de> {
     /// What is either a list or bytes, as a list.
     pub(super) fn visit_list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
-            Head::Bytes(bytes) => numbers_as_list(bytes, visitor),
+            Head::Bytes(bytes) => numbers_as_list(bytes.iter().copied(), visitor),
+            Head::Blob(bytes) => numbers_as_list(bytes.into_iter(), visitor),
             head => self.visit(head, visitor),
         }
     }
@@ -184,7 +200,7 @@ fn meaningless() -> Problem {
 }
 
 fn numbers_as_list<'de, V: Visitor<'de>>(
-    bytes: &'de [u8],
+    bytes: impl ExactSizeIterator<Item = u8>,
     visitor: V,
 ) -> Result<V::Value, Problem> {
     let mut numbers = Numbers::new(bytes);

@@ -7,6 +7,7 @@ use super::marks;
 use super::number::is_u8;
 use super::primitives::{Target, counted, list_head, marked, signed, sized, text, unsigned};
 use super::problem::Problem;
+use crate::wire::blobs::LONG;
 
 /// Writes one value.
 pub(super) struct Serializer<'a, W> {
@@ -149,6 +150,12 @@ impl<'a, W: Target> serde::Serializer for Serializer<'a, W> {
     }
 
     fn serialize_bytes(mut self, value: &[u8]) -> Result<(), Problem> {
+        let is_long = value.len() >= LONG;
+        if let Some(number) = is_long.then(|| self.target().put_blob(value)).flatten() {
+            self.to.put(&[marks::EXTENSION[0], 4, marks::BLOB]);
+            self.to.put(&number.to_be_bytes());
+            return Ok(());
+        }
         sized(self.target(), marks::BYTES, value.len())?;
         self.to.put(value);
         Ok(())

@@ -1,0 +1,89 @@
+//! Blobs: bytes that are so long that they go beside the message that they belong to, as frames of
+//! their own ahead of it. They are sent from where they are and read to where they stay: neither
+//! side copies them.
+
+use std::io::{self, Read};
+
+use super::frames::{AHEAD, HEADER, ROOM, ReadError};
+
+/// The kind of a frame that is a blob of the next message.
+pub(crate) const BLOB: u8 = 254;
+
+/// The kind of a frame that says that the message will not come, to which the blobs since the last
+/// one belong.
+const FORGET: u8 = 255;
+
+/// That frame.
+pub(crate) const FORGET_FRAME: [u8; HEADER] = [FORGET, 0, 0, 0, 0];
+
+/// Bytes of this length or more are a blob.
+pub(crate) const LONG: usize = 128 << 10;
+
+/// A message has no more of them: each takes some memory, also if it is empty.
+pub(super) const MOST: usize = 1 << 16;
+
+/// Sends a blob ahead of its message. False: it cannot be sent, and the message has to have
+/// the bytes in it.
+pub(crate) type SendBlob = fn(&[u8]) -> bool;
+
+/// What stands before a blob. `None`: it is too long for a frame.
+pub(crate) fn header(blob: &[u8]) -> Option<[u8; HEADER]> {
+    let [a, b, c, d] = u32::try_from(blob.len()).ok()?.to_le_bytes();
+    Some([BLOB, a, b, c, d])
+}
+
+/// Those of the next message, as they come.
+#[derive(Debug, Default)]
+pub(super) struct Blobs {
+    pub(super) whole: Vec<Vec<u8>>,
+    partial: Option<Partial>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    bytes: Vec<u8>,
+    /// So many have not come.
+    left: usize,
+}
+
+impl Blobs {
+    /// A frame is about blobs: how many of the `bytes` at its beginning belong to it; 0: it is about
+    /// something else. All together may be as long as `limit`.
+    pub(super) fn take(&mut self, bytes: &[u8], limit: usize) -> Result<usize, ReadError> {
+        let [kind @ (BLOB | FORGET), a, b, c, d, rest @ ..] = bytes else { return Ok(0) };
+        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        if *kind == FORGET {
+            self.whole.clear();
+            return if length == 0 { Ok(HEADER) } else { Err(ReadError::TooLarge) };
+        }
+        let all = self.whole.iter().fold(length, |all, blob| all.saturating_add(blob.len()));
+        if all > limit || self.whole.len() == MOST {
+            return Err(ReadError::TooLarge);
+        }
+        let here = &rest[..length.min(rest.len())];
+        self.partial = Some(Partial { bytes: here.to_vec(), left: length - here.len() });
+        Ok(HEADER + here.len())
+    }
+
+    /// Reads what is left of the one that has come in part, if one has.
+    pub(super) fn receive(&mut self, source: &mut impl Read) -> Result<(), ReadError> {
+        let Some(Partial { bytes, left }) = &mut self.partial else { return Ok(()) };
+        while *left > 0 {
+            // Who announces much has to send some of it first.
+            let room = (*left).min(bytes.len().saturating_mul(AHEAD).max(ROOM));
+            bytes.reserve_exact(room);
+            let before = bytes.len();
+            let result = source.by_ref().take(room as u64).read_to_end(bytes);
+            let received = bytes.len() - before;
+            *left -= received;
+            match result {
+                _ if received > 0 => {}
+                Ok(_) => return Err(ReadError::Truncated),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ReadError::Io(error)),
+            }
+        }
+        self.whole.extend(self.partial.take().map(|partial| partial.bytes));
+        Ok(())
+    }
+}
