@@ -1,11 +1,12 @@
 //! Streams: `#[offload(…, stream)]`, in both forms.
 
-use std::io;
+use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
@@ -368,4 +369,20 @@ fn a_stream_is_one_call_in_the_numbers() {
         .await;
         assert_eq!((stats().started, stats().finished), (2, 2));
     });
+}
+
+#[offload(thread, stream = 2)]
+fn table(rows: u32, out: &mut Sink<Bytes>) -> io::Result<()> {
+    for n in 0..rows {
+        writeln!(out, "{n},row")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_written_into_a_sink_of_bytes_is_the_body_of_a_response() {
+    let body = axum::body::Body::from_stream(table(10_000));
+    let bytes = block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
+    let expected: String = (0..10_000).map(|n| format!("{n},row\n")).collect();
+    assert_eq!(bytes, expected.as_bytes());
 }
