@@ -131,7 +131,8 @@ pub struct FunctionStats {
     /// Bodies whose process was killed, since nobody waited for them any more.
     #[cfg(feature = "process")]
     pub killed: u64,
-    /// Calls whose arguments or result could not be sent.
+    /// Calls whose arguments or result could not be sent, or whose worker could not make what they
+    /// [borrow](crate::Resource).
     #[cfg(feature = "process")]
     pub failed: u64,
     /// Calls that never started, since their future was dropped (also before it
