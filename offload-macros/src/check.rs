@@ -14,6 +14,7 @@ use crate::advice::{self, Position};
 use crate::borrows::{self, Borrow};
 use crate::calls;
 use crate::check_process;
+use crate::check_remote;
 use crate::duration;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver, mentions};
@@ -51,6 +52,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     if options.is_process() {
         check_process::check(options, function, errors);
     }
+    check_remote::check(options, errors);
 }
 
 fn qualifiers(function: &Function, errors: &mut Errors) {
@@ -383,6 +385,7 @@ fn result_borrows(function: &Function, errors: &mut Errors) {
 /// A call that can fail, without a result that could carry the `Error`.
 fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) {
     let why = match options.fallible().next() {
+        _ if options.remote().is_some() => "another machine can be lost".to_owned(),
         _ if options.is_process() => "a process can die".to_owned(),
         // What its items can carry is asked by the expansion.
         _ if options.stream.is_some() => return,

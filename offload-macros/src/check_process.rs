@@ -1,5 +1,5 @@
-//! The rules that hold for the kind `process` only: what has no meaning in
-//! another process, or could not be sent there and back.
+//! The rules that hold for the kinds `process` and `remote`: what has no meaning in another
+//! process, or could not be sent there and back.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -16,7 +16,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     generics(function, errors);
     own_type(options, function, errors);
     for argument in function.given() {
-        cfg(argument, errors);
+        cfg(options, argument, errors);
         if borrows::infer_impl_trait(&argument.ty).1 {
             errors.at(
                 &argument.ty,
@@ -145,11 +145,18 @@ fn own_type_in(tokens: TokenStream) -> Option<Ident> {
     })
 }
 
-fn cfg(argument: &Argument, errors: &mut Errors) {
+fn cfg(options: &Options, argument: &Argument, errors: &mut Errors) {
     if let [cfg, ..] = &*argument.cfg {
+        let [kind, caller] = match options.remote() {
+            Some(_) => ["remote", "caller"],
+            None => ["process", "parent"],
+        };
         errors.at(
             cfg,
-            "with `process`, an argument is there or not for parent and worker: put `#[cfg]` on the whole function",
+            format_args!(
+                "with `{kind}`, an argument is there or not for {caller} and worker: put `#[cfg]` on the whole \
+                 function"
+            ),
         );
     }
 }

@@ -66,10 +66,14 @@ pub(crate) fn function(
         .then(|| quote!(__offload::inventory::submit! { __offload::Listed::new(&__FUNCTION) }));
     let resources = resources::describe(function);
     let detach = options.detach.as_ref().map(|_| quote!(.detach()));
+    let attempts = options.attempts.as_ref().map(|given| {
+        let attempts = &given.value;
+        quote!(.attempts(#attempts))
+    });
     quote! {
         #own_limiter
         static __FUNCTION: __offload::Function =
-            __offload::Function::#kind(#name, #pool #remote) #limit #resources #queue #timeout #queue_timeout #detach;
+            __offload::Function::#kind(#name, #pool #remote) #limit #resources #queue #timeout #queue_timeout #detach #attempts;
         #submit
         &__FUNCTION
     }
@@ -80,6 +84,7 @@ fn kind_and_pool(options: &Options) -> (Ident, TokenStream) {
     let (kind, default) = match options.kind.as_ref().map(|kind| kind.value) {
         Some(Kind::Cpu) => ("cpu", "CPU"),
         Some(Kind::Process) => ("process", "PROCESS"),
+        Some(Kind::Remote) => ("remote", "REMOTE"),
         Some(Kind::Thread) | None => ("thread", "THREAD"),
     };
     let default = format_ident!("{default}");

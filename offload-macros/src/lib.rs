@@ -10,11 +10,12 @@
 //! | `duration` | `"1m30s"` → nanoseconds |
 //! | `function` | item tokens → `Function`: arguments, receiver, result, body |
 //! | `check` | every rule, one small function each |
-//! | `check_process` | the rules of the kind `process` |
+//! | `check_process` | the rules of the kinds `process` and `remote` |
+//! | `check_remote` | the rules of the kind `remote` |
 //! | `advice` | a type that borrows → what to write in its place |
 //! | `calls` | what a body calls and awaits that it should not |
 //! | `expand` | checked function → async wrapper |
-//! | `process` | the same for the kind `process` |
+//! | `process` | the same for the kinds `process` and `remote` |
 //! | `stream` | the same, and the rules, of functions with `stream` |
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
@@ -31,6 +32,7 @@ mod borrows;
 mod calls;
 mod check;
 mod check_process;
+mod check_remote;
 mod describe;
 mod duration;
 mod entry;
@@ -81,6 +83,7 @@ use proc_macro2::TokenStream;
 /// | `thread` | wait: files, locks, drivers without async | grows with the calls that wait in it |
 /// | `cpu` | compute | as many threads as cores, at a lower priority than the event loop's |
 /// | `process` | may crash, leak or never end | worker processes, which can be killed; see [below](#process) |
+/// | `remote` | are too many for one machine | the same program on other machines; see [below](#remote) |
 ///
 /// What is called afterwards is an `async fn` with the name, the visibility, the
 /// docs, the generics and the arguments of the function below the attribute. It
@@ -104,6 +107,7 @@ use proc_macro2::TokenStream;
 /// | `detach` | | the work goes on when the caller goes away |
 /// | `stream`, `stream = 64` | a `usize` | callers get a stream of what the body makes; see [below](#streams) |
 /// | `stall_timeout = "10s"` | a string, or a `Duration` | ends a body with a `Sink` whose consumer takes nothing for so long, with `TimedOut` |
+/// | `attempts = 3` | a `u32` | for `remote`: a body whose worker is lost runs again, so many times in all |
 /// | `crate = path` | a path | where `offload_runtime` is, if it has another name |
 ///
 /// A string for a time is made of numbers and units, the larger unit first: `"2s"`,
@@ -232,6 +236,30 @@ use proc_macro2::TokenStream;
 ///   said in the parent, below the span of the call.
 /// * Functions of a dependency that the program never names may be left out by the
 ///   linker: a call of one fails with `Serialization`, which says so.
+///
+/// # `remote`
+///
+/// With the feature `remote` a body can run on another machine: in the same program, started there as
+/// a worker. What goes there and back is what `process` takes; the result is a `Result<T, E>` with
+/// `E: From<offload_runtime::Error>`. `timeout` is required, since the network can lose a machine
+/// without a word.
+///
+/// ```
+/// use offload_runtime::{Error, offload};
+///
+/// #[offload(remote, timeout = "30s")]
+/// fn render(document: String) -> Result<Vec<u8>, Error> {
+///     Ok(document.into_bytes())
+/// }
+///
+/// // Without a server it runs here, on the `cpu` pool, with all that is sent encoded.
+/// # futures::executor::block_on(async {
+/// assert_eq!(render("text".to_owned()).await?, b"text");
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// See `offload_runtime::remote` for what is started where, and for what is promised.
 ///
 /// # Arguments and `self`
 ///

@@ -10,10 +10,10 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result, Token};
 use crate::errors::Errors;
 
 /// The kinds: where a body may run.
-const KINDS: [&str; 3] = ["thread", "cpu", "process"];
+const KINDS: [&str; 4] = ["thread", "cpu", "process", "remote"];
 
 /// The options, each as one writes it.
-const OPTIONS: [(&str, &str); 11] = [
+const OPTIONS: [(&str, &str); 12] = [
     ("limit", "limit = 4"),
     ("queue", "queue = 100"),
     ("timeout", "timeout = \"2s\""),
@@ -24,6 +24,7 @@ const OPTIONS: [(&str, &str); 11] = [
     ("detach", "detach"),
     ("stream", "stream = 64"),
     ("stall_timeout", "stall_timeout = \"10s\""),
+    ("attempts", "attempts = 3"),
     ("crate", "crate = path::to::offload_runtime"),
 ];
 
@@ -33,6 +34,7 @@ pub(crate) enum Kind {
     Thread,
     Cpu,
     Process,
+    Remote,
 }
 
 /// The value of an option, and the key it was given under.
@@ -62,12 +64,20 @@ pub(crate) struct Options {
     /// How many items are made ahead, if that is said.
     pub(crate) stream: Option<Given<Option<Expr>>>,
     pub(crate) stall_timeout: Option<Given<Expr>>,
+    pub(crate) attempts: Option<Given<Expr>>,
     pub(crate) runtime: Option<Given<Path>>,
 }
 
 impl Options {
+    /// The body runs in another process, here or on another machine.
     pub(crate) fn is_process(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.value == Kind::Process)
+        let elsewhere = [Kind::Process, Kind::Remote];
+        self.kind.as_ref().is_some_and(|kind| elsewhere.contains(&kind.value))
+    }
+
+    /// The word `remote`, if that is the kind.
+    pub(crate) fn remote(&self) -> Option<&Ident> {
+        self.kind.as_ref().filter(|kind| kind.value == Kind::Remote).map(|kind| &kind.key)
     }
 
     /// The options by which the offload itself can fail, in the order of the docs.
@@ -112,7 +122,8 @@ pub(crate) fn parse(tokens: TokenStream) -> (Options, Errors) {
     if options.kind.is_none() && errors.is_empty() {
         errors.at_attribute(
             "say where the body runs: `#[offload(thread)]` if it waits (files, locks, drivers), \
-             `#[offload(cpu)]` if it computes, `#[offload(process)]` if it may crash or never end",
+             `#[offload(cpu)]` if it computes, `#[offload(process)]` if it may crash or never end, \
+             `#[offload(remote)]` if other machines do it",
         );
     }
     (options, errors)
@@ -126,7 +137,7 @@ fn skip_to_comma(input: ParseStream) {
 
 fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
     if !input.peek(Ident::peek_any) {
-        let what = "expected a kind (`thread`, `cpu`, `process`) or an option, such as \
+        let what = "expected a kind (`thread`, `cpu`, `process`, `remote`) or an option, such as \
                     `name = \"thumb\"`";
         return Err(input.error(what));
     }
@@ -135,8 +146,12 @@ fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
         "thread" => kind(input, key, Kind::Thread, &mut options.kind),
         "cpu" => kind(input, key, Kind::Cpu, &mut options.kind),
         "process" => {
-            has_processes(&key)?;
+            has(&key, cfg!(feature = "process"))?;
             kind(input, key, Kind::Process, &mut options.kind)
+        }
+        "remote" => {
+            has(&key, cfg!(feature = "remote"))?;
+            kind(input, key, Kind::Remote, &mut options.kind)
         }
         "limit" => set(input, key, &mut options.limit),
         "queue" => set(input, key, &mut options.queue),
@@ -152,6 +167,7 @@ fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
         }
         "stream" => set_with(input, key, &mut options.stream, |input| input.parse().map(Some)),
         "stall_timeout" => set(input, key, &mut options.stall_timeout),
+        "attempts" => set(input, key, &mut options.attempts),
         "crate" => set_path(input, key, &mut options.runtime),
         _ => Err(unknown(&key)),
     }
@@ -164,7 +180,8 @@ fn kind(input: ParseStream, key: Ident, kind: Kind, slot: &mut Option<Given<Kind
         Some(first) => {
             let message = format!(
                 "a function has one kind, and this one is `{}` already: keep `thread` if it waits, \
-                 `cpu` if it computes, `process` if it may crash or never end",
+                 `cpu` if it computes, `process` if it may crash or never end, `remote` if other \
+                 machines do it",
                 first.key
             );
             Err(Error::new(key.span(), message))
@@ -177,15 +194,14 @@ fn kind(input: ParseStream, key: Ident, kind: Kind, slot: &mut Option<Given<Kind
 }
 
 /// A runtime without the feature has nothing that the expansion could name.
-fn has_processes(key: &Ident) -> Result<()> {
-    if cfg!(feature = "process") {
+fn has(key: &Ident, is_on: bool) -> Result<()> {
+    if is_on {
         return Ok(());
     }
-    let message = concat!(
-        "`process` needs the feature `process` of offload-runtime: write `offload-runtime = { \
-         version = \"",
+    let message = format!(
+        "`{key}` needs the feature `{key}` of offload-runtime: write `offload-runtime = {{ version \
+         = \"{}\", features = [\"{key}\"] }}` in Cargo.toml",
         env!("CARGO_PKG_VERSION"),
-        "\", features = [\"process\"] }` in Cargo.toml"
     );
     Err(Error::new(key.span(), message))
 }
@@ -265,10 +281,11 @@ fn example(key: &Ident) -> &'static str {
 }
 
 /// Words by which a kind is called elsewhere.
-const SYNONYMS: [(&str, &[&str]); 3] = [
+const SYNONYMS: [(&str, &[&str]); 4] = [
     ("thread", &["block", "block_in_place", "blocking", "io", "spawn_blocking", "threads", "wait"]),
     ("cpu", &["compute", "core", "cores", "parallel", "rayon"]),
     ("process", &["fork", "processes", "subprocess", "worker"]),
+    ("remote", &["cluster", "distributed", "machine", "machines", "nats", "network"]),
 ];
 
 fn unknown(key: &Ident) -> Error {
@@ -276,7 +293,7 @@ fn unknown(key: &Ident) -> Error {
     if let Some((kind, _)) = synonym {
         let message = format!(
             "there is no kind `{key}`: this is `{kind}` here; a body that waits (for files, locks, drivers) is `thread`, \
-             one that computes is `cpu`, one that may crash or never end is `process`"
+             one that computes is `cpu`, one that may crash or never end is `process`, one for other machines is `remote`"
         );
         return Error::new(key.span(), message);
     }

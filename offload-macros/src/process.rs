@@ -1,4 +1,4 @@
-//! Checked `process` function → async wrapper. The body becomes a function of
+//! Checked `process` or `remote` function → async wrapper. The body becomes a function of
 //! its own, which a worker finds in a table.
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -64,7 +64,8 @@ use crate::resources;
 /// }
 /// ```
 ///
-/// With `sync = render_sync` that function is the body.
+/// With `sync = render_sync` that function is the body. For `remote` the words are
+/// `Function::remote`, `REMOTE` and `call_remote`, and the rest is the same.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
@@ -78,7 +79,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         None => (&hidden, Some(body_function(function, &hidden))),
     };
     let holds = function.given().map(hold);
-    let call = of_result(function, "call");
+    let call = of_result(function, if options.remote().is_some() { "call_remote" } else { "call" });
     let entry = entry(function, body);
     let this = describe::function(options, function, Some(entry));
     let this = quote!({ #this });

@@ -67,6 +67,12 @@ fn process_with_sync() {
 }
 
 #[test]
+fn remote() {
+    let function = "fn render(document: Document) -> Result<Pdf, Error> { document.render() }";
+    check("remote", "remote, timeout = \"2s\", pool = RENDERER, attempts = 3", function, "@");
+}
+
+#[test]
 fn main_of_a_worker() {
     let function = "/// Runs.
         async fn main() -> Result<(), Error> { serve().await }";

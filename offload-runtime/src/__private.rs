@@ -35,6 +35,8 @@ mod process {
     pub use inventory;
 
     pub use crate::api::process_pool::PROCESS;
+    #[cfg(feature = "remote")]
+    pub use crate::api::remote_pool::REMOTE;
     pub use crate::api::transfer::{Remote, Transfer, TransferLent};
     #[cfg(fuzzing)]
     pub use crate::executor::process::check::check as check_frames;

@@ -131,9 +131,9 @@ impl Error {
         Error::new(ErrorKind::TimedOut, ran, function, what)
     }
 
-    pub(crate) fn expired_running(function: &str, after: Duration) -> Error {
+    pub(crate) fn expired_running(function: &str, after: Duration, ran: Ran) -> Error {
         let what = format!("timed out after {after:.1?} while it was running");
-        Error::new(ErrorKind::TimedOut, Ran::Yes, function, what)
+        Error::new(ErrorKind::TimedOut, ran, function, what)
     }
 
     pub(crate) fn expired_detached(function: &str, after: Duration) -> Error {

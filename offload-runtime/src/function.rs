@@ -106,7 +106,7 @@ impl Function {
 
     /// How another process runs it, if one does.
     #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "there are none"))]
-    pub(crate) fn offered(&self) -> Option<Offered> {
+    pub(crate) const fn offered(&self) -> Option<Offered> {
         self.offered
     }
 

@@ -40,6 +40,7 @@
 //! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
 //! * `process`: `#[offload(process)]`, for bodies that may crash or never end, in
 //!   processes that can be killed. Unix only.
+//! * `remote`: `#[offload(remote)]`, for bodies on other machines, through NATS JetStream. Unix only.
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
@@ -77,6 +78,8 @@ pub use api::loops::{Doing, LoopStats, StallStats};
 pub use api::pools::{CpuPool, ThreadPool};
 #[cfg(feature = "process")]
 pub use api::process_pool::ProcessPool;
+#[cfg(feature = "remote")]
+pub use api::remote_pool::RemotePool;
 pub use api::shutdown::{Report, shutdown};
 #[cfg(feature = "process")]
 pub use api::stats::WorkerStats;

@@ -17,7 +17,7 @@ fn one_error_for_each_mistake() {
         cases
     });
     let mut files = 0;
-    for kind in ["thread", "cpu", "process"] {
+    for kind in ["thread", "cpu", "process", "remote"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(kind).join("fail");
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -9,6 +9,8 @@ pub(crate) mod loops;
 pub(crate) mod pools;
 #[cfg(feature = "process")]
 pub(crate) mod process_pool;
+#[cfg(feature = "remote")]
+pub(crate) mod remote_pool;
 pub(crate) mod shutdown;
 pub(crate) mod stats;
 pub(crate) mod streams;

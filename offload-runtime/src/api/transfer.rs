@@ -1,15 +1,21 @@
-//! What the compiler is asked about the types of a `process` function, and how
+//! What the compiler is asked about the types of a `process` or `remote` function, and how
 //! its arguments and its result get to the worker and back.
 
 use std::borrow::Borrow;
+#[cfg(feature = "remote")]
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::bounds::{Answer, Fallible, Returned};
 use super::process_pool::ProcessPool;
+#[cfg(feature = "remote")]
+use super::remote_pool::RemotePool;
 use crate::error::Error;
 use crate::executor::process::exchange;
+#[cfg(feature = "remote")]
+use crate::executor::remote::parcel::{OfParcel, Parcel};
 use crate::function::Function;
 use crate::task::about::About;
 use crate::task::loan::Loans;
@@ -99,6 +105,12 @@ pub trait Remote: Sized {
     /// In the worker: a call by a body there, which runs in place. For functions that borrow something.
     fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self;
 
+    /// The same, of a function whose body runs on another machine.
+    #[cfg(feature = "remote")]
+    fn call_remote<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static;
+
     /// In the worker: sends the result back.
     fn answer(self, arguments: &mut Arguments<'_>);
 }
@@ -122,11 +134,7 @@ where
             let ended = exchange::run(
                 function,
                 &mut |outbound| arguments.take().expect("called once")(outbound),
-                &mut |mut decoder: Decoder<'_>| {
-                    let read: Result<Top<T>, E> = decoder.next()?;
-                    result = Some(read.map(|Top(value)| value));
-                    decoder.end()
-                },
+                &mut |decoder: Decoder<'_>| read(decoder).map(|read| result = Some(read)),
             );
             match ended {
                 Ok(()) => result.expect("what ends well has a result"),
@@ -141,9 +149,35 @@ where
         current::with_loans(Owner::about(function), loans, body)
     }
 
+    #[cfg(feature = "remote")]
+    fn call_remote<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static,
+    {
+        let parcel = Parcel::new(function, Box::new(arguments));
+        let opened = Arc::clone(&parcel);
+        let body: Body<Self> =
+            Box::new(move || opened.open(read).unwrap_or_else(|e| Err(e.into())));
+        OfParcel::new(
+            parcel,
+            <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body),
+        )
+    }
+
     fn answer(self, arguments: &mut Arguments<'_>) {
         arguments.answer(self.as_ref());
     }
+}
+
+/// What a worker sent back.
+fn read<T, E>(mut decoder: Decoder<'_>) -> Result<Result<T, E>, String>
+where
+    T: DeserializeOwned + 'static,
+    E: DeserializeOwned,
+{
+    let read: Result<Top<T>, E> = decoder.next()?;
+    decoder.end()?;
+    Ok(read.map(|Top(value)| value))
 }
 
 impl Function {
@@ -155,8 +189,36 @@ impl Function {
         entry: Entry,
     ) -> Function {
         let processes = pool.processes();
-        let offered = Offered { place, entry, host: processes };
+        let offered = Offered { place, entry, host: processes, attempts: 1 };
         Function::new(name, "process", processes).offer(offered)
+    }
+}
+
+#[cfg(feature = "remote")]
+impl Function {
+    /// A function of the kind `remote`.
+    pub const fn remote(
+        name: &'static str,
+        pool: &'static RemotePool,
+        place: Place,
+        entry: Entry,
+    ) -> Function {
+        let remotes = pool.remotes();
+        let offered = Offered { place, entry, host: remotes, attempts: 1 };
+        Function::new(name, "remote", remotes).offer(offered)
+    }
+
+    /// The option `attempts`.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0; in a `static`, that is a compile error.
+    pub const fn attempts(self, attempts: u32) -> Function {
+        assert!(attempts > 0, "`attempts` is at least 1");
+        match self.offered() {
+            Some(offered) => self.offer(Offered { attempts, ..offered }),
+            None => panic!("no other process runs it"),
+        }
     }
 }
 
@@ -182,6 +244,10 @@ impl Callable for Function {
 
     fn lend(&'static self) -> Result<Loans, Error> {
         self.borrow(false)
+    }
+
+    fn attempts(&self) -> u32 {
+        self.offered().map_or(1, |offered| offered.attempts)
     }
 
     fn host(&self) -> Option<&'static dyn Host> {

@@ -249,7 +249,7 @@ impl Sent {
             let task = Queued::new(Arc::clone(&self.task));
             if completion::run(task, Permits::NONE, None, Instant::now()).is_some() {
                 // What is left in the queue is a shell.
-                executor.forget_one();
+                executor.forget(&self.task, Phase::Queued);
             }
             cx.waker().wake_by_ref();
         }
@@ -287,10 +287,11 @@ impl Sent {
         if left.phase == Phase::Done {
             return Some(Late::Done);
         }
+        let ran = self.function.executor().ran(&self.task);
         self.clean_up(left, !self.task.meta().about().is_detached);
         Some(Late::Expired(match self.task.meta().about().is_detached {
             true => Error::expired_detached(name, waited),
-            false => Error::expired_running(name, waited),
+            false => Error::expired_running(name, waited, ran),
         }))
     }
 
@@ -307,9 +308,9 @@ impl Sent {
         let executor = self.function.executor();
         if is_cancelled {
             match left.phase {
-                Phase::Queued => executor.forget_one(),
+                Phase::Queued | Phase::Waiting => executor.forget(&self.task, left.phase),
                 Phase::Running => executor.cancel(&self.task),
-                Phase::Waiting | Phase::Suspended | Phase::Done => {}
+                Phase::Suspended | Phase::Done => {}
             }
         }
         // A destructor is foreign code, and this may be the thread of an event loop.

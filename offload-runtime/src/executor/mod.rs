@@ -3,6 +3,8 @@
 
 #[cfg(feature = "process")]
 pub(crate) mod process;
+#[cfg(feature = "remote")]
+pub(crate) mod remote;
 pub(crate) mod settings;
 pub(crate) mod threads;
 
@@ -10,9 +12,10 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::Error;
+use crate::error::{Error, Ran};
 use crate::system::abort::Unpoisoned;
 use crate::task::meta::Slot;
+use crate::task::state::Phase;
 use crate::task::{Awaited, Queued};
 
 /// Where calls run.
@@ -20,7 +23,7 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// Its label.
     fn name(&self) -> &'static str;
 
-    /// `thread`, `cpu` or `process`.
+    /// `thread`, `cpu`, `process` or `remote`.
     fn kind(&self) -> &'static str;
 
     /// Starts what it needs, unless its settings make no sense, or it cannot start at all.
@@ -43,11 +46,17 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// through as things are, what stands in for that body; dropped when the body ends.
     fn stand_in(&'static self) -> Option<StandIn>;
 
-    /// A queued call was cancelled: what is left in the queue is a shell.
-    fn forget_one(&'static self);
+    /// A call was cancelled that was submitted and had not started: what is left in the queue, or
+    /// waits for a permit, is a shell.
+    fn forget(&'static self, task: &Awaited, phase: Phase);
 
     /// Nobody awaits a call any more whose body runs here.
     fn cancel(&'static self, task: &Awaited);
+
+    /// Whether the body of a call that has begun was started, as far as that is known here.
+    fn ran(&'static self, _: &Awaited) -> Ran {
+        Ran::Yes
+    }
 
     /// Looks whether calls wait for a thread that the system refused before. False: nobody
     /// else will look again.

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::about::About;
 use super::context::Captured;
 use super::counts::Ending;
 use super::current::{self, Busy, Frame};
@@ -56,19 +57,7 @@ pub(crate) fn run(
             true => None,
         };
         let mut panic = None;
-        let call = |panic: &mut Option<Payload>| {
-            task.call(&mut |captured: Captured, body| {
-                let mut run = || *panic = panic_of(&mut *body);
-                // What enters and leaves the context is as foreign as the body. It does not run while
-                // that unwinds, where a panic of its own would be the end of the process.
-                if let Some(payload) = panic_of(|| captured.enter(about, waited, &mut run)) {
-                    match panic {
-                        Some(_) => drop_payload(payload),
-                        None => *panic = Some(payload),
-                    }
-                }
-            });
-        };
+        let call = |panic: &mut Option<Payload>| call_body(&task, about, waited, panic);
         call(&mut panic);
         if let Some(kept) = task.kept() {
             while panic.is_none() && kept.has_rest() {
@@ -88,6 +77,45 @@ pub(crate) fn run(
         let failure = panic.map(Failure::Panic);
         Some(complete(task, Outcome::Ran { ending, failure, began: now }))
     })
+}
+
+/// Calls the body, or a part of it, in its frame.
+fn call_body(task: &Awaited, about: &'static About, waited: Duration, panic: &mut Option<Payload>) {
+    task.call(&mut |captured: Captured, body| {
+        let mut run = || *panic = panic_of(&mut *body);
+        // What enters and leaves the context is as foreign as the body. It does not run while
+        // that unwinds, where a panic of its own would be the end of the process.
+        if let Some(payload) = panic_of(|| captured.enter(about, waited, &mut run)) {
+            match panic {
+                Some(_) => drop_payload(payload),
+                None => *panic = Some(payload),
+            }
+        }
+    });
+}
+
+/// The right to run a call whose body runs elsewhere. Its time is taken from `now`; `None`: it was
+/// cancelled.
+#[cfg(feature = "remote")]
+pub(crate) fn begin_elsewhere(task: Queued, now: Instant) -> Option<Awaited> {
+    let task = task.begin()?;
+    let meta = task.meta();
+    meta.about().counts().wait.record(now.saturating_duration_since(meta.since));
+    Some(task)
+}
+
+/// The end of such a call, whose own body reads what came back.
+#[cfg(feature = "remote")]
+pub(crate) fn end_elsewhere(task: Awaited, permits: Permits, began: Instant) {
+    Frame::new(&task, permits, None).enter(|| {
+        let meta = task.meta();
+        let waited = began.saturating_duration_since(meta.since);
+        let mut panic = None;
+        call_body(&task, meta.about(), waited, &mut panic);
+        let ending = if panic.is_some() { Ending::Panicked } else { current::ending() };
+        let failure = panic.map(Failure::Panic);
+        complete(task, Outcome::Ran { ending, failure, began })
+    });
 }
 
 /// A part of a body that ran on this thread since `now` has filled the buffer.
@@ -178,7 +206,8 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
                     about.count(|counts| &counts.abandoned);
                     drop_quietly(failure);
                     let after = ended.saturating_duration_since(meta.since);
-                    Some(Failure::Error(Error::expired_running(about.name, after)))
+                    let ran = if matches!(ending, Ending::Died) { Ran::Maybe } else { Ran::Yes };
+                    Some(Failure::Error(Error::expired_running(about.name, after, ran)))
                 }
                 other => other,
             };

@@ -48,6 +48,12 @@ impl Captured {
         Again(self.0.as_ref().map(|found| found.spans.as_ref().map(Spans::again)))
     }
 
+    /// Nothing.
+    #[cfg(feature = "remote")]
+    pub(crate) fn none() -> Captured {
+        Captured(None)
+    }
+
     pub(crate) fn is_any(&self) -> bool {
         self.0.is_some()
     }

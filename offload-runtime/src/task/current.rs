@@ -190,7 +190,7 @@ pub(crate) fn set_ending(ending: Ending) {
 }
 
 /// What the body on this thread has come to, if it returned.
-pub(super) fn ending() -> Ending {
+pub(crate) fn ending() -> Ending {
     FRAME.with_borrow(|frame| frame.as_ref().map_or(Ending::Returned, |frame| frame.ending))
 }
 

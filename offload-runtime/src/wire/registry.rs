@@ -1,4 +1,4 @@
-//! Which `process` functions this binary has, and whether two processes are of
+//! Which `process` and `remote` functions this binary has, and whether two processes are of
 //! one build.
 //!
 //! Parent and worker are the same binary, so both find the same functions in
@@ -46,6 +46,9 @@ pub(crate) trait Callable: Sync {
     /// In a worker: what a body of it borrows that is about to start on this thread.
     fn lend(&'static self) -> Result<Loans, Error>;
 
+    /// So many workers may begin one call, one after the other.
+    fn attempts(&self) -> u32;
+
     /// Its pool, as workers know it.
     fn host(&self) -> Option<&'static dyn Host>;
 }
@@ -56,6 +59,9 @@ pub(crate) trait Host: Sync {
 
     /// Called once in each worker.
     fn on_start(&self) -> Option<fn()>;
+
+    /// What tells the pool of its worker processes from others.
+    fn place(&self) -> usize;
 }
 
 /// What makes a function one that another process can run.
@@ -64,6 +70,8 @@ pub(crate) struct Offered {
     pub(crate) place: Place,
     pub(crate) entry: Entry,
     pub(crate) host: &'static dyn Host,
+    /// So many workers may begin it, one after the other.
+    pub(crate) attempts: u32,
 }
 
 /// A function of this binary that another process can run.
@@ -90,7 +98,7 @@ pub(crate) fn number(function: &'static dyn Callable) -> Option<u32> {
 
 /// The number of a function that uses this pool.
 pub(crate) fn any_of(pool: &'static dyn Host) -> Option<u32> {
-    let is_its = |host: &'static dyn Host| ptr::addr_eq(host, pool);
+    let is_its = |host: &'static dyn Host| host.place() == pool.place();
     let function = registry().functions.iter().find(|function| function.host().is_some_and(is_its));
     function.and_then(|function| number(*function))
 }

@@ -175,8 +175,10 @@ impl Call {
                 let what = format!("returned a result that cannot be read: {reason}");
                 (Error::new(ErrorKind::Serialization, Ran::Yes, name, what), Ending::Failed)
             }),
-            Said::Panicked(panic) => Err((panicked(name, panic, None), Ending::Panicked)),
-            Said::Failed(failure) => Err((self.failed(failure), Ending::Failed)),
+            Said::Panicked(panic) => Err((failures::panicked(name, panic, None), Ending::Panicked)),
+            Said::Failed(failure) => {
+                Err((failures::failed(name, &failure, self.max_message), Ending::Failed))
+            }
         }
     }
 
@@ -189,7 +191,7 @@ impl Call {
             (None, _) if is_mad => (failures::worker_mad(name, dead), Ending::Died),
             // One that must not unwind, or with `panic = "abort"`.
             (None, Some(panic)) if dead.is_aborted() => {
-                (panicked(name, panic, Some(dead)), Ending::Panicked)
+                (failures::panicked(name, panic, Some(dead)), Ending::Panicked)
             }
             (None, _) => (failures::worker_died(name, dead), Ending::Died),
         }
@@ -295,27 +297,6 @@ impl Call {
             self.panic = panic;
         }
     }
-
-    fn failed(&self, failure: Failure) -> Error {
-        let name = self.function.about().name;
-        let (ran, what) = match failure {
-            Failure::Unstarted(error) => return error,
-            Failure::Arguments(reason) => {
-                (Ran::No, format!("has arguments that another process cannot read: {reason}"))
-            }
-            Failure::Result(reason) => {
-                (Ran::Yes, format!("returned a result that cannot be sent back: {reason}"))
-            }
-            Failure::TooLarge(bytes) => {
-                let limit = self.max_message;
-                let what = format!(
-                    "returned a result of {bytes} bytes, and its pool sends at most {limit}"
-                );
-                (Ran::Yes, what)
-            }
-        };
-        Error::new(ErrorKind::Serialization, ran, name, what)
-    }
 }
 
 /// Writes all of it.
@@ -352,10 +333,4 @@ fn waited(
         }
         _ => Err(Lost::Dead),
     }
-}
-
-fn panicked(name: &str, panic: Panic, dead: Option<Dead>) -> Error {
-    let place = panic.place.map(|place| format!(" at {place}")).unwrap_or_default();
-    let what = format!("panicked{place}: {}", panic.message);
-    failures::panicked(name, what, panic.backtrace, dead)
 }

@@ -16,6 +16,7 @@ use crate::executor::threads::{Kind, Pool};
 use crate::executor::{Executor, Load, StandIn};
 use crate::task::current::Busy;
 use crate::task::meta::Slot;
+use crate::task::state::Phase;
 use crate::task::{Awaited, Permits, Queued, Work, completion};
 use crate::wire::registry::Host;
 
@@ -86,6 +87,10 @@ impl Host for Processes {
     fn on_start(&self) -> Option<fn()> {
         self.workers.plan.on_start
     }
+
+    fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
 }
 
 impl Executor for Processes {
@@ -123,8 +128,8 @@ impl Executor for Processes {
         None
     }
 
-    fn forget_one(&'static self) {
-        self.threads.forget_one();
+    fn forget(&'static self, task: &Awaited, phase: Phase) {
+        self.threads.forget(task, phase);
         // It may be the call for which a thread waits for a worker.
         self.workers.wake();
     }

@@ -2,8 +2,10 @@
 
 use std::os::unix::process::ExitStatusExt;
 
+use super::messages::{Failure, Panic};
 use super::worker::Dead;
 use crate::error::{Error, ErrorKind, Ran, Remains};
+use crate::wire::frames::TooLarge;
 
 pub(crate) fn no_worker(function: &str, reason: &str) -> Error {
     let what = format!("was not started, as no worker process could be: {reason}");
@@ -47,12 +49,49 @@ fn lost(function: &str, what: String, dead: Dead) -> Error {
     Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what).with_remains(remains(dead))
 }
 
-pub(crate) fn panicked(
-    function: &str,
-    what: String,
-    backtrace: Option<String>,
-    dead: Option<Dead>,
-) -> Error {
+/// Arguments that cannot be written.
+pub(crate) fn unsendable(function: &str, reason: &str) -> Error {
+    let what = format!("has arguments that cannot be sent to another process: {reason}");
+    Error::new(ErrorKind::Serialization, Ran::No, function, what)
+}
+
+/// Arguments that are longer than agreed.
+pub(crate) fn too_large(function: &str, large: &TooLarge) -> Error {
+    let TooLarge { bytes, limit } = large;
+    let what = format!("has arguments of {bytes} bytes, and its pool sends at most {limit}");
+    Error::new(ErrorKind::Serialization, Ran::No, function, what)
+}
+
+/// A result that is none.
+pub(crate) fn unreadable(function: &str, reason: &str) -> Error {
+    let what = format!("returned a result that cannot be read: {reason}");
+    Error::new(ErrorKind::Serialization, Ran::Yes, function, what)
+}
+
+/// What the worker says of the transfer.
+pub(crate) fn failed(function: &str, failure: &Failure, max_message: usize) -> Error {
+    let (ran, what) = match failure {
+        Failure::Unstarted(error) => return error.clone(),
+        Failure::Arguments(reason) => {
+            (Ran::No, format!("has arguments that another process cannot read: {reason}"))
+        }
+        Failure::Result(reason) => {
+            (Ran::Yes, format!("returned a result that cannot be sent back: {reason}"))
+        }
+        Failure::TooLarge(bytes) => {
+            let what = format!(
+                "returned a result of {bytes} bytes, and its pool sends at most {max_message}"
+            );
+            (Ran::Yes, what)
+        }
+    };
+    Error::new(ErrorKind::Serialization, ran, function, what)
+}
+
+pub(crate) fn panicked(function: &str, panic: Panic, dead: Option<Dead>) -> Error {
+    let Panic { message, place, backtrace } = panic;
+    let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+    let what = format!("panicked{place}: {message}");
     let remains = dead.map(remains).unwrap_or_default();
     Error::new(ErrorKind::Panicked, Ran::Yes, function, what)
         .with_remains(Remains { backtrace, ..remains })

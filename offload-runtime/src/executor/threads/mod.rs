@@ -26,6 +26,7 @@ use super::settings::DefaultPool;
 use super::{Executor, Load, StandIn};
 use crate::error::Error;
 use crate::task::meta::Slot;
+use crate::task::state::Phase;
 use crate::task::{Awaited, Queued, completion};
 
 /// What `#[offload(thread)]` uses.
@@ -101,8 +102,10 @@ impl Executor for Pool {
         is_full.then(|| self.add_stand_in())
     }
 
-    fn forget_one(&'static self) {
-        self.started().others.fetch_add(1, Ordering::AcqRel);
+    fn forget(&'static self, _: &Awaited, phase: Phase) {
+        if phase == Phase::Queued {
+            self.started().others.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     fn cancel(&'static self, _: &Awaited) {

@@ -91,7 +91,7 @@ impl CpuTime {
         if !is_new && number % each != 0 {
             return None;
         }
-        if kind == "process" {
+        if ["process", "remote"].contains(&kind) {
             return None;
         }
         let asked = Instant::now();

@@ -1,0 +1,252 @@
+//! The executor of a remote pool: the calls that have not ended, each of which is on its way to a
+//! worker, or back.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use super::calls::{Calls, Entry};
+use super::here::Here;
+use super::in_flight::{InFlight, Stage};
+use super::parcel;
+use super::plan::Plan;
+use super::served::Site;
+use crate::error::{Error, Ran};
+use crate::executor::{self, Executor, Load, StandIn, threads};
+use crate::task::meta::Slot;
+use crate::task::state::Phase;
+use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion};
+use crate::wire::registry::Host;
+
+/// See the [module](self).
+pub(crate) struct Remotes {
+    name: &'static str,
+    plan: Plan,
+    started: OnceLock<Result<Started, Error>>,
+}
+
+/// What `#[offload(remote)]` uses.
+pub(crate) static REMOTE: Remotes = Remotes::new("remote");
+
+/// What there is from the first call on.
+struct Started {
+    calls: Calls,
+    closed: AtomicBool,
+    drained: AtomicBool,
+}
+
+impl Remotes {
+    pub(crate) const fn new(name: &'static str) -> Remotes {
+        Remotes { name, plan: Plan::DEFAULT, started: OnceLock::new() }
+    }
+
+    pub(crate) const fn plan_mut(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
+    fn site(&'static self) -> Site {
+        Site { executor: &threads::CPU, max_message: self.plan.max_message }
+    }
+
+    /// Its label.
+    pub(crate) fn label(&self) -> &'static str {
+        self.name
+    }
+
+    /// After its first check.
+    fn started(&'static self) -> &'static Started {
+        match self.started.get() {
+            Some(Ok(started)) => started,
+            _ => unreachable!("a pool has calls only when it has started"),
+        }
+    }
+
+    fn calls(&'static self) -> &'static Calls {
+        &self.started().calls
+    }
+
+    /// Has a call made that has not been, if it has all that it needs.
+    fn admit(&'static self, task: Queued) {
+        let started = self.started();
+        let meta = task.meta();
+        let (owner, place, now) = (meta.owner, place(&*task), Instant::now());
+        let refuse = |task: Queued, error: Error| {
+            drop(self.calls().remove(place));
+            completion::refuse(task, error);
+        };
+        if started.drained.load(Ordering::SeqCst) {
+            let error = Error::shutting_down(meta.about().name);
+            return refuse(task, error);
+        }
+        if meta.start_by().is_some_and(|start_by| start_by <= now) {
+            let error = completion::expired_in_queue(&*task, now);
+            return refuse(task, error);
+        }
+        let admitted =
+            if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, Permits::NONE) };
+        match admitted {
+            Admitted::Start(task, permits) => {
+                let (about, answer_by) = (task.meta().about(), task.meta().answer_by());
+                // It may have been forgotten just now.
+                let Some(entry) = self.calls().find(place) else { return task.discard() };
+                let call = entry.call;
+                call.wait(task, permits);
+                let (calls, site) = (self.calls(), self.site());
+                let here = Here { calls, site, about, call: Arc::clone(&call), answer_by }.start();
+                calls.offer_here(place, &here);
+                // It may have been cancelled before this was there to be.
+                if call.stage() == Stage::Over {
+                    here.cancel();
+                }
+                // It may have come after all were ended.
+                if started.drained.load(Ordering::SeqCst) {
+                    self.drain();
+                }
+            }
+            Admitted::Waits => {
+                if started.drained.load(Ordering::SeqCst) {
+                    owner.refuse_lines();
+                }
+            }
+            Admitted::Cancelled => drop(self.calls().remove(place)),
+            Admitted::Refused(task, error) => refuse(task, error),
+        }
+    }
+}
+
+impl Host for Remotes {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn on_start(&self) -> Option<fn()> {
+        None
+    }
+
+    fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl Executor for Remotes {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "remote"
+    }
+
+    fn check(&'static self) -> Result<(), Error> {
+        let mut is_new = false;
+        let started = self.started.get_or_init(|| {
+            is_new = true;
+            self.site().executor.check()?;
+            Ok(Started {
+                calls: Calls::default(),
+                closed: AtomicBool::new(false),
+                drained: AtomicBool::new(false),
+            })
+        });
+        if is_new && started.is_ok() {
+            executor::started(self);
+        }
+        started.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    fn slot(&'static self) -> Result<Slot, usize> {
+        Ok(Slot::default())
+    }
+
+    fn room_for(&'static self, _: usize) -> usize {
+        // What runs elsewhere does not wait.
+        self.load().running
+    }
+
+    fn submit(&'static self, task: Queued) {
+        let parcel = parcel::take().expect("a call of a remote function has a parcel");
+        if self.started().closed.load(Ordering::Acquire) && !task.meta().is_of_body {
+            let error = Error::shutting_down(task.meta().about().name);
+            completion::refuse(task, error);
+            return;
+        }
+        let place = place(&*task);
+        let call = Arc::new(InFlight::new(parcel, place));
+        self.calls().add(call);
+        self.admit(task);
+    }
+
+    fn submit_ahead(&'static self, task: Queued) {
+        // It was here before, or a body waits for it; and there is no queue of which this is.
+        let is_known = self.calls().find(place(&*task)).is_some();
+        if is_known { self.admit(task) } else { self.submit(task) }
+    }
+
+    fn stand_in(&'static self) -> Option<StandIn> {
+        // No thread of its own runs a body.
+        None
+    }
+
+    fn forget(&'static self, task: &Awaited, _: Phase) {
+        let Some(Entry { call, here }) = self.calls().remove(place(&**task)) else { return };
+        call.forget();
+        if let Some(here) = here {
+            here.cancel();
+        }
+    }
+
+    fn cancel(&'static self, task: &Awaited) {
+        if let Some(here) = self.calls().find(place(&**task)).and_then(|entry| entry.here) {
+            here.cancel();
+        }
+    }
+
+    fn ran(&'static self, task: &Awaited) -> Ran {
+        // One that is not there any more has been answered.
+        self.calls().find(place(&**task)).map_or(Ran::Yes, |entry| entry.call.ran())
+    }
+
+    fn is_tended(&'static self) -> bool {
+        true
+    }
+
+    fn is_refused(&'static self) -> bool {
+        false
+    }
+
+    fn load(&'static self) -> Load {
+        let calls = self.calls();
+        let (running, queued) = (calls.count(Stage::Begun), calls.count(Stage::Waiting));
+        Load { running, queued, ..Load::default() }
+    }
+
+    fn close(&'static self) {
+        self.started().closed.store(true, Ordering::SeqCst);
+    }
+
+    fn drain(&'static self) {
+        self.started().drained.store(true, Ordering::SeqCst);
+        for Entry { call, here } in self.calls().all() {
+            if call.refuse(Error::shutting_down(call.name())) {
+                drop(self.calls().remove(call.place));
+            }
+            if let Some(here) = here {
+                here.cancel();
+            }
+        }
+    }
+
+    fn dismiss(&'static self) {}
+}
+
+/// What tells a call from others.
+fn place(task: &dyn Work) -> usize {
+    std::ptr::from_ref(task.meta()).addr()
+}
+
+impl fmt::Debug for Remotes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remotes").field("name", &self.name).finish_non_exhaustive()
+    }
+}

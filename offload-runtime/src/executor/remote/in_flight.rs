@@ -1,0 +1,150 @@
+//! One call that has not ended: waiting, begun, ended.
+//!
+//! # The protocol
+//!
+//! A call *waits* until a worker asks whether it may begin. Only here that is decided, by the state
+//! of the task: a call that was cancelled, or is late, is refused, and so is a second worker that
+//! has got the same call. So what this side says of a call that has ended, whether its body was
+//! started, is true whatever the network does to messages.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use super::parcel::{Answer, Parcel};
+use crate::error::{Error, Ran};
+use crate::system::abort::Unpoisoned;
+use crate::task::{Awaited, Permits, Queued, completion};
+
+/// See the [module](self).
+pub(super) struct InFlight {
+    pub(super) parcel: Arc<Parcel>,
+    /// What tells its task from others.
+    pub(super) place: usize,
+    state: Mutex<State>,
+    /// It is known that the body has started.
+    has_started: AtomicBool,
+}
+
+enum State {
+    /// For permits, or for what follows.
+    New,
+    Waiting(Queued, Permits),
+    Begun {
+        task: Awaited,
+        permits: Permits,
+        began: Instant,
+    },
+    Over,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Waiting,
+    Begun,
+    Over,
+}
+
+impl InFlight {
+    pub(super) fn new(parcel: Arc<Parcel>, place: usize) -> InFlight {
+        let state = Mutex::new(State::New);
+        InFlight { parcel, place, state, has_started: AtomicBool::new(false) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unpoisoned()
+    }
+
+    fn replace(&self, state: State) -> State {
+        std::mem::replace(&mut *self.lock(), state)
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.parcel.function().about().name
+    }
+
+    /// It has all that it needs, and waits for a worker.
+    pub(super) fn wait(&self, task: Queued, permits: Permits) {
+        *self.lock() = State::Waiting(task, permits);
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match &*self.lock() {
+            State::New | State::Waiting(..) => Stage::Waiting,
+            State::Begun { .. } => Stage::Begun,
+            State::Over => Stage::Over,
+        }
+    }
+
+    /// A worker may begin it. False: it was cancelled, or another has begun it.
+    pub(super) fn begin(&self) -> bool {
+        let mut state = self.lock();
+        let (task, permits) = match std::mem::replace(&mut *state, State::Over) {
+            State::Waiting(task, permits) => (task, permits),
+            other => {
+                *state = other;
+                return false;
+            }
+        };
+        let began = Instant::now();
+        let Some(task) = completion::begin_elsewhere(task, began) else {
+            drop(state);
+            // Another call may be waiting for it.
+            drop(permits);
+            return false;
+        };
+        *state = State::Begun { task, permits, began };
+        true
+    }
+
+    /// The worker has started the body.
+    pub(super) fn set_started(&self) {
+        self.has_started.store(true, Ordering::Release);
+    }
+
+    /// Whether the body of a call that has begun was started, as far as that is known here.
+    pub(super) fn ran(&self) -> Ran {
+        if self.has_started.load(Ordering::Acquire) { Ran::Yes } else { Ran::Maybe }
+    }
+
+    /// Ends it, if no worker has begun it.
+    pub(super) fn refuse(&self, error: Error) -> bool {
+        let mut state = self.lock();
+        if !matches!(*state, State::Waiting(..)) {
+            return false;
+        }
+        let waiting = std::mem::replace(&mut *state, State::Over);
+        drop(state);
+        let State::Waiting(task, permits) = waiting else {
+            unreachable!("it was so under the lock")
+        };
+        // Who is told of this makes the next call, and finds all free.
+        drop(permits);
+        completion::refuse(task, error)
+    }
+
+    /// Ends it, if it has begun: this is its answer. False: it had ended before.
+    pub(super) fn end(&self, answer: Answer) -> bool {
+        let mut state = self.lock();
+        if !matches!(*state, State::Begun { .. }) {
+            return false;
+        }
+        let begun = std::mem::replace(&mut *state, State::Over);
+        drop(state);
+        let State::Begun { task, permits, began } = begun else {
+            unreachable!("it was so under the lock")
+        };
+        self.parcel.set_answer(answer);
+        completion::end_elsewhere(task, permits, began);
+        true
+    }
+
+    /// It was cancelled before it began.
+    pub(super) fn forget(&self) {
+        if let State::Waiting(task, permits) = self.replace(State::Over) {
+            task.discard();
+            drop(permits);
+        }
+    }
+}

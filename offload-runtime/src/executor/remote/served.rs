@@ -1,0 +1,180 @@
+//! A body that runs on this machine, for whoever called it: on a thread of the `cpu` pool.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::parcel::Answer;
+use crate::error::Error;
+use crate::executor::process::messages::{Failure, cut};
+use crate::executor::process::{failures, panics};
+use crate::executor::{Executor, threads};
+use crate::sync::foreign::drop_payload;
+use crate::system::abort::Unpoisoned;
+use crate::task::about::About;
+use crate::task::context::Captured;
+use crate::task::counts::Ending;
+use crate::task::loan::Loans;
+use crate::task::meta::{Deadlines, Meta, Slot};
+use crate::task::state::Phase;
+use crate::task::{Admitted, Awaited, Owner, Permits, Queued, completion, current, maker};
+use crate::wire::arguments::Arguments;
+use crate::wire::codec::Decoder;
+use crate::wire::frames::HEADER;
+use crate::wire::registry::Callable;
+
+/// A function as it is served. Its limits are its caller's affair.
+struct Served {
+    about: &'static About,
+    executor: &'static dyn Executor,
+}
+
+/// One for each function that was served, for good.
+static SERVED: Mutex<Vec<&'static Served>> = Mutex::new(Vec::new());
+
+fn owner(about: &'static About, executor: &'static dyn Executor) -> &'static Served {
+    let mut served = SERVED.lock().unpoisoned();
+    if let Some(known) = served.iter().find(|known| ptr::eq(known.about, about)) {
+        return known;
+    }
+    let new = Box::leak(Box::new(Served { about, executor }));
+    served.push(new);
+    new
+}
+
+impl Owner for Served {
+    fn about(&self) -> &About {
+        self.about
+    }
+
+    fn admit(&'static self, task: Queued) -> Admitted {
+        Admitted::Start(task, Permits::NONE)
+    }
+
+    fn resume(&'static self, task: Queued) {
+        self.executor.submit_ahead(task);
+    }
+
+    fn is_gated_by(&self, _: usize) -> bool {
+        false
+    }
+
+    fn lend(&'static self) -> Result<Loans, Error> {
+        Ok(Loans::NONE)
+    }
+
+    fn executor_place(&self) -> usize {
+        std::ptr::from_ref(self.executor).addr()
+    }
+
+    fn leave_line(&'static self, _: usize) {}
+
+    fn refuse_lines(&'static self) {}
+
+    fn give_up_reservation(&'static self, _: usize) {}
+}
+
+/// As this function, without its numbers: one for each, for good.
+pub(super) fn unseen(about: &'static About) -> &'static About {
+    static UNSEEN: Mutex<Vec<(usize, &'static About)>> = Mutex::new(Vec::new());
+    let place = ptr::from_ref(about).addr();
+    let mut unseen = UNSEEN.lock().unpoisoned();
+    if let Some((_, known)) = unseen.iter().find(|(known, _)| *known == place) {
+        return known;
+    }
+    let new: &'static About = Box::leak(Box::new(About::new(about.name, about.kind)));
+    unseen.push((place, new));
+    new
+}
+
+/// A call that is served.
+#[derive(Clone)]
+pub(super) struct Serving {
+    task: Awaited,
+    executor: &'static dyn Executor,
+}
+
+/// Where the bodies of a pool run on this machine.
+#[derive(Clone, Copy)]
+pub(super) struct Site {
+    pub(super) executor: &'static dyn Executor,
+    /// No argument list and no result is larger, in bytes.
+    pub(super) max_message: usize,
+}
+
+/// Has `work` done on a thread on which [`call`] may be called. If that is not to be any more, it
+/// is dropped.
+pub(super) fn submit(
+    site: Site,
+    about: &'static About,
+    timeout: Option<Duration>,
+    captured: Captured,
+    work: impl FnOnce() + Send + 'static,
+) -> Serving {
+    let executor = site.executor;
+    let owner = owner(about, executor);
+    let deadlines = Deadlines::new(timeout, None, false);
+    let mut meta = Meta::new(owner, false, deadlines, None, [Slot::default(), Slot::default()]);
+    // Also when no further calls are taken.
+    meta.is_of_body = true;
+    let task = maker()(meta, captured, work);
+    executor.submit(Queued::new(Arc::clone(&task)));
+    Serving { task, executor }
+}
+
+impl Serving {
+    /// Nobody awaits it any more.
+    pub(super) fn cancel(&self) {
+        let left = completion::cancel(&self.task);
+        match left.phase {
+            Phase::Queued | Phase::Waiting => self.executor.forget(&self.task, left.phase),
+            Phase::Running => self.executor.cancel(&self.task),
+            Phase::Suspended | Phase::Done => {}
+        }
+        if let Some(leftover) = left.leftover {
+            threads::THREAD.clear(leftover);
+        }
+    }
+}
+
+/// Runs the body of `function` with these arguments, on the thread of the work that was
+/// submitted.
+pub(super) fn call(site: Site, function: &'static dyn Callable, arguments: &Bytes) -> Answer {
+    let answer = call_on_thread(function, arguments, site.max_message);
+    if let Err((_, ending)) = &answer {
+        current::set_ending(*ending);
+    }
+    answer
+}
+
+fn call_on_thread(function: &'static dyn Callable, bytes: &Bytes, max_message: usize) -> Answer {
+    let name = function.about().name;
+    let failed = |failure: &Failure| -> (Error, Ending) {
+        (failures::failed(name, failure, max_message), Ending::Failed)
+    };
+    let Some(entry) = function.entry() else {
+        return Err(failed(&Failure::Arguments("there is no such function".to_owned())));
+    };
+    let mut arguments = Arguments::new(Decoder::new(bytes), 0, max_message);
+    match function.lend() {
+        Ok(loans) => current::set_loans(loans),
+        Err(error) => return Err((error, Ending::Failed)),
+    }
+    // Unwind safety: what the body shared is its own affair, as it is for the bodies of threads.
+    match catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))) {
+        Ok(Ok(())) => match arguments.into_answer() {
+            Ok(Ok(message)) => Ok(Bytes::from(message).slice(HEADER..)),
+            Ok(Err(large)) => Err(failed(&Failure::TooLarge(large.bytes))),
+            Err(reason) => Err(failed(&Failure::Result(cut(reason)))),
+        },
+        Ok(Err(malformed)) => Err(failed(&Failure::Arguments(cut(malformed.into_reason())))),
+        Err(payload) => {
+            let panic = panics::take(&*payload);
+            drop_payload(payload);
+            Err((failures::panicked(name, panic, None), Ending::Panicked))
+        }
+    }
+}
