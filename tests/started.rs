@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, FunctionStats, Ran, Started, ThreadPool, is_cancelled, propagate,
-    spawn_cpu, spawn_thread, to_cpu, to_thread,
+    CpuPool, Error, ErrorKind, FunctionStats, Limiter, Ran, Started, ThreadPool, is_cancelled,
+    offload, propagate, spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
 use tokio::runtime::{Builder, Handle};
 
@@ -331,4 +331,161 @@ fn a_body_may_wait_for_what_it_starts_on_its_own_full_pool() {
     assert_eq!(answer.wait().unwrap(), 9);
     let answer = NARROW_CPU.spawn(|| block_on(NARROW_CPU.spawn(|| 9)).unwrap());
     assert_eq!(answer.wait().unwrap(), 9);
+}
+
+/// What a call that was started came to, and what the awaited one of the same function does.
+#[offload(thread, spawn = remove_soon)]
+fn remove(path: std::path::PathBuf) -> std::io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+#[tokio::test]
+async fn a_function_with_spawn_is_started_by_one_name_and_awaited_by_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    std::fs::write(&one, "1").unwrap();
+    std::fs::write(&other, "2").unwrap();
+    remove_soon(one.clone()).await.unwrap().unwrap();
+    assert!(!one.exists());
+    remove(other.clone()).await.unwrap();
+    assert!(!other.exists());
+    // What the body returns stays what it is: the failures of the offload are outside of it.
+    let missing: Result<std::io::Result<()>, Error> = remove_soon(one).await;
+    assert_eq!(missing.unwrap().unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    // They are one function in the numbers.
+    let name = concat!(module_path!(), "::remove");
+    let stats = offload_runtime::stats();
+    let seen: Vec<_> = stats.functions.iter().filter(|function| function.name == name).collect();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].finished, 3);
+}
+
+#[derive(Clone)]
+struct Store {
+    prefix: String,
+}
+
+impl Store {
+    /// The words of both.
+    #[offload(cpu, spawn = join_soon, sync = join_sync, limit = 1)]
+    fn join(#[to_owned] &self, #[to_owned] word: &str) -> String {
+        format!("{}{word}", self.prefix)
+    }
+
+    #[offload(cpu, spawn = into_prefix_soon)]
+    fn into_prefix(self) -> String {
+        self.prefix
+    }
+}
+
+#[offload(cpu, spawn = largest_soon, panic = "error")]
+fn largest<T: Ord + Send + 'static, const N: usize>(
+    values: [T; N],
+) -> Result<T, offload_runtime::Error> {
+    Ok(values.into_iter().max().expect("there is one"))
+}
+
+#[test]
+fn methods_and_generic_functions_are_started_too() {
+    let store = Store { prefix: "a".to_owned() };
+    assert_eq!(store.join_soon("b").wait().unwrap(), "ab");
+    assert_eq!(store.join_sync("c"), "ac");
+    assert_eq!(block_on(store.join("d")), "ad");
+    assert_eq!(store.clone().into_prefix_soon().wait().unwrap(), "a");
+    assert_eq!(block_on(store.into_prefix()), "a");
+    assert_eq!(largest_soon([1, 3, 2]).wait().unwrap().unwrap(), 3);
+}
+
+#[test]
+fn with_panic_error_a_panic_is_an_error_of_the_result() {
+    let error = block_on(largest::<u8, 0>([])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert_eq!(error.ran(), Ran::Yes);
+    assert!(error.to_string().contains("there is one"), "{error}");
+    // Of a call that was started it is the outer one, as ever.
+    let error = largest_soon::<u8, 0>([]).wait().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+}
+
+#[offload(thread, spawn = clear_soon)]
+fn clear(path: std::path::PathBuf) -> std::io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+struct Scratch(std::path::PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        clear_soon(std::mem::take(&mut self.0));
+    }
+}
+
+#[test]
+fn a_destructor_starts_a_function_also_while_its_thread_unwinds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scratch");
+    std::fs::write(&path, "1").unwrap();
+    let scratch = Scratch(path.clone());
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _scratch = scratch;
+        panic!("unlucky");
+    }));
+    assert!(unwound.is_err());
+    while path.exists() {
+        std::thread::yield_now();
+    }
+}
+
+/// As many as the machine has cores.
+static CORES: std::sync::LazyLock<Limiter> = std::sync::LazyLock::new(|| {
+    Limiter::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+});
+
+static BROKEN: std::sync::LazyLock<Limiter> = std::sync::LazyLock::new(|| panic!("unlucky"));
+
+#[offload(cpu, limit = CORES)]
+fn within(n: u8) -> u8 {
+    n
+}
+
+#[offload(cpu, limit = BROKEN)]
+fn never(n: u8) -> Result<u8, Error> {
+    Ok(n)
+}
+
+#[test]
+fn a_limiter_may_be_made_when_the_program_runs_and_one_that_cannot_be_is_a_setting_that_makes_no_sense()
+ {
+    assert_eq!(block_on(within(1)), 1);
+    for _ in 0..2 {
+        assert_eq!(block_on(never(1)).unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+trait Words {
+    async fn word(&self, suffix: &str) -> String;
+}
+
+impl Words for Store {
+    #[offload(cpu)]
+    fn word(#[to_owned] &self, #[to_owned] suffix: &str) -> String {
+        format!("{}{suffix}", self.prefix)
+    }
+}
+
+#[offload(thread)]
+fn length(#[to_owned] text: &str) -> usize {
+    text.len()
+}
+
+#[tokio::test]
+async fn a_call_with_copies_is_made_of_its_own_and_may_be_spawned() {
+    let (measured, joined, joined_in_trait) = {
+        let (store, text) = (Store { prefix: "a".to_owned() }, "bc".to_owned());
+        let in_trait = tokio::spawn(store.word(&text));
+        (tokio::spawn(length(&text)), tokio::spawn(store.join(&text)), in_trait)
+    };
+    assert_eq!(measured.await.unwrap(), 2);
+    assert_eq!(joined.await.unwrap(), "abc");
+    assert_eq!(joined_in_trait.await.unwrap(), "abc");
 }

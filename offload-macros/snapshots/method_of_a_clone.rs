@@ -5,31 +5,45 @@
 
 impl Tree {
     #[allow(async_fn_in_trait)]
-    async fn find(&self, name: String) -> Option<u32> {
+    #[allow(refining_impl_trait)]
+    fn find(
+        &self,
+        name: String,
+    ) -> impl ::core::future::Future<
+        Output = Option<u32>,
+    > + ::core::marker::Send + 'static {
         use ::offload_runtime::__private as __offload;
         let name: <String as __offload::Argument>::Held = name;
         #[allow(clippy::use_self)]
         let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
             self,
         );
-        <Option<
-            u32,
-        > as __offload::Returned>::call(
-                {
-                    static __FUNCTION: __offload::Function = __offload::Function::cpu(
-                        __offload::concat!(__offload::module_path!(), "::find"),
-                        &__offload::CPU,
-                    );
-                    &__FUNCTION
-                },
-                <Option<u32> as __offload::Asked>::CARRIER.offload_fail(),
-                move || -> Option<u32> {
-                    #[allow(unused_variables)]
-                    let self_: &Self = &self_;
-                    let name = name;
-                    { self_.index.get(&name).copied().or_else(|| lookup!(self_, name)) }
-                },
-            )
-            .await
+        async move {
+            <Option<
+                u32,
+            > as __offload::Returned>::call(
+                    {
+                        static __FUNCTION: __offload::Function = __offload::Function::cpu(
+                            __offload::concat!(__offload::module_path!(), "::find"),
+                            &__offload::CPU,
+                        );
+                        &__FUNCTION
+                    },
+                    <Option<u32> as __offload::Asked>::CARRIER.offload_fail(),
+                    move || -> Option<u32> {
+                        #[allow(unused_variables)]
+                        let self_: &Self = &self_;
+                        let name = name;
+                        {
+                            self_
+                                .index
+                                .get(&name)
+                                .copied()
+                                .or_else(|| lookup!(self_, name))
+                        }
+                    },
+                )
+                .await
+        }
     }
 }

@@ -5,34 +5,39 @@
 
 impl Loader {
     #[allow(async_fn_in_trait)]
-    async fn load(&self) -> Row {
+    #[allow(refining_impl_trait)]
+    fn load(
+        &self,
+    ) -> impl ::core::future::Future<Output = Row> + ::core::marker::Send + 'static {
         use ::offload_runtime::__private as __offload;
         #[allow(clippy::use_self)]
         let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
             self,
         );
-        <Row as __offload::Returned>::call(
-                {
-                    static __FUNCTION: __offload::Function = __offload::Function::thread(
-                            __offload::concat!(__offload::module_path!(), "::load"),
-                            &__offload::THREAD,
-                        )
-                        .resources(|| -> __offload::Vec<__offload::Lends> {
-                            __offload::Vec::from([
-                                <Connection as __offload::LentMut<_>>::lends(&DB),
-                            ])
-                        });
-                    &__FUNCTION
-                },
-                <Row as __offload::Asked>::CARRIER.offload_fail(),
-                move || -> Row {
-                    let mut db = __offload::Borrowed::<Connection>::take(0usize);
-                    #[allow(unused_variables)]
-                    let self_: &Self = &self_;
-                    let mut db: &mut Connection = &mut *db;
-                    { db.load(self_.id) }
-                },
-            )
-            .await
+        async move {
+            <Row as __offload::Returned>::call(
+                    {
+                        static __FUNCTION: __offload::Function = __offload::Function::thread(
+                                __offload::concat!(__offload::module_path!(), "::load"),
+                                &__offload::THREAD,
+                            )
+                            .resources(|| -> __offload::Vec<__offload::Lends> {
+                                __offload::Vec::from([
+                                    <Connection as __offload::LentMut<_>>::lends(&DB),
+                                ])
+                            });
+                        &__FUNCTION
+                    },
+                    <Row as __offload::Asked>::CARRIER.offload_fail(),
+                    move || -> Row {
+                        let mut db = __offload::Borrowed::<Connection>::take(0usize);
+                        #[allow(unused_variables)]
+                        let self_: &Self = &self_;
+                        let mut db: &mut Connection = &mut *db;
+                        { db.load(self_.id) }
+                    },
+                )
+                .await
+        }
     }
 }

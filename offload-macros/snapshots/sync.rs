@@ -21,25 +21,28 @@ pub fn fill_sync<T: Clone + Send + 'static, const N: usize>(
 #[must_use]
 #[allow(clippy::needless_pass_by_value)]
 #[instrument]
-pub async fn fill<T: Clone + Send + 'static, const N: usize>(
+#[allow(clippy::double_must_use)]
+pub fn fill<T: Clone + Send + 'static, const N: usize>(
     value: T,
     name: &str,
-) -> [T; N] {
+) -> impl ::core::future::Future<Output = [T; N]> + ::core::marker::Send + 'static {
     use ::offload_runtime::__private as __offload;
     let value: <T as __offload::Argument>::Held = value;
     let name: <str as __offload::Lent>::Held = <str as __offload::Lent>::copy(name);
-    <[T; N] as __offload::Returned>::call(
-            {
-                static __FUNCTION: __offload::Function = __offload::Function::cpu(
-                    __offload::concat!(__offload::module_path!(), "::fill"),
-                    &__offload::CPU,
-                );
-                &__FUNCTION
-            },
-            <[T; N] as __offload::Asked>::CARRIER.offload_fail(),
-            move || -> [T; N] {
-                fill_sync::<T, N>(value, __offload::Borrow::borrow(&name))
-            },
-        )
-        .await
+    async move {
+        <[T; N] as __offload::Returned>::call(
+                {
+                    static __FUNCTION: __offload::Function = __offload::Function::cpu(
+                        __offload::concat!(__offload::module_path!(), "::fill"),
+                        &__offload::CPU,
+                    );
+                    &__FUNCTION
+                },
+                <[T; N] as __offload::Asked>::CARRIER.offload_fail(),
+                move || -> [T; N] {
+                    fill_sync::<T, N>(value, __offload::Borrow::borrow(&name))
+                },
+            )
+            .await
+    }
 }

@@ -3,7 +3,10 @@
 // text.len() + usize::from(*first)
 // }
 
-async fn count(text: &str, arg1: &[u8; 2]) -> usize {
+fn count(
+    text: &str,
+    arg1: &[u8; 2],
+) -> impl ::core::future::Future<Output = usize> + ::core::marker::Send + 'static {
     use ::offload_runtime::__private as __offload;
     #[allow(
         clippy::missing_const_for_fn,
@@ -18,21 +21,23 @@ async fn count(text: &str, arg1: &[u8; 2]) -> usize {
     let arg1: <[u8; 2] as __offload::Lent>::Held = <[u8; 2] as __offload::Lent>::copy(
         arg1,
     );
-    <usize as __offload::Returned>::call(
-            {
-                static __FUNCTION: __offload::Function = __offload::Function::thread(
-                    __offload::concat!(__offload::module_path!(), "::count"),
-                    &__offload::THREAD,
-                );
-                &__FUNCTION
-            },
-            <usize as __offload::Asked>::CARRIER.offload_fail(),
-            move || -> usize {
-                __body(
-                    __offload::Borrow::borrow(&text),
-                    __offload::Borrow::borrow(&arg1),
-                )
-            },
-        )
-        .await
+    async move {
+        <usize as __offload::Returned>::call(
+                {
+                    static __FUNCTION: __offload::Function = __offload::Function::thread(
+                        __offload::concat!(__offload::module_path!(), "::count"),
+                        &__offload::THREAD,
+                    );
+                    &__FUNCTION
+                },
+                <usize as __offload::Asked>::CARRIER.offload_fail(),
+                move || -> usize {
+                    __body(
+                        __offload::Borrow::borrow(&text),
+                        __offload::Borrow::borrow(&arg1),
+                    )
+                },
+            )
+            .await
+    }
 }

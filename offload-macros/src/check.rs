@@ -21,6 +21,7 @@ use crate::function::{Argument, Body, Function, Receiver, mentions};
 use crate::options::{Given, Options, ungrouped};
 use crate::receiver;
 use crate::resources;
+use crate::spawn;
 use crate::stream;
 
 /// Applies all rules.
@@ -44,6 +45,8 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     limit(options, errors);
     name(options, errors);
     sync(options, function, errors);
+    spawn::check(options, function, errors);
+    spawn::check_panic(options, errors);
     for given in
         [&options.timeout, &options.queue_timeout, &options.stall_timeout].into_iter().flatten()
     {

@@ -65,6 +65,7 @@ pub(crate) fn function(
         .is_some()
         .then(|| quote!(__offload::inventory::submit! { __offload::Listed::new(&__FUNCTION) }));
     let resources = resources::describe(function);
+    let panic = options.panic.as_ref().map(|_| quote!(.catch_panics()));
     let detach = options.detach.as_ref().map(|_| quote!(.detach()));
     let attempts = options.attempts.as_ref().map(|given| {
         let attempts = &given.value;
@@ -73,7 +74,7 @@ pub(crate) fn function(
     quote! {
         #own_limiter
         static __FUNCTION: __offload::Function =
-            __offload::Function::#kind(#name, #pool #remote) #limit #resources #queue #timeout #queue_timeout #detach #attempts;
+            __offload::Function::#kind(#name, #pool #remote) #limit #resources #queue #timeout #queue_timeout #panic #detach #attempts;
         #submit
         &__FUNCTION
     }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{
     Attribute, FnArg, GenericParam, Meta, Pat, PatType, Path, ReceiverKind, ReturnType, Signature,
-    Token, Type, TypeImplTrait, Visibility, parse_quote,
+    Token, Type, TypeImplTrait, Visibility, parse_quote, parse_quote_spanned,
 };
 
 use crate::borrows;
@@ -15,6 +15,7 @@ use crate::options::{Given, Options, Sync};
 use crate::process;
 use crate::receiver;
 use crate::resources;
+use crate::spawn;
 use crate::stream;
 
 /// Input:
@@ -63,18 +64,47 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     if options.stream.is_some() {
         return stream::expand(options, function);
     }
-    let call = call(function);
+    if let Some(spawn) = &options.spawn {
+        return spawn::expand(options, function, &spawn.value);
+    }
+    let call = call(function, "call");
     let this = describe::function(options, function, None);
     let fail = fail(options, function);
-    let signature = wrapper_signature(function, options.sync.is_some());
+    let mut signature = wrapper_signature(function, options.sync.is_some());
+    let is_copied = copies_at_call(function);
+    if is_copied {
+        return_future(function, &mut signature);
+    }
     wrapper(options, function, signature, |job| {
         let mut arguments = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
         // A `self` that borrows is reported here.
         if let Some(receiver) = &function.receiver {
             arguments.set_span(receiver.syntax.self_token.span);
         }
-        quote!(#call #arguments.await)
+        let answer = quote!(#call #arguments.await);
+        if is_copied { quote!(async move { #answer }) } else { answer }
     })
+}
+
+/// Whether the copies of what is borrowed are made when the function is called, so that its future
+/// borrows nothing. `!` is no type that a future could be said to have.
+pub(crate) fn copies_at_call(function: &Function) -> bool {
+    let is_copied = function.receiver.as_ref().is_some_and(|receiver| receiver.to_owned.is_some())
+        || function.arguments.iter().any(|argument| argument.to_owned.is_some());
+    let is_never = matches!(&function.signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)));
+    is_copied && !is_never
+}
+
+/// `async fn f(x: &str) -> T` → `fn f(x: &str) -> impl Future<Output = T> + Send + 'static`
+pub(crate) fn return_future(function: &Function, signature: &mut Signature) {
+    signature.asyncness = None;
+    let (result, place) = match &function.signature.output {
+        ReturnType::Type(_, ty) => (ty.to_token_stream(), ends(ty).1),
+        ReturnType::Default => (quote!(()), function.signature.ident.span()),
+    };
+    signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>
+        -> impl ::core::future::Future<Output = #result> + ::core::marker::Send + 'static
+    };
 }
 
 /// The function as it was, where it is kept, and what callers get: `answer` is made of the job.
@@ -84,12 +114,23 @@ pub(crate) fn wrapper(
     signature: Signature,
     answer: impl FnOnce(TokenStream) -> TokenStream,
 ) -> TokenStream {
+    let attributes = wrapper_attributes(function, options.sync.is_some());
+    item(options, function, &attributes, &function.visibility, signature, answer)
+}
+
+/// The same of what is made of the job elsewhere.
+pub(crate) fn item(
+    options: &Options,
+    function: &Function,
+    attributes: &[Attribute],
+    visibility: &Visibility,
+    signature: Signature,
+    answer: impl FnOnce(TokenStream) -> TokenStream,
+) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
     let hidden = (sync.is_none() && function.stands_alone).then(body_name);
     let body_function = hidden.as_ref().map(|name| body_function(function, name));
-    let attributes = wrapper_attributes(function, sync.is_some());
-    let visibility = &function.visibility;
     let runtime = runtime(options);
     let receiver = hold_receiver(function);
     let arguments = function.given().map(hold_argument);
@@ -180,6 +221,15 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     if matches!(function.visibility, Visibility::Inherited) && is_associated(function) {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
     }
+    // A trait promises no more than a future, and an `async fn` of it borrows.
+    if copies_at_call(function) {
+        if function.receiver.is_some() || is_associated(function) {
+            attributes.push(parse_quote!(#[allow(refining_impl_trait)]));
+        }
+        if attributes.iter().any(|attribute| attribute.path().is_ident("must_use")) {
+            attributes.push(parse_quote!(#[allow(clippy::double_must_use)]));
+        }
+    }
     // Of an async function the compiler only says that it has no effect.
     attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
     for attribute in &mut attributes {
@@ -195,7 +245,7 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
 
 /// Whether the synchronous function gets the attribute too. Attribute macros
 /// do not belong to it: those below `#[offload]` see the async function.
-fn belongs_to_body(attribute: &Attribute) -> bool {
+pub(crate) fn belongs_to_body(attribute: &Attribute) -> bool {
     let several = Punctuated::<Meta, Token![,]>::parse_terminated;
     match attribute.parse_args_with(several) {
         Ok(list) if attribute.path().is_ident("cfg_attr") => {
@@ -248,7 +298,7 @@ pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signatur
 }
 
 /// Lint levels of an argument are about its use, and the body uses it.
-fn is_lint_level(attribute: &Attribute) -> bool {
+pub(crate) fn is_lint_level(attribute: &Attribute) -> bool {
     ["allow", "warn", "deny", "forbid", "expect"].iter().any(|word| attribute.path().is_ident(word))
 }
 
@@ -300,13 +350,13 @@ fn hold_argument(argument: &Argument) -> TokenStream {
 
 /// `<Png as __offload::Returned>::call`, the one place where the result is asked
 /// to be `Send`, and everything to be `'static`.
-fn call(function: &Function) -> TokenStream {
+pub(crate) fn call(function: &Function, how: &str) -> TokenStream {
     let (ty, place) = result(function);
-    projection(&ty, place, "Returned", "call")
+    projection(&ty, place, "Returned", how)
 }
 
 /// How an `Error` of the offload becomes a result, for the call.
-fn fail(options: &Options, function: &Function) -> TokenStream {
+pub(crate) fn fail(options: &Options, function: &Function) -> TokenStream {
     // Demanded; and of a result that is not `Send`, that is said and nothing else.
     if options.fallible().next().is_some() {
         let (ty, place) = result(function);
@@ -344,7 +394,7 @@ fn result(function: &Function) -> (TokenStream, (Span, Span)) {
 }
 
 /// A result that cannot be named, as a type.
-fn is_opaque(ty: &Type) -> bool {
+pub(crate) fn is_opaque(ty: &Type) -> bool {
     matches!(ty, Type::Never(_)) || borrows::infer_impl_trait(ty).1
 }
 
@@ -536,7 +586,7 @@ fn lend(argument: &Argument) -> TokenStream {
 }
 
 /// Whether the function stands in an `impl` block, as far as its own tokens show.
-fn is_associated(function: &Function) -> bool {
+pub(crate) fn is_associated(function: &Function) -> bool {
     function.receiver.is_some()
         || mentions(function.signature.to_token_stream(), "Self")
         || receiver::mentions_own_type(body(function).stream())

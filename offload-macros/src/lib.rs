@@ -17,6 +17,7 @@
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kinds `process` and `remote` |
 //! | `stream` | the same, and the rules, of functions with `stream` |
+//! | `spawn` | the same with `spawn`: what starts a call, beside what awaits one |
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
 //! | `receiver` | `self` in a body → the job's own copy |
@@ -46,6 +47,7 @@ mod receiver;
 mod resources;
 #[cfg(test)]
 mod snapshots;
+mod spawn;
 mod stream;
 
 use std::panic::AssertUnwindSafe;
@@ -97,14 +99,16 @@ use proc_macro2::TokenStream;
 ///
 /// | option | value | meaning |
 /// | --- | --- | --- |
-/// | `limit = 4` | a `usize`, or a `static` of type `Limiter` | at most so many run at once; a further call waits, in order. A `Limiter` is shared by all functions that name it |
+/// | `limit = 4` | a `usize`, or a `static` of type `Limiter` or `LazyLock<Limiter>` | at most so many run at once; a further call waits, in order. A `Limiter` is shared by all functions that name it |
 /// | `queue = 100` | a `usize` | at most so many of its calls wait, for the limit or for the pool; one more is refused at once, with an `Error` of kind `Overloaded` |
 /// | `timeout = "2s"` | a string, or a `Duration` | from the first poll to the answer, else `TimedOut` |
 /// | `queue_timeout = "100ms"` | a string, or a `Duration` | from the first poll to the start of the body, else `TimedOut` |
 /// | `pool = REPORTS` | a `static` of type `ThreadPool` or `CpuPool`, as the kind is | runs there and not on the default pool |
 /// | `name = "thumb"` | a string | its label in spans, metrics and stats, in place of its path |
 /// | `sync = thumb_sync` | a name | keeps the synchronous function too, under this name |
-/// | `detach` | | the work goes on when the caller goes away |
+/// | `spawn = remove_soon` | a name | a plain function beside it, which starts the call at once; see [below](#start-now) |
+/// | `panic = "error"` | this string | a panic of the body is an `Error` of its result, of the kind `Panicked` |
+/// | `detach` | | the work goes on when its future is dropped |
 /// | `stream`, `stream = 64` | a `usize` | callers get a stream of what the body makes; see [below](#streams) |
 /// | `stall_timeout = "10s"` | a string, or a `Duration` | ends a body with a `Sink` whose consumer takes nothing for so long, with `TimedOut` |
 /// | `attempts = 3` | a `u32` | for `remote`: a body whose worker is lost runs again, so many times in all |
@@ -261,6 +265,36 @@ use proc_macro2::TokenStream;
 ///
 /// See `offload_runtime::remote` for what is started where, and for what is promised.
 ///
+/// # Start now
+///
+/// With `spawn` there is a plain function beside the async one, which starts the call at once: in a handler, in
+/// synchronous code, in a destructor, with a runtime or without. It returns a `Started<T>`, a future of
+/// `Result<T, Error>` with `cancel`, `is_finished` and `wait`; dropped, it leaves the call going. It never panics: if
+/// the call is rejected, the handle says so. It is for `thread` and `cpu`, for a result whose type has a name, and
+/// not for the `impl` of a trait, where it would be a method that the trait does not have. Where nothing else shows that
+/// the function stands in an `impl` block, write `spawn = Self::name`.
+///
+/// ```
+/// use offload_runtime::offload;
+///
+/// #[offload(thread, spawn = remove_soon)]
+/// fn remove(path: std::path::PathBuf) -> std::io::Result<()> {
+///     std::fs::remove_file(path)
+/// }
+///
+/// struct Scratch(std::path::PathBuf);
+///
+/// impl Drop for Scratch {
+///     fn drop(&mut self) {
+///         remove_soon(self.0.clone());
+///     }
+/// }
+/// # let path = std::env::temp_dir().join(format!("offload-macros-scratch-{}", std::process::id()));
+/// # std::fs::write(&path, "").unwrap();
+/// # drop(Scratch(path.clone()));
+/// # while path.exists() { std::thread::yield_now(); }
+/// ```
+///
 /// # Arguments and `self`
 ///
 /// The job may outlive its caller, so everything it needs moves into it: every
@@ -269,7 +303,8 @@ use proc_macro2::TokenStream;
 /// long as the work it guards, not as long as the caller waits.
 ///
 /// What is borrowed is copied by request. `#[to_owned]` takes the argument as a
-/// reference, gives the job its own copy ([`ToOwned`]), and lends that to the body.
+/// reference, gives the job its own copy ([`ToOwned`]), and lends that to the body. The copy is made when the
+/// function is called: what it returns is `impl Future + Send + 'static`, which can be spawned.
 ///
 /// ```
 /// # use offload_runtime::offload;

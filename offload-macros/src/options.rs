@@ -13,7 +13,7 @@ use crate::errors::Errors;
 const KINDS: [&str; 4] = ["thread", "cpu", "process", "remote"];
 
 /// The options, each as one writes it.
-const OPTIONS: [(&str, &str); 12] = [
+const OPTIONS: [(&str, &str); 14] = [
     ("limit", "limit = 4"),
     ("queue", "queue = 100"),
     ("timeout", "timeout = \"2s\""),
@@ -21,6 +21,8 @@ const OPTIONS: [(&str, &str); 12] = [
     ("pool", "pool = REPORTS"),
     ("name", "name = \"thumb\""),
     ("sync", "sync = thumb_sync"),
+    ("spawn", "spawn = remove_soon"),
+    ("panic", "panic = \"error\""),
     ("detach", "detach"),
     ("stream", "stream = 64"),
     ("stall_timeout", "stall_timeout = \"10s\""),
@@ -60,6 +62,9 @@ pub(crate) struct Options {
     pub(crate) pool: Option<Given<Path>>,
     pub(crate) name: Option<Given<LitStr>>,
     pub(crate) sync: Option<Given<Sync>>,
+    /// The function that starts a call at once.
+    pub(crate) spawn: Option<Given<Sync>>,
+    pub(crate) panic: Option<Given<LitStr>>,
     pub(crate) detach: Option<Given<()>>,
     /// How many items are made ahead, if that is said.
     pub(crate) stream: Option<Given<Option<Expr>>>,
@@ -86,6 +91,7 @@ impl Options {
             .into_iter()
             .flatten()
             .map(|given| &given.key)
+            .chain(self.panic.iter().map(|given| &given.key))
     }
 }
 
@@ -160,6 +166,8 @@ fn parse_one(input: ParseStream, options: &mut Options) -> Result<()> {
         "pool" => set_path(input, key, &mut options.pool),
         "name" => set(input, key, &mut options.name),
         "sync" => set(input, key, &mut options.sync),
+        "spawn" => set(input, key, &mut options.spawn),
+        "panic" => set(input, key, &mut options.panic),
         "detach" => flag(input, key, &mut options.detach),
         "stream" if !input.peek(Token![=]) => {
             no_value(input, &key)?;

@@ -13,12 +13,14 @@ pub use std::time::Duration;
 pub use futures_core::Stream;
 pub use std::vec::Vec;
 
+pub use crate::api::answer::{Answer, Job};
 pub use crate::api::bounds::{
-    Answer, Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
+    Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
 };
 pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
 pub use crate::api::streams::{Ends, Iterates, items, opened, opened_items, pushed};
+pub use crate::call::started::Started;
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;
 pub use crate::resource::Lends;

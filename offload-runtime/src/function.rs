@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, RwLock};
+use std::sync::{LazyLock, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -37,6 +38,8 @@ pub struct Function {
     queue: Option<usize>,
     timeout: Option<fn() -> Duration>,
     queue_timeout: Option<fn() -> Duration>,
+    /// A panic of its body is an error.
+    catches_panics: bool,
     /// Calls that were accepted and have not ended, if there is a bound on those that wait.
     accepted: AtomicUsize,
     known: AtomicBool,
@@ -91,6 +94,7 @@ impl Function {
             queue: None,
             timeout: None,
             queue_timeout: None,
+            catches_panics: false,
             accepted: AtomicUsize::new(0),
             known: AtomicBool::new(false),
             offered: None,
@@ -144,6 +148,16 @@ impl Function {
     pub const fn queue_timeout(mut self, timeout: fn() -> Duration) -> Function {
         self.queue_timeout = Some(timeout);
         self
+    }
+
+    /// The option `panic = "error"`.
+    pub const fn catch_panics(mut self) -> Function {
+        self.catches_panics = true;
+        self
+    }
+
+    pub(crate) fn catches_panics(&self) -> bool {
+        self.catches_panics
     }
 
     /// The option `detach`.
@@ -345,7 +359,7 @@ impl OwnLimiter {
 /// What `limit` takes: a number, or a `static` [`Limiter`] for several functions.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no limit",
-    label = "expected a number (`usize`), or a `static` of type `Limiter`"
+    label = "expected a number (`usize`), or a `static` of type `Limiter` or `LazyLock<Limiter>`"
 )]
 pub trait Limit {
     /// The limiter to use.
@@ -355,6 +369,15 @@ pub trait Limit {
 impl Limit for Limiter {
     fn limiter(&'static self, _: &'static OwnLimiter) -> &'static Limiter {
         self
+    }
+}
+
+/// If it panics, each call fails, with [`Config`](crate::ErrorKind::Config).
+impl Limit for LazyLock<Limiter> {
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
+        catch_unwind(AssertUnwindSafe(|| LazyLock::force(self))).unwrap_or_else(|_| {
+            own.0.get_or_init(|| Limiter::with(|| panic!("the `LazyLock` of the limit panicked")))
+        })
     }
 }
 

@@ -14,19 +14,18 @@
 //! the field that is not `Send`, and the bound that a type parameter lacks.
 
 use std::borrow::Borrow;
-use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
+#[doc(no_inline)]
+pub use crate::api::answer::{Answer, Job};
 #[doc(no_inline)]
 pub use crate::api::lends::{LentMut, LentShared};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};
 use crate::call::made::Made;
+use crate::call::started;
 use crate::error::Error;
 use crate::function::Function;
 #[doc(no_inline)]
@@ -67,16 +66,28 @@ pub trait Returned: Sized {
     fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<Self>
     where
         F: FnOnce() -> Self + Send + 'static;
+
+    /// What is called or started, as the caller chooses.
+    fn job<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Job<F, Self>
+    where
+        F: FnOnce() -> Self + Send + 'static;
 }
 
 impl<T: Send + 'static> Returned for T {
     type Held = T;
 
+    fn job<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Job<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        Job::new(function, fail, body, T::call, started::start)
+    }
+
     fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        Answer { call: Made::new(function, fail, body), poll: Made::poll }
+        Answer::new(Made::new(function, fail, body))
     }
 }
 
@@ -132,7 +143,7 @@ impl<T> CarriesNothing<T> {
 /// this trait for a type parameter, which would not help anybody.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry an `offload_runtime::Error`",
-    label = "with `timeout`, `queue` or `queue_timeout` a call can fail, and its result has to say so",
+    label = "with `timeout`, `queue`, `queue_timeout` or `panic` a call can fail, and its result has to say so",
     note = "return `Result<_, offload_runtime::Error>`, or a `Result` whose error type implements \
             `From<offload_runtime::Error>`, as `anyhow::Error`, `std::io::Error` and \
             `Box<dyn Error + Send + Sync>` do"
@@ -182,30 +193,5 @@ impl<T: ToOwned<Owned: Send> + ?Sized> Copied<T> {
     /// What the body is lent.
     pub fn lend(&self) -> &T {
         self.0.borrow()
-    }
-}
-
-/// The future of a call whose bounds were asked for where it was made: its own
-/// `Future` needs none.
-#[must_use = "a call does nothing unless it is awaited"]
-pub struct Answer<T> {
-    call: Made<T>,
-    poll: PollFn<T>,
-}
-
-/// `Made::poll`, taken where its bounds are known to be met.
-type PollFn<T> = fn(&mut Made<T>, &mut Context<'_>) -> Poll<T>;
-
-impl<T> Future for Answer<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        (self.poll)(&mut self.call, cx)
-    }
-}
-
-impl<T> fmt::Debug for Answer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").finish_non_exhaustive()
     }
 }

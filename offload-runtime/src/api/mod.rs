@@ -1,5 +1,6 @@
 //! What users and expanded code call.
 
+pub(crate) mod answer;
 pub mod bounds;
 pub(crate) mod cancel;
 pub(crate) mod closures;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::bounds::{Answer, Fallible, Returned};
+use super::answer::Answer;
+use super::bounds::{Fallible, Returned};
 use super::process_pool::ProcessPool;
 #[cfg(feature = "remote")]
 use super::remote_pool::RemotePool;

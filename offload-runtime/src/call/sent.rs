@@ -55,7 +55,12 @@ pub(super) fn answer<T: Send + 'static>(
     Poll::Ready(match ready!(sent.poll(cx, result.as_any())) {
         None => result.result().unwrap_or_else(|| ended_without()),
         Some(Failure::Error(error)) => answer_error(fail, error),
-        Some(Failure::Panic(payload)) => resume_unwind(payload),
+        Some(Failure::Panic(payload)) => match fail {
+            Some(fail) if sent.function.catches_panics() => {
+                fail(Error::panicked(sent.name(), payload))
+            }
+            _ => resume_unwind(payload),
+        },
     })
 }
 
