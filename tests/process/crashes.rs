@@ -102,8 +102,15 @@ fn by_an_exit() {
 #[test]
 fn by_a_stack_overflow() {
     let error = death(Death::StackOverflow);
-    assert_eq!((error.kind(), error.signal()), (ErrorKind::WorkerDied, Some(6)));
-    assert!(error.stderr().unwrap().contains("overflowed its stack"), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::WorkerDied);
+    // The standard library says so and aborts, if it knows the place for one below the stack: not
+    // always, and then the system ends the process for the access.
+    match error.signal() {
+        Some(6) => {
+            assert!(error.stderr().unwrap().contains("overflowed its stack"), "{error:?}");
+        }
+        signal => assert_eq!(signal, Some(11)),
+    }
 }
 
 #[test]
