@@ -5,3 +5,6 @@ pub mod databases {}
 
 #[doc = include_str!("../docs/foreign_code.md")]
 pub mod foreign_code {}
+
+#[doc = include_str!("../docs/moving.md")]
+pub mod moving {}
