@@ -245,6 +245,23 @@ fn a_worker_that_dies_while_it_is_idle_costs_nothing() {
     settle("it is reaped", || !is_there(first));
 }
 
+/// It is seen before the call or by it: in both cases another worker takes it.
+#[test]
+fn a_worker_that_dies_just_before_its_call_costs_nothing() {
+    static POOL: ProcessPool = ProcessPool::new("just before").workers(2);
+
+    #[offload(process, pool = POOL)]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    for _ in 0..100 {
+        let pid_of_last = block_on(pid()).unwrap();
+        let process = rustix::process::Pid::from_raw(pid_of_last.cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
 /// What a body may do by a stray pointer or a wrong number: it writes into the
 /// channel of its own worker.
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, offload, shutdown, stats};
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload, shutdown, stats};
 
 use crate::ends::{Told, begin, spin, tell};
 use crate::support::{PATIENCE, children, is_there, settle};
@@ -69,6 +69,28 @@ fn child_kills() {
     let error = block_on(call).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::Yes));
     assert!(!is_there(pid));
+    settle("no worker is left", || children().is_empty());
+}
+
+#[test]
+fn a_worker_that_starts_is_ended() {
+    passes("child_starts_for_ever");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_starts_for_ever() {
+    static POOL: ProcessPool = ProcessPool::new("for ever").workers(1).on_start(|| spin());
+
+    #[offload(process, pool = POOL)]
+    fn never() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let call = begin(never());
+    settle("a worker is there", || !children().is_empty());
+    block_on(shutdown(Duration::from_millis(10)));
+    assert_eq!(block_on(call).unwrap_err().kind(), ErrorKind::ShuttingDown);
     settle("no worker is left", || children().is_empty());
 }
 

@@ -4,6 +4,7 @@ mod crashes;
 mod data;
 mod ending;
 mod ends;
+mod left_behind;
 mod numbers;
 mod orphans;
 mod pools;

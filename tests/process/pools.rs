@@ -29,7 +29,8 @@ fn a_worker_is_replaced_after_so_many_calls() {
 
 #[test]
 fn a_body_that_takes_too_much_memory_costs_its_call() {
-    static POOL: ProcessPool = ProcessPool::new("memory").workers(1).max_memory(100 << 20);
+    static POOL: ProcessPool =
+        ProcessPool::new("memory").workers(1).max_memory(100 << 20).env(&[("RUST_BACKTRACE", "0")]);
 
     #[offload(process, pool = POOL)]
     fn takes(megabytes: usize) -> Result<usize, Error> {
@@ -41,6 +42,7 @@ fn a_body_that_takes_too_much_memory_costs_its_call() {
     let error = block_on(takes(200)).unwrap_err();
     assert_eq!((error.kind(), error.signal()), (ErrorKind::WorkerDied, Some(6)), "{error}");
     assert!(error.stderr().unwrap().contains("memory allocation"), "{error:?}");
+    assert!(error.to_string().contains("said last: memory allocation"), "{error}");
     assert_eq!(block_on(takes(20)).unwrap(), 20 << 20);
 }
 

@@ -12,6 +12,12 @@ use offload_runtime::{Error, ProcessPool, offload};
 /// Two bodies spin at once, also where there is one core.
 static POOL: ProcessPool = ProcessPool::new("spinning").workers(2);
 
+/// A worker for each call.
+static ONCE: ProcessPool = ProcessPool::new("once").workers(1).max_jobs(1);
+
+static PATIENT: ProcessPool =
+    ProcessPool::new("patient").workers(1).grace(Duration::from_millis(1));
+
 #[offload(process)]
 fn double(n: u32) -> Result<(u32, u32), Error> {
     Ok((n * 2, std::process::id()))
@@ -41,6 +47,76 @@ fn answers_at_length(path: String) -> Result<String, Error> {
     Ok("x".repeat(32 << 20))
 }
 
+/// Returns, and leaves processes behind: one in the group of the worker, one that is in none of
+/// its.
+#[offload(process, pool = ONCE)]
+#[expect(clippy::zombie_processes, reason = "it is what is tested")]
+fn leaves(folder: String) -> Result<(), Error> {
+    let daemon = format!("{folder}/daemon");
+    let script = format!(
+        "setsid sh -c 'echo $$ > {daemon}.new; mv {daemon}.new {daemon}; exec sleep 1000' &"
+    );
+    std::process::Command::new("sh").arg("-c").arg(script).status().unwrap();
+    let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    std::fs::write(format!("{folder}/child"), child.id().to_string()).unwrap();
+    while !Path::new(&daemon).exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// The same, and crashes.
+#[offload(process, pool = ONCE)]
+#[expect(clippy::zombie_processes, reason = "it is what is tested")]
+fn crashes() -> Result<(), Error> {
+    std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    std::process::abort()
+}
+
+/// Says who it is, and sleeps.
+#[offload(process, pool = PATIENT)]
+fn sleeps(path: String) -> Result<(), Error> {
+    std::fs::write(format!("{path}.new"), std::process::id().to_string()).unwrap();
+    std::fs::rename(format!("{path}.new"), path).unwrap();
+    std::thread::sleep(Duration::from_secs(1000));
+    Ok(())
+}
+
+fn children() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let lists =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn is_dead(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+/// Workers are killed, and then their calls are cancelled, which is told to the dead ones.
+async fn cancel_after_death(folder: &str) {
+    // As in a program that sets it so.
+    // SAFETY: no handler is set, and the old one is not asked for.
+    #[expect(unsafe_code, reason = "there is no safe way to set what a signal does")]
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+    for n in 0..30 {
+        let path = format!("{folder}/{n}");
+        let mut call = Box::pin(sleeps(path.clone()));
+        assert!(pin!(&mut call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        while !Path::new(&path).exists() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let pid = std::fs::read_to_string(&path).unwrap();
+        let number = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
+        while !is_dead(&pid) {}
+        drop(call);
+    }
+}
+
 #[offload_runtime::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -55,6 +131,26 @@ async fn main() {
             Ok(answer) => println!("an answer of {} bytes", answer.len()),
             Err(error) => println!("{:?} {:?} {error}", error.kind(), error.signal()),
         },
+        "leave" => leaves(rest[0].clone()).await.unwrap(),
+        "first" => {
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+            for n in 0..5 {
+                let folder = format!("{}/{n}", rest[0]);
+                std::fs::create_dir(&folder).unwrap();
+                leaves(folder).await.unwrap();
+                crashes().await.unwrap_err();
+            }
+            offload_runtime::shutdown(Duration::ZERO).await;
+            let start = std::time::Instant::now();
+            while !children().is_empty() && start.elapsed() < Duration::from_secs(30) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            match &*children() {
+                [] => println!("no children"),
+                left => println!("{} children are left", left.len()),
+            }
+        }
+        "cancel" => cancel_after_death(&rest[0]).await,
         _ => {
             let calls = [0, 1].map(|n| spins(format!("{}/{n}", rest[0])));
             let mut calls = calls.map(Box::pin);

@@ -1,6 +1,7 @@
 //! A worker that a call has, until the call is over.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::kill_handle::{End, KillHandle};
 use super::plan::Plan;
@@ -61,13 +62,40 @@ impl CheckedOut {
         }
     }
 
-    /// The worker is dead, or has to be: it is reaped, and another takes its
-    /// place. It was `killed`, or died by itself.
-    pub(crate) fn reap(mut self, killed: bool) -> Dead {
+    /// The worker has to die: it is killed, and another takes its place. It was `ended` for its
+    /// call, or is of no use.
+    pub(crate) fn kill(mut self, ended: bool) -> Dead {
         let dead = self.process().reap();
         self.worker = None;
-        self.workers.replace(self.host, &self.handle, killed);
+        self.workers.replace(self.host, &self.handle, ended);
         dead
+    }
+
+    /// The worker is dead, as it seems: it is reaped, and another takes its place.
+    pub(crate) fn reap(mut self) -> Dead {
+        let dead = self.process().reap_closed();
+        self.worker = None;
+        self.workers.replace(self.host, &self.handle, false);
+        dead
+    }
+
+    /// The worker died before it had read the call: it is reaped, and the call has another, at
+    /// the latest at `until`. The error is what died, if there is no other.
+    pub(crate) fn reap_for_another(mut self, until: Option<Instant>) -> Result<CheckedOut, Dead> {
+        let dead = self.process().reap();
+        self.worker = None;
+        self.workers.lost(self.host);
+        match self.workers.check_out_another(self.host, &self.handle, until) {
+            Some(worker) => {
+                self.worker = Some(worker);
+                self.has_begun = false;
+                Ok(self)
+            }
+            None => {
+                self.workers.forget(&self.handle);
+                Err(dead)
+            }
+        }
     }
 
     pub(crate) fn plan(&self) -> &'static Plan {

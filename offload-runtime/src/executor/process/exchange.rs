@@ -2,6 +2,7 @@
 //! request out, then whatever the worker says until the answer.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use std::{io, mem};
 
@@ -119,12 +120,17 @@ enum Said {
 /// Why there is no answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lost {
+    /// The worker is dead, and died before it had read the call.
+    Unread,
     /// The worker is dead.
     Dead,
     /// It lives, and said something that no worker says: what runs in it is out
     /// of its mind.
     Mad,
 }
+
+/// When workers die before they have read a call, so many are tried.
+const TRIES: u32 = 3;
 
 impl Call {
     fn run(
@@ -133,36 +139,53 @@ impl Call {
         arguments: &mut dyn FnMut(&mut Outbound),
         decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
     ) -> Result<(), (Error, Ending)> {
-        let number = worker.process().next_call();
+        let name = self.function.about().name;
+        let number = next_number();
+        worker.process().begin_call();
         let message =
             self.head(worker.process(), number).map_err(|error| (error, Ending::Failed))?;
         let answer_by = self.answer_by;
         let sending = Sending { worker, number, answer_by, has_begun: false };
         let (request, sending) = sending.during(|| self.request(message, arguments));
-        let Sending { mut worker, has_begun, .. } = sending;
+        // What was sent ahead is not kept, so no other worker can have it.
+        let Sending { mut worker, has_begun: is_sent_in_part, .. } = sending;
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                if has_begun {
+                if is_sent_in_part {
                     self.forget(worker);
                 }
                 return Err((error, Ending::Failed));
             }
         };
-        if !has_begun && !worker.begin(number) {
-            return Err((failures::ended_before_start(self.function.about().name), Ending::Killed));
-        }
-        let mut decoded = Ok(());
-        let said = self.talk(&mut worker, request, &mut |result| decoded = decode(result));
-        match (said, worker.let_go()) {
-            (Ok(said), None) => {
-                worker.put_back();
-                self.answered(said, decoded)
+        let mut tries = 1;
+        loop {
+            if !is_sent_in_part && !worker.begin(number) {
+                return Err((failures::ended_before_start(name), Ending::Killed));
             }
-            (said, killed) => {
-                let is_mad = said.err() == Some(Lost::Mad);
-                let dead = worker.reap(killed.is_some());
-                Err(self.lost(dead, killed, is_mad))
+            let mut decoded = Ok(());
+            let said = self.talk(&mut worker, &request, &mut |result| decoded = decode(result));
+            match (said, worker.let_go()) {
+                (Ok(said), None) => {
+                    worker.process().keep_buffer(request);
+                    worker.put_back();
+                    return self.answered(said, decoded);
+                }
+                (Err(Lost::Unread), None) if tries < TRIES && !is_sent_in_part => {
+                    tries += 1;
+                    worker = worker
+                        .reap_for_another(self.answer_by)
+                        .map_err(|dead| (failures::worker_died_idle(name, dead), Ending::Died))?;
+                    worker.process().begin_call();
+                }
+                (Err(Lost::Unread), None) => {
+                    return Err((failures::worker_died_idle(name, worker.reap()), Ending::Died));
+                }
+                (Err(Lost::Dead), None) => return Err(self.lost(worker.reap(), None)),
+                (Err(Lost::Mad), None) => {
+                    return Err((failures::worker_mad(name, worker.kill(false)), Ending::Died));
+                }
+                (_, killed) => return Err(self.lost(worker.kill(true), killed)),
             }
         }
     }
@@ -183,12 +206,11 @@ impl Call {
     }
 
     /// What the death of the worker means for the caller.
-    fn lost(self, dead: Dead, killed: Option<End>, is_mad: bool) -> (Error, Ending) {
+    fn lost(self, dead: Dead, killed: Option<End>) -> (Error, Ending) {
         let name = self.function.about().name;
         match (killed, self.panic) {
             (Some(End::Cancelled), _) => (failures::killed(name), Ending::Killed),
             (Some(End::Shutdown), _) => (failures::killed_by_shutdown(name), Ending::Killed),
-            (None, _) if is_mad => (failures::worker_mad(name, dead), Ending::Died),
             // One that must not unwind, or with `panic = "abort"`.
             (None, Some(panic)) if dead.is_aborted() => {
                 (failures::panicked(name, panic, Some(dead)), Ending::Panicked)
@@ -202,7 +224,8 @@ impl Call {
         let is_told = write(&mut worker, &blobs::FORGET_FRAME, self.answer_by).is_ok();
         match (is_told, worker.let_go()) {
             (true, None) => worker.put_back(),
-            (_, killed) => drop(worker.reap(killed.is_some())),
+            (false, None) => drop(worker.reap()),
+            (_, Some(_)) => drop(worker.kill(true)),
         }
     }
 
@@ -247,17 +270,22 @@ impl Call {
     fn talk(
         &mut self,
         worker: &mut CheckedOut,
-        request: Vec<u8>,
+        request: &[u8],
         result: &mut dyn FnMut(Decoder<'_>),
     ) -> Result<Said, Lost> {
         let mad = |_: String| Lost::Mad;
         let mut replay = Replay::new(worker.process().take_places());
         worker.process().set_deadline(self.answer_by);
-        write(worker, &request, self.answer_by)?;
-        worker.process().keep_buffer(request);
+        write(worker, request, self.answer_by)?;
+        let mut is_silent = true;
         let said = loop {
             let frame = match worker.process().read() {
                 Ok(frame) => frame,
+                // The system says so if the other end was closed with bytes in it that nobody has
+                // read.
+                Err(ReadError::Io(error)) if is_silent && is_unread(&error) => {
+                    return Err(Lost::Unread);
+                }
                 Err(ReadError::Io(error)) => {
                     waited(worker, &error, self.answer_by)?;
                     continue;
@@ -265,6 +293,7 @@ impl Call {
                 Err(ReadError::Closed | ReadError::Truncated) => return Err(Lost::Dead),
                 Err(ReadError::TooLarge) => return Err(Lost::Mad),
             };
+            is_silent = false;
             let mut payload = codec::Decoder::new(frame.payload);
             match Kind::of(frame.kind) {
                 Some(Kind::Done) => {
@@ -305,6 +334,8 @@ fn write(worker: &mut CheckedOut, mut rest: &[u8], answer_by: Option<Instant>) -
         match worker.process().write(rest) {
             Ok(0) => return Err(Lost::Dead),
             Ok(length) => rest = &rest[length..],
+            // Nobody can read the rest of it.
+            Err(error) if is_unread(&error) => return Err(Lost::Unread),
             Err(error) => waited(worker, &error, answer_by)?,
         }
     }
@@ -333,4 +364,15 @@ fn waited(
         }
         _ => Err(Lost::Dead),
     }
+}
+
+/// What the next call is known by, over all workers, so that a number never means another's call.
+fn next_number() -> u64 {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether the error says that the other end was closed before it had read all.
+fn is_unread(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }

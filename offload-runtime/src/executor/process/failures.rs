@@ -28,11 +28,34 @@ pub(crate) fn killed_by_shutdown(function: &str) -> Error {
 }
 
 pub(crate) fn worker_died(function: &str, dead: Dead) -> Error {
-    let how = dead.status.map_or_else(String::new, |status| format!(" of {status}"));
+    let what = format!("lost its worker, process {}, which {}", dead.pid, end(&dead));
+    lost(function, what, Ran::Maybe, dead)
+}
+
+/// The worker died before it had read the call, and so did others, or there is no other.
+pub(crate) fn worker_died_idle(function: &str, dead: Dead) -> Error {
+    let what = format!(
+        "lost its worker, process {}, before that had read what to do; it {}",
+        dead.pid,
+        end(&dead)
+    );
+    lost(function, what, Ran::No, dead)
+}
+
+/// How a worker ended.
+fn end(dead: &Dead) -> String {
+    let how = match dead.status {
+        _ if dead.closed => {
+            "closed its channel, as by `exec` or by closing files that are not its own, and was \
+             killed"
+                .to_owned()
+        }
+        Some(status) => format!("died of {status}"),
+        // As when this process ignores SIGCHLD.
+        None => "died, of what the system does not tell".to_owned(),
+    };
     let said = last_words(&dead.stderr).map(|line| format!("; it said last: {line}"));
-    let said = said.unwrap_or_default();
-    let what = format!("lost its worker, process {}, which died{how}{said}", dead.pid);
-    lost(function, what, dead)
+    how + &said.unwrap_or_default()
 }
 
 /// The worker was killed for what it said.
@@ -42,11 +65,11 @@ pub(crate) fn worker_mad(function: &str, dead: Dead) -> Error {
          something had written over its memory or into its files",
         dead.pid
     );
-    lost(function, what, dead)
+    lost(function, what, Ran::Maybe, dead)
 }
 
-fn lost(function: &str, what: String, dead: Dead) -> Error {
-    Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what).with_remains(remains(dead))
+fn lost(function: &str, what: String, ran: Ran, dead: Dead) -> Error {
+    Error::new(ErrorKind::WorkerDied, ran, function, what).with_remains(remains(dead))
 }
 
 /// Arguments that cannot be written.
@@ -97,10 +120,12 @@ pub(crate) fn panicked(function: &str, panic: Panic, dead: Option<Dead>) -> Erro
         .with_remains(Remains { backtrace, ..remains })
 }
 
-/// The last line that a process printed; not that of a backtrace, if it ends with one.
+/// The last line that a process printed; not that of a backtrace or of advice how to get one, if
+/// it ends with that.
 fn last_words(stderr: &str) -> Option<&str> {
     let (words, _) = stderr.rsplit_once("stack backtrace:\n").unwrap_or((stderr, ""));
-    words.trim_end().lines().last()
+    let is_advice = |line: &&str| line.starts_with("note: ") && line.contains("RUST_BACKTRACE");
+    words.trim_end().lines().rev().find(|line| !is_advice(line))
 }
 
 fn remains(dead: Dead) -> Remains {

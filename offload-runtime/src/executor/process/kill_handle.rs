@@ -6,19 +6,25 @@
 //! A call has a handle from the moment at which a thread of the pool has a worker for it. Under
 //! the handle's lock it is in one of three states: no worker has it, a worker is *held* by it,
 //! or the worker was let go. Whoever ends the call does so under that lock, so it
-//! kills the process that runs this very call or none: the thread that has the
+//! ends the process that runs this very call or none: the thread that has the
 //! worker has it let go before it returns it, and before it reaps
 //! it, after which the number of the process may be another's.
+//!
+//! It may be the event loop's thread that ends a call. So it only stops the process, and closes
+//! its channel: that wakes the thread that has the worker, which kills it, with all that it
+//! started.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sync::timer::Alarm;
-use crate::system::pipe::PipeWriter;
+use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -55,8 +61,10 @@ pub(crate) enum End {
 pub(crate) struct Held {
     /// Its process, and that of its group.
     pub(crate) pid: Pid,
+    /// Closed, it wakes the thread that waits for the answer.
+    pub(crate) data: Arc<UnixStream>,
     /// The worker reads there what it is told during a call.
-    pub(crate) control: Arc<PipeWriter>,
+    pub(crate) control: Arc<Control>,
     /// The call's number.
     pub(crate) number: u64,
 }
@@ -74,6 +82,11 @@ impl KillHandle {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the call has to end.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.lock().end.is_some()
     }
 
     /// The worker is about to get the call. False: it must not.
@@ -107,8 +120,7 @@ impl KillHandle {
         }
         state.end = Some(why);
         let Some(held) = state.held.clone() else { return };
-        let told =
-            !self.grace.is_zero() && (&*held.control).write_all(&held.number.to_le_bytes()).is_ok();
+        let told = !self.grace.is_zero() && held.control.cancel(held.number);
         if let Some(at) = told.then(|| Instant::now().checked_add(self.grace)).flatten() {
             let killer = Waker::from(Arc::new(Killer(Arc::clone(self))));
             if let Ok(alarm) = Alarm::new(at, &killer) {
@@ -124,17 +136,37 @@ impl State {
     fn kill(&mut self) {
         if let Some(held) = &self.held {
             self.killed = true;
-            kill(held.pid);
+            // It may have died by itself, and is not reaped yet: till then its number is its own.
+            let _ = kill_process(held.pid, Signal::STOP);
+            let _ = held.data.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// Kills a worker and what it started. It may have died by itself, and must not
-/// be reaped yet: till then its number is its own.
-pub(super) fn kill(worker: Pid) {
-    let _ = kill_process_group(worker, Signal::KILL);
-    // It may have left its group.
-    let _ = kill_process(worker, Signal::KILL);
+/// What a worker is told during a call, and knows its parent's life by: it ends when this is
+/// closed.
+#[derive(Debug)]
+pub(crate) struct Control {
+    writer: PipeWriter,
+    /// Kept open, so that no write to a worker that has died raises a signal.
+    _reader: PipeReader,
+}
+
+impl Control {
+    /// The other end is for the worker.
+    pub(crate) fn new() -> io::Result<(PipeReader, Control)> {
+        let (reader, writer) = pipe()?;
+        // What a worker that does not read is told is lost, and nobody waits for it.
+        rustix::io::ioctl_fionbio(&writer, true)?;
+        let control = Control { writer, _reader: reader.try_clone()? };
+        Ok((reader, control))
+    }
+
+    /// Nobody waits for this call any more. False: that could not be told.
+    fn cancel(&self, number: u64) -> bool {
+        // So few bytes are written as a whole, or not.
+        (&self.writer).write(&number.to_le_bytes()).is_ok()
+    }
 }
 
 /// The alarm at the end of the grace.

@@ -9,6 +9,7 @@
 //! | `workers` | the workers of a pool: checked out, returned, started ahead of need, replaced |
 //! | `checked_out` | a worker that a call has, until that is over |
 //! | `exchange` | one call with a worker: the request out, the answer in |
+//! | `descendants` | what a worker has started, in both |
 //! | `kill_handle` | how a call is ended from outside |
 //! | `worker` | one process: started, talked to, reaped |
 //! | `stderr` | what workers print |
@@ -19,6 +20,7 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `start`, `way` | how the program becomes a worker: `init`, `test_worker!` |
+//! | `inherited` | what it does not keep of its parent: files, what signals do |
 //! | `serve` | reads calls, runs their bodies |
 //! | `panics` | what is known of a panic |
 //!
@@ -28,10 +30,12 @@
 #[cfg(any(fuzzing, all(test, not(offload_loom))))]
 pub(crate) mod check;
 mod checked_out;
+mod descendants;
 mod events;
 pub(crate) mod exchange;
 mod executor;
 pub(crate) mod failures;
+mod inherited;
 mod kill_handle;
 pub(crate) mod messages;
 pub(crate) mod panics;

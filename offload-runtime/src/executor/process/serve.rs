@@ -22,7 +22,7 @@ use rustix::process::{
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
 use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic, cut};
-use super::{events, panics, plan, way};
+use super::{descendants, events, inherited, panics, plan, way};
 use crate::sync::foreign::drop_payload;
 use crate::system::pipe::PipeReader;
 use crate::task::current::{self, Frame};
@@ -100,7 +100,10 @@ pub(crate) fn serve() -> ! {
                 write(&answer(call, hello.max_message), Then::Close);
             }
             // The end, by which the parent says that it has no more.
-            Err(ReadError::Closed) => process::exit(0),
+            Err(ReadError::Closed) => {
+                descendants::end_own();
+                process::exit(0)
+            }
             Ok(_) | Err(_) => process::exit(REFUSED),
         }
     }
@@ -124,6 +127,9 @@ fn take_over() -> Result<(UnixStream, PipeReader), String> {
     };
     let (writer, data) =
         redirect().map_err(|error: io::Error| format!("its files cannot be set up: {error}"))?;
+    inherited::close_files();
+    inherited::leave_signals_to_parent();
+    descendants::adopt();
     let _ = DATA.set(Mutex::new(Outlet { data: writer, is_open: true }));
     Ok((data, PipeReader::from(control)))
 }
@@ -157,6 +163,7 @@ fn watch(mut control: PipeReader) -> io::Result<()> {
         }
         // With all that it started. Not `exit`, which foreign code could hold
         // up.
+        descendants::end_own();
         let _ = kill_current_process_group(Signal::KILL);
         let _ = kill_process(getpid(), Signal::KILL);
     };

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{fmt, thread};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags};
 
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
@@ -23,16 +23,18 @@ const TAIL: usize = 16 << 10;
 /// So much is read at once, before others have their turn.
 const TURN: usize = 64 << 10;
 
-/// Called when a worker prints no more.
+/// Called when a worker has ended.
 pub(crate) type OnEnd = Box<dyn Fn() + Send + Sync>;
 
 /// What one worker prints.
 pub(crate) struct Stderr {
     pipe: PipeReader,
-    /// Called when this one prints no more.
+    /// Called when the worker has ended.
     on_end: OnEnd,
     tail: Mutex<Tail>,
-    /// Nobody is left who could write, or the worker has ended.
+    /// Nobody is left who could write. That is not the end: it may have closed its files.
+    is_silent: AtomicBool,
+    /// The worker has ended.
     ended: AtomicBool,
     end: OnceLock<End>,
 }
@@ -68,6 +70,7 @@ impl Stderr {
             pipe,
             on_end,
             tail: Mutex::default(),
+            is_silent: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             end: OnceLock::new(),
         });
@@ -93,9 +96,18 @@ impl Stderr {
         self.lock().bytes.clear();
     }
 
-    /// Whether nobody is left who could print.
+    /// Whether the worker has ended, as far as it was seen.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// What has news when it can be read.
+    fn files(&self) -> [BorrowedFd<'_>; 2] {
+        let pipe = self.pipe.as_fd();
+        // One file for each, and perhaps the same twice.
+        let Some(end) = self.end.get() else { return [pipe, pipe] };
+        let process = end.process.as_fd();
+        [if self.is_silent.load(Ordering::Acquire) { process } else { pipe }, process]
     }
 
     /// The last that the worker printed.
@@ -116,7 +128,7 @@ impl Stderr {
         while left > 0 {
             match (&self.pipe).read(&mut chunk) {
                 Ok(0) => {
-                    self.ended.store(true, Ordering::Release);
+                    self.is_silent.store(true, Ordering::Release);
                     return false;
                 }
                 Ok(length) => {
@@ -128,8 +140,8 @@ impl Stderr {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let ended = error.kind() != io::ErrorKind::WouldBlock;
-                    self.ended.store(ended, Ordering::Release);
+                    let is_silent = error.kind() != io::ErrorKind::WouldBlock;
+                    self.is_silent.store(is_silent, Ordering::Release);
                     return false;
                 }
             }
@@ -192,11 +204,7 @@ fn read_all(reader: &Reader, mut listener: PipeReader) -> ! {
     let mut workers: Vec<Arc<Stderr>> = Vec::new();
     loop {
         let ready = {
-            let files = workers.iter().flat_map(|stderr| {
-                // One file for each, and perhaps the pipe again.
-                let end = stderr.end.get().map_or(stderr.pipe.as_fd(), |end| end.process.as_fd());
-                [stderr.pipe.as_fd(), end]
-            });
+            let files = workers.iter().flat_map(|stderr| stderr.files());
             ready(std::iter::once(listener.as_fd()).chain(files))
         };
         if ready.first() == Some(&true) {
@@ -210,18 +218,31 @@ fn read_all(reader: &Reader, mut listener: PipeReader) -> ! {
                 return true;
             }
             stderr.pass_on();
-            if let (true, Some(end)) = (ends, stderr.end.get()) {
-                stderr.ended.store(true, Ordering::Release);
-                let _ = end.data.shutdown(Shutdown::Both);
-            }
-            let has_ended = stderr.has_ended();
+            let has_ended = match stderr.end.get() {
+                Some(end) => {
+                    // It may have come to be known since it was looked at.
+                    let ends = ends && can_be_read(&end.process);
+                    if ends {
+                        let _ = end.data.shutdown(Shutdown::Both);
+                    }
+                    ends
+                }
+                // Nothing else tells.
+                None => stderr.is_silent.load(Ordering::Acquire),
+            };
             if has_ended {
+                stderr.ended.store(true, Ordering::Release);
                 (stderr.on_end)();
             }
             !has_ended
         });
         workers.append(&mut reader.new.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+fn can_be_read(file: &OwnedFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 /// Waits until one of them can be read, and says which can.

@@ -30,7 +30,7 @@ fn greeted(change: impl FnOnce(&mut Hello)) -> Result<(), String> {
         level: 0,
     };
     change(&mut hello);
-    Worker::start(&hello, &Plan::DEFAULT, &way::way().unwrap(), Box::new(|| ()))
+    Worker::start(&hello, &Plan::DEFAULT, &way::way().unwrap(), Box::new(|| ()), |_| true)
         .map(drop)
         .map_err(|not_ready| not_ready.reason)
 }

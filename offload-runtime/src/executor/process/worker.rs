@@ -8,20 +8,24 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustix::process::{Pid, Signal};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, waitid,
+    waitpgid,
+};
 
+use super::descendants;
 use super::events::{Places, Replay};
-use super::kill_handle::{self, Held};
+use super::kill_handle::{Control, Held};
 use super::messages::{Hello, Kind, MAX_NOTE};
 use super::plan::Plan;
 use super::stderr::{OnEnd, Stderr};
 use super::way::{MARK, Way};
-use crate::system::pipe::{PipeWriter, pipe};
+use crate::system::pipe::pipe;
 use crate::wire::frames::{Frame, Incoming, Outgoing, ReadError};
 use crate::wire::{codec, registry};
 
@@ -37,9 +41,8 @@ pub(crate) struct Worker {
     child: Child,
     pid: Pid,
     /// Requests and answers.
-    data: UnixStream,
-    /// What is told during a call. The worker ends when this is closed.
-    control: Arc<PipeWriter>,
+    data: Arc<UnixStream>,
+    control: Arc<Control>,
     incoming: Incoming,
     /// What its bodies have described, for what they say.
     places: Places,
@@ -60,6 +63,8 @@ pub(crate) struct Dead {
     pub(crate) status: Option<ExitStatus>,
     /// The last that it printed.
     pub(crate) stderr: String,
+    /// It closed its channel and went on, until it was killed.
+    pub(crate) closed: bool,
 }
 
 impl Dead {
@@ -78,18 +83,23 @@ pub(crate) struct NotReady {
 }
 
 impl Worker {
-    /// Starts a process, and waits until it is ready.
+    /// Starts a process, and waits until it is ready. `is_wanted` is told the channel; when that is
+    /// closed, nobody wants the worker any more.
     pub(crate) fn start(
         hello: &Hello,
         plan: &Plan,
         way: &Way,
         on_end: OnEnd,
+        is_wanted: impl FnOnce(&Arc<UnixStream>) -> bool,
     ) -> Result<Worker, NotReady> {
         let refused = |error: io::Error| NotReady {
             reason: format!("the system refused it: {error}"),
             was_killed: false,
         };
         let mut worker = Worker::spawn(plan, way, hello.max_message, on_end).map_err(refused)?;
+        if !is_wanted(&worker.data) {
+            return Err(NotReady { reason: "its pool is closed".into(), was_killed: false });
+        }
         worker.greet(hello).map_err(|problem| {
             let dead = worker.reap();
             let signal = dead.status.and_then(|status| status.signal());
@@ -114,7 +124,7 @@ impl Worker {
 
     fn spawn(plan: &Plan, way: &Way, max_message: usize, on_end: OnEnd) -> io::Result<Worker> {
         let (data, theirs) = UnixStream::pair()?;
-        let (listener, control) = pipe()?;
+        let (listener, control) = Control::new()?;
         let (prints, printed) = pipe()?;
         // Before the process is there, so that nothing can fail after.
         let stderr = Stderr::read_from(prints, on_end)?;
@@ -132,7 +142,7 @@ impl Worker {
         let worker = Worker {
             child,
             pid,
-            data,
+            data: Arc::new(data),
             control: Arc::new(control),
             incoming: Incoming::new(max_message.max(MAX_NOTE)),
             places: Places::default(),
@@ -155,7 +165,7 @@ impl Worker {
         let mut message = Outgoing::new(Kind::Hello as u8, MAX_NOTE);
         codec::encode(hello, &mut message).map_err(Some)?;
         let message = message.finish().map_err(|_| None)?;
-        self.data.write_all(&message).map_err(|_| None)?;
+        (&*self.data).write_all(&message).map_err(|_| None)?;
         let mut replay = Replay::new(Places::default());
         loop {
             match self.read() {
@@ -183,13 +193,10 @@ impl Worker {
         }
     }
 
-    /// What the next call of it is known by.
-    pub(crate) fn next_call(&mut self) -> u64 {
-        /// Over all workers, so that a number never means another's call.
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
+    /// The next call of it begins.
+    pub(crate) fn begin_call(&mut self) {
         self.calls += 1;
         self.stderr.forget();
-        NUMBER.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Calls so far.
@@ -199,7 +206,8 @@ impl Worker {
 
     /// For the kill handle of a call.
     pub(crate) fn held(&self, number: u64) -> Held {
-        Held { pid: self.pid, control: Arc::clone(&self.control), number }
+        let (data, control) = (Arc::clone(&self.data), Arc::clone(&self.control));
+        Held { pid: self.pid, data, control, number }
     }
 
     /// A message to be filled in, in the buffer of an earlier one.
@@ -238,12 +246,12 @@ impl Worker {
 
     /// Writes some of it.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.data).write(bytes)
+        (&*self.data).write(bytes)
     }
 
     /// The next frame.
     pub(crate) fn read(&mut self) -> Result<Frame<'_>, ReadError> {
-        self.incoming.read(&mut &self.data)
+        self.incoming.read(&mut &*self.data)
     }
 
     /// Whether it can take a call, as far as one can see: one that is killed
@@ -251,7 +259,8 @@ impl Worker {
     pub(crate) fn is_alive(&self) -> bool {
         // An idle worker says nothing: what can be read is its end.
         let look = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-        !self.stderr.has_ended() && matches!(recv(&self.data, &mut [0; 1], look), Err(Errno::AGAIN))
+        !self.stderr.has_ended()
+            && matches!(recv(&*self.data, &mut [0; 1], look), Err(Errno::AGAIN))
     }
 
     /// What it holds in memory that is its own, in bytes, where the system
@@ -263,10 +272,32 @@ impl Worker {
         Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
     }
 
-    /// Kills it and its group, if they live, and reaps it.
+    /// Kills it and what it started, if they live, and reaps it.
     pub(crate) fn reap(&mut self) -> Dead {
         let status = self.kill_and_wait();
-        Dead { pid: self.child.id(), status, stderr: self.stderr.tail() }
+        Dead { pid: self.child.id(), status, stderr: self.stderr.tail(), closed: false }
+    }
+
+    /// The same if it has closed its channel: it is about to end, or was made another program.
+    pub(crate) fn reap_closed(&mut self) -> Dead {
+        let closed = !self.ends_by_itself();
+        let dead = self.reap();
+        // The signal was ours.
+        let status = dead.status.filter(|_| !closed);
+        Dead { status, closed, ..dead }
+    }
+
+    fn ends_by_itself(&self) -> bool {
+        let give_up = Instant::now() + END;
+        // It is not reaped by that, so that its number stays its own.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(self.pid), look), Ok(None)) {
+            if give_up <= Instant::now() {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
     }
 
     /// Lets it end by itself, which takes it a moment.
@@ -275,13 +306,22 @@ impl Worker {
         let _ = self.data.shutdown(Shutdown::Write);
         let _ = self.data.set_read_timeout(Some(END));
         // Until it has closed its end, or time is over.
-        while (&self.data).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+        while (&*self.data).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
     }
 
     fn kill_and_wait(&mut self) -> Option<ExitStatus> {
         self.reaped = true;
-        kill_handle::kill(self.pid);
-        self.child.wait().ok()
+        let descendants = descendants::stop(self.pid);
+        descendants.kill();
+        // Where descendants are not known, and if it has crashed, its group is.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        // It may have left its group.
+        let _ = kill_process(self.pid, Signal::KILL);
+        let status = self.child.wait().ok();
+        // What it left behind is a child of this process now, if that is the first of a container.
+        descendants.reap();
+        while matches!(waitpgid(self.pid, WaitOptions::empty()), Ok(Some(_))) {}
+        status
     }
 }
 

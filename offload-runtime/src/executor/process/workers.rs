@@ -15,6 +15,8 @@
 //! there may be more, another is started. So the next call, or the one after a
 //! crash, finds one ready.
 
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,6 +60,8 @@ struct State {
     /// All that can work, the free ones included.
     alive: usize,
     starting: usize,
+    /// The channels of those that start.
+    starts: Vec<Arc<UnixStream>>,
     /// Threads that wait for one.
     waiting: usize,
     /// Why the last start failed, for one of those that wait.
@@ -102,6 +106,7 @@ impl Workers {
                 free: Vec::new(),
                 alive: 0,
                 starting: 0,
+                starts: Vec::new(),
                 waiting: 0,
                 failure: None,
                 failed: None,
@@ -153,16 +158,39 @@ impl Workers {
         call: &Meta,
         handle: &Arc<KillHandle>,
     ) -> Result<CheckedOut, NoWorker> {
-        let mut lost = Vec::new();
-        let until = call.start_by();
         let mut state = self.lock();
         (state.limit, state.threads) = (limit, threads);
+        let is_ended = || call.state.is_cancelled();
+        let worker = self.await_worker(host, state, call.start_by(), &is_ended, Some(handle))?;
+        Ok(CheckedOut::new(self, host, Arc::clone(handle), worker))
+    }
+
+    /// Another for a call that had one.
+    pub(super) fn check_out_another(
+        &'static self,
+        host: &'static dyn Host,
+        handle: &KillHandle,
+        until: Option<Instant>,
+    ) -> Option<Worker> {
+        self.await_worker(host, self.lock(), until, &|| handle.is_ended(), None).ok()
+    }
+
+    /// A worker for a call, which from then on is among those that have one if its handle is `new`.
+    fn await_worker(
+        &'static self,
+        host: &'static dyn Host,
+        mut state: MutexGuard<'_, State>,
+        until: Option<Instant>,
+        is_ended: &dyn Fn() -> bool,
+        new: Option<&Arc<KillHandle>>,
+    ) -> Result<Worker, NoWorker> {
+        let mut lost = Vec::new();
         state.waiting += 1;
         let result = loop {
             if state.is_ended {
                 break Err(NoWorker::Shutdown);
             }
-            if call.state.is_cancelled() {
+            if is_ended() {
                 break Err(NoWorker::Late);
             }
             match state.free.pop() {
@@ -204,12 +232,12 @@ impl Workers {
         };
         state.waiting -= 1;
         if result.is_ok() {
-            state.handles.push(Arc::clone(handle));
+            state.handles.extend(new.map(Arc::clone));
         }
         self.tend(host, &mut state);
         drop(state);
         self.reap(lost);
-        result.map(|worker| CheckedOut::new(self, host, Arc::clone(handle), worker))
+        result
     }
 
     /// A call is over, and its worker can take another.
@@ -253,6 +281,20 @@ impl Workers {
         drop(state);
         let counter = if killed { &self.counts.kills } else { &self.counts.restarts };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The worker of a call is dead, and the call has not ended.
+    pub(super) fn lost(&'static self, host: &'static dyn Host) {
+        let mut state = self.lock();
+        state.alive -= 1;
+        self.tend(host, &mut state);
+        drop(state);
+        self.counts.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call that has no worker any more is over.
+    pub(super) fn forget(&self, handle: &Arc<KillHandle>) {
+        self.lock().forget(handle);
     }
 
     /// A thread of the pool has ended, and so many are left.
@@ -306,6 +348,8 @@ impl Workers {
         drop(state);
         if let Some(handle) = handle {
             handle.end(End::Cancelled);
+            // It may wait for another worker.
+            self.wake();
         }
     }
 
@@ -322,11 +366,15 @@ impl Workers {
         self.wake();
     }
 
-    /// Nobody will call any more: lets all that are free end, and starts no
-    /// others.
+    /// Nobody will call any more: lets all that are free end, kills those that start, and
+    /// starts no others.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
+        for start in &state.starts {
+            // Its thread waits there for what it says, and kills it then.
+            let _ = start.shutdown(Shutdown::Both);
+        }
         let free = std::mem::take(&mut state.free);
         state.alive -= free.len();
         self.changed.notify_all();
@@ -415,7 +463,18 @@ impl Workers {
             priority: plan.priority,
             level: events::level(),
         };
-        Worker::start(&hello, plan, &way, Box::new(move || self.look(host)))
+        let on_end = Box::new(move || self.look(host));
+        let mut channel = None;
+        let is_wanted = |data: &Arc<UnixStream>| {
+            let mut state = self.lock();
+            state.starts.push(Arc::clone(channel.insert(Arc::clone(data))));
+            !state.is_closed
+        };
+        let worker = Worker::start(&hello, plan, &way, on_end, is_wanted);
+        if let Some(channel) = channel {
+            self.lock().starts.retain(|other| !Arc::ptr_eq(other, &channel));
+        }
+        worker
     }
 }
 

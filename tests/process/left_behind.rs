@@ -1,0 +1,184 @@
+//! What bodies start, and what they have of their parent.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::ends::{Told, begin, spin, tell};
+use crate::support::{is_there, runs, settle};
+
+/// Leaves the group of its worker, and its parent too, and tells its number.
+fn start_daemon(path: &str) {
+    let script =
+        format!("setsid sh -c 'echo $$ > {path}.new; mv {path}.new {path}; exec sleep 1000' &");
+    assert!(Command::new("sh").arg("-c").arg(script).status().unwrap().success());
+}
+
+fn number(path: &str) -> u32 {
+    let mut pid = None;
+    settle("it has told its number", || {
+        pid = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+        pid.is_some()
+    });
+    pid.unwrap()
+}
+
+#[test]
+fn what_left_the_group_is_killed_with_its_worker() {
+    #[offload(process)]
+    fn spins(path: String, daemon: String) -> Result<(), Error> {
+        start_daemon(&daemon);
+        tell(&path);
+        spin()
+    }
+
+    let told = Told::new();
+    let daemon = told.path() + ".daemon";
+    let call = begin(spins(told.path(), daemon.clone()));
+    let worker = told.pid();
+    let daemon = number(&daemon);
+    assert!(runs(daemon));
+    drop(call);
+    settle("the worker is reaped", || !is_there(worker));
+    settle("the other has died", || !runs(daemon));
+}
+
+#[test]
+fn what_left_the_group_ends_with_a_worker_that_is_replaced() {
+    static POOL: ProcessPool = ProcessPool::new("replaced").workers(1).max_jobs(1);
+
+    #[offload(process, pool = POOL)]
+    fn returns(daemon: String) -> Result<u32, Error> {
+        start_daemon(&daemon);
+        Ok(number(&daemon))
+    }
+
+    let told = Told::new();
+    let daemon = block_on(returns(told.path())).unwrap();
+    settle("it has died", || !runs(daemon));
+}
+
+#[test]
+fn what_a_body_started_ends_with_the_program() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parent = Command::new(env!("CARGO_BIN_EXE_parent"));
+        assert!(parent.arg("leave").arg(folder.path()).status().unwrap().success());
+        for name in ["child", "daemon"] {
+            let pid = number(folder.path().join(name).to_str().unwrap());
+            settle("it has died", || !runs(pid));
+        }
+    }
+}
+
+/// All that loses its parent becomes its child there.
+#[test]
+fn the_first_process_of_a_container_has_no_zombies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_parent"));
+    let output = parent.arg("first").arg(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "no children\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A process that was made by `fork` alone holds the channel open, and what the worker
+/// printed has come to an end before.
+#[test]
+fn the_end_of_a_worker_that_has_closed_its_prints_is_seen() {
+    #[offload(process)]
+    fn ends(path: String) -> Result<(), Error> {
+        let nothing = fs::File::create("/dev/null").unwrap();
+        for entry in fs::read_dir("/proc/self/fd").unwrap() {
+            let number: i32 = entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
+            // SAFETY: none that matters: the files are those of this process, and stay open.
+            #[expect(unsafe_code, reason = "a worker whose files are inherited is the subject")]
+            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+            let _ = rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty());
+        }
+        rustix::stdio::dup2_stdout(&nothing).unwrap();
+        rustix::stdio::dup2_stderr(&nothing).unwrap();
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        fs::write(path, child.id().to_string()).unwrap();
+        std::mem::forget(child);
+        // So that the end of what is printed is seen by itself.
+        std::thread::sleep(Duration::from_millis(100));
+        std::process::exit(3)
+    }
+
+    let told = Told::new();
+    let error = block_on(ends(told.path())).unwrap_err();
+    assert_eq!((error.kind(), error.exit_code()), (ErrorKind::WorkerDied, Some(3)), "{error}");
+    let child = number(&told.path());
+    settle("what it started has died", || !runs(child));
+}
+
+#[test]
+fn a_worker_that_becomes_another_program_is_killed() {
+    #[offload(process)]
+    fn becomes_another() -> Result<(), Error> {
+        panic!("{}", Command::new("sleep").arg("1000").exec())
+    }
+
+    let error = block_on(becomes_another()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe));
+    assert_eq!((error.signal(), error.exit_code()), (None, None));
+    assert!(error.to_string().contains("closed its channel"), "{error}");
+    assert!(!is_there(error.pid().unwrap()));
+}
+
+/// As systemd and container runtimes do, to all processes of a service.
+#[test]
+fn a_signal_to_the_whole_service_leaves_its_parent_to_end_the_call() {
+    #[offload(process)]
+    fn goes_on(path: String) -> Result<String, Error> {
+        tell(&path);
+        settle("it goes on", || fs::exists(format!("{path}.go")).unwrap());
+        // What it starts is ended by a signal, as ever.
+        let other = Command::new("sh").args(["-c", "kill -TERM $$; echo lives on"]).output();
+        Ok(String::from_utf8(other.unwrap().stdout).unwrap())
+    }
+
+    let told = Told::new();
+    let call = begin(goes_on(told.path()));
+    let worker = Pid::from_raw(told.pid().cast_signed()).unwrap();
+    for signal in [Signal::TERM, Signal::INT] {
+        kill_process(worker, signal).unwrap();
+    }
+    fs::write(told.path() + ".go", "").unwrap();
+    assert_eq!(block_on(call).unwrap(), "");
+}
+
+#[test]
+fn files_that_are_open_in_the_parent_are_closed_in_a_worker() {
+    static POOL: ProcessPool = ProcessPool::new("files").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn open() -> Result<Vec<String>, Error> {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        Ok(open.map(|file| file.to_str().unwrap().to_owned()).collect())
+    }
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
+    let open = block_on(open()).unwrap();
+    let name = file.path().to_str().unwrap();
+    assert!(!open.iter().any(|file| file == name), "{open:?}");
+    // Its channels are there, and nothing else.
+    assert!(open.len() <= 8, "{open:?}");
+}
+
+#[test]
+fn what_a_dead_worker_causes_kills_nobody() {
+    let output = Command::new(env!("CARGO_BIN_EXE_parent"))
+        .args(["cancel", tempfile::tempdir().unwrap().path().to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
