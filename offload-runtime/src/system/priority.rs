@@ -200,11 +200,25 @@ mod imp {
 
     /// No call tells the mask of another thread; its page in `/proc` does.
     fn copy_mask(main: Pid) -> io::Result<()> {
-        let status = std::fs::read_to_string(format!("/proc/self/task/{main}/status"))?;
+        let mut blocked = mask(main)?;
+        // All are blocked for a moment in a thread that starts another, as the main thread
+        // may do just now: that is not its mask.
+        for _ in 0..100 {
+            if blocked.count_ones() < 60 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_micros(100));
+            blocked = mask(main)?;
+        }
+        set_mask(blocked)
+    }
+
+    /// The signals that a thread blocks.
+    fn mask(thread: Pid) -> io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status"))?;
         let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
         let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        let blocked = blocked.ok_or(io::ErrorKind::InvalidData)?;
-        set_mask(blocked)
+        Ok(blocked.ok_or(io::ErrorKind::InvalidData)?)
     }
 
     /// Blocks the signals whose bits are set, the lowest being that of signal 1.
