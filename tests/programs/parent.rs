@@ -67,7 +67,6 @@ fn leaves(folder: String) -> Result<(), Error> {
 
 /// The same, and crashes.
 #[offload(process, pool = ONCE)]
-#[expect(clippy::zombie_processes, reason = "it is what is tested")]
 fn crashes() -> Result<(), Error> {
     std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     std::process::abort()
