@@ -195,7 +195,10 @@ fn child_is_hit() {
                     Ok(answer) => assert_eq!(answer, (number, sum, vec![sum; length / 16])),
                     Err(error) => {
                         assert_eq!(error.kind(), ErrorKind::WorkerDied, "{error}");
-                        assert_eq!((error.signal(), error.ran()), (Some(9), Ran::Maybe), "{error}");
+                        assert_eq!(error.signal(), Some(9), "{error}");
+                        // Of some the request was cut off, and several workers in a row were hit,
+                        // or what had been sent was no longer there for another.
+                        assert_ne!(error.ran(), Ran::Yes, "{error}");
                         died.fetch_add(1, Ordering::SeqCst);
                     }
                 }

@@ -10,8 +10,8 @@
 //! worker has it let go before it returns it, and before it reaps
 //! it, after which the number of the process may be another's.
 //!
-//! It may be the event loop's thread that ends a call. So it only stops the process, and closes
-//! its channel: that wakes the thread that has the worker, which kills it, with all that it
+//! It may be the event loop's thread that ends a call. So it only closes
+//! the worker's channel: that wakes the thread that has the worker, which kills it, with all that it
 //! started.
 
 use std::io::{self, Write};
@@ -20,8 +20,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sync::timer::Alarm;
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
@@ -59,8 +57,6 @@ pub(crate) enum End {
 /// A worker at work.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
-    /// Its process, and that of its group.
-    pub(crate) pid: Pid,
     /// Closed, it wakes the thread that waits for the answer.
     pub(crate) data: Arc<UnixStream>,
     /// The worker reads there what it is told during a call.
@@ -136,8 +132,6 @@ impl State {
     fn kill(&mut self) {
         if let Some(held) = &self.held {
             self.killed = true;
-            // It may have died by itself, and is not reaped yet: till then its number is its own.
-            let _ = kill_process(held.pid, Signal::STOP);
             let _ = held.data.shutdown(Shutdown::Both);
         }
     }

@@ -207,7 +207,7 @@ impl Worker {
     /// For the kill handle of a call.
     pub(crate) fn held(&self, number: u64) -> Held {
         let (data, control) = (Arc::clone(&self.data), Arc::clone(&self.control));
-        Held { pid: self.pid, data, control, number }
+        Held { data, control, number }
     }
 
     /// A message to be filled in, in the buffer of an earlier one.
@@ -311,8 +311,7 @@ impl Worker {
 
     fn kill_and_wait(&mut self) -> Option<ExitStatus> {
         self.reaped = true;
-        let descendants = descendants::stop(self.pid);
-        descendants.kill();
+        let descendants = descendants::kill_below(self.pid);
         // Where descendants are not known, and if it has crashed, its group is.
         let _ = kill_process_group(self.pid, Signal::KILL);
         // It may have left its group.
