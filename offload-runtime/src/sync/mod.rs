@@ -20,7 +20,7 @@ mod imp {
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
 
     pub(crate) use atomic_waker::AtomicWaker;
-    pub(crate) use crossbeam_queue::SegQueue;
+    pub(crate) use crossbeam_queue::{ArrayQueue, SegQueue};
 }
 
 #[cfg(offload_loom)]
@@ -34,6 +34,7 @@ mod imp {
     pub(crate) use loom::thread::{Thread, current, park};
 
     pub(crate) use super::queue::stand_in::SegQueue;
+    pub(crate) use super::ring::stand_in::ArrayQueue;
 
     /// What stands for the real one: the waker under a lock.
     #[derive(Debug)]

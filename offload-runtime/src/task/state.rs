@@ -198,6 +198,7 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::sync::ring::Ring;
     use crate::sync::{AtomicWaker, Mutex, lock};
 
     /// A task that is woken.
@@ -412,5 +413,56 @@ mod models {
                 thread.join().unwrap();
             });
         }
+    }
+
+    /// Who takes the only item sees that the call is suspended, or its thread sees the room: else the
+    /// rest of the stream never comes.
+    #[test]
+    fn a_part_of_a_stream_is_resumed_by_one_of_both_sides() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let ring = Arc::new(Ring::new(1));
+            let (theirs, full) = (Arc::clone(&call), Arc::clone(&ring));
+            let thread = thread::spawn(move || {
+                assert!(theirs.state.begin() && theirs.has(BODY));
+                assert!(full.push(0).is_ok());
+                theirs.content.store(RESULT, Ordering::Relaxed);
+                assert!(theirs.state.suspend());
+                full.is_half_free() && theirs.state.reclaim()
+            });
+            let mut is_ours = false;
+            if ring.pop().is_some() && ring.is_half_free() {
+                is_ours = call.state.resume();
+                assert!(!is_ours || call.has(RESULT));
+            }
+            let is_theirs = thread.join().unwrap();
+            assert!(!(is_ours && is_theirs));
+            // What was taken makes room for the next part.
+            assert!(!ring.is_empty() || is_ours || is_theirs);
+        });
+    }
+
+    /// The rest of a stream that is dropped while its part ends.
+    #[test]
+    fn the_rest_of_a_cancelled_stream_has_exactly_one_owner() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || {
+                if !theirs.state.begin() {
+                    return false;
+                }
+                theirs.content.store(RESULT, Ordering::Relaxed);
+                !theirs.state.suspend()
+            });
+            let phase = call.state.cancel();
+            let is_theirs = thread.join().unwrap();
+            match phase {
+                Phase::Queued => assert!(!is_theirs && call.has(BODY)),
+                Phase::Running => assert!(is_theirs),
+                Phase::Suspended => assert!(!is_theirs && call.has(RESULT)),
+                Phase::Waiting | Phase::Done => unreachable!("nobody ended it"),
+            }
+        });
     }
 }

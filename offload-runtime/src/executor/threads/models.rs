@@ -68,7 +68,7 @@ impl Call {
                 }
                 self.end();
             }
-            Phase::Running | Phase::Done => {}
+            Phase::Running | Phase::Suspended | Phase::Done => {}
         }
     }
 
