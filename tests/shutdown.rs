@@ -400,3 +400,39 @@ fn child_drops_the_resource_of_an_abandoned_body() {
     let (_, thread) = dropped.recv_timeout(PATIENCE).unwrap();
     assert!(thread.unwrap().starts_with("offload-cpu"));
 }
+
+#[offload(thread, stream = 1)]
+fn endless() -> impl Iterator<Item = Result<u64, Error>> {
+    (0..).map(Ok)
+}
+
+#[offload(thread, stream = 1)]
+fn endless_pushed(out: &mut offload_runtime::Sink<u64>) -> Result<(), Error> {
+    (0..).try_for_each(|n| out.send(n))?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "shuts the process down"]
+fn streams_end_with_an_error_alone() {
+    use futures::StreamExt;
+
+    block_on(async {
+        let (mut made, mut pushed) = (Box::pin(endless()), Box::pin(endless_pushed()));
+        assert_eq!(made.next().await.unwrap().unwrap(), 0);
+        assert_eq!(pushed.next().await.unwrap().unwrap(), 0);
+        shutdown(Duration::from_millis(20)).await;
+        let made: Vec<_> = made.collect().await;
+        assert!(made.len() < 10 && made.last().unwrap().is_err(), "{made:?}");
+        let pushed: Vec<_> = pushed.collect().await;
+        assert!(pushed.len() < 10 && pushed.last().unwrap().is_err(), "{pushed:?}");
+        let late: Vec<_> = endless().collect().await;
+        assert_eq!(late.len(), 1);
+        assert_eq!(late[0].as_ref().unwrap_err().kind(), ErrorKind::ShuttingDown);
+    });
+}
+
+#[test]
+fn streams_that_nobody_reads_on_are_ended_by_a_shutdown_with_an_error() {
+    passes("streams_end_with_an_error_alone");
+}

@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -385,4 +388,133 @@ fn what_is_written_into_a_sink_of_bytes_is_the_body_of_a_response() {
     let bytes = block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
     let expected: String = (0..10_000).map(|n| format!("{n},row\n")).collect();
     assert_eq!(bytes, expected.as_bytes());
+}
+
+/// Tells on which thread it is dropped, and may panic then.
+struct Item {
+    dropped: mpsc::Sender<ThreadId>,
+    panics: bool,
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        let _ = self.dropped.send(thread::current().id());
+        assert!(!self.panics, "dropped");
+    }
+}
+
+#[offload(thread, stream)]
+fn items(dropped: mpsc::Sender<ThreadId>, panics: bool) -> impl Iterator<Item = Item> {
+    (0..8).map(move |_| Item { dropped: dropped.clone(), panics })
+}
+
+#[offload(thread, stream)]
+fn pushed_items(
+    dropped: mpsc::Sender<ThreadId>,
+    panics: bool,
+    out: &mut Sink<Item>,
+) -> Result<(), Error> {
+    for _ in 0..8 {
+        out.send(Item { dropped: dropped.clone(), panics })?;
+    }
+    Ok(())
+}
+
+/// One item is taken and forgotten, and the other seven are dropped with the stream.
+fn leaves_seven<T>(mut stream: impl Stream<Item = T> + Unpin, name: &str) {
+    std::mem::forget(block_on(stream.next()));
+    let has_ended = || {
+        let stats = offload_runtime::stats();
+        stats.functions.iter().any(|one| one.name.ends_with(name) && one.finished == one.started)
+    };
+    while !has_ended() {
+        thread::yield_now();
+    }
+    drop(stream);
+}
+
+#[test]
+fn what_nobody_takes_is_dropped_on_a_pool_also_if_that_panics() {
+    let here = thread::current().id();
+    for panics in [false, true] {
+        let (sender, dropped) = mpsc::channel();
+        leaves_seven(Box::pin(items(sender, panics)), "::items");
+        let threads: Vec<_> = dropped.iter().take(7).collect();
+        assert_eq!((threads.len(), threads.contains(&here)), (7, false));
+        let (sender, dropped) = mpsc::channel();
+        leaves_seven(Box::pin(pushed_items(sender, panics)), "::pushed_items");
+        let threads: Vec<_> = dropped.iter().take(7).collect();
+        assert_eq!((threads.len(), threads.contains(&here)), (7, false));
+    }
+}
+
+/// Panics where a thread of a pool wakes it.
+struct Panics(ThreadId);
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        assert_eq!(thread::current().id(), self.0, "woken");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_ends_no_stream() {
+    let waker = Waker::from(Arc::new(Panics(thread::current().id())));
+    let mut streams: Vec<Pin<Box<dyn Stream<Item = u32> + Send>>> = vec![
+        Box::pin(numbers(1000)),
+        Box::pin(boxed(1000)),
+        Box::pin(pushed(1000).map(Result::unwrap)),
+    ];
+    for stream in &mut streams {
+        let mut got = Vec::new();
+        loop {
+            match stream.as_mut().poll_next(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Some(n)) => got.push(n),
+                Poll::Ready(None) => break,
+                Poll::Pending => thread::yield_now(),
+            }
+        }
+        assert!(got.into_iter().eq(0..1000));
+    }
+}
+
+async fn sums() -> (u64, u64) {
+    let numbers =
+        tokio::spawn(numbers(5000).map(u64::from).fold(0, |sum, n| async move { sum + n }));
+    let pushed = pushed(5000).map_ok(u64::from).try_fold(0, |sum, n| async move { Ok(sum + n) });
+    (numbers.await.unwrap(), pushed.await.unwrap())
+}
+
+#[test]
+fn streams_flow_in_both_runtimes_of_tokio() {
+    let sum = (0..5000).sum();
+    let current = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert_eq!(current.block_on(sums()), (sum, sum));
+    let multi = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    assert_eq!(multi.block_on(async { tokio::spawn(sums()).await.unwrap() }), (sum, sum));
+}
+
+#[offload(thread, stream = 2)]
+fn endless() -> impl Iterator<Item = u64> {
+    0..
+}
+
+#[test]
+fn six_hundred_streams_that_nobody_reads_on_do_not_stop_the_default_pool() {
+    #[offload(thread)]
+    fn other() -> u32 {
+        7
+    }
+    block_on(async {
+        let mut streams = Vec::new();
+        for _ in 0..600 {
+            let mut stream = Box::pin(endless());
+            assert_eq!(stream.next().await, Some(0));
+            streams.push(stream);
+        }
+        assert_eq!(other().await, 7);
+        let stats = offload_runtime::stats();
+        let pool = stats.pools.iter().find(|pool| pool.name == "thread").unwrap();
+        assert!(pool.threads < 100, "{pool:?}");
+    });
 }

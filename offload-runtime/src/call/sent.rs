@@ -208,6 +208,13 @@ impl Sent {
         Some(error)
     }
 
+    /// What the call has made and nobody takes is dropped by a thread of a pool.
+    pub(super) fn leave(&self) {
+        if self.task.has_drop_glue() {
+            threads::THREAD.clear(Arc::clone(&self.task));
+        }
+    }
+
     /// If it has not started, it will not; if it runs, its body is told so.
     pub(super) fn cancel(&self) {
         match completion::cancel_started(&self.task) {

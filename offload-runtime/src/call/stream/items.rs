@@ -31,7 +31,7 @@ enum State<F, I, T> {
     Lazy(F, Captured),
     Sent(Sent, Arc<Portions<F, I, T>>),
     /// The body has ended, and what it made is not taken.
-    Ended(Arc<Portions<F, I, T>>, Option<Failure>),
+    Ended(Sent, Arc<Portions<F, I, T>>, Option<Failure>),
     Done,
 }
 
@@ -77,6 +77,17 @@ where
     Some(item)
 }
 
+impl<F, I, T> Drop for Items<F, I, T> {
+    /// A destructor is foreign code, and this may be the thread of an event loop.
+    fn drop(&mut self) {
+        if let State::Ended(sent, portions, _) = &self.state {
+            if !portions.ring.is_empty() {
+                sent.leave();
+            }
+        }
+    }
+}
+
 // Neither the body nor an item is pinned: they are moved.
 impl<F, I, T> Unpin for Items<F, I, T> {}
 
@@ -108,7 +119,7 @@ where
                                     let item = last(self.function, self.fail, failure);
                                     return Poll::Ready(Some(item));
                                 }
-                                (_, failure) => State::Ended(portions, failure),
+                                (_, failure) => State::Ended(sent, portions, failure),
                             };
                             continue;
                         }
@@ -118,9 +129,9 @@ where
                     self.state = State::Sent(sent, portions);
                     return item.map_or(Poll::Pending, |item| Poll::Ready(Some(item)));
                 }
-                State::Ended(portions, failure) => {
+                State::Ended(sent, portions, failure) => {
                     if let Some(item) = portions.ring.pop() {
-                        self.state = State::Ended(portions, failure);
+                        self.state = State::Ended(sent, portions, failure);
                         return Poll::Ready(Some(item));
                     }
                     let last = failure.map(|failure| last(self.function, self.fail, failure));

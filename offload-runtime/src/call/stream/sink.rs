@@ -6,19 +6,23 @@
 //! item looks at the same afterwards, and wakes. With a fence between in both cases, so at least one
 //! of them sees the other. Who finds it empty does the same with the other waker.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use atomic_waker::AtomicWaker;
 
 use crate::error::{Error, ErrorKind, Ran};
-use crate::sync::foreign::quietly;
+use crate::executor::threads::THREAD;
+use crate::function::Function;
+use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
-use crate::task::current;
+use crate::task::context::Captured;
+use crate::task::meta::{Deadlines, Meta, Slot};
+use crate::task::{current, maker};
 
 /// What the body of a function with `#[offload(…, stream)]` pushes its items into.
 ///
@@ -80,6 +84,8 @@ pub(super) struct Channel<T> {
     has_stalled: AtomicBool,
     consumer: AtomicWaker,
     sender: AtomicWaker,
+    /// Has what nobody takes dropped by a thread of a pool.
+    leave: fn(Arc<Channel<T>>),
 }
 
 /// The consumer's end. Dropped, it closes.
@@ -90,7 +96,10 @@ impl<T> Channel<T> {
         function: &'static str,
         room: usize,
         stall_timeout: Option<Duration>,
-    ) -> Channel<T> {
+    ) -> Channel<T>
+    where
+        T: Send + 'static,
+    {
         Channel {
             function,
             ring: Ring::new(room),
@@ -99,6 +108,13 @@ impl<T> Channel<T> {
             has_stalled: AtomicBool::new(false),
             consumer: AtomicWaker::new(),
             sender: AtomicWaker::new(),
+            leave: |channel| leave(Rest(channel)),
+        }
+    }
+
+    fn drop_items(&self) {
+        while let Some(item) = self.ring.pop() {
+            drop_quietly(item);
         }
     }
 
@@ -124,8 +140,45 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.0.is_closed.store(true, Ordering::SeqCst);
-        self.0.sender.wake();
+        let channel = &self.0;
+        channel.is_closed.store(true, Ordering::SeqCst);
+        channel.sender.wake();
+        // A waker may be the last that holds a task: it is dropped here, and not where the body runs.
+        drop(channel.consumer.take());
+        fence(Ordering::SeqCst);
+        // A destructor is foreign code, and this may be the thread of an event loop. What comes
+        // from now on is left to the sink.
+        if mem::needs_drop::<T>() && !channel.ring.is_empty() {
+            (channel.leave)(Arc::clone(channel));
+        }
+    }
+}
+
+/// What nobody takes.
+struct Rest<T>(Arc<Channel<T>>);
+
+impl<T> Drop for Rest<T> {
+    fn drop(&mut self) {
+        self.0.drop_items();
+    }
+}
+
+/// Has it dropped as what is left of a call.
+fn leave<T: Send + 'static>(rest: Rest<T>) {
+    let function = Function::of_closures("dropped items", &THREAD);
+    let slots = [Slot::default(), Slot::default()];
+    let meta = Meta::new(function, false, Deadlines::default(), None, slots);
+    THREAD.clear(maker()(meta, Captured::NOTHING, move || drop(rest)));
+}
+
+impl<T> Drop for Sink<T> {
+    fn drop(&mut self) {
+        fence(Ordering::SeqCst);
+        // One that has stalled is closed as well, and what it has sent is still taken.
+        let has_stalled = self.channel.has_stalled.load(Ordering::Acquire);
+        if self.channel.is_closed.load(Ordering::SeqCst) && !has_stalled {
+            self.channel.drop_items();
+        }
     }
 }
 
