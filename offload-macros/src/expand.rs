@@ -92,14 +92,23 @@ pub(crate) fn copies_at_call(function: &Function) -> bool {
     let is_copied = function.receiver.as_ref().is_some_and(|receiver| receiver.to_owned.is_some())
         || function.arguments.iter().any(|argument| argument.to_owned.is_some());
     let is_never = matches!(&function.signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)));
-    is_copied && !is_never
+    // A bound on `Self` is what a default method of a trait has, which others override.
+    let is_default = mentions(function.signature.generics.where_clause.to_token_stream(), "Self");
+    is_copied && !is_never && !is_default
 }
 
 /// `async fn f(x: &str) -> T` → `fn f(x: &str) -> impl Future<Output = T> + Send + 'static`
 pub(crate) fn return_future(function: &Function, signature: &mut Signature) {
     signature.asyncness = None;
     let (result, place) = match &function.signature.output {
-        ReturnType::Type(_, ty) => (ty.to_token_stream(), ends(ty).1),
+        ReturnType::Type(_, ty) => {
+            let mut result = (**ty).clone();
+            // Else it would be taken to borrow what was copied.
+            if let Type::ImplTrait(opaque) = &mut result {
+                opaque.bounds.push(parse_quote!('static));
+            }
+            (result.to_token_stream(), ends(ty).1)
+        }
         ReturnType::Default => (quote!(()), function.signature.ident.span()),
     };
     signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>

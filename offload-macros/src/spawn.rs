@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{
     Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Signature, Type, Visibility,
     parse_quote, parse_quote_spanned,
@@ -34,7 +35,7 @@ use crate::options::{Given, Options, Sync};
 ///     <io::Result<()> as __offload::Returned>::job({ static …; &__FUNCTION }, …, move || … )
 /// }
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
-///     __offload::Job::start(__remove_job(path))
+///     __offload::Job::start("…::remove", move || __remove_job(path))
 /// }
 /// pub async fn remove(path: PathBuf) -> io::Result<()> {
 ///     __offload::Job::call(__remove_job(path)).await
@@ -45,6 +46,7 @@ pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> To
     let job_name = Ident::new(&format!("__{}_job", function.signature.ident), spawn.ident.span());
     let job = job(options, function, &job_name, &runtime);
     let give = give(function, spawn, &job_name);
+    let label = label(options, function, &runtime);
     let visibility = &function.visibility;
 
     let attributes = wrapper_attributes(function, true);
@@ -77,9 +79,20 @@ pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> To
         #(#attributes)*
         #[allow(dead_code)]
         #visibility #signature {
-            #runtime::Job::start(#give)
+            #runtime::Job::start(#label, move || #give)
         }
         #awaited
+    }
+}
+
+/// What the function is called before there is a job of it.
+fn label(options: &Options, function: &Function, runtime: &TokenStream) -> TokenStream {
+    match &options.name {
+        Some(given) => given.value.to_token_stream(),
+        None => {
+            let name = format!("::{}", function.signature.ident.unraw());
+            quote!(#runtime::concat!(#runtime::module_path!(), #name))
+        }
     }
 }
 

@@ -188,7 +188,7 @@ impl Error {
 
     /// What a call asks before it starts panicked: the expression of a deadline, say.
     pub(crate) fn panicked_before(function: &str, payload: Payload) -> Error {
-        let what = "was not started, as a deadline or what it was to carry along panicked";
+        let what = "was not started, as a copy, a deadline or what it was to carry along panicked";
         Error::of_panic(Ran::No, function, what, payload)
     }
 

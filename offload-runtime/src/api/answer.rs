@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -74,9 +75,13 @@ impl<F, T> Job<F, T> {
         (self.call)(self.function, self.fail, self.body)
     }
 
-    /// Is started at once.
-    pub fn start(self) -> Started<T> {
-        (self.start)(self.function, self.body)
+    /// What is made is started at once. A copy that panics while it is made is in the handle: what
+    /// starts a call does not panic.
+    pub fn start(function: &'static str, make: impl FnOnce() -> Job<F, T>) -> Started<T> {
+        match catch_unwind(AssertUnwindSafe(make)) {
+            Ok(job) => (job.start)(job.function, job.body),
+            Err(payload) => Started::rejected(Error::panicked_before(function, payload)),
+        }
     }
 }
 

@@ -103,6 +103,11 @@ fn admit(function: &'static Function) -> Result<(Meta, Captured), Error> {
 }
 
 impl<T> Started<T> {
+    /// Of a call that cannot be made.
+    pub(crate) fn rejected(error: Error) -> Started<T> {
+        Started { state: State::Rejected(error), result: PhantomData }
+    }
+
     /// Ends the call: one that has not started never does, and gives an [`Error`] of the kind
     /// [`Cancelled`](crate::ErrorKind::Cancelled). For a body that runs,
     /// [`is_cancelled`](crate::is_cancelled) is true from now on, and what it returns then is what

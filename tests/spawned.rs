@@ -1,0 +1,279 @@
+//! The option `spawn`: functions that start a call and do not wait for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use offload_runtime::{
+    Error, ErrorKind, FunctionStats, Ran, Started, ThreadPool, is_cancelled, offload,
+};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn soon<T>(channel: &Receiver<T>) -> T {
+    channel.recv_timeout(PATIENCE).expect("it has to happen")
+}
+
+fn stats_of(label: &str) -> FunctionStats {
+    let functions = offload_runtime::stats().functions;
+    functions.into_iter().find(|function| function.name == label).unwrap()
+}
+
+#[offload(thread, spawn = tell_soon)]
+fn tell(channel: Sender<&'static str>, word: &'static str) -> usize {
+    channel.send(word).unwrap();
+    word.len()
+}
+
+#[test]
+fn a_call_starts_though_nobody_polls_it() {
+    let (sender, told) = mpsc::channel();
+    drop(tell_soon(sender, "word"));
+    assert_eq!(soon(&told), "word");
+}
+
+#[test]
+fn the_async_function_beside_it_is_as_lazy_as_ever() {
+    let (sender, told) = mpsc::channel();
+    drop(tell(sender.clone(), "never"));
+    assert_eq!(block_on(tell(sender, "word")), 4);
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["word"]);
+}
+
+#[test]
+fn a_destructor_starts_a_call_while_its_thread_unwinds() {
+    struct Guard(Option<Sender<&'static str>>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            tell_soon(self.0.take().unwrap(), "dropped");
+        }
+    }
+    let (sender, told) = mpsc::channel();
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = Guard(Some(sender));
+        resume_unwind(Box::new("unwinds"));
+    }));
+    assert!(unwound.is_err());
+    assert_eq!(soon(&told), "dropped");
+}
+
+#[offload(cpu, spawn = parse_soon, sync = parse_sync, name = "spawned parse")]
+fn parse(#[to_owned] text: &str) -> Result<u32, std::num::ParseIntError> {
+    text.parse()
+}
+
+#[test]
+fn the_outer_error_is_the_offloads_and_the_inner_one_the_functions() {
+    let text = String::from("42");
+    let started = parse_soon(&text);
+    drop(text);
+    assert_eq!(block_on(started).unwrap(), parse_sync("42"));
+    assert!(parse_soon("forty-two").wait().unwrap().is_err());
+}
+
+/// One `static` stands for the function, however it is called.
+#[test]
+fn both_ways_have_one_label_and_one_set_of_numbers() {
+    #[offload(cpu, name = "spawned twice", spawn = count_soon)]
+    fn count() -> u32 {
+        1
+    }
+    let before = block_on(count());
+    let after = count_soon().wait().unwrap();
+    assert_eq!(before + after, 2);
+    assert_eq!(stats_of("spawned twice").finished, 2);
+}
+
+#[offload(thread, spawn = fail_soon)]
+fn fail(text: String) -> Result<u8, Error> {
+    panic!("{text}")
+}
+
+#[test]
+fn a_panic_is_the_outer_error_also_where_the_result_could_carry_it() {
+    let error = fail_soon("broken".to_owned()).wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+    assert!(error.to_string().contains("broken"), "{error}");
+    assert!(block_on(AssertUnwindSafe(fail("x".to_owned())).catch_unwind()).is_err());
+}
+
+static ONE: ThreadPool = ThreadPool::new("spawned one").threads(1);
+
+#[offload(thread, pool = ONE, limit = 1, queue = 1, timeout = "60s", detach, spawn = hold_soon)]
+fn hold(started: Sender<()>, gate: Receiver<()>) -> Result<bool, Error> {
+    started.send(()).unwrap();
+    let _ = gate.recv();
+    Ok(is_cancelled())
+}
+
+#[test]
+fn the_options_are_those_of_both_functions_and_a_refusal_is_in_the_handle() {
+    let (started, running) = mpsc::channel();
+    let (release, gate) = mpsc::channel();
+    let first = hold_soon(started.clone(), gate);
+    soon(&running);
+    let (_keep, gate) = mpsc::channel();
+    let queued = hold_soon(started.clone(), gate);
+    let (_keep, gate) = mpsc::channel();
+    let refused = hold_soon(started, gate).wait().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    queued.cancel();
+    assert_eq!(queued.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    first.cancel();
+    drop(release);
+    assert!(first.wait().unwrap().unwrap(), "its body is told");
+}
+
+#[derive(Clone)]
+struct Counter(Arc<AtomicUsize>);
+
+impl Counter {
+    /// Adds, soon.
+    #[offload(cpu, spawn = add_soon)]
+    fn add(#[to_owned] &self, by: usize) -> usize {
+        self.0.fetch_add(by, Ordering::Relaxed) + by
+    }
+
+    #[offload(thread, spawn = Self::made_soon)]
+    fn made(at: usize) -> usize {
+        at
+    }
+
+    #[offload(thread, spawn = end_soon)]
+    fn end(self: Arc<Self>) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[offload(thread, spawn = into_soon)]
+    fn into(mut self, (a, b): (usize, usize)) -> Self {
+        self.0 = Arc::new(AtomicUsize::new(a + b));
+        self
+    }
+}
+
+#[test]
+fn methods_with_any_receiver_start_too() {
+    let counter = Counter(Arc::default());
+    assert_eq!(counter.add_soon(2).wait().unwrap(), 2);
+    assert_eq!(block_on(counter.add(3)), 5);
+    assert_eq!(Counter::made_soon(7).wait().unwrap(), block_on(Counter::made(7)));
+    assert_eq!(Arc::new(counter.clone()).end_soon().wait().unwrap(), 5);
+    assert_eq!(block_on(Arc::new(counter.clone()).end()), 5);
+    assert_eq!(counter.clone().into_soon((1, 2)).wait().unwrap().0.load(Ordering::Relaxed), 3);
+    assert_eq!(block_on(counter.into((1, 3))).0.load(Ordering::Relaxed), 4);
+}
+
+#[offload(cpu, spawn = fill_soon)]
+fn fill<T: Clone + Send + 'static, const N: usize>(value: T) -> [T; N]
+where
+    T: Sync,
+{
+    std::array::from_fn(|_| value.clone())
+}
+
+#[offload(cpu, spawn = doubled_soon)]
+fn doubled(values: impl Iterator<Item = u32> + Send + 'static) -> Vec<u32> {
+    values.map(|value| value * 2).collect()
+}
+
+#[offload(thread, spawn = exists_soon)]
+fn exists(#[to_owned] path: &impl AsRefPath) -> bool {
+    path.path().exists()
+}
+
+trait AsRefPath: ToOwned<Owned: Send> + Sync + 'static {
+    fn path(&self) -> &Path;
+}
+
+impl AsRefPath for Path {
+    fn path(&self) -> &Path {
+        self
+    }
+}
+
+impl AsRefPath for std::path::PathBuf {
+    fn path(&self) -> &Path {
+        self
+    }
+}
+
+#[test]
+fn generic_functions_and_arguments_without_a_name_start_too() {
+    let filled: Started<[String; 2]> = fill_soon("x".to_owned());
+    assert_eq!(filled.wait().unwrap(), ["x", "x"]);
+    let doubled = block_on(doubled_soon([1, 2].into_iter())).unwrap();
+    assert_eq!(doubled, [2, 4]);
+    assert!(exists_soon(&std::path::PathBuf::from("/")).wait().unwrap());
+}
+
+mod below {
+    /// What an attribute below sees is polled as well, and may do something first.
+    #[offload_runtime::offload(thread, spawn = caller_soon)]
+    #[tracing::instrument]
+    pub(super) fn caller() -> Option<tracing::Id> {
+        tracing::Span::current().id()
+    }
+}
+
+#[test]
+fn an_attribute_below_is_part_of_the_start() {
+    let subscriber = tracing_subscriber::registry();
+    tracing::subscriber::with_default(subscriber, || {
+        assert!(below::caller_soon().wait().unwrap().is_some());
+    });
+}
+
+/// A copy that panics does not unwind into who starts the call.
+#[test]
+fn a_copy_that_panics_is_an_error_of_a_call_that_did_not_start() {
+    struct Fragile;
+    impl Clone for Fragile {
+        fn clone(&self) -> Fragile {
+            panic!("no second one")
+        }
+    }
+    #[offload(cpu, spawn = look_soon)]
+    fn look(#[to_owned] _fragile: &Fragile) {}
+    let error = look_soon(&Fragile).wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
+    assert!(error.to_string().contains("no second one"), "{error}");
+}
+
+/// Whose argument's copy starts another call, and awaits a third one.
+#[test]
+fn calls_that_start_within_the_start_of_another_are_not_mistaken_for_it() {
+    struct Nested;
+    impl Clone for Nested {
+        fn clone(&self) -> Nested {
+            assert_eq!(parse_soon("1").wait().unwrap(), Ok(1));
+            assert_eq!(block_on(parse("2")), Ok(2));
+            Nested
+        }
+    }
+    #[offload(cpu, spawn = nest_soon)]
+    fn nest(#[to_owned] _nested: &Nested) -> &'static str {
+        "outer"
+    }
+    assert_eq!(nest_soon(&Nested).wait().unwrap(), "outer");
+}
+
+/// The last calls of a thread are made by the destructors of its thread-locals.
+#[test]
+fn a_destructor_of_a_thread_local_starts_a_call() {
+    struct Last(Sender<&'static str>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            tell_soon(self.0.clone(), "last");
+        }
+    }
+    thread_local!(static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) });
+    let (sender, told) = mpsc::channel();
+    std::thread::spawn(move || LAST.set(Some(Last(sender)))).join().unwrap();
+    assert_eq!(soon(&told), "last");
+}
