@@ -170,9 +170,9 @@ fn methods_with_any_receiver_start_too() {
 }
 
 #[offload(cpu, spawn = fill_soon)]
-fn fill<T: Clone + Send + 'static, const N: usize>(value: T) -> [T; N]
+fn fill<T, const N: usize>(value: T) -> [T; N]
 where
-    T: Sync,
+    T: Clone + Send + Sync + 'static,
 {
     std::array::from_fn(|_| value.clone())
 }
