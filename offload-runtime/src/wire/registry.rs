@@ -47,6 +47,10 @@ pub(crate) trait Callable: Sync {
     fn lend(&'static self) -> Result<Loans, Error>;
 
     /// So many workers may begin one call, one after the other.
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(dead_code, reason = "no call is sent to another machine")
+    )]
     fn attempts(&self) -> u32;
 
     /// Its pool, as workers know it.

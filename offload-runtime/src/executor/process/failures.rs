@@ -73,12 +73,20 @@ fn lost(function: &str, what: String, ran: Ran, dead: Dead) -> Error {
 }
 
 /// Arguments that cannot be written.
+#[cfg_attr(
+    not(feature = "remote"),
+    expect(dead_code, reason = "no call is sent to another machine")
+)]
 pub(crate) fn unsendable(function: &str, reason: &str) -> Error {
     let what = format!("has arguments that cannot be sent to another process: {reason}");
     Error::new(ErrorKind::Serialization, Ran::No, function, what)
 }
 
 /// Arguments that are longer than agreed.
+#[cfg_attr(
+    not(feature = "remote"),
+    expect(dead_code, reason = "no call is sent to another machine")
+)]
 pub(crate) fn too_large(function: &str, large: &TooLarge) -> Error {
     let TooLarge { bytes, limit } = large;
     let what = format!("has arguments of {bytes} bytes, and its pool sends at most {limit}");
@@ -86,6 +94,10 @@ pub(crate) fn too_large(function: &str, large: &TooLarge) -> Error {
 }
 
 /// A result that is none.
+#[cfg_attr(
+    not(feature = "remote"),
+    expect(dead_code, reason = "no call is sent to another machine")
+)]
 pub(crate) fn unreadable(function: &str, reason: &str) -> Error {
     let what = format!("returned a result that cannot be read: {reason}");
     Error::new(ErrorKind::Serialization, Ran::Yes, function, what)
