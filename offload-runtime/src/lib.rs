@@ -44,6 +44,9 @@
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
+// On docs.rs each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod api;
 mod call;
 mod error;

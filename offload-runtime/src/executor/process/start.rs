@@ -68,6 +68,7 @@ pub fn be_test_worker() {
 /// # fn main() {}
 /// ```
 #[macro_export]
+#[cfg_attr(docsrs, doc(cfg(feature = "process")))]
 macro_rules! test_worker {
     () => {
         #[cfg(test)]
