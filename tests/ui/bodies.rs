@@ -79,6 +79,12 @@ fn plain(rendered: &str, program: &str) -> String {
     let mut plain = String::new();
     for line in rendered.lines() {
         let place = line.trim_start();
+        // Which other types implement a trait depends on what is built beside this.
+        if place.contains("` implements `")
+            || place.starts_with("and ") && place.ends_with(" others")
+        {
+            continue;
+        }
         // Of places, what counts is the line and the column.
         let place = place.strip_prefix("--> ").map(|place| {
             let place: Vec<&str> = place.rsplitn(3, ':').collect();

@@ -2,48 +2,48 @@
 
 use offload_runtime::offload;
 
-#[offload(thread, spawn = remove)]
+#[offload(thread, spawn = remove)] //~
 fn remove(id: u64) -> u64 {
     id
 }
 
-#[offload(cpu, sync = sum_soon, spawn = sum_soon)]
+#[offload(cpu, sync = sum_soon, spawn = sum_soon)] //~
 fn sum(values: Vec<u64>) -> u64 {
     values.into_iter().sum()
 }
 
 #[offload(cpu, spawn = squares_soon)]
-fn squares(n: u64) -> impl Iterator<Item = u64> + Send + 'static {
+fn squares(n: u64) -> impl Iterator<Item = u64> + Send + 'static { //~
     (0..n).map(|n| n * n)
 }
 
-#[offload(thread, stream, spawn = lines_soon)]
+#[offload(thread, stream, spawn = lines_soon)] //~
 fn lines(text: String) -> impl Iterator<Item = u8> + Send + 'static {
     text.into_bytes().into_iter()
 }
 
-#[offload(cpu, spawn)]
+#[offload(cpu, spawn)] //~
 fn unnamed() {}
 
 #[offload(cpu, panic = "error")]
-fn nothing() {}
+fn nothing() {} //~
 
 #[offload(cpu, panic = "error")]
-fn plain(n: u64) -> u64 {
+fn plain(n: u64) -> u64 { //~
     n
 }
 
-#[offload(cpu, panic = "abort")]
+#[offload(cpu, panic = "abort")] //~
 fn abort(n: u64) -> Result<u64, offload_runtime::Error> {
     Ok(n)
 }
 
-#[offload(process, panic = "error")]
+#[offload(process, panic = "error")] //~
 fn isolated(n: u64) -> Result<u64, offload_runtime::Error> {
     Ok(n)
 }
 
-#[offload(process, spawn = apart_soon)]
+#[offload(process, spawn = apart_soon)] //~
 fn apart(n: u64) -> Result<u64, offload_runtime::Error> {
     Ok(n)
 }
