@@ -58,8 +58,15 @@ pub async fn shutdown(grace: Duration) -> Report {
     tell_listeners();
     let under_way = under_way();
     let end = Instant::now().checked_add(grace);
-    Drained { is_over: || self::under_way() == 0, end, alarm: None }.await;
-    let abandoned = self::under_way();
+    let abandoned = loop {
+        Drained { is_over: || self::under_way() == 0, end, alarm: None }.await;
+        // Once more: a body that ends between two looks at pools may have started a call on the
+        // one that was looked at first.
+        let left = self::under_way();
+        if left == 0 || end.is_some_and(|end| end <= Instant::now()) {
+            break left;
+        }
+    };
     if abandoned > 0 {
         abandon();
     }
