@@ -52,7 +52,8 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     {
         timeout(given, errors);
     }
-    if options.is_process() {
+    // Of a stream that is enough.
+    if options.is_process() && options.stream.is_none() {
         check_process::check(options, function, errors);
     }
     check_remote::check(options, errors);

@@ -39,7 +39,7 @@ pub(crate) fn function(
         )
     });
     let (kind, pool) = kind_and_pool(options);
-    let name = name(options, &function.signature.ident);
+    let name = name(options, &function.signature.ident, &quote!(__offload));
     let limit = options.limit.as_ref().map(|given| limit(&given.value));
     let queue = options.queue.as_ref().map(|given| {
         let calls = &given.value;
@@ -99,11 +99,12 @@ fn kind_and_pool(options: &Options) -> (Ident, TokenStream) {
     (format_ident!("{kind}"), pool)
 }
 
-fn name(options: &Options, ident: &Ident) -> TokenStream {
+/// The label of the function, where the runtime has this path.
+pub(crate) fn name(options: &Options, ident: &Ident, runtime: &TokenStream) -> TokenStream {
     options.name.as_ref().map_or_else(
         || {
             let name = format!("::{}", ident.unraw());
-            quote!(__offload::concat!(__offload::module_path!(), #name))
+            quote!(#runtime::concat!(#runtime::module_path!(), #name))
         },
         |given| given.value.to_token_stream(),
     )

@@ -536,12 +536,8 @@ fn bind_argument(argument: &Argument) -> TokenStream {
 
 /// `Self::thumb_sync::<T>(self, id, store)`
 fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
-    let Sync { ident, qualifier } = sync;
-    let qualifier = match qualifier {
-        Some((word, colons)) => quote!(#word #colons),
-        None if is_associated(function) => quote!(Self::),
-        None => quote!(),
-    };
+    let ident = &sync.ident;
+    let qualifier = qualifier(function, sync);
     let call = call_body(function, &quote!(#qualifier #ident));
     // A function that is deprecated may be called by its other half.
     let is_deprecated = function
@@ -551,8 +547,16 @@ fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
     if is_deprecated { quote!(#[allow(deprecated)] { #call }) } else { call }
 }
 
-/// `__body::<T>(id, store)`
-fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
+/// `Self::`, where the function that stands beside this one is an associated one.
+pub(crate) fn qualifier(function: &Function, beside: &Sync) -> Option<TokenStream> {
+    match &beside.qualifier {
+        Some((word, colons)) => Some(quote!(#word #colons)),
+        None => is_associated(function).then(|| quote!(Self::)),
+    }
+}
+
+/// `::<T, N>`, where the function has parameters of its own.
+pub(crate) fn turbofish(function: &Function) -> Option<TokenStream> {
     let generics: Vec<_> = function
         .signature
         .generics
@@ -564,7 +568,12 @@ fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
             GenericParam::Const(parameter) => Some(&parameter.ident),
         })
         .collect();
-    let generics = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
+    (!generics.is_empty()).then(|| quote!(::<#(#generics),*>))
+}
+
+/// `__body::<T>(id, store)`
+fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
+    let generics = turbofish(function);
     let this = function.receiver.iter().map(|receiver| match receiver.to_owned {
         None => receiver.syntax.self_token.to_token_stream(),
         Some(_) => {
@@ -595,7 +604,7 @@ fn lend(argument: &Argument) -> TokenStream {
 }
 
 /// Whether the function stands in an `impl` block, as far as its own tokens show.
-pub(crate) fn is_associated(function: &Function) -> bool {
+fn is_associated(function: &Function) -> bool {
     function.receiver.is_some()
         || mentions(function.signature.to_token_stream(), "Self")
         || receiver::mentions_own_type(body(function).stream())

@@ -8,7 +8,7 @@ use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
 
 use crate::function::{Body, Function, is_closure, mentions};
 use crate::options::Options;
-use crate::{borrows, calls, check, check_process, expand, resources};
+use crate::{borrows, calls, check, check_process, expand, resources, spawn, stream};
 
 /// What is not a function stays as it was.
 pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
@@ -46,6 +46,10 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
     signature.variadic = None;
     let block = expand::body(function);
     signature.inputs = resources::without(function, signature.inputs);
+    if options.stream.is_some() {
+        let inputs = signature.inputs.into_iter();
+        signature.inputs = inputs.filter(|input| !stream::is_given_away(input)).collect();
+    }
     let is_kept =
         !resources::has_any(function) && !mentions(block.stream(), &signature.ident.to_string());
     let sync = options.sync.as_ref().filter(|sync| sync.value.ident != signature.ident);
@@ -63,6 +67,13 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
         Body::Missing(None) => {
             make_async(&mut signature);
             quote!({ loop {} })
+        }
+        Body::Block(_) if options.stream.is_some() => {
+            // Callers await nothing.
+            signature.asyncness = None;
+            signature.output = stream::stub_result(options, function);
+            let given_away = stream::types_of_sinks(function);
+            quote!({ #(let _ = |_: #given_away| {};)* loop {} })
         }
         Body::Block(_) if signature.asyncness.is_some() || has_own_future(function) => {
             make_async(&mut signature);
@@ -113,9 +124,11 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             quote!({ #unused ::core::future::pending() })
         }
     };
+    let spawn = spawn::stub(options, function);
     quote! {
         #errors
         #sync
+        #spawn
         #(#attributes)*
         #[allow(async_fn_in_trait, refining_impl_trait, unused, clippy::all)]
         #visibility #signature #body

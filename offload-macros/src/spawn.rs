@@ -2,17 +2,17 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::ext::IdentExt;
 use syn::{
-    Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Signature, Type, Visibility,
-    parse_quote, parse_quote_spanned,
+    Attribute, FnArg, Pat, PatType, ReturnType, Signature, Type, Visibility, parse_quote,
+    parse_quote_spanned,
 };
 
+use crate::borrows;
 use crate::describe;
 use crate::errors::Errors;
 use crate::expand::{
-    belongs_to_body, call, copies_at_call, ends, fail, is_associated, is_lint_level, is_opaque,
-    item, return_future, runtime, wrapper_attributes, wrapper_signature,
+    belongs_to_body, call, copies_at_call, ends, fail, is_lint_level, is_opaque, item, qualifier,
+    return_future, runtime, turbofish, wrapper_attributes, wrapper_signature,
 };
 use crate::function::Function;
 use crate::options::{Given, Options, Sync};
@@ -46,7 +46,7 @@ pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> To
     let job_name = Ident::new(&format!("__{}_job", function.signature.ident), spawn.ident.span());
     let job = job(options, function, &job_name, &runtime);
     let give = give(function, spawn, &job_name);
-    let label = label(options, function, &runtime);
+    let label = describe::name(options, &function.signature.ident, &runtime);
     let visibility = &function.visibility;
 
     let attributes = wrapper_attributes(function, true);
@@ -85,17 +85,6 @@ pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> To
     }
 }
 
-/// What the function is called before there is a job of it.
-fn label(options: &Options, function: &Function, runtime: &TokenStream) -> TokenStream {
-    match &options.name {
-        Some(given) => given.value.to_token_stream(),
-        None => {
-            let name = format!("::{}", function.signature.ident.unraw());
-            quote!(#runtime::concat!(#runtime::module_path!(), #name))
-        }
-    }
-}
-
 /// The function that makes the job.
 fn job(options: &Options, function: &Function, name: &Ident, runtime: &TokenStream) -> TokenStream {
     let has_sync = options.sync.is_some();
@@ -130,23 +119,8 @@ fn plain(mut signature: Signature, name: &Ident) -> Signature {
 
 /// `Self::__remove_job::<T>(self, path)`
 fn give(function: &Function, spawn: &Sync, job: &Ident) -> TokenStream {
-    let qualifier = match &spawn.qualifier {
-        Some((word, colons)) => quote!(#word #colons),
-        None if is_associated(function) => quote!(Self::),
-        None => quote!(),
-    };
+    let (qualifier, generics) = (qualifier(function, spawn), turbofish(function));
     let signature = wrapper_signature(function, true);
-    let generics: Vec<_> = signature
-        .generics
-        .params
-        .iter()
-        .filter_map(|parameter| match parameter {
-            GenericParam::Lifetime(_) => None,
-            GenericParam::Type(parameter) => Some(&parameter.ident),
-            GenericParam::Const(parameter) => Some(&parameter.ident),
-        })
-        .collect();
-    let generics = (!generics.is_empty()).then(|| quote!(::<#(#generics),*>));
     let values = signature.inputs.iter().map(|input| match input {
         FnArg::Receiver(receiver) => receiver.self_token.to_token_stream(),
         FnArg::Typed(PatType { pat, .. }) => match &**pat {
@@ -169,6 +143,24 @@ fn place(function: &Function) -> Span {
         ReturnType::Type(_, ty) => ends(ty).1,
         ReturnType::Default => function.signature.ident.span(),
     }
+}
+
+/// What starts nothing, for a function that is used wrongly: its callers find it all the same.
+pub(crate) fn stub(options: &Options, function: &Function) -> Option<TokenStream> {
+    let spawn = &options.spawn.as_ref()?.value;
+    let result = result(function);
+    let others =
+        [Some(&function.signature.ident), options.sync.as_ref().map(|sync| &sync.value.ident)];
+    if others.contains(&Some(&spawn.ident))
+        || is_opaque(&result)
+        || borrows::find(&result).is_some()
+    {
+        return None;
+    }
+    let (runtime, visibility) = (runtime(options), &function.visibility);
+    let mut signature = plain(wrapper_signature(function, true), &spawn.ident);
+    signature.output = parse_quote!(-> #runtime::Started<#result>);
+    Some(quote!(#[allow(unused)] #visibility #signature { loop {} }))
 }
 
 /// The rules.

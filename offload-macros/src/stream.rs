@@ -1,10 +1,10 @@
 //! Functions with `stream`: their rules, and what they become. Callers get a `Stream`, and await nothing.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    AssocType, GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound,
-    parse_quote, parse_quote_spanned,
+    AssocType, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Token, Type,
+    TypeParamBound, parse_quote, parse_quote_spanned,
 };
 
 use crate::borrows;
@@ -13,7 +13,7 @@ use crate::describe;
 use crate::errors::Errors;
 use crate::expand::{ends, projection, projection_of, runtime, wrapper, wrapper_signature};
 use crate::function::{Argument, Function, is_sink};
-use crate::options::{Given, Kind, Options};
+use crate::options::{Given, Options};
 
 /// So many items are made ahead, unless it is said.
 const ROOM: usize = 16;
@@ -42,7 +42,7 @@ enum Form {
 /// ```text
 /// fn lines(path: PathBuf) -> impl __offload::Stream<Item = String> + Send + 'static {
 ///     // As of a function that is awaited, and then:
-///     __offload::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
+///     <_ as __offload::Iterates>::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
 /// }
 /// ```
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
@@ -64,7 +64,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     signature.output = parse_quote_spanned! {place.1=>
         -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
     };
-    let call = Ident::new(form.call(), place.1.resolved_at(Span::mixed_site()));
+    let call = asked(function, &form, form.call());
     let stall_timeout = matches!(form, Form::Pushed).then(|| match &options.stall_timeout {
         Some(given) => {
             let duration = describe::duration(&given.value);
@@ -72,14 +72,47 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         }
         None => quote!(__offload::None,),
     });
-    // What is no iterator is said so, at the type, and nothing else.
-    let check = check_result(function, &form);
-    wrapper(
-        options,
-        function,
-        signature,
-        |job| quote!(#check __offload::#call({ #this }, #fail, #room, #stall_timeout #job)),
-    )
+    wrapper(options, function, signature, |job| {
+        let given = quote!({ #this }, #fail, #room, #stall_timeout #job);
+        let mut given = Group::new(Delimiter::Parenthesis, given);
+        // What is said of the call is said of the type.
+        given.set_span(place.1);
+        quote!(#call #given)
+    })
+}
+
+/// The result of a function that is used wrongly: a stream of what its items would be, as far as
+/// its tokens say.
+pub(crate) fn stub_result(options: &Options, function: &Function) -> ReturnType {
+    let runtime = runtime(options);
+    let sent = function.arguments.iter().find_map(|argument| sent(&argument.ty));
+    let item = match (&function.signature.output, sent) {
+        (ReturnType::Default, _) => quote!(()),
+        (ReturnType::Type(_, ty), Some(sent)) => {
+            with_first_argument((**ty).clone(), &sent.to_token_stream()).into_token_stream()
+        }
+        (ReturnType::Type(..), None) => item(function, &form(function), &runtime),
+    };
+    parse_quote!(-> ::core::pin::Pin<#runtime::Box<dyn #runtime::Stream<Item = #item> + ::core::marker::Send>>)
+}
+
+/// Whether callers do not give it, though it is no `&mut Sink<…>` as it should be.
+pub(crate) fn is_given_away(input: &FnArg) -> bool {
+    matches!(input, FnArg::Typed(typed) if is_sink(&typed.ty))
+}
+
+/// What the body was to send into: a stub, which sends nothing, names it all the same.
+pub(crate) fn types_of_sinks(function: &Function) -> impl Iterator<Item = &Type> {
+    function.arguments.iter().map(|argument| &argument.ty).filter(|ty| sent(ty).is_some())
+}
+
+/// `T` of `&mut Sink<T>`, or of a `Sink<T>` that is given away.
+fn sent(ty: &Type) -> Option<&Type> {
+    let ty = match ty {
+        Type::Reference(reference) => &reference.elem,
+        ty => ty,
+    };
+    is_sink(ty).then(|| first_argument(ty))?
 }
 
 impl Form {
@@ -179,12 +212,7 @@ fn made(ty: &Type) -> Option<Type> {
 fn item(function: &Function, form: &Form, runtime: &TokenStream) -> TokenStream {
     let output = output(function);
     let made_by = |ty: &Type| match ty {
-        Type::Path(_) => {
-            let (first, last) = ends(ty);
-            let made = quote::quote_spanned!(last=> as #runtime::Iterates>::Made);
-            let open = quote::quote_spanned!(first=> <);
-            quote!(#open #ty #made)
-        }
+        Type::Path(_) => in_signature(ty, runtime, "Iterates", "Made"),
         _ => made(ty).map_or_else(|| quote!(()), |made| made.to_token_stream()),
     };
     match form {
@@ -195,22 +223,30 @@ fn item(function: &Function, form: &Form, runtime: &TokenStream) -> TokenStream 
             with_first_argument(output, &made).into_token_stream()
         }
         Form::Pushed => {
-            let sent = sink(function).and_then(|sink| match &sink.ty {
-                Type::Reference(reference) => first_argument(&reference.elem),
-                _ => None,
-            });
+            let sent = sink(function).and_then(|sink| sent(&sink.ty));
             let is_unit = matches!(first_argument(&output), Some(Type::Tuple(tuple)) if tuple.elems.is_empty());
             match with_first_argument(output.clone(), &sent.to_token_stream()) {
                 Some(result) if is_unit => result.to_token_stream(),
                 _ => {
-                    let (first, last) = ends(&output);
-                    let open = quote::quote_spanned!(first=> <);
-                    let error = quote::quote_spanned!(last=> as #runtime::Ends>::Error);
-                    quote!(#runtime::Result<#sent, #open #output #error>)
+                    let error = in_signature(&output, runtime, "Ends", "Error");
+                    quote!(#runtime::Result<#sent, #error>)
                 }
             }
         }
     }
+}
+
+/// [`projection`], where the runtime has no name of its own yet.
+fn in_signature(ty: &Type, runtime: &TokenStream, bound: &str, output: &str) -> TokenStream {
+    let (first, last) = ends(ty);
+    let runtime = runtime.clone().into_iter().map(|mut token| {
+        token.set_span(last);
+        token
+    });
+    let (bound, output) = (Ident::new(bound, last), Ident::new(output, last));
+    let open = Token![<](first);
+    let rest = quote_spanned!(last=> as #(#runtime)*::#bound>::#output);
+    quote!(#open #ty #rest)
 }
 
 /// How an `Error` of the offload becomes an item, or, where a body pushes, a result.
@@ -228,18 +264,21 @@ fn fail(options: &Options, function: &Function, form: &Form, item: &TokenStream)
     quote!(#carrier.offload_fail())
 }
 
-fn check_result(function: &Function, form: &Form) -> Option<TokenStream> {
+/// `<I as __offload::Iterates>::items`: what is no iterator is said so, at the type, and nothing else.
+fn asked(function: &Function, form: &Form, what: &str) -> TokenStream {
     let output = output(function);
-    let (ty, bound, what) = match form {
-        Form::Items => (output, "Iterates", "Made"),
-        Form::OpenedItems | Form::Opened => (first_argument(&output)?.clone(), "Iterates", "Made"),
-        Form::Pushed => (output, "Ends", "Error"),
+    let (ty, bound) = match form {
+        Form::Items => (output, "Iterates"),
+        Form::OpenedItems | Form::Opened => {
+            (first_argument(&output).cloned().unwrap_or(output), "Iterates")
+        }
+        Form::Pushed => (output, "Ends"),
     };
+    let place = ends(&ty);
     if borrows::infer_impl_trait(&ty).1 {
-        return None;
+        return projection(&Token![_](place.0), place, bound, what);
     }
-    let asked = projection(&ty, ends(&ty), bound, what);
-    Some(quote!(let _: ::core::option::Option<#asked> = __offload::None;))
+    projection(&ty, place, bound, what)
 }
 
 /// The rules.
@@ -255,8 +294,8 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
         }
         return;
     };
-    if options.kind.as_ref().is_some_and(|kind| kind.value == Kind::Process) {
-        errors.at(key, "the items of a process are not sent one by one: return a `Vec` of them, or use `thread` or `cpu`");
+    if options.is_process() {
+        errors.at(key, "items are not sent one by one from where this body runs: return a `Vec` of them, or use `thread` or `cpu`");
         return;
     }
     if let Some(Given { key, .. }) = &options.detach {

@@ -19,7 +19,7 @@ pub use crate::api::bounds::{
 };
 pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
-pub use crate::api::streams::{Ends, Iterates, items, opened, opened_items, pushed};
+pub use crate::api::streams::{Ends, Iterates};
 pub use crate::call::started::Started;
 pub use crate::function::{Function, Limit, OwnLimiter, limiter};
 pub use crate::limiter::Limiter;

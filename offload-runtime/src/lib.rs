@@ -40,7 +40,8 @@
 //! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
 //! * `process`: `#[offload(process)]`, for bodies that may crash or never end, in
 //!   processes that can be killed. Unix only.
-//! * `remote`: `#[offload(remote)]`, for bodies on other machines, through NATS JetStream. Unix only.
+//! * `remote`: `#[offload(remote)]`, for bodies that are to run on other machines. In this version
+//!   they run here. Unix only.
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 

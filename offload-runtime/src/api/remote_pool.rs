@@ -1,10 +1,13 @@
-//! The pool of other machines that users name, with its settings.
+//! The pool of `remote` functions that users name, with its settings.
 
 use std::fmt;
 
 use crate::executor::remote::{self, Remotes};
 
-/// A pool for bodies that run on other machines: in the same program, started there as a worker.
+/// A pool for bodies that are to run on other machines.
+///
+/// This version cannot connect to any: the bodies run here, on the `cpu` pool. What would be sent is encoded and
+/// decoded all the same, so that what cannot be sent is found.
 ///
 /// Functions with `#[offload(remote)]` share one; with `pool`, they get another. It is made in a
 /// `static`, and started at its first call.
@@ -24,9 +27,6 @@ use crate::executor::remote::{self, Remotes};
 /// # Ok::<(), Error>(())
 /// # }).unwrap();
 /// ```
-///
-/// Without a server, the bodies run here, on the `cpu` pool: what is sent is encoded and decoded all
-/// the same, so that what cannot be sent is found, and tests need no server.
 pub struct RemotePool {
     remotes: RemotePlace,
 }
@@ -39,8 +39,7 @@ enum RemotePlace {
 }
 
 impl RemotePool {
-    /// A pool with the default settings. `name` is its label in all that it shows, and by it workers
-    /// find its calls: it has letters, digits, `-` and `_`.
+    /// A pool with the default settings. `name` is its label in all that it shows: it has letters, digits, `-` and `_`.
     ///
     /// # Panics
     ///

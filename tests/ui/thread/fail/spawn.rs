@@ -48,4 +48,15 @@ fn apart(n: u64) -> Result<u64, offload_runtime::Error> {
     Ok(n)
 }
 
-fn main() {}
+#[offload(thread, spawn = measure_soon)]
+fn measure(text: &str) -> usize { //~
+    text.len()
+}
+
+fn callers_add_no_error() {
+    drop(measure_soon("text"));
+}
+
+fn main() {
+    callers_add_no_error();
+}
