@@ -85,14 +85,20 @@ fn futures_of_functions_of_any_shape_are_static() {
     }
     #[offload(cpu, sync = nothing_sync)]
     fn nothing(#[to_owned] _: &[u8]) {}
+    #[offload(cpu)]
+    fn opaque_within(#[to_owned] text: &str) -> std::io::Result<impl Iterator<Item = char>> {
+        Ok(text.chars().rev().collect::<Vec<_>>().into_iter())
+    }
     let (number, text) = (1_u8, String::from("12"));
     let generic = is_static(generic::<_, 2>(&number, |n: u8| n + 1));
     let (fallible, opaque) = (is_static(fallible(&text)), is_static(opaque(&text)));
+    let within = is_static(opaque_within(&text));
     let nothing = is_static(nothing(text.as_bytes()));
     drop(text);
     assert_eq!(block_on(generic), [2, 2]);
     assert_eq!(block_on(fallible).unwrap(), 12);
     assert_eq!(block_on(opaque).collect::<String>(), "21");
+    assert_eq!(block_on(within).unwrap().collect::<String>(), "21");
     block_on(nothing);
     nothing_sync(b"");
 }

@@ -212,21 +212,37 @@ fn generic_functions_and_arguments_without_a_name_start_too() {
     assert!(exists_soon(&std::path::PathBuf::from("/")).wait().unwrap());
 }
 
-mod below {
-    /// What an attribute below sees is polled as well, and may do something first.
-    #[offload_runtime::offload(thread, spawn = caller_soon)]
-    #[tracing::instrument]
-    pub(super) fn caller() -> Option<tracing::Id> {
-        tracing::Span::current().id()
+#[offload(thread, spawn = loop_soon)]
+fn r#loop() -> u8 {
+    7
+}
+
+struct Odd;
+
+impl Odd {
+    // One of both says that this is an `impl` block.
+    #[offload(thread, sync = Self::one_sync, spawn = one_soon)]
+    fn one(n: u8) -> u8 {
+        n
+    }
+
+    #[offload(thread, sync = two_sync, spawn = Self::two_soon)]
+    fn two(n: u8) -> u8 {
+        n
     }
 }
 
 #[test]
-fn an_attribute_below_is_part_of_the_start() {
-    let subscriber = tracing_subscriber::registry();
-    tracing::subscriber::with_default(subscriber, || {
-        assert!(below::caller_soon().wait().unwrap().is_some());
-    });
+fn raw_names_and_names_in_an_impl_block_are_found() {
+    assert_eq!((loop_soon().wait().unwrap(), block_on(r#loop())), (7, 7));
+    assert_eq!(
+        (Odd::one_soon(1).wait().unwrap(), block_on(Odd::one(1)), Odd::one_sync(1)),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        (Odd::two_soon(2).wait().unwrap(), block_on(Odd::two(2)), Odd::two_sync(2)),
+        (2, 2, 2)
+    );
 }
 
 /// A copy that panics does not unwind into who starts the call.

@@ -360,53 +360,6 @@ async fn a_function_with_spawn_is_started_by_one_name_and_awaited_by_the_other()
     assert_eq!(seen[0].finished, 3);
 }
 
-#[derive(Clone)]
-struct Store {
-    prefix: String,
-}
-
-impl Store {
-    /// The words of both.
-    #[offload(cpu, spawn = join_soon, sync = join_sync, limit = 1)]
-    fn join(#[to_owned] &self, #[to_owned] word: &str) -> String {
-        format!("{}{word}", self.prefix)
-    }
-
-    #[offload(cpu, spawn = into_prefix_soon)]
-    fn into_prefix(self) -> String {
-        self.prefix
-    }
-}
-
-#[offload(cpu, spawn = largest_soon, panic = "error")]
-fn largest<T: Ord + Send + 'static, const N: usize>(
-    values: [T; N],
-) -> Result<T, offload_runtime::Error> {
-    Ok(values.into_iter().max().expect("there is one"))
-}
-
-#[test]
-fn methods_and_generic_functions_are_started_too() {
-    let store = Store { prefix: "a".to_owned() };
-    assert_eq!(store.join_soon("b").wait().unwrap(), "ab");
-    assert_eq!(store.join_sync("c"), "ac");
-    assert_eq!(block_on(store.join("d")), "ad");
-    assert_eq!(store.clone().into_prefix_soon().wait().unwrap(), "a");
-    assert_eq!(block_on(store.into_prefix()), "a");
-    assert_eq!(largest_soon([1, 3, 2]).wait().unwrap().unwrap(), 3);
-}
-
-#[test]
-fn with_panic_error_a_panic_is_an_error_of_the_result() {
-    let error = block_on(largest::<u8, 0>([])).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Panicked);
-    assert_eq!(error.ran(), Ran::Yes);
-    assert!(error.to_string().contains("there is one"), "{error}");
-    // Of a call that was started it is the outer one, as ever.
-    let error = largest_soon::<u8, 0>([]).wait().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Panicked);
-}
-
 #[offload(thread, spawn = clear_soon)]
 fn clear(path: std::path::PathBuf) -> std::io::Result<()> {
     std::fs::remove_file(path)
@@ -460,32 +413,4 @@ fn a_limiter_may_be_made_when_the_program_runs_and_one_that_cannot_be_is_a_setti
     for _ in 0..2 {
         assert_eq!(block_on(never(1)).unwrap_err().kind(), ErrorKind::Config);
     }
-}
-
-trait Words {
-    async fn word(&self, suffix: &str) -> String;
-}
-
-impl Words for Store {
-    #[offload(cpu)]
-    fn word(#[to_owned] &self, #[to_owned] suffix: &str) -> String {
-        format!("{}{suffix}", self.prefix)
-    }
-}
-
-#[offload(thread)]
-fn length(#[to_owned] text: &str) -> usize {
-    text.len()
-}
-
-#[tokio::test]
-async fn a_call_with_copies_is_made_of_its_own_and_may_be_spawned() {
-    let (measured, joined, joined_in_trait) = {
-        let (store, text) = (Store { prefix: "a".to_owned() }, "bc".to_owned());
-        let in_trait = tokio::spawn(store.word(&text));
-        (tokio::spawn(length(&text)), tokio::spawn(store.join(&text)), in_trait)
-    };
-    assert_eq!(measured.await.unwrap(), 2);
-    assert_eq!(joined.await.unwrap(), "abc");
-    assert_eq!(joined_in_trait.await.unwrap(), "abc");
 }

@@ -518,3 +518,24 @@ fn six_hundred_streams_that_nobody_reads_on_do_not_stop_the_default_pool() {
         assert!(pool.threads < 100, "{pool:?}");
     });
 }
+
+/// By its name it might be a `Result`.
+struct SearchResult(std::ops::Range<u32>);
+
+impl Iterator for SearchResult {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.0.next()
+    }
+}
+
+#[offload(thread, stream)]
+fn find(below: u32) -> SearchResult {
+    SearchResult(0..below)
+}
+
+#[test]
+fn an_iterator_may_be_called_as_it_likes() {
+    assert_eq!(block_on(find(3).collect::<Vec<_>>()), [0, 1, 2]);
+}

@@ -211,3 +211,15 @@ pub(crate) fn mentions_lifetime(ty: &Type, lifetime: &Lifetime) -> bool {
     mentions.visit_type_mut(&mut ty.clone());
     mentions.1
 }
+
+/// Says of each `impl Trait` in a type that it borrows nothing.
+pub(crate) fn outlive(ty: &mut Type) {
+    struct Outlives;
+    impl VisitMut for Outlives {
+        fn visit_type_impl_trait_mut(&mut self, opaque: &mut TypeImplTrait) {
+            opaque.bounds.push(parse_quote!('static));
+            visit_mut::visit_type_impl_trait_mut(self, opaque);
+        }
+    }
+    Outlives.visit_type_mut(ty);
+}

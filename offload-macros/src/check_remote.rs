@@ -1,4 +1,4 @@
-//! The rules that hold for the kind `remote` only, and for the options that only it has.
+//! The rules of the kind `remote`, and of the option `attempts`, which only it has.
 
 use syn::{Expr, ExprLit, Lit};
 

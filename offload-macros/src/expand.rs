@@ -92,7 +92,8 @@ pub(crate) fn copies_at_call(function: &Function) -> bool {
     let is_copied = function.receiver.as_ref().is_some_and(|receiver| receiver.to_owned.is_some())
         || function.arguments.iter().any(|argument| argument.to_owned.is_some());
     let is_never = matches!(&function.signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)));
-    // A bound on `Self` is what a default method of a trait has, which others override.
+    // A bound on `Self` is what a default method of a trait has. It stays an `async fn`, so that an `impl` may
+    // override it by one that borrows.
     let is_default = mentions(function.signature.generics.where_clause.to_token_stream(), "Self");
     is_copied && !is_never && !is_default
 }
@@ -103,10 +104,8 @@ pub(crate) fn return_future(function: &Function, signature: &mut Signature) {
     let (result, place) = match &function.signature.output {
         ReturnType::Type(_, ty) => {
             let mut result = (**ty).clone();
-            // Else it would be taken to borrow what was copied.
-            if let Type::ImplTrait(opaque) = &mut result {
-                opaque.bounds.push(parse_quote!('static));
-            }
+            // Without it, an `impl Trait` result would capture the lifetime of what was copied.
+            borrows::outlive(&mut result);
             (result.to_token_stream(), ends(ty).1)
         }
         ReturnType::Default => (quote!(()), function.signature.ident.span()),
@@ -123,11 +122,14 @@ pub(crate) fn wrapper(
     signature: Signature,
     answer: impl FnOnce(TokenStream) -> TokenStream,
 ) -> TokenStream {
-    let attributes = wrapper_attributes(function, options.sync.is_some());
+    let mut attributes = wrapper_attributes(function, options.sync.is_some());
+    if signature.asyncness.is_none() {
+        silence_refinement(function, &mut attributes);
+    }
     item(options, function, &attributes, &function.visibility, signature, answer)
 }
 
-/// The same of what is made of the job elsewhere.
+/// As [`wrapper`], with attributes and visibility that the caller chooses.
 pub(crate) fn item(
     options: &Options,
     function: &Function,
@@ -144,7 +146,7 @@ pub(crate) fn item(
     let receiver = hold_receiver(function);
     let arguments = function.given().map(hold_argument);
     let (place, run) = match (sync, &hidden) {
-        (Some(sync), _) => (Span::call_site(), call_sync(function, sync)),
+        (Some(sync), _) => (Span::call_site(), call_sync(options, function, sync)),
         (None, Some(name)) => (Span::call_site(), call_body(function, &quote!(#name))),
         // What is said of this closure is said of the function.
         (None, None) => (function.signature.ident.span(), run_body(function)),
@@ -222,6 +224,17 @@ pub(crate) fn runtime(options: &Options) -> TokenStream {
     }
 }
 
+/// What is said of a function that returns `impl … + Send + 'static` and is no `async fn`: it promises more
+/// than the trait whose method it may be, which the compiler reports as a refinement.
+pub(crate) fn silence_refinement(function: &Function, attributes: &mut Vec<Attribute>) {
+    if function.receiver.is_some() || is_associated(function) {
+        attributes.push(parse_quote!(#[allow(refining_impl_trait)]));
+    }
+    if attributes.iter().any(|attribute| attribute.path().is_ident("must_use")) {
+        attributes.push(parse_quote!(#[allow(clippy::double_must_use)]));
+    }
+}
+
 /// Attributes below `#[offload]` stay on the wrapper. With `sync` some speak
 /// about a body that is elsewhere: an expectation would not be fulfilled here.
 pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Attribute> {
@@ -229,15 +242,6 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     // It may be a default method of a public trait, and the attribute is what its author chose.
     if matches!(function.visibility, Visibility::Inherited) && is_associated(function) {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
-    }
-    // A trait promises no more than a future, and an `async fn` of it borrows.
-    if copies_at_call(function) {
-        if function.receiver.is_some() || is_associated(function) {
-            attributes.push(parse_quote!(#[allow(refining_impl_trait)]));
-        }
-        if attributes.iter().any(|attribute| attribute.path().is_ident("must_use")) {
-            attributes.push(parse_quote!(#[allow(clippy::double_must_use)]));
-        }
     }
     // Of an async function the compiler only says that it has no effect.
     attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
@@ -535,9 +539,9 @@ fn bind_argument(argument: &Argument) -> TokenStream {
 }
 
 /// `Self::thumb_sync::<T>(self, id, store)`
-fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
+fn call_sync(options: &Options, function: &Function, sync: &Sync) -> TokenStream {
     let ident = &sync.ident;
-    let qualifier = qualifier(function, sync);
+    let qualifier = qualifier(options, function);
     let call = call_body(function, &quote!(#qualifier #ident));
     // A function that is deprecated may be called by its other half.
     let is_deprecated = function
@@ -547,11 +551,20 @@ fn call_sync(function: &Function, sync: &Sync) -> TokenStream {
     if is_deprecated { quote!(#[allow(deprecated)] { #call }) } else { call }
 }
 
-/// `Self::`, where the function that stands beside this one is an associated one.
-pub(crate) fn qualifier(function: &Function, beside: &Sync) -> Option<TokenStream> {
-    match &beside.qualifier {
+/// `Self::`, where what stands beside the function is an associated function. Either option may say so.
+pub(crate) fn qualifier(options: &Options, function: &Function) -> Option<TokenStream> {
+    let beside = [&options.sync, &options.spawn].into_iter().flatten();
+    match beside.filter_map(|given| given.value.qualifier.as_ref()).next() {
         Some((word, colons)) => Some(quote!(#word #colons)),
         None => is_associated(function).then(|| quote!(Self::)),
+    }
+}
+
+/// The type that the function returns.
+pub(crate) fn output(function: &Function) -> Type {
+    match &function.signature.output {
+        ReturnType::Type(_, ty) => (**ty).clone(),
+        ReturnType::Default => parse_quote_spanned!(function.signature.ident.span()=> ()),
     }
 }
 

@@ -97,7 +97,7 @@ impl Receiver {
 }
 
 impl Argument {
-    /// Whether callers give it.
+    /// Whether the async function has it, too: neither a resource nor a `Sink`.
     pub(crate) fn is_given(&self) -> bool {
         self.resource.is_none() && !self.is_sink()
     }

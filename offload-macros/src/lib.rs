@@ -103,7 +103,7 @@ use proc_macro2::TokenStream;
 /// | `queue = 100` | a `usize` | at most so many of its calls wait, for the limit or for the pool; one more is refused at once, with an `Error` of kind `Overloaded` |
 /// | `timeout = "2s"` | a string, or a `Duration` | from the first poll to the answer, else `TimedOut` |
 /// | `queue_timeout = "100ms"` | a string, or a `Duration` | from the first poll to the start of the body, else `TimedOut` |
-/// | `pool = REPORTS` | a `static` of type `ThreadPool` or `CpuPool`, as the kind is | runs there and not on the default pool |
+/// | `pool = REPORTS` | a `static` of type `ThreadPool`, `CpuPool`, `ProcessPool` or `RemotePool`, as the kind is | runs there and not on the default pool |
 /// | `name = "thumb"` | a string | its label in spans, metrics and stats, in place of its path |
 /// | `sync = thumb_sync` | a name | keeps the synchronous function too, under this name |
 /// | `spawn = remove_soon` | a name | a plain function beside it, which starts the call at once; see [below](#start-now) |
@@ -119,7 +119,8 @@ use proc_macro2::TokenStream;
 /// evaluated where the function stands, not inside it: constants and statics can
 /// be named there, arguments and `Self` cannot.
 ///
-/// With `timeout`, `queue` or `queue_timeout` a call can fail without its body. The
+/// With `timeout`, `queue`, `queue_timeout` or `stall_timeout` a call can fail without its body, and with `panic` it
+/// fails by it. The
 /// function then returns `Result<T, E>` with `E: From<offload_runtime::Error>`:
 /// that `Error` itself, `std::io::Error`, `anyhow::Error`,
 /// `Box<dyn std::error::Error + Send + Sync>`, or an error type of your own. Where a function
@@ -272,7 +273,8 @@ use proc_macro2::TokenStream;
 /// `Result<T, Error>` with `cancel`, `is_finished` and `wait`; dropped, it leaves the call going. It never panics: if
 /// the call is rejected, the handle says so. It is for `thread` and `cpu`, for a result whose type has a name, and
 /// not for the `impl` of a trait, where it would be a method that the trait does not have. Where nothing else shows that
-/// the function stands in an `impl` block, write `spawn = Self::name`.
+/// the function stands in an `impl` block, write `spawn = Self::name`. Attribute macros below `#[offload]` see the
+/// async function alone.
 ///
 /// ```
 /// use offload_runtime::offload;
@@ -304,7 +306,9 @@ use proc_macro2::TokenStream;
 ///
 /// What is borrowed is copied by request. `#[to_owned]` takes the argument as a
 /// reference, gives the job its own copy ([`ToOwned`]), and lends that to the body. The copy is made when the
-/// function is called: what it returns is `impl Future + Send + 'static`, which can be spawned.
+/// function is called: what it returns is `impl Future + Send + 'static`, which can be spawned. A function with a bound
+/// on `Self`, as default methods of traits need to be overridden by one that borrows, stays an `async fn`, which copies at
+/// its first poll.
 ///
 /// ```
 /// # use offload_runtime::offload;
@@ -416,8 +420,9 @@ pub fn offload(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    // At the beginning of a line there is nothing around a function but a module. Compilers that
-    // cannot tell (before 1.88) say that it is there; an error is the compiler's own then.
+    // An attribute in the first column is on a function of a module: what stands in an `impl` block is indented.
+    // So its types are no parameters of such a block. Compilers before 1.88 do not tell columns and always give
+    // the first; if that is wrong, the error is the compiler's own.
     let at_line_start = proc_macro2::Span::call_site().start().column == 0;
     let expand = || expand_attribute(options.clone().into(), item.clone().into(), at_line_start);
     // A mistake of ours is an error like any other, and costs the function nothing.

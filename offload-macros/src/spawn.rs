@@ -2,8 +2,9 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{
-    Attribute, FnArg, Pat, PatType, ReturnType, Signature, Type, Visibility, parse_quote,
+    Attribute, FnArg, Pat, PatType, ReturnType, Signature, Visibility, parse_quote,
     parse_quote_spanned,
 };
 
@@ -11,8 +12,9 @@ use crate::borrows;
 use crate::describe;
 use crate::errors::Errors;
 use crate::expand::{
-    belongs_to_body, call, copies_at_call, ends, fail, is_lint_level, is_opaque, item, qualifier,
-    return_future, runtime, turbofish, wrapper_attributes, wrapper_signature,
+    belongs_to_body, call, copies_at_call, ends, fail, is_lint_level, is_opaque, item, output,
+    qualifier, return_future, runtime, silence_refinement, turbofish, wrapper_attributes,
+    wrapper_signature,
 };
 use crate::function::Function;
 use crate::options::{Given, Options, Sync};
@@ -43,17 +45,19 @@ use crate::options::{Given, Options, Sync};
 /// ```
 pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> TokenStream {
     let runtime = runtime(options);
-    let job_name = Ident::new(&format!("__{}_job", function.signature.ident), spawn.ident.span());
+    let job_name =
+        Ident::new(&format!("__{}_job", function.signature.ident.unraw()), spawn.ident.span());
     let job = job(options, function, &job_name, &runtime);
-    let give = give(function, spawn, &job_name);
+    let give = give(options, function, &job_name);
     let label = describe::name(options, &function.signature.ident, &runtime);
     let visibility = &function.visibility;
 
-    let attributes = wrapper_attributes(function, true);
+    let mut attributes = wrapper_attributes(function, true);
     let mut signature = wrapper_signature(function, true);
     let is_copied = copies_at_call(function);
     let answer = if is_copied {
         return_future(function, &mut signature);
+        silence_refinement(function, &mut attributes);
         quote! {
             let job = #give;
             async move { #runtime::Job::call(job).await }
@@ -71,7 +75,7 @@ pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> To
         let path = attribute.path();
         belongs_to_body(attribute) && !path.is_ident("must_use") && !path.is_ident("inline")
     });
-    let result = result(function);
+    let result = output(function);
     let mut signature = plain(wrapper_signature(function, true), &spawn.ident);
     signature.output = parse_quote!(-> #runtime::Started<#result>);
     quote! {
@@ -89,10 +93,10 @@ pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> To
 fn job(options: &Options, function: &Function, name: &Ident, runtime: &TokenStream) -> TokenStream {
     let has_sync = options.sync.is_some();
     let mut attributes: Vec<Attribute> = wrapper_attributes(function, has_sync);
-    // What is documented and deprecated are the others.
+    // Docs and `deprecated` belong on the two public functions.
     attributes.retain(|attribute| attribute.path().is_ident("cfg") || is_lint_level(attribute));
     attributes.push(parse_quote!(#[doc(hidden)]));
-    let (result, place) = (result(function), place(function));
+    let (result, place) = (output(function), place(function));
     let mut signature = plain(wrapper_signature(function, has_sync), name);
     signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>
         -> #runtime::Job<impl ::core::ops::FnOnce() -> #result + ::core::marker::Send + 'static, #result>
@@ -118,8 +122,8 @@ fn plain(mut signature: Signature, name: &Ident) -> Signature {
 }
 
 /// `Self::__remove_job::<T>(self, path)`
-fn give(function: &Function, spawn: &Sync, job: &Ident) -> TokenStream {
-    let (qualifier, generics) = (qualifier(function, spawn), turbofish(function));
+fn give(options: &Options, function: &Function, job: &Ident) -> TokenStream {
+    let (qualifier, generics) = (qualifier(options, function), turbofish(function));
     let signature = wrapper_signature(function, true);
     let values = signature.inputs.iter().map(|input| match input {
         FnArg::Receiver(receiver) => receiver.self_token.to_token_stream(),
@@ -129,13 +133,6 @@ fn give(function: &Function, spawn: &Sync, job: &Ident) -> TokenStream {
         },
     });
     quote!(#qualifier #job #generics (#(#values),*))
-}
-
-fn result(function: &Function) -> Type {
-    match &function.signature.output {
-        ReturnType::Type(_, ty) => (**ty).clone(),
-        ReturnType::Default => parse_quote_spanned!(function.signature.ident.span()=> ()),
-    }
 }
 
 fn place(function: &Function) -> Span {
@@ -148,7 +145,7 @@ fn place(function: &Function) -> Span {
 /// What starts nothing, for a function that is used wrongly: its callers find it all the same.
 pub(crate) fn stub(options: &Options, function: &Function) -> Option<TokenStream> {
     let spawn = &options.spawn.as_ref()?.value;
-    let result = result(function);
+    let result = output(function);
     let others =
         [Some(&function.signature.ident), options.sync.as_ref().map(|sync| &sync.value.ident)];
     if others.contains(&Some(&spawn.ident))

@@ -11,7 +11,7 @@ use crate::borrows;
 use crate::check::text;
 use crate::describe;
 use crate::errors::Errors;
-use crate::expand::{ends, projection, projection_of, runtime, wrapper, wrapper_signature};
+use crate::expand::{ends, output, projection, projection_of, runtime, wrapper, wrapper_signature};
 use crate::function::{Argument, Function, is_sink};
 use crate::options::{Given, Options};
 
@@ -131,13 +131,6 @@ pub(crate) fn sink(function: &Function) -> Option<&Argument> {
     function.arguments.iter().find(|argument| argument.is_sink())
 }
 
-fn output(function: &Function) -> Type {
-    match &function.signature.output {
-        ReturnType::Type(_, ty) => (**ty).clone(),
-        ReturnType::Default => parse_quote_spanned!(function.signature.ident.span()=> ()),
-    }
-}
-
 fn form(function: &Function) -> Form {
     if sink(function).is_some() {
         return Form::Pushed;
@@ -156,7 +149,7 @@ fn form(function: &Function) -> Form {
 fn is_result(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| {
         last.ident.to_string().ends_with("Result")
-    }))
+    })) && first_argument(ty).is_some()
 }
 
 fn first_argument(ty: &Type) -> Option<&Type> {

@@ -1,11 +1,12 @@
-//! Every option of the attribute, in a crate of the edition 2021 in which the runtime has another
+//! The options of the attribute that need no server, in a crate of the edition 2021 in which the runtime has another
 //! name. `.ci/run` also builds it with the oldest compiler.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use offload::{offload, CpuPool, Error, Limiter, ProcessPool, ThreadPool};
+use futures::StreamExt;
+use offload::{offload, CpuPool, Error, Limiter, ProcessPool, Resource, Sink, ThreadPool};
 
 offload::test_worker!();
 
@@ -38,6 +39,32 @@ fn sum(numbers: Vec<u64>) -> Result<u64, Box<dyn std::error::Error + Send + Sync
 #[offload(process, pool = WORKERS, limit = 1, queue = 4, timeout = "1m", crate = offload)]
 fn double(number: u32) -> Result<u32, Error> {
     Ok(number * 2)
+}
+
+#[offload(thread, spawn = length_soon, panic = "error", crate = offload)]
+fn length(text: String) -> Result<usize, Error> {
+    Ok(text.len())
+}
+
+#[offload(thread, stream = 2, crate = offload)]
+fn count(below: u32) -> impl Iterator<Item = u32> + Send + 'static {
+    0..below
+}
+
+#[offload(thread, stream, stall_timeout = "1m", crate = offload)]
+fn send(below: u32, out: &mut Sink<u32>) -> Result<(), Error> {
+    for number in 0..below {
+        out.send(number)?;
+    }
+    Ok(())
+}
+
+static WORDS: Resource<Vec<String>> = Resource::new("words-2021", || Ok(Vec::new()));
+
+#[offload(thread, crate = offload)]
+fn keep(word: String, #[resource(WORDS)] words: &mut Vec<String>) -> usize {
+    words.push(word);
+    words.len()
 }
 
 #[offload(cpu, crate = offload)]
@@ -73,6 +100,11 @@ fn every_option_does_its_work_in_the_edition_2021() {
         assert_eq!(sum(vec![1, 2, 3]).await.unwrap(), 6);
         assert_eq!(double(21).await.unwrap(), 42);
         assert_eq!(upper("word").await, "WORD");
+        assert_eq!(length_soon("four".into()).await.unwrap().unwrap(), 4);
+        assert_eq!(length("four".into()).await.unwrap(), 4);
+        assert_eq!(count(3).collect::<Vec<_>>().await, [0, 1, 2]);
+        assert_eq!(send(3).map(Result::unwrap).collect::<Vec<_>>().await, [0, 1, 2]);
+        assert_eq!((keep("a".into()).await, keep("b".into()).await), (1, 2));
         let shelf = Shelf { books: 3 };
         assert_eq!(shelf.count().await, 3);
         assert_eq!(Arc::new(shelf).add([1_usize, 2]).await, 6);

@@ -84,7 +84,7 @@ impl RemotePool {
     }
 }
 
-/// What `#[offload(remote)]` uses.
+/// The default pool of `#[offload(remote)]`.
 pub static REMOTE: RemotePool = RemotePool { remotes: RemotePlace::There(&remote::REMOTE) };
 
 impl fmt::Debug for RemotePool {
