@@ -1,6 +1,7 @@
 //! The calls of a pool that have not ended.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::in_flight::{InFlight, Stage};
@@ -10,7 +11,7 @@ use crate::system::abort::Unpoisoned;
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Calls {
-    /// By what tells their tasks from others.
+    /// By the address of their tasks.
     calls: Mutex<HashMap<usize, Entry>>,
 }
 
@@ -32,26 +33,30 @@ impl Calls {
         self.lock().insert(call.place, Entry { call, here: None });
     }
 
+    /// The call of a task that has not ended.
     pub(super) fn find(&self, place: usize) -> Option<Entry> {
         self.lock().get(&place).cloned()
     }
 
-    pub(super) fn remove(&self, place: usize) -> Option<Entry> {
-        self.lock().remove(&place)
+    /// This call has ended. Its task may be gone, and another one be in its place.
+    pub(super) fn remove(&self, call: &Arc<InFlight>) -> Option<Entry> {
+        match self.lock().entry(call.place) {
+            Slot::Occupied(slot) if Arc::ptr_eq(&slot.get().call, call) => Some(slot.remove()),
+            _ => None,
+        }
     }
 
     /// This is done for a call from now on.
-    pub(super) fn set_here(&self, place: usize, here: Serving) {
+    pub(super) fn set_here(&self, call: &Arc<InFlight>, here: Serving) {
         let mut calls = self.lock();
-        let Some(entry) = calls.get_mut(&place) else { return };
-        let before = entry.here.replace(here);
+        let before = entry(&mut calls, call).and_then(|entry| entry.here.replace(here));
         drop(calls);
         drop(before);
     }
 
     /// The same, unless something is done for it already.
-    pub(super) fn offer_here(&self, place: usize, here: &Serving) {
-        if let Some(entry) = self.lock().get_mut(&place) {
+    pub(super) fn offer_here(&self, call: &Arc<InFlight>, here: &Serving) {
+        if let Some(entry) = entry(&mut self.lock(), call) {
             entry.here.get_or_insert_with(|| here.clone());
         }
     }
@@ -63,4 +68,9 @@ impl Calls {
     pub(super) fn count(&self, stage: Stage) -> usize {
         self.lock().values().filter(|entry| entry.call.stage() == stage).count()
     }
+}
+
+/// The entry of this call, if it has not been removed.
+fn entry<'a>(calls: &'a mut HashMap<usize, Entry>, call: &Arc<InFlight>) -> Option<&'a mut Entry> {
+    calls.get_mut(&call.place).filter(|entry| Arc::ptr_eq(&entry.call, call))
 }

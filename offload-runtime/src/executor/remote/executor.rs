@@ -26,7 +26,7 @@ pub(crate) struct Remotes {
     started: OnceLock<Result<Started, Error>>,
 }
 
-/// What `#[offload(remote)]` uses.
+/// The default pool of `#[offload(remote)]`.
 pub(crate) static REMOTE: Remotes = Remotes::new("remote");
 
 /// What there is from the first call on.
@@ -66,13 +66,17 @@ impl Remotes {
         &self.started().calls
     }
 
-    /// Has a call made that has not been, if it has all that it needs.
+    /// Starts a call, if it has its permits; otherwise it waits for them in line.
     fn admit(&'static self, task: Queued) {
         let started = self.started();
         let meta = task.meta();
-        let (owner, place, now) = (meta.owner, place(&*task), Instant::now());
+        let (owner, now) = (meta.owner, Instant::now());
+        // Looked up while there is the task: its address may be another's afterwards. It may have
+        // been forgotten just now; a permit that is kept for it is given up below.
+        let call = self.calls().find(place(&*task)).map(|entry| entry.call);
+        let forget = || drop(call.as_ref().and_then(|call| self.calls().remove(call)));
         let refuse = |task: Queued, error: Error| {
-            drop(self.calls().remove(place));
+            forget();
             completion::refuse(task, error);
         };
         if started.drained.load(Ordering::SeqCst) {
@@ -88,13 +92,13 @@ impl Remotes {
         match admitted {
             Admitted::Start(task, permits) => {
                 let (about, answer_by) = (task.meta().about(), task.meta().answer_by());
-                // It may have been forgotten just now.
-                let Some(entry) = self.calls().find(place) else { return task.discard() };
-                let call = entry.call;
-                call.wait(task, permits);
+                let Some(call) = call else { return task.discard() };
+                if !call.wait(task, permits) {
+                    return;
+                }
                 let (calls, site) = (self.calls(), self.site());
                 let here = Here { calls, site, about, call: Arc::clone(&call), answer_by }.start();
-                calls.offer_here(place, &here);
+                calls.offer_here(&call, &here);
                 // It may have been cancelled before this was there to be.
                 if call.stage() == Stage::Over {
                     here.cancel();
@@ -109,7 +113,7 @@ impl Remotes {
                     owner.refuse_lines();
                 }
             }
-            Admitted::Cancelled => drop(self.calls().remove(place)),
+            Admitted::Cancelled => forget(),
             Admitted::Refused(task, error) => refuse(task, error),
         }
     }
@@ -159,9 +163,8 @@ impl Executor for Remotes {
         Ok(Slot::default())
     }
 
-    fn room_for(&'static self, _: usize) -> usize {
-        // What runs elsewhere does not wait.
-        self.load().running
+    fn room_for(&'static self, running: usize) -> usize {
+        self.site().executor.room_for(running)
     }
 
     fn submit(&'static self, task: Queued) {
@@ -189,7 +192,8 @@ impl Executor for Remotes {
     }
 
     fn forget(&'static self, task: &Awaited, _: Phase) {
-        let Some(Entry { call, here }) = self.calls().remove(place(&**task)) else { return };
+        let Some(Entry { call, here }) = self.calls().find(place(&**task)) else { return };
+        drop(self.calls().remove(&call));
         call.forget();
         if let Some(here) = here {
             here.cancel();
@@ -229,7 +233,7 @@ impl Executor for Remotes {
         self.started().drained.store(true, Ordering::SeqCst);
         for Entry { call, here } in self.calls().all() {
             if call.refuse(Error::shutting_down(call.name())) {
-                drop(self.calls().remove(call.place));
+                drop(self.calls().remove(&call));
             }
             if let Some(here) = here {
                 here.cancel();

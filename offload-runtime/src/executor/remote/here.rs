@@ -39,7 +39,7 @@ impl Here {
             }
             Err(error) => {
                 if here.call.refuse(error) {
-                    drop(here.calls.remove(here.call.place));
+                    drop(here.calls.remove(&here.call));
                 }
             }
         })
@@ -59,10 +59,10 @@ impl Here {
         let has_died = matches!(answer, Err((_, Ending::Died)));
         if has_died && number < function.attempts() && self.call.stage() == Stage::Begun {
             let again = self.clone();
-            let (calls, place) = (self.calls, self.call.place);
-            calls.set_here(place, self.submit(move || again.attempt(number + 1, arguments)));
+            let (calls, call) = (self.calls, Arc::clone(&self.call));
+            calls.set_here(&call, self.submit(move || again.attempt(number + 1, arguments)));
         } else if self.call.end(answer) {
-            drop(self.calls.remove(self.call.place));
+            drop(self.calls.remove(&self.call));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::task::{Awaited, Permits, Queued, completion};
 /// See the [module](self).
 pub(super) struct InFlight {
     pub(super) parcel: Arc<Parcel>,
-    /// What tells its task from others.
+    /// The address of its task, which tells it from others while it has not ended.
     pub(super) place: usize,
     state: Mutex<State>,
     /// It is known that the body has started.
@@ -64,9 +64,17 @@ impl InFlight {
         self.parcel.function().about().name
     }
 
-    /// It has all that it needs, and waits for a worker.
-    pub(super) fn wait(&self, task: Queued, permits: Permits) {
-        *self.lock() = State::Waiting(task, permits);
+    /// It has all that it needs, and waits for a worker. False: it was cancelled meanwhile.
+    pub(super) fn wait(&self, task: Queued, permits: Permits) -> bool {
+        let mut state = self.lock();
+        if matches!(*state, State::Over) {
+            drop(state);
+            task.discard();
+            drop(permits);
+            return false;
+        }
+        *state = State::Waiting(task, permits);
+        true
     }
 
     pub(super) fn stage(&self) -> Stage {
