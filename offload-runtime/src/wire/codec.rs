@@ -40,7 +40,7 @@ use self::write::Serializer;
 /// the code of each level takes some KiB of it in a debug build.
 const DEPTH: u16 = 128;
 
-/// Levels when they are read: one of a value that was written here is up to two of them.
+/// The same for reading, which counts up to two levels where writing counts one.
 const READ_DEPTH: usize = 2 * DEPTH as usize;
 
 /// Writes a value; the error says why it cannot be written.

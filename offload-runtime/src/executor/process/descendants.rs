@@ -4,8 +4,9 @@
 //! A group of processes is left by `setsid`, and its number is all that is known of it. So on Linux
 //! a worker is a *subreaper*: what it started stays below it, whatever becomes of those between.
 //! Whoever ends a worker kills what is below it first, until there is nothing new. It is not
-//! stopped for that: its parent could end before it has killed it, and it would stay. Each process is held by a file (a pidfd) before it gets a signal, so that
-//! its number cannot be another's by then. Elsewhere there is the group alone.
+//! stopped (SIGSTOP) first: if its parent died before it could kill it, it would stay stopped for ever. Each
+//! process is held by a file (a pidfd) before it gets a signal, so that its number cannot be another's by
+//! then. Elsewhere there is the group alone.
 
 pub(super) use imp::{adopt, end_own, kill_below};
 
@@ -14,6 +15,7 @@ mod imp {
     use std::collections::HashSet;
     use std::fs;
     use std::os::fd::{AsFd, OwnedFd};
+    use std::time::{Duration, Instant};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{
@@ -21,9 +23,9 @@ mod imp {
         set_child_subreaper, waitid,
     };
 
-    /// So long a process that was signalled is waited for. It may be in the middle of a system
-    /// call that no signal interrupts.
-    const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+    /// So long processes that were signalled are waited for, together. One may be in the middle of
+    /// a system call that no signal interrupts.
+    const PATIENCE: Duration = Duration::from_secs(1);
 
     /// Whoever starts processes faster than they are found is given up after so many rounds.
     const ROUNDS: usize = 1000;
@@ -36,8 +38,14 @@ mod imp {
         /// Those that have become children of this process, as when it is the first of a
         /// container, do not stay zombies.
         pub(in super::super) fn reap(self) {
+            self.reap_until(Instant::now() + PATIENCE);
+        }
+
+        fn reap_until(self, end: Instant) {
             for process in self.0 {
-                let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&PATIENCE));
+                let left = end.saturating_duration_since(Instant::now());
+                let left = Timespec::try_from(left).unwrap_or_default();
+                let _ = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left));
                 // Of the children of others it knows nothing.
                 let id = WaitId::PidFd(process.as_fd());
                 let _ = waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
@@ -51,8 +59,8 @@ mod imp {
         let _ = set_child_subreaper(Some(getpid()));
     }
 
-    /// Kills all that is below a process, in rounds, until there is nothing new. A process of ours
-    /// is killed right after by whoever asks for it, before it is reaped.
+    /// Kills all that is below `root`, in rounds, until there is nothing new. `root` itself is left to
+    /// the caller, who kills it before it is reaped, so that its number stays its own meanwhile.
     pub(in super::super) fn kill_below(root: Pid) -> Descendants {
         let mut all = Descendants::default();
         let mut known = HashSet::from([root]);
@@ -67,9 +75,11 @@ mod imp {
                         continue;
                     }
                     let Some(process) = hold(child, parent) else { continue };
-                    let _ = pidfd_send_signal(&process, Signal::KILL);
                     known.insert(child);
-                    all.0.push(process);
+                    // It may have become another user's, and then nobody here ends it.
+                    if pidfd_send_signal(&process, Signal::KILL).is_ok() {
+                        all.0.push(process);
+                    }
                 }
             }
             if all.0.len() == before {
@@ -81,12 +91,13 @@ mod imp {
 
     /// Kills and reaps all that is below this process, which goes on.
     pub(in super::super) fn end_own() {
+        let end = Instant::now() + PATIENCE;
         for _ in 0..ROUNDS {
             let found = kill_below(getpid());
-            if found.0.is_empty() {
+            if found.0.is_empty() || end <= Instant::now() {
                 return;
             }
-            found.reap();
+            found.reap_until(end);
         }
     }
 

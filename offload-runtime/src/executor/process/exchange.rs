@@ -124,9 +124,8 @@ enum Lost {
     Unread,
     /// The worker is dead.
     Dead,
-    /// It lives, and said something that no worker says: what runs in it is out
-    /// of its mind.
-    Mad,
+    /// It lives, and sent no valid frame: something has written over its memory, or into its socket.
+    Invalid,
 }
 
 /// When workers die before they have read a call, so many are tried.
@@ -182,8 +181,8 @@ impl Call {
                     return Err((failures::worker_died_idle(name, worker.reap()), Ending::Died));
                 }
                 (Err(Lost::Dead), None) => return Err(self.lost(worker.reap(), None)),
-                (Err(Lost::Mad), None) => {
-                    return Err((failures::worker_mad(name, worker.kill(false)), Ending::Died));
+                (Err(Lost::Invalid), None) => {
+                    return Err((failures::worker_invalid(name, worker.kill(false)), Ending::Died));
                 }
                 (_, killed) => return Err(self.lost(worker.kill(true), killed)),
             }
@@ -194,10 +193,9 @@ impl Call {
     fn answered(self, said: Said, decoded: Result<(), String>) -> Result<(), (Error, Ending)> {
         let name = self.function.about().name;
         match said {
-            Said::Result => decoded.map_err(|reason| {
-                let what = format!("returned a result that cannot be read: {reason}");
-                (Error::new(ErrorKind::Serialization, Ran::Yes, name, what), Ending::Failed)
-            }),
+            Said::Result => {
+                decoded.map_err(|reason| (failures::unreadable(name, &reason), Ending::Failed))
+            }
             Said::Panicked(panic) => Err((failures::panicked(name, panic, None), Ending::Panicked)),
             Said::Failed(failure) => {
                 Err((failures::failed(name, &failure, self.max_message), Ending::Failed))
@@ -251,18 +249,12 @@ impl Call {
         message: Outgoing,
         arguments: &mut dyn FnMut(&mut Outbound),
     ) -> Result<Vec<u8>, Error> {
-        let unsent = |what: String| self.unsent(what);
+        let name = self.function.about().name;
         let mut outbound = Outbound::new(message);
         arguments(&mut outbound);
-        let message = outbound.finish().map_err(|reason| {
-            unsent(format!("has arguments that cannot be sent to another process: {reason}"))
-        })?;
-        message.finish().map_err(|large| {
-            unsent(format!(
-                "has arguments of {} bytes, and its pool sends at most {}",
-                large.bytes, large.limit
-            ))
-        })
+        let message =
+            outbound.finish().map_err(|reason| failures::unsendable(name, &reason.to_string()))?;
+        message.finish().map_err(|large| failures::too_large(name, &large))
     }
 
     /// Sends the request, and reads until the answer. An error: the worker is
@@ -273,7 +265,7 @@ impl Call {
         request: &[u8],
         result: &mut dyn FnMut(Decoder<'_>),
     ) -> Result<Said, Lost> {
-        let mad = |_: String| Lost::Mad;
+        let invalid = |_: String| Lost::Invalid;
         let mut replay = Replay::new(worker.process().take_places());
         worker.process().set_deadline(self.answer_by);
         write(worker, request, self.answer_by)?;
@@ -291,7 +283,7 @@ impl Call {
                     continue;
                 }
                 Err(ReadError::Closed | ReadError::Truncated) => return Err(Lost::Dead),
-                Err(ReadError::TooLarge) => return Err(Lost::Mad),
+                Err(ReadError::TooLarge) => return Err(Lost::Invalid),
             };
             is_silent = false;
             let mut payload = codec::Decoder::new(frame.payload);
@@ -303,15 +295,15 @@ impl Call {
                 // Its result may have come in part.
                 Some(Kind::Panicked) => {
                     frame.blobs.clear();
-                    break Said::Panicked(payload.next().map_err(mad)?);
+                    break Said::Panicked(payload.next().map_err(invalid)?);
                 }
                 Some(Kind::Failed) => {
                     frame.blobs.clear();
-                    break Said::Failed(payload.next().map_err(mad)?);
+                    break Said::Failed(payload.next().map_err(invalid)?);
                 }
                 Some(Kind::Panicking) => self.note(payload.next().ok()),
                 Some(Kind::Event) => replay.replay(frame.payload),
-                _ => return Err(Lost::Mad),
+                _ => return Err(Lost::Invalid),
             }
         };
         worker.process().keep_places(replay.into_places());

@@ -59,7 +59,7 @@ fn end(dead: &Dead) -> String {
 }
 
 /// The worker was killed for what it said.
-pub(crate) fn worker_mad(function: &str, dead: Dead) -> Error {
+pub(crate) fn worker_invalid(function: &str, dead: Dead) -> Error {
     let what = format!(
         "lost its worker, process {}, which was killed: it sent what no worker sends, as if \
          something had written over its memory or into its files",
@@ -73,20 +73,12 @@ fn lost(function: &str, what: String, ran: Ran, dead: Dead) -> Error {
 }
 
 /// Arguments that cannot be written.
-#[cfg_attr(
-    not(feature = "remote"),
-    expect(dead_code, reason = "no call is sent to another machine")
-)]
 pub(crate) fn unsendable(function: &str, reason: &str) -> Error {
     let what = format!("has arguments that cannot be sent to another process: {reason}");
     Error::new(ErrorKind::Serialization, Ran::No, function, what)
 }
 
 /// Arguments that are longer than agreed.
-#[cfg_attr(
-    not(feature = "remote"),
-    expect(dead_code, reason = "no call is sent to another machine")
-)]
 pub(crate) fn too_large(function: &str, large: &TooLarge) -> Error {
     let TooLarge { bytes, limit } = large;
     let what = format!("has arguments of {bytes} bytes, and its pool sends at most {limit}");
@@ -94,10 +86,6 @@ pub(crate) fn too_large(function: &str, large: &TooLarge) -> Error {
 }
 
 /// A result that is none.
-#[cfg_attr(
-    not(feature = "remote"),
-    expect(dead_code, reason = "no call is sent to another machine")
-)]
 pub(crate) fn unreadable(function: &str, reason: &str) -> Error {
     let what = format!("returned a result that cannot be read: {reason}");
     Error::new(ErrorKind::Serialization, Ran::Yes, function, what)

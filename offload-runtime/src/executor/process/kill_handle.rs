@@ -150,7 +150,7 @@ impl Control {
     /// The other end is for the worker.
     pub(crate) fn new() -> io::Result<(PipeReader, Control)> {
         let (reader, writer) = pipe()?;
-        // What a worker that does not read is told is lost, and nobody waits for it.
+        // Non-blocking: a worker that does not read misses what it is told, and blocks no thread here.
         rustix::io::ioctl_fionbio(&writer, true)?;
         let control = Control { writer, _reader: reader.try_clone()? };
         Ok((reader, control))

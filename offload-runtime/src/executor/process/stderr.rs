@@ -32,7 +32,7 @@ pub(crate) struct Stderr {
     /// Called when the worker has ended.
     on_end: OnEnd,
     tail: Mutex<Tail>,
-    /// Nobody is left who could write. That is not the end: it may have closed its files.
+    /// The pipe is at its end: no process can write into it. The worker may run on with stderr closed.
     is_silent: AtomicBool,
     /// The worker has ended.
     ended: AtomicBool,

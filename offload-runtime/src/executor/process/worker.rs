@@ -309,6 +309,19 @@ impl Worker {
         while (&*self.data).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
     }
 
+    /// Reaps those of its killed group that are children of this process now. One that does not end, as
+    /// it is in a system call that no signal interrupts, is not waited for.
+    fn reap_group(&self) {
+        let give_up = Instant::now() + END;
+        loop {
+            match waitpgid(self.pid, WaitOptions::NOHANG) {
+                Ok(Some(_)) => {}
+                Ok(None) if Instant::now() < give_up => thread::sleep(Duration::from_millis(1)),
+                _ => return,
+            }
+        }
+    }
+
     fn kill_and_wait(&mut self) -> Option<ExitStatus> {
         self.reaped = true;
         let descendants = descendants::kill_below(self.pid);
@@ -319,7 +332,7 @@ impl Worker {
         let status = self.child.wait().ok();
         // What it left behind is a child of this process now, if that is the first of a container.
         descendants.reap();
-        while matches!(waitpgid(self.pid, WaitOptions::empty()), Ok(Some(_))) {}
+        self.reap_group();
         status
     }
 }

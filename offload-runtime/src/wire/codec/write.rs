@@ -23,7 +23,8 @@ impl<'a, W: Target> Serializer<'a, W> {
         Serializer { to, left, numbers: None }
     }
 
-    /// Where the value is written that is no `u8`.
+    /// The output for a value that is no `u8`: a list that was taken to be one of `u8` is written anew first,
+    /// as any other list.
     fn target(&mut self) -> &mut W {
         if let Some(numbers) = self.numbers.take() {
             numbers.spell_out(self.to);
