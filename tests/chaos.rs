@@ -70,8 +70,8 @@ fn open_files() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Threads that no pool counts among its own: those of the default pools come as they are needed,
-/// and stay for a while.
+/// The threads of this process that belong to no pool. Pools start theirs when they are needed and
+/// keep them for a while, which is no leak.
 fn threads() -> usize {
     let all = fs::read_dir("/proc/self/task").unwrap().count();
     all - stats().pools.iter().map(|pool| pool.threads).sum::<usize>()

@@ -86,8 +86,8 @@ fn check(function: &'static Function) -> Result<(), Error> {
     function.gates().iter().try_for_each(|gate| gate.check()).map_err(of)
 }
 
-/// Of what the bodies that wait for a call of this function, which has not started, have all that
-/// there is.
+/// The gate of which all permits are held by bodies that wait, directly or not, for a call of this
+/// function: the call could never start.
 pub(super) fn waits_for_ever(
     function: &'static Function,
     callers: &Caller,

@@ -23,7 +23,7 @@ pub(super) struct Sent {
     function: &'static Function,
     task: Awaited,
     alarm: Option<Alarm>,
-    /// The task has the waker of this poll, which is the first.
+    /// The waker was registered when the call was submitted, in its first poll, which need not do so again.
     has_waker: bool,
     answered: bool,
     /// It goes on when this is dropped.
@@ -182,7 +182,7 @@ impl Sent {
         }
         if self.alarm.is_none() {
             // The timer's thread is there, since the call was started.
-            let due = self.task.meta().next_due();
+            let due = [self.start_by(), self.task.meta().answer_by()].into_iter().flatten().min();
             self.alarm = due.and_then(|due| Alarm::new(due, cx.waker()).ok());
         }
         let failure = ready!(self.poll(cx, result));
@@ -231,7 +231,14 @@ impl Sent {
     /// Whether its answer is there.
     pub(super) fn is_finished(&self) -> bool {
         let meta = self.task.meta();
-        meta.state.is_over() || meta.answer_by().is_some_and(|by| by <= Instant::now())
+        let is_past = |by: Option<Instant>| by.is_some_and(|by| by <= Instant::now());
+        meta.state.is_over() || is_past(meta.answer_by()) || is_past(self.start_by())
+    }
+
+    /// It is not started after this, if it has not been.
+    fn start_by(&self) -> Option<Instant> {
+        let meta = self.task.meta();
+        meta.start_by().filter(|_| meta.state.is_unstarted())
     }
 
     /// Whether the call has ended. If not, this waker is woken when it does.

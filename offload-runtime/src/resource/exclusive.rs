@@ -188,15 +188,20 @@ impl<T: Send + 'static> Resource<T> {
     /// so already.
     fn watch(&'static self) {
         let Some(keep_alive) = self.keep_alive else { return };
-        if self.is_watched.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let oldest = self.idle().first().map(|idle| idle.since);
-        let due = oldest.and_then(|since| since.checked_add(keep_alive));
-        let is_set = due
-            .is_some_and(|due| timer::wake_at(due, Waker::from(Arc::new(Sweeper(self)))).is_ok());
-        if !is_set {
+        while !self.is_watched.swap(true, Ordering::AcqRel) {
+            let oldest = self.idle().first().map(|idle| idle.since);
+            let due = oldest.and_then(|since| since.checked_add(keep_alive));
+            let is_set = due.is_some_and(|due| {
+                timer::wake_at(due, Waker::from(Arc::new(Sweeper(self)))).is_ok()
+            });
+            if is_set {
+                return;
+            }
             self.is_watched.store(false, Ordering::Release);
+            // One that was given back in between was left to this look.
+            if oldest.is_some() || self.idle().is_empty() {
+                return;
+            }
         }
     }
 

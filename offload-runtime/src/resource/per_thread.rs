@@ -159,6 +159,8 @@ impl<T: 'static> AnyResource for ThreadResource<T> {
 
 impl<T> fmt::Debug for ThreadResource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::debug(f, "ThreadResource", self.name, &self.counts.numbers(None, None))
+        let in_use = self.in_use.load(Ordering::Relaxed);
+        let numbers = Numbers { in_use, ..self.counts.numbers(None, None) };
+        super::debug(f, "ThreadResource", self.name, &numbers)
     }
 }

@@ -93,8 +93,18 @@ impl<T: Send + Sync + 'static> Lender for SharedResource<T> {
             return Ok(lend(Arc::clone(instance)));
         }
         let made = Arc::new(making::make(self.make, self.name, function, &self.counts)?);
+        let mut instance = self.instance();
+        if let Some(there) = instance.as_ref().map(Arc::clone) {
+            // Of two that are made at once, without permits, one is kept.
+            drop(instance);
+            self.counts.count_dropped();
+            drop_quietly(made);
+            return Ok(lend(there));
+        }
+        // Under the lock: a shutdown takes out what is there, and looks no more.
         if !is_closed() {
-            *self.instance() = Some(Arc::clone(&made));
+            *instance = Some(Arc::clone(&made));
+            drop(instance);
             self.gate.set_limit(ALL);
         }
         Ok(lend(made))

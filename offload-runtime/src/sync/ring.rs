@@ -30,9 +30,8 @@ impl<T> Ring<T> {
         self.0.is_full()
     }
 
-    /// Whether half of the room is free. Who has said before that it waits, or taken an item before,
-    /// and asks this, sees what the other side did before that asked: at least one of them sees that
-    /// the other is to be woken.
+    /// Whether at least half of the capacity is free. Each side publishes its own change first (that it
+    /// waits, or that an item was taken): with the fence, one of them sees the other's, and no wake-up is lost.
     pub(crate) fn is_half_free(&self) -> bool {
         fence(Ordering::SeqCst);
         self.0.len() <= self.0.capacity() / 2

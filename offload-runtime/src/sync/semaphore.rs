@@ -230,8 +230,9 @@ impl<W: Waiter + 'static> Semaphore<W> {
             if let Some(waiter) = self.drain() {
                 self.reserved.fetch_add(1, Ordering::AcqRel);
                 if waiter.set_reserved() {
-                    self.leave();
+                    // Counted here until it is queued: a shutdown must find it somewhere.
                     waiter.resume();
+                    self.leave();
                     continue;
                 }
                 // It was cancelled. A call that blocks a body may have the reservation.

@@ -24,8 +24,8 @@ pub(crate) enum Outcome {
     Refused(Error),
 }
 
-/// Runs the body of a task in the context of its caller; its time is taken from `now`. The
-/// thread is in the runtime of the caller. `None`: the call was cancelled.
+/// Runs a task on this thread, which has entered the caller's runtime; `now` counts as its start.
+/// Returns when it ended; `None`: it was cancelled before.
 pub(crate) fn run(
     task: Queued,
     permits: Permits,
@@ -64,7 +64,11 @@ pub(crate) fn run(
                 match suspend(kept, &*task, now) {
                     Suspended::Left => return Some(Instant::now()),
                     Suspended::Again => call(&mut panic),
-                    Suspended::Cancelled => break,
+                    Suspended::Cancelled => {
+                        // Before the permits are given back: the items may be what they are for.
+                        quietly(|| task.clear());
+                        break;
+                    }
                 }
             }
             now = kept.began(now);
@@ -118,7 +122,7 @@ pub(crate) fn end_elsewhere(task: Awaited, permits: Permits, began: Instant) {
     });
 }
 
-/// A part of a body that ran on this thread since `now` has filled the buffer.
+/// The buffer is full: keeps the permits, and suspends the body. This part of it started at `now`.
 fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
     let (meta, suspended) = (task.meta(), &task.meta().about().counts().suspended);
     kept.keep(current::take_permits());

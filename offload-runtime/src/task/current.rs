@@ -26,7 +26,8 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 /// One body on this thread.
 pub(crate) struct Frame {
     body: Body,
-    /// What it borrows, until it takes it. Before the permits: who has one finds what it is for.
+    /// What it borrows, until it takes it. Declared before the permits, and so dropped first: who gets
+    /// the permit next finds the instance given back.
     loans: Loans,
     permits: Permits,
     busy: Option<Busy>,

@@ -1,18 +1,18 @@
-//! Bodies and results that are large: they are put on the heap at once, since each function that
-//! passes a value on may have a copy of it on its stack, and without optimization all do.
+//! Large bodies and results are moved to the heap early: in an unoptimized build each function that
+//! passes a value on has a copy of it on its stack.
 
 use std::any::Any;
 use std::mem::size_of;
 
-/// What is larger, in bytes, is large: the stack of a pool's thread has room for hundreds of these.
+/// A value of more bytes is large. A stack of 2 MiB has room for hundreds of values of this size.
 const LARGE: usize = 4096;
 
 pub(crate) const fn is_large<T>() -> bool {
     size_of::<T>() > LARGE
 }
 
-/// Puts a body on the heap, where it stays when it is called: of a type that is not known, it is not
-/// moved to the stack before.
+/// Moves a body to the heap, where it stays when it is called: a `Box<dyn FnOnce>` is called in
+/// place, and not moved to the stack before.
 pub(crate) fn to_heap<F, T>(body: F) -> Box<dyn FnOnce() -> T + Send>
 where
     F: FnOnce() -> T + Send + 'static,

@@ -249,7 +249,7 @@ pub(crate) struct Caller {
     /// It has all permits that its owner's bodies have.
     has_permits: AtomicBool,
     caller: Option<Arc<Caller>>,
-    /// What stands in for it in its pool while it waits, and goes when it ends.
+    /// The thread of its pool that takes the place of its own, which is blocked; until the body ends.
     stand_in: Mutex<StandIn>,
 }
 

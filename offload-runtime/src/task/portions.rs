@@ -12,6 +12,7 @@
 
 use std::any::Any;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -56,9 +57,13 @@ where
         if !self.ring.is_half_free() || !self.meta.state.resume() {
             return false;
         }
-        self.meta.about().counts().suspended.fetch_sub(1, Ordering::AcqRel);
         self.meta.pool_slot.take_again();
         true
+    }
+
+    /// The call was queued. Until now it was counted as suspended: a shutdown must find it somewhere.
+    pub(crate) fn is_queued_again(&self) {
+        self.meta.about().counts().suspended.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn add(&self, item: T) {
@@ -123,8 +128,17 @@ where
             Content::Rest(items, captured) => (None, Some(items), captured),
             Content::Failure(_) | Content::Nothing => return,
         };
-        let mut again = Some(captured.again());
+        // A span may be cloned, by a subscriber.
+        let again = catch_unwind(AssertUnwindSafe(|| captured.again()));
+        let (mut again, mut panic) = match again {
+            Ok(again) => (Some(again), None),
+            Err(payload) => (None, Some(payload)),
+        };
         enter(captured, &mut || {
+            if let Some(payload) = panic.take() {
+                // That is the body's own.
+                resume_unwind(payload);
+            }
             let items = match (items.take(), body.take()) {
                 (Some(items), _) => items,
                 (None, Some(body)) => match body() {
@@ -139,6 +153,9 @@ where
             self.replace(Content::Rest(rest, captured));
             self.kept.set_rest(true);
         });
+        // They are left if the context could not be entered, or there is nothing more to make.
+        drop_quietly((body, items));
+        drop_quietly(again);
     }
 
     fn fail(&self, failure: Failure) {

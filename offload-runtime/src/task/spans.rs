@@ -32,7 +32,7 @@ mod with_tracing {
     use crate::sync::foreign::{Quiet, quietly};
     use crate::task::about::About;
 
-    /// So many spans that a body has entered and not left are left.
+    /// At most so many spans that a body left entered are exited: a subscriber may ignore that.
     const MOST: usize = 100;
 
     /// The caller's subscriber and span.

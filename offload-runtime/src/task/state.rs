@@ -61,8 +61,8 @@ impl State {
         State(AtomicU8::new(QUEUED))
     }
 
-    /// It is run, or ended in another way, by who calls this: the body is theirs. False: it
-    /// was cancelled, or somebody else has it.
+    /// Claims the call. True: the caller owns the body, and must run or end it. False: it was
+    /// cancelled, or another thread has claimed it.
     #[must_use]
     pub(crate) fn begin(&self) -> bool {
         self.go(QUEUED, RUNNING)
@@ -172,6 +172,12 @@ impl State {
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire) & (CANCELLED | TOLD) != 0
+    }
+
+    /// Its body has not been started, and may be.
+    pub(crate) fn is_unstarted(&self) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        word & PHASE < RUNNING && word & CANCELLED == 0
     }
 
     pub(crate) fn is_queued(&self) -> bool {

@@ -73,6 +73,7 @@ where
     let item = portions.ring.pop()?;
     if portions.resume() {
         sent.submit_again();
+        portions.is_queued_again();
     }
     Some(item)
 }

@@ -231,6 +231,10 @@ impl<T> Sink<T> {
             }
             let now = Instant::now();
             if stalled.is_some_and(|at| at <= now) {
+                if !self.channel.ring.is_full() {
+                    // It is slow, and takes something.
+                    return Ok(());
+                }
                 self.channel.has_stalled.store(true, Ordering::Release);
                 self.channel.is_closed.store(true, Ordering::Release);
                 return Err(self.closed());

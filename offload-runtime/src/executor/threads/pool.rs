@@ -304,7 +304,8 @@ impl Pool {
         }
     }
 
-    /// The same, also while the process shuts down.
+    /// As [`clear`](Self::clear), and on a thread of the pool also after the executors were closed: for what
+    /// a shutdown itself drops.
     pub(crate) fn clear_at_end(&'static self, task: Awaited) {
         if self.start(self, None).is_err() {
             return completion::clear(&task);
