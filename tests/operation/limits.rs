@@ -20,13 +20,12 @@ fn a_number_limits_the_bodies_and_waiting_calls_use_no_thread() {
     let gate = Gate::default();
     let calls: Vec<_> = (0..50).map(|_| begin(enter(gate.clone()))).collect();
     gate.wait_for(3);
-    settle("the others were put aside", || {
+    // How many threads came to look for work depends on the machine; none of them is held.
+    settle("the others were put aside, and every thread but three is idle", || {
         let pool = pool("three at once");
-        pool.queued == 0 && pool.running == 3
+        pool.queued == 0 && pool.running == 3 && pool.idle == pool.threads - 3
     });
     assert_eq!(gate.entered(), 3);
-    // Three bodies, and at most as many threads again that looked for work.
-    assert!(pool("three at once").threads <= 6, "{:?}", pool("three at once"));
     gate.open();
     block_on(join_all(calls));
     assert_eq!(gate.entered(), 50);
