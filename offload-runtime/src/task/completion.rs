@@ -32,7 +32,7 @@ pub(crate) fn run(
     busy: Option<Busy>,
     now: Instant,
 ) -> Option<Instant> {
-    let frame = Frame::new(&task.awaited(), permits, busy);
+    let frame = Frame::new(task.awaited(), permits, busy);
     // What is dropped at the end is as foreign as the body, and may call as it did.
     frame.enter(|| {
         let mut now = now;
@@ -111,7 +111,7 @@ pub(crate) fn begin_elsewhere(task: Queued, now: Instant) -> Option<Awaited> {
 /// The end of such a call, whose own body reads what came back.
 #[cfg(feature = "remote")]
 pub(crate) fn end_elsewhere(task: Awaited, permits: Permits, began: Instant) {
-    Frame::new(&task, permits, None).enter(|| {
+    Frame::new(Arc::clone(&task), permits, None).enter(|| {
         let meta = task.meta();
         let waited = began.saturating_duration_since(meta.since);
         let mut panic = None;
@@ -171,7 +171,7 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
     let Some(task) = task.begin() else { return false };
     drop(task.meta().line.take());
     if let (Some(kept), true) = (task.kept(), task.meta().state.has_begun()) {
-        let frame = Frame::new(&task, kept.take().unwrap_or(Permits::NONE), None);
+        let frame = Frame::new(Arc::clone(&task), kept.take().unwrap_or(Permits::NONE), None);
         let began = kept.began(Instant::now());
         let failure = Some(Failure::Error(Error::stopped(task.meta().about().name)));
         let ending = Ending::Returned;
@@ -179,7 +179,8 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
         return true;
     }
     // The destructor of an argument may call as the body would have.
-    Frame::new(&task, Permits::NONE, None).enter(|| complete(task, Outcome::Refused(error)));
+    Frame::new(Arc::clone(&task), Permits::NONE, None)
+        .enter(|| complete(task, Outcome::Refused(error)));
     true
 }
 
@@ -336,7 +337,7 @@ fn left(task: &Awaited, phase: Phase) -> Left {
 /// would have.
 pub(crate) fn clear(task: &Awaited) {
     task.meta().in_runtime(|| {
-        Frame::new(task, Permits::NONE, None).enter(|| quietly(|| task.clear()));
+        Frame::new(Arc::clone(task), Permits::NONE, None).enter(|| quietly(|| task.clear()));
     });
 }
 

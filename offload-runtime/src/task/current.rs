@@ -98,10 +98,10 @@ pub(crate) fn caller() -> Option<Arc<Caller>> {
 }
 
 impl Frame {
-    pub(crate) fn new(task: &Awaited, permits: Permits, busy: Option<Busy>) -> Frame {
+    pub(crate) fn new(task: Awaited, permits: Permits, busy: Option<Busy>) -> Frame {
         let meta = task.meta();
         let answer_by = meta.answer_by().filter(|_| !meta.about().is_detached);
-        Frame::of(Body::Task(Arc::clone(task)), permits, busy, answer_by)
+        Frame::of(Body::Task(task), permits, busy, answer_by)
     }
 
     /// That of a body in a worker process.
@@ -121,11 +121,12 @@ impl Frame {
         if FRAME.try_with(|_| ()).is_err() {
             return run();
         }
-        let outer = FRAME.take();
-        // A body inside of another one has no more time than that.
-        let outer_end = outer.as_ref().and_then(|outer| outer.answer_by);
-        self.answer_by = [self.answer_by, outer_end].into_iter().flatten().min();
-        FRAME.set(Some(self));
+        let outer = FRAME.with_borrow_mut(|frame| {
+            // A body inside of another one has no more time than that.
+            let outer_end = frame.as_ref().and_then(|outer| outer.answer_by);
+            self.answer_by = [self.answer_by, outer_end].into_iter().flatten().min();
+            frame.replace(self)
+        });
         // Nothing unwinds out of `run`: it runs a task.
         let result = run();
         let frame = FRAME.replace(outer);
