@@ -30,14 +30,16 @@ fn a_custom_pool_has_its_own_threads_and_its_name_on_them() {
         stats().pools.iter().all(|pool| pool.name != "reports"),
         "it is started by its first call"
     );
-    let gate = Gate::default();
+    let (gate, other) = (Gate::default(), Gate::default());
     let reports: Vec<_> = (0..10).map(|_| begin(report(gate.clone()))).collect();
-    let renders: Vec<_> = (0..10).map(|_| begin(render(gate.clone()))).collect();
-    gate.wait_for(7);
+    let renders: Vec<_> = (0..10).map(|_| begin(render(other.clone()))).collect();
+    gate.wait_for(4);
+    other.wait_for(3);
     assert_eq!(pool("reports").running, 4);
     // These are blocked, and so others come to stand in for them.
     assert!((3..=6).contains(&pool("render").running));
     gate.open();
+    other.open();
     let names: HashSet<_> = block_on(join_all(reports)).into_iter().collect();
     assert!(names.iter().all(|name| name.starts_with("reports-")), "{names:?}");
     let names: HashSet<_> = block_on(join_all(renders)).into_iter().collect();
