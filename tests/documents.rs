@@ -1,7 +1,11 @@
-//! The links of the documents at the root.
+//! The documents at the root: their links, and how long the README is. The pages of the guide: that
+//! each is in the reference, where its code is tested.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Of the README's prose: its code and its tables are read in another way.
+const WORDS: usize = 900;
 
 const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
 
@@ -9,12 +13,18 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// What is not in code blocks: those are every second part.
+fn outside_of_code(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```").step_by(2)
+}
+
 /// The files that a document at the root links to, relative to the root.
 fn linked_files(document: &str) -> Vec<String> {
-    let text = fs::read_to_string(root().join(document)).unwrap();
-    // Every second part is a code block, in which `](` is no link.
-    let prose = text.split("```").step_by(2);
-    prose
+    outside_of_code(&read(document))
         .flat_map(|part| part.split("](").skip(1))
         .map(|rest| rest.split_once(')').expect("a link ends").0)
         .filter(|target| !target.contains("://"))
@@ -29,5 +39,54 @@ fn every_relative_link_points_at_a_file() {
         assert!(!links.is_empty(), "{document} links to nothing");
         let missing: Vec<_> = links.iter().filter(|link| !root().join(link).exists()).collect();
         assert!(missing.is_empty(), "{document} links to what is not there: {missing:?}");
+    }
+}
+
+/// As a reader sees them: the target of a link is no word.
+fn words_of_prose(text: &str) -> usize {
+    let lines = outside_of_code(text).flat_map(str::lines);
+    let prose: Vec<_> = lines.filter(|line| !line.trim_start().starts_with('|')).collect();
+    let prose = prose.join("\n");
+    let mut parts = prose.split("](");
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once(')').expect("a link ends").1);
+    let shown: Vec<_> = [first].into_iter().chain(rest).collect();
+    let shown = shown.join("]");
+    let words = shown.split_whitespace();
+    words.filter(|word| word.contains(char::is_alphanumeric)).count()
+}
+
+#[test]
+fn words_are_those_outside_of_code_tables_and_targets_of_links() {
+    let text = "# One two\n\n| a | table |\n\n```rust\nlet code = 1;\n```\n\n- [three four](a/file.md), five.\n";
+    assert_eq!(words_of_prose(text), 5);
+}
+
+#[test]
+fn the_readme_is_short() {
+    let words = words_of_prose(&read("README.md"));
+    assert!(words <= WORDS, "it has {words} words; what is not for a first visit is for the guide");
+}
+
+#[test]
+fn every_page_of_the_guide_is_in_the_reference() {
+    let modules = read("offload-runtime/src/guide.rs");
+    for page in fs::read_dir(root().join("offload-runtime/docs")).unwrap() {
+        let page = page.unwrap().file_name().into_string().unwrap();
+        assert!(
+            modules.contains(&format!("\"../docs/{page}\"")),
+            "{page} is in no module of guide.rs"
+        );
+        // It is read in two places, and a relative link would lead nowhere in one of them.
+        let text = read(&format!("offload-runtime/docs/{page}"));
+        let prose: String = outside_of_code(&text).collect();
+        let targets = prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for target in targets {
+            let leads = target.starts_with("crate::")
+                || target.contains("::")
+                || target.contains("://")
+                || target.starts_with('#');
+            assert!(leads, "{page} links to {target}");
+        }
     }
 }

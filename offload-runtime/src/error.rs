@@ -106,7 +106,19 @@ pub enum Ran {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, ran: Ran, function: &str, what: impl Into<String>) -> Error {
+    /// An error as the runtime makes them, for tests of code that handles one.
+    ///
+    /// `what` goes on where the name of the function ends: "`` `thumbnail` was rejected``". It has no
+    /// payload of a panic, and nothing of a worker process.
+    ///
+    /// ```
+    /// use offload_runtime::{Error, ErrorKind, Ran};
+    ///
+    /// let error = Error::new(ErrorKind::Overloaded, Ran::No, "thumbnail", "was rejected");
+    /// assert_eq!(error.kind(), ErrorKind::Overloaded);
+    /// assert_eq!(error.to_string(), "`thumbnail` was rejected");
+    /// ```
+    pub fn new(kind: ErrorKind, ran: Ran, function: &str, what: impl Into<String>) -> Error {
         let function = function.to_owned();
         let inner = Inner {
             kind,
@@ -122,7 +134,7 @@ impl Error {
     }
 
     pub(crate) fn overloaded(function: &str, waiting: usize) -> Error {
-        let what = format!("was refused, since {waiting} calls wait already");
+        let what = format!("was rejected, since {waiting} calls wait already");
         Error::new(ErrorKind::Overloaded, Ran::No, function, what)
     }
 
@@ -146,7 +158,6 @@ impl Error {
         Error::new(ErrorKind::ShuttingDown, Ran::No, function, what)
     }
 
-    /// `held`: what it waits for.
     /// A stream that had begun.
     pub(crate) fn stopped(function: &str) -> Error {
         let what = "was stopped before its end, since the process is shutting down";
@@ -158,6 +169,7 @@ impl Error {
         Error::new(ErrorKind::TimedOut, Ran::Yes, function, what)
     }
 
+    /// `held`: what it waits for.
     pub(crate) fn deadlock(function: &str, held: &str) -> Error {
         let what = format!(
             "would wait for ever: it was called from within a body that holds {held}, and there is no other"
@@ -222,7 +234,7 @@ impl Error {
         self
     }
 
-    /// What happened.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }

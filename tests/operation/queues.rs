@@ -1,4 +1,4 @@
-//! `queue`: at most so many calls wait, and one more is refused at once.
+//! `queue`: at most so many calls wait, and one more is rejected at once.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, offload};
 
 use crate::support::{Gate, begin, numbers, poll, pool, settle};
 
-/// The error of a call that is refused at its first poll.
-fn refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> Error {
+/// The error of a call that is rejected at its first poll.
+fn rejected<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> Error {
     match poll(&mut Box::pin(call)) {
         std::task::Poll::Ready(answer) => answer.unwrap_err(),
         std::task::Poll::Pending => panic!("it was let in"),
@@ -17,7 +17,7 @@ fn refused<T: std::fmt::Debug>(call: impl Future<Output = Result<T, Error>>) -> 
 }
 
 #[test]
-fn the_call_beyond_the_queue_is_refused_at_once() {
+fn the_call_beyond_the_queue_is_rejected_at_once() {
     #[offload(thread, limit = 1, queue = 2, name = "two wait")]
     fn enter(gate: Gate, _argument: Arc<()>) -> Result<(), Error> {
         gate.pass();
@@ -29,10 +29,10 @@ fn the_call_beyond_the_queue_is_refused_at_once() {
     let running = begin(call());
     gate.wait_for(1);
     let waiting = [begin(call()), begin(call())];
-    let error = refused(call());
+    let error = rejected(call());
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
     assert_eq!(error.function(), "two wait");
-    assert_eq!(error.to_string(), "`two wait` was refused, since 2 calls wait already");
+    assert_eq!(error.to_string(), "`two wait` was rejected, since 2 calls wait already");
     // Its argument is gone, and it left nothing behind.
     assert_eq!(Arc::strong_count(&argument), 4);
     // A call that leaves makes room for one: at once, if no thread has it in its hands.
@@ -40,7 +40,7 @@ fn the_call_beyond_the_queue_is_refused_at_once() {
     let [first, second] = waiting;
     drop(second);
     let third = begin(call());
-    refused(call());
+    rejected(call());
     gate.open();
     for answer in block_on(join_all([running, first, third])) {
         answer.unwrap();
@@ -65,7 +65,7 @@ fn calls_that_free_threads_take_do_not_wait() {
     for _ in 0..100 {
         let gate = Gate::default();
         let calls = [begin(enter(gate.clone())), begin(enter(gate.clone()))];
-        assert_eq!(refused(enter(gate.clone())).kind(), ErrorKind::Overloaded);
+        assert_eq!(rejected(enter(gate.clone())).kind(), ErrorKind::Overloaded);
         gate.open();
         for answer in block_on(join_all(calls)) {
             answer.unwrap();
@@ -88,7 +88,7 @@ fn a_pool_has_a_queue_of_its_own() {
     let running = begin(enter(gate.clone()));
     gate.wait_for(1);
     let waiting = begin(enter(gate.clone()));
-    assert_eq!(refused(enter(gate.clone())).kind(), ErrorKind::Overloaded);
+    assert_eq!(rejected(enter(gate.clone())).kind(), ErrorKind::Overloaded);
     assert_eq!(pool("one waits").queue_limit, Some(1));
     gate.open();
     for answer in block_on(join_all([running, waiting])) {
@@ -97,7 +97,7 @@ fn a_pool_has_a_queue_of_its_own() {
 }
 
 #[test]
-#[should_panic = "was refused, since 0 calls wait already"]
+#[should_panic = "was rejected, since 0 calls wait already"]
 fn a_function_that_cannot_fail_panics_in_a_full_pool() {
     static POOL: ThreadPool = ThreadPool::new("none waits").threads(1).queue(0);
 
