@@ -54,8 +54,8 @@ use std::panic::AssertUnwindSafe;
 
 use proc_macro2::TokenStream;
 
-/// Turns a synchronous function into an async one, whose body runs on a pool of
-/// its own and not on the event loop.
+/// An attribute that turns a synchronous function into an async one, whose body runs on a pool of
+/// its own and not on a worker of the runtime.
 ///
 /// ```
 /// use offload_runtime::offload;
@@ -100,7 +100,7 @@ use proc_macro2::TokenStream;
 /// | option | value | meaning |
 /// | --- | --- | --- |
 /// | `limit = 4` | a `usize`, or a `static` of type `Limiter` or `LazyLock<Limiter>` | at most so many run at once; a further call waits, in order. A `Limiter` is shared by all functions that name it |
-/// | `queue = 100` | a `usize` | at most so many of its calls wait, for the limit or for the pool; one more is refused at once, with an `Error` of kind `Overloaded` |
+/// | `queue = 100` | a `usize` | at most so many of its calls wait, for the limit or for the pool; one more is rejected at once, with an `Error` of kind `Overloaded` |
 /// | `timeout = "2s"` | a string, or a `Duration` | from the first poll to the answer, else `TimedOut` |
 /// | `queue_timeout = "100ms"` | a string, or a `Duration` | from the first poll to the start of the body, else `TimedOut` |
 /// | `pool = REPORTS` | a `static` of type `ThreadPool`, `CpuPool`, `ProcessPool` or `RemotePool`, as the kind is | runs there and not on the default pool |
@@ -431,7 +431,7 @@ pub fn offload(
         .into()
 }
 
-/// `#[tokio::main]` for a program with `#[offload(process)]`, which starts itself
+/// An attribute for `main`: `#[tokio::main]` for a program with `#[offload(process)]`, which starts itself
 /// again to get workers.
 ///
 /// In such a process the body of `main` never runs: the worker takes its place

@@ -1,7 +1,7 @@
 //! Await a synchronous function.
 //!
-//! A synchronous call inside async code stops the event loop: nothing else is
-//! served until it returns. One attribute moves the body to a pool of its own
+//! A synchronous call inside async code blocks a worker of the runtime: until it returns, that worker
+//! polls no other task. One attribute moves the body to a pool of its own
 //! and turns the function into an async one:
 //!
 //! ```

@@ -2,7 +2,7 @@
 
 use crate::gate::{Gate, Of, Size};
 
-/// Lets at most so many bodies run at once, shared by several functions.
+/// A limit of bodies that run at once, shared by several functions.
 ///
 /// ```
 /// use offload_runtime::{Limiter, offload};
@@ -39,7 +39,7 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// At most `limit` bodies at once.
+    /// A limiter of at most `limit` bodies at once.
     ///
     /// # Panics
     ///
@@ -49,7 +49,7 @@ impl Limiter {
         Limiter { gate: Gate::new(Of::Limiter, Size::Known(limit)) }
     }
 
-    /// The same of a number that is known when the program runs: it is asked for once, at the first
+    /// A limiter of a number that is known when the program runs: it is asked for once, at the first
     /// use, and must not use this limiter.
     ///
     /// If it gives 0 or panics, each call fails, with [`Config`](crate::ErrorKind::Config), or
@@ -87,7 +87,7 @@ impl Limiter {
         self.gate.limit()
     }
 
-    /// How many do. Those whose futures were dropped count until they end.
+    /// How many bodies run now. Those whose futures were dropped count until they end.
     pub fn in_use(&self) -> usize {
         self.gate.in_use()
     }

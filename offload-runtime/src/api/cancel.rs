@@ -32,7 +32,7 @@ pub fn is_cancelled() -> bool {
     current::is_cancelled()
 }
 
-/// As [`is_cancelled`], for use with `?`.
+/// An error if the running body [is cancelled](is_cancelled), for use with `?`.
 ///
 /// # Errors
 ///

@@ -81,7 +81,8 @@ static SPAWN_CPU: Function = Function::cpu("spawn_cpu", &CPU).mixed();
 /// Starts a closure that waits on the thread pool, at once.
 ///
 /// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. The
-/// [`Started`] need not be kept.
+/// [`Started`] need not be kept: dropped, it leaves the closure going. This never panics: if the call
+/// is rejected, or the closure panics, that is the [`Error`](crate::Error) which the handle gives.
 ///
 /// ```
 /// use offload_runtime::spawn_thread;
@@ -110,7 +111,8 @@ where
 /// Starts a closure that computes on the CPU pool, at once.
 ///
 /// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. The
-/// [`Started`] need not be kept.
+/// [`Started`] need not be kept: dropped, it leaves the closure going. This never panics: if the call
+/// is rejected, or the closure panics, that is the [`Error`](crate::Error) which the handle gives.
 ///
 /// ```
 /// let started = offload_runtime::spawn_cpu(|| (0..1_000_000_u64).map(u64::isqrt).sum::<u64>());
@@ -129,7 +131,7 @@ where
 impl ThreadPool {
     /// Runs a closure on this pool, and returns what it returns: as
     /// [`to_thread`](to_thread) does on the default one. Its label is the name of the pool, or what
-    /// [`named`](Call::named) gives it.
+    /// [`named`](Call::named) gives it. Panics and dropped futures are as there.
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -149,7 +151,7 @@ impl ThreadPool {
     }
 
     /// Starts a closure on this pool, at once: as [`spawn_thread`](spawn_thread) does on the default
-    /// one.
+    /// one. It never panics.
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -171,7 +173,7 @@ impl ThreadPool {
 impl CpuPool {
     /// Runs a closure on this pool, and returns what it returns: as
     /// [`to_cpu`](to_cpu) does on the default one. Its label is the name of the pool, or what
-    /// [`named`](Call::named) gives it.
+    /// [`named`](Call::named) gives it. Panics and dropped futures are as there.
     ///
     /// ```
     /// use offload_runtime::CpuPool;
@@ -191,7 +193,7 @@ impl CpuPool {
     }
 
     /// Starts a closure on this pool, at once: as [`spawn_cpu`](spawn_cpu) does on the default
-    /// one.
+    /// one. It never panics.
     ///
     /// ```
     /// use offload_runtime::CpuPool;

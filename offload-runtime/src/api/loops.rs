@@ -21,18 +21,18 @@ pub(crate) fn watched() -> Vec<LoopStats> {
     WATCHED.get().map_or_else(Vec::new, |tell| tell())
 }
 
-/// One runtime that is [watched](fn@crate::watch).
+/// Numbers of one runtime that is [watched](fn@crate::watch).
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LoopStats {
-    /// `current_thread` or `multi_thread`.
+    /// Its flavor: `current_thread` or `multi_thread`.
     pub flavor: &'static str,
     /// The threads that poll its tasks.
     pub workers: usize,
     /// How late a task was polled that had been woken.
     pub lag: Percentiles,
-    /// Where its workers were blocked, the first one first; the first 64 places.
+    /// The places where its workers were blocked, the first one first; at most 64.
     pub stalls: Vec<StallStats>,
 }
 

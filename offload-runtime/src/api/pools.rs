@@ -124,8 +124,8 @@ impl ThreadPool {
         ThreadPool { pool: Place::Here(Pool::new(name, Kind::Thread)), closures: OnceLock::new() }
     }
 
-    /// At most so many threads; 512 unless set. A body that blocks on calls of its own pool has one
-    /// beside these.
+    /// The most threads that the pool has; 512 unless set. A body that blocks on calls of its own pool
+    /// has one beside these.
     ///
     /// # Panics
     ///
@@ -136,8 +136,8 @@ impl ThreadPool {
         self
     }
 
-    /// At most so many calls wait for a thread, not counting those that a free
-    /// thread is about to take. One more is rejected, with
+    /// The most calls that may wait for a thread, not counting those that a free
+    /// thread is about to take; no bound unless set. One more is rejected, with
     /// [`Overloaded`](crate::ErrorKind::Overloaded), if its result can carry an
     /// [`Error`](crate::Error). Other functions panic then, and should not use such a pool.
     pub const fn queue(mut self, calls: usize) -> ThreadPool {
@@ -159,8 +159,8 @@ impl ThreadPool {
         self
     }
 
-    /// As [`threads`](Self::threads), of a number that is known when the program runs: it is asked
-    /// for once, when the pool has its first call, and must not call anything on that pool.
+    /// The most threads, as [`threads`](Self::threads), where the number is known when the program runs:
+    /// it is asked for once, when the pool has its first call, and must not call anything on that pool.
     ///
     /// If it gives 0 or panics, each call on the pool fails, with
     /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
@@ -185,8 +185,8 @@ impl ThreadPool {
         self
     }
 
-    /// Each thread calls this when it starts, before its first body. A panic in it is reported, and
-    /// the thread goes on.
+    /// A function that each thread calls when it starts, before its first body. A panic in it is
+    /// reported, and the thread goes on.
     pub const fn on_thread_start(mut self, call: fn()) -> ThreadPool {
         self.pool.settings().on_thread_start = Some(call);
         self
@@ -222,7 +222,7 @@ impl CpuPool {
         CpuPool { pool: Place::Here(Pool::new(name, Kind::Cpu)), closures: OnceLock::new() }
     }
 
-    /// At most so many threads; as many as the cores that this process may use, unless
+    /// The most threads that the pool has; as many as the cores that this process may use, unless
     /// set. A body that is blocked while calls are queued has one beside these.
     ///
     /// # Panics
@@ -234,8 +234,8 @@ impl CpuPool {
         self
     }
 
-    /// At most so many calls wait for a thread, not counting those that a free
-    /// thread is about to take. One more is rejected, with
+    /// The most calls that may wait for a thread, not counting those that a free
+    /// thread is about to take; no bound unless set. One more is rejected, with
     /// [`Overloaded`](crate::ErrorKind::Overloaded), if its result can carry an
     /// [`Error`](crate::Error). Other functions panic then, and should not use such a pool.
     pub const fn queue(mut self, calls: usize) -> CpuPool {
@@ -251,9 +251,8 @@ impl CpuPool {
         self
     }
 
-    /// Its threads are those of a rayon pool of its own: what a body does in
-    /// parallel, with `par_iter` or `join`, stays on them, and at their
-    /// priority. Feature `rayon`.
+    /// A rayon pool of its own gives the threads: what a body does in parallel, with `par_iter` or
+    /// `join`, stays on them, and at their priority.
     ///
     /// Without it, such a body uses rayon's global pool, as any other thread: so
     /// as many threads again compete for the cores, and, if it is the first to
@@ -287,8 +286,8 @@ impl CpuPool {
         self
     }
 
-    /// As [`threads`](Self::threads), of a number that is known when the program runs: it is asked
-    /// for once, when the pool has its first call, and must not call anything on that pool.
+    /// The most threads, as [`threads`](Self::threads), where the number is known when the program runs:
+    /// it is asked for once, when the pool has its first call, and must not call anything on that pool.
     ///
     /// If it gives 0 or panics, each call on the pool fails, with
     /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
@@ -313,8 +312,8 @@ impl CpuPool {
         self
     }
 
-    /// Each thread calls this when it starts, before its first body. A panic in it is reported, and
-    /// the thread goes on.
+    /// A function that each thread calls when it starts, before its first body. A panic in it is
+    /// reported, and the thread goes on.
     pub const fn on_thread_start(mut self, call: fn()) -> CpuPool {
         self.pool.settings().on_thread_start = Some(call);
         self

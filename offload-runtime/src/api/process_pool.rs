@@ -61,7 +61,7 @@ impl ProcessPool {
         ProcessPool { processes: ProcessPlace::Here(Processes::new(name)) }
     }
 
-    /// At most so many workers; as many as the cores that this process may
+    /// The most workers that the pool has; as many as the cores that this process may
     /// use, unless set.
     ///
     /// # Panics
@@ -73,8 +73,8 @@ impl ProcessPool {
         self
     }
 
-    /// At most so many calls wait for a worker, not counting those that a free
-    /// one is about to take. One more is rejected, with
+    /// The most calls that may wait for a worker, not counting those that a free
+    /// one is about to take; no bound unless set. One more is rejected, with
     /// [`Overloaded`](crate::ErrorKind::Overloaded).
     pub const fn queue(mut self, calls: usize) -> ProcessPool {
         self.here().settings().queue = Some(calls);
@@ -87,7 +87,7 @@ impl ProcessPool {
         self
     }
 
-    /// A worker that has run so many calls is replaced; never unless set.
+    /// The number of calls after which a worker is replaced; never unless set.
     ///
     /// # Panics
     ///
@@ -98,7 +98,7 @@ impl ProcessPool {
         self
     }
 
-    /// What a worker may allocate, in bytes, all of the program's own memory
+    /// The memory that a worker may allocate, in bytes, all of the program's own
     /// included; no bound unless set.
     ///
     /// It is a hard limit: what a body asks for beyond it, it does not get, by
@@ -118,8 +118,8 @@ impl ProcessPool {
         self
     }
 
-    /// No argument list and no result is larger, in bytes; 64 MiB unless set.
-    /// What is larger is rejected, with
+    /// The most that all arguments of a call, or its result, may take, in bytes as they are sent; 64 MiB
+    /// unless set. What is larger is rejected, with
     /// [`Serialization`](crate::ErrorKind::Serialization).
     ///
     /// # Panics
@@ -133,7 +133,7 @@ impl ProcessPool {
         self
     }
 
-    /// Called once in each worker, before its first call: to load what all calls
+    /// A function that each worker calls once, before its first call: to load what all calls
     /// need. A worker in which it panics is not used.
     pub const fn on_start(mut self, start: fn()) -> ProcessPool {
         self.here().plan().on_start = Some(start);
@@ -153,7 +153,7 @@ impl ProcessPool {
         self
     }
 
-    /// How long a body may go on when nobody waits for it any more; not at all
+    /// How long a body may go on when its future was dropped or its deadline has passed; not at all
     /// unless set. In that time [`is_cancelled`](crate::is_cancelled) is true
     /// for it, and a worker whose body returns is not killed.
     pub const fn grace(mut self, time: Duration) -> ProcessPool {

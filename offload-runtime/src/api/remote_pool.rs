@@ -56,8 +56,8 @@ impl RemotePool {
         RemotePool { remotes: RemotePlace::Here(Remotes::new(name)) }
     }
 
-    /// No argument list and no result is larger, in bytes; 64 MiB unless set. What is larger is
-    /// rejected, with [`Serialization`](crate::ErrorKind::Serialization).
+    /// The most that all arguments of a call, or its result, may take, in bytes as they are sent; 64 MiB
+    /// unless set. What is larger is rejected, with [`Serialization`](crate::ErrorKind::Serialization).
     ///
     /// # Panics
     ///

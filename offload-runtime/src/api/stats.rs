@@ -9,7 +9,7 @@ use crate::resource::{self, Lends};
 use crate::sync::histogram::Histogram;
 use crate::task::Owner;
 
-/// All pools and functions that had a call, as they are now.
+/// Takes a snapshot of all pools, functions and resources that had a call.
 ///
 /// Counting is always on. Each number is read by itself, so while calls are
 /// under way sums may be off by a few.
@@ -38,30 +38,30 @@ pub fn stats() -> Stats {
     }
 }
 
-/// What [`stats`] returns.
+/// A snapshot of pools, functions and resources, as [`stats`] returns it.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// In the order of their first calls.
+    /// The pools, in the order of their first calls.
     pub pools: Vec<PoolStats>,
-    /// In the order of their first calls.
+    /// The functions, in the order of their first calls.
     pub functions: Vec<FunctionStats>,
-    /// In the order of the first calls that borrow them.
+    /// The resources, in the order of the first calls that borrow them.
     pub resources: Vec<ResourceStats>,
     /// The runtimes that are [watched](fn@crate::watch).
     #[cfg(feature = "watch")]
     pub loops: Vec<crate::LoopStats>,
 }
 
-/// One pool.
+/// Numbers of one pool, as it is now.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// `thread`, `cpu` and `process` are the default pools.
+    /// Its name; `thread`, `cpu` and `process` are the default pools.
     pub name: &'static str,
-    /// `thread`, `cpu` or `process`.
+    /// Its kind: `thread`, `cpu` or `process`.
     pub kind: &'static str,
     /// Threads that there are.
     pub threads: usize,
@@ -73,7 +73,7 @@ pub struct PoolStats {
     pub queued: usize,
     /// The most threads that there may be, besides those in the place of blocked bodies.
     pub limit: usize,
-    /// The most calls that may wait for a thread.
+    /// The most calls that may wait for a thread; `None`: no bound.
     pub queue_limit: Option<usize>,
     /// Its processes, if it is of the kind `process`. Each call that has one
     /// has a thread too, which waits for it.
@@ -81,7 +81,7 @@ pub struct PoolStats {
     pub workers: Option<WorkerStats>,
 }
 
-/// Workers of one pool, as they are now and have been.
+/// Numbers of the workers of one pool, as they are now and have been.
 #[cfg(feature = "process")]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -107,14 +107,14 @@ impl WorkerStats {
     }
 }
 
-/// One function, since its first call.
+/// Numbers of one function, since its first call.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FunctionStats {
-    /// Its option `name`, or its path.
+    /// Its label: the option `name`, or its path.
     pub name: &'static str,
-    /// `thread`, `cpu` or `process`.
+    /// Its kind: `thread`, `cpu` or `process`.
     pub kind: &'static str,
     /// The name of its pool.
     pub pool: &'static str,
@@ -151,7 +151,7 @@ pub struct FunctionStats {
     pub wait: Percentiles,
     /// From the start of the body to its end.
     pub run: Percentiles,
-    /// For which share of their time its bodies computed, from 0 to 1, when
+    /// The share of their time for which its bodies computed, from 0 to 1, when
     /// enough of them were sampled; `None` for what runs in other processes.
     ///
     /// One body in 64 is sampled, of functions whose bodies take longer than
@@ -175,7 +175,7 @@ pub struct FunctionStats {
     /// | a `cpu` function that waits | yes | no | no |
     #[cfg(feature = "watch")]
     pub better_kind: Option<&'static str>,
-    /// For which share of their time its bodies were ready to run and had no processor, from 0
+    /// The share of their time for which its bodies were ready to run and had no processor, from 0
     /// to 1, when enough of them were sampled; `None` where the system does not tell (not
     /// Linux), and for what runs in other processes. When it is half of their time or more,
     /// that is reported once, as a `tracing` warning of the target `offload`: the machine is
@@ -188,33 +188,33 @@ pub struct FunctionStats {
     pub queue: Option<QueueStats>,
 }
 
-/// The limiter of a function, which others may share.
+/// Numbers of the limiter of a function, which others may share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct LimitStats {
-    /// So many bodies may run at once.
+    /// The most bodies that may run at once.
     pub permits: usize,
-    /// So many do.
+    /// Bodies that run now.
     pub used: usize,
     /// Calls that wait for a permit.
     pub waiting: usize,
 }
 
-/// One resource, since the first call that borrows it.
+/// Numbers of one resource, since the first call that borrows it.
 ///
 /// What a worker process has of its own is not counted here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ResourceStats {
-    /// The name that it was given.
+    /// Its name.
     pub name: &'static str,
-    /// `exclusive` for a [`Resource`](crate::Resource), `shared` for a
+    /// Its kind: `exclusive` for a [`Resource`](crate::Resource), `shared` for a
     /// [`SharedResource`](crate::SharedResource), `thread` for a
     /// [`ThreadResource`](crate::ThreadResource).
     pub kind: &'static str,
-    /// So many bodies may have it at once; `None`: there is no bound.
+    /// The most bodies that may have it at once; `None`: no bound.
     pub size: Option<usize>,
     /// Bodies that have it, also in worker processes.
     pub in_use: usize,
@@ -245,30 +245,30 @@ impl ResourceStats {
     }
 }
 
-/// Those calls of a function that wait.
+/// Numbers of the calls of a function that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct QueueStats {
-    /// So many may wait; one more is rejected.
+    /// The most calls that may wait; one more is rejected.
     pub bound: usize,
-    /// So many do.
+    /// Calls that wait now.
     pub waiting: usize,
 }
 
-/// How long something took. At most an eighth too long, but for `max`, which
+/// Percentiles of how long something took. They are at most an eighth too long, but for `max`, which
 /// is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Percentiles {
-    /// Half of all took no longer.
+    /// The median: half of all took no longer.
     pub p50: Duration,
-    /// Nine tenths took no longer.
+    /// The 90th percentile.
     pub p90: Duration,
-    /// 99 of 100 took no longer.
+    /// The 99th percentile.
     pub p99: Duration,
-    /// None took longer.
+    /// The longest.
     pub max: Duration,
 }
 

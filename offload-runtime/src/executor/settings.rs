@@ -114,7 +114,7 @@ static IN_USE: AtomicBool = AtomicBool::new(false);
 static INSTALLED: Mutex<Option<Builder>> = Mutex::new(None);
 
 impl Builder {
-    /// Nothing set yet.
+    /// A builder with nothing set yet.
     pub fn new() -> Builder {
         Builder::default()
     }
@@ -127,7 +127,7 @@ impl Builder {
         self
     }
 
-    /// How many calls may wait for a thread of the thread pool. One more is
+    /// The most calls that may wait for a thread of the thread pool; no bound unless set. One more is
     /// rejected, with [`Overloaded`](crate::ErrorKind::Overloaded).
     pub fn thread_queue(mut self, calls: usize) -> Builder {
         self.thread.queue = Some(calls);
@@ -146,7 +146,7 @@ impl Builder {
         self
     }
 
-    /// How many calls may wait for a thread of the CPU pool. One more is
+    /// The most calls that may wait for a thread of the CPU pool; no bound unless set. One more is
     /// rejected, with [`Overloaded`](crate::ErrorKind::Overloaded).
     pub fn cpu_queue(mut self, calls: usize) -> Builder {
         self.cpu.queue = Some(calls);
@@ -163,7 +163,8 @@ impl Builder {
         self
     }
 
-    /// As [`thread_stack_size`](Self::thread_stack_size), of the CPU pool.
+    /// The size of the stack of each thread of the CPU pool, as
+    /// [`thread_stack_size`](Self::thread_stack_size) is of the thread pool.
     pub fn cpu_stack_size(mut self, bytes: usize) -> Builder {
         self.cpu.stack_size = Some(bytes);
         self
@@ -188,14 +189,15 @@ impl Builder {
         self
     }
 
-    /// The most worker processes of the process pool.
+    /// The most worker processes of the process pool; as many as the cores that this process may use, unless
+    /// set.
     #[cfg(feature = "process")]
     pub fn workers(mut self, workers: usize) -> Builder {
         self.process.threads = Some(workers);
         self
     }
 
-    /// How many calls may wait for a worker of the process pool. One more is
+    /// The most calls that may wait for a worker of the process pool; no bound unless set. One more is
     /// rejected, with [`Overloaded`](crate::ErrorKind::Overloaded).
     #[cfg(feature = "process")]
     pub fn process_queue(mut self, calls: usize) -> Builder {

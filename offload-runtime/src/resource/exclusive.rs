@@ -16,8 +16,8 @@ use crate::sync::foreign::{drop_payload, drop_quietly};
 use crate::sync::timer;
 use crate::task::loan::{Lender, Loan, Thing};
 
-/// What bodies borrow one at a time and do not own: a connection to a database, a parser, an index
-/// writer.
+/// Instances that bodies borrow one at a time and do not own: connections to a database, parsers, an
+/// index writer.
 ///
 /// A function says so with `#[resource(…)]` on an argument of the type `&mut T`, which its callers do
 /// not give. It is made when a call needs it, by the thread that runs the body; lent to that body; and
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Resource<T> {
         }
     }
 
-    /// At most so many instances at once.
+    /// The most instances that there are at once; 1 unless set.
     ///
     /// # Panics
     ///
@@ -134,16 +134,16 @@ impl<T: Send + 'static> Resource<T> {
         self
     }
 
-    /// The same of a number that is known when the program runs: it is asked for once, at the first
-    /// call. If it gives 0 or panics, each call fails, with [`Config`](crate::ErrorKind::Config), or
+    /// The most instances, as [`size`](Self::size), where the number is known when the program runs: it is
+    /// asked for once, at the first call. If it gives 0 or panics, each call fails, with [`Config`](crate::ErrorKind::Config), or
     /// panics where its result cannot carry an error.
     pub const fn size_with(mut self, size: fn() -> usize) -> Resource<T> {
         self.gate.resize(Size::With(size));
         self
     }
 
-    /// An instance that nobody has used for so long is dropped, by a thread of the `thread` pool. Unless
-    /// said, they are kept.
+    /// How long an instance stays idle before it is dropped, by a thread of the `thread` pool. Unless
+    /// set, they are kept.
     pub const fn keep_alive(mut self, time: Duration) -> Resource<T> {
         self.keep_alive = Some(time);
         self

@@ -13,7 +13,7 @@ use crate::gate::{Gate, Of, Size};
 use crate::sync::foreign::drop_quietly;
 use crate::task::loan::{Lender, Loan, Thing};
 
-/// What bodies borrow of their own thread: a parser or an engine that is not `Send`.
+/// An instance for each thread, which its bodies borrow: a parser or an engine that is not `Send`.
 ///
 /// A function says so with `#[resource(…)]` on an argument of the type `&mut T` or `&T`, which its
 /// callers do not give. It is made by each thread of a pool when the first of its bodies needs it, and
@@ -86,8 +86,8 @@ impl Drop for Local {
 }
 
 impl<T: 'static> ThreadResource<T> {
-    /// The name is shown in [`stats`](crate::stats), metrics, the dashboard and errors. `make` makes an
-    /// instance, on the thread that needs it, where it may block, in the context of no call.
+    /// A resource with this name, which [`stats`](crate::stats), metrics, the dashboard and errors show.
+    /// `make` makes an instance, on the thread that needs it, where it may block, in the context of no call.
     pub const fn new(
         name: &'static str,
         make: fn() -> Result<T, Box<dyn std::error::Error + Send + Sync>>,

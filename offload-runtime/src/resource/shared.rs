@@ -14,7 +14,8 @@ use crate::task::loan::{Lender, Loan, Thing};
 /// More bodies than there ever are.
 const ALL: usize = usize::MAX / 4;
 
-/// What all bodies borrow at once and do not own: a model that takes long to load, a table.
+/// One instance that all bodies borrow at once and do not own: a model that takes long to load, a
+/// table.
 ///
 /// A function says so with `#[resource(…)]` on an argument of the type `&T`, which its callers do not
 /// give. It is made by the first call that needs it, on the thread that runs its body. Calls that come
@@ -64,8 +65,8 @@ pub struct SharedResource<T: 'static> {
 }
 
 impl<T: Send + Sync + 'static> SharedResource<T> {
-    /// The name is shown in [`stats`](crate::stats), metrics, the dashboard and errors. `make` makes the
-    /// instance, on a thread of a pool, where it may block, in the context of no call.
+    /// A resource with this name, which [`stats`](crate::stats), metrics, the dashboard and errors show.
+    /// `make` makes the instance, on a thread of a pool, where it may block, in the context of no call.
     pub const fn new(
         name: &'static str,
         make: fn() -> Result<T, Box<dyn std::error::Error + Send + Sync>>,

@@ -24,7 +24,7 @@ use crate::task::context::Captured;
 use crate::task::meta::{Deadlines, Meta, Slot};
 use crate::task::{current, maker};
 
-/// What the body of a function with `#[offload(…, stream)]` pushes its items into.
+/// The sink into which the body of a function with `#[offload(…, stream)]` pushes its items.
 ///
 /// It is an argument that callers do not give: what they get is a stream of what is sent here. As
 /// many items wait for the consumer as the option `stream` says, or 16.
@@ -63,7 +63,8 @@ pub struct Sink<T> {
 /// Makes an item of bytes.
 type Pack<T> = fn(Vec<u8>) -> T;
 
-/// Nobody takes what is sent any more: the stream was dropped, or its time is over.
+/// The error of a [`Sink`] from which nobody takes anything any more: the stream was dropped, or its
+/// time is over.
 ///
 /// By `?` it becomes an [`Error`] of the kind [`Cancelled`](ErrorKind::Cancelled), or a
 /// [`std::io::Error`] of the kind [`BrokenPipe`](std::io::ErrorKind::BrokenPipe).

@@ -43,7 +43,7 @@ pub fn be_test_worker() {
     }
 }
 
-/// Lets the tests of a crate call functions of the kind `process`.
+/// A line that lets the tests of a crate call functions of the kind `process`.
 ///
 /// A test binary has no `main` that could call [`init`](crate::init). This line
 /// adds a test to it, `offload_test_worker`, which is the worker in the

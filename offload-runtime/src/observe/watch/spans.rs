@@ -11,7 +11,7 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Lets [`watch`](fn@crate::watch) say in which span a stuck event loop is.
+/// A `tracing_subscriber` layer that lets [`watch`](fn@crate::watch) say in which span a stuck event loop is.
 ///
 /// With `#[tracing::instrument]` on handlers that names the function to look
 /// into, with its place in the source:
@@ -31,7 +31,7 @@ pub struct WatchLayer {
 }
 
 impl WatchLayer {
-    /// One for the whole program.
+    /// A layer for the whole program.
     pub fn new() -> WatchLayer {
         WatchLayer::default()
     }
