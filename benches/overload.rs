@@ -2,7 +2,7 @@
 //! `cargo bench -p offload-benches --bench overload`.
 //!
 //! Calls come at a fixed rate, whether or not earlier ones have ended. A queue
-//! of 50 refuses the rest. `ROUNDS` sets how often.
+//! of 50 rejects the rest. `ROUNDS` sets how often.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ fn work() -> Result<(), Error> {
 
 struct Outcome {
     finished: f64,
-    refused: f64,
+    rejected: f64,
     p50: Duration,
     p99: Duration,
     grown_kib: i64,
@@ -39,14 +39,14 @@ struct Outcome {
 /// Calls at `rate` a second, for `time`.
 async fn load(rate: f64, time: Duration) -> Outcome {
     let times: Arc<Mutex<Vec<Duration>>> = Arc::default();
-    let refused = Arc::new(AtomicU64::new(0));
+    let rejected = Arc::new(AtomicU64::new(0));
     let memory = resident_kib();
     let start = Instant::now();
     let mut sent = 0_u64;
     while start.elapsed() < time {
         while (sent as f64) < start.elapsed().as_secs_f64() * rate {
             sent += 1;
-            let (times, refused) = (Arc::clone(&times), Arc::clone(&refused));
+            let (times, rejected) = (Arc::clone(&times), Arc::clone(&rejected));
             tokio::spawn(async move {
                 let start = Instant::now();
                 match work().await {
@@ -54,7 +54,7 @@ async fn load(rate: f64, time: Duration) -> Outcome {
                         let took = start.elapsed();
                         times.lock().unwrap_or_else(PoisonError::into_inner).push(took);
                     }
-                    Err(_) => drop(refused.fetch_add(1, Ordering::Relaxed)),
+                    Err(_) => drop(rejected.fetch_add(1, Ordering::Relaxed)),
                 }
             });
         }
@@ -64,7 +64,7 @@ async fn load(rate: f64, time: Duration) -> Outcome {
     let mut times = times.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Outcome {
         finished: times.len() as f64 / seconds,
-        refused: refused.load(Ordering::Relaxed) as f64 / seconds,
+        rejected: rejected.load(Ordering::Relaxed) as f64 / seconds,
         p50: percentile(&mut times, 0.5),
         p99: percentile(&mut times, 0.99),
         grown_kib: resident_kib() as i64 - memory as i64,
@@ -84,9 +84,9 @@ fn main() {
             let above = load(CAPACITY * above, Duration::from_secs(2)).await;
             for (name, load) in [("at capacity", &at), ("ten times that", &above)] {
                 println!(
-                    "{name}: {:.0} finished/s, {:.0} refused/s, accepted calls take {:.1?} (p50), \
+                    "{name}: {:.0} finished/s, {:.0} rejected/s, accepted calls take {:.1?} (p50), \
                      {:.1?} (p99), memory {:+} KiB",
-                    load.finished, load.refused, load.p50, load.p99, load.grown_kib
+                    load.finished, load.rejected, load.p50, load.p99, load.grown_kib
                 );
             }
             ratios.push(above.finished / at.finished);

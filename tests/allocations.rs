@@ -240,9 +240,9 @@ fn poll<F: Future>(call: Pin<&mut F>) -> std::task::Poll<F::Output> {
     call.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A job would hold the argument: 4 KiB, that no refused call allocates.
+/// A job would hold the argument: 4 KiB, that no rejected call allocates.
 #[test]
-fn a_refused_call_allocates_no_job() {
+fn a_rejected_call_allocates_no_job() {
     #[offload(thread, limit = 1, queue = 0)]
     fn holds(held: Option<mpsc::Receiver<()>>, large: [u8; 4096]) -> Result<u8, Error> {
         if let Some(held) = held {
@@ -275,7 +275,7 @@ fn a_refused_call_allocates_no_job() {
         bytes() - before
     });
     let fewest = each.min().unwrap();
-    assert!(fewest < 1024, "{fewest} bytes for a refused call");
+    assert!(fewest < 1024, "{fewest} bytes for a rejected call");
     drop(release);
     assert_eq!(block_on(running).unwrap(), 1);
 }

@@ -101,7 +101,7 @@ fn destructors_of_what_a_call_leaves_behind_do_not_run_on_the_loops_thread() {
     });
 }
 
-/// A call that is not polled, or refused at its first poll, drops where it is, as any value does.
+/// A call that is not polled, or rejected at its first poll, drops where it is, as any value does.
 #[test]
 fn a_call_that_is_never_polled_drops_where_it_is() {
     let (argument, dropped, release) = slow();

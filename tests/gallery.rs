@@ -34,7 +34,7 @@ const PASSWORD: &str = "correct horse";
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Whoever looks at the dashboard's events does so alone: there are few seats, for all galleries.
+/// Whoever looks at the dashboard's events does so alone: few may look at a time, at all galleries.
 static EVENTS: Mutex<()> = Mutex::const_new(());
 
 // Helpers: a server, a visitor with a cookie jar of its own, and what to expect of an answer.

@@ -1,4 +1,4 @@
-//! What becomes of a call whose body panics, or whose caller goes away.
+//! What becomes of a call whose body panics, or whose future is dropped.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -51,13 +51,13 @@ fn running() -> (std::thread::JoinHandle<Result<bool, Error>>, mpsc::Sender<()>)
 }
 
 #[test]
-fn new_calls_are_refused() {
-    passes("child_refuses_new_calls");
+fn new_calls_are_rejected() {
+    passes("child_rejects_new_calls");
 }
 
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn child_refuses_new_calls() {
+fn child_rejects_new_calls() {
     static LATE: ThreadPool = ThreadPool::new("late");
 
     #[offload(thread, pool = LATE, queue = 1)]

@@ -220,7 +220,7 @@ fn drop_all<T>(value: T) {
 
 async fn one_call(random: &mut SmallRng) {
     let (dice, thing) = (random.random(), Thing);
-    // One in four goes away.
+    // One in four is dropped.
     let polls = if random.random_ratio(1, 4) { random.random_range(1..3) } else { u32::MAX };
     CALLS.fetch_add(1, Ordering::Relaxed);
     match random.random_range(0..5) {

@@ -1,4 +1,4 @@
-//! A table of a million rows goes to an HTTP client that reads slowly, or goes away.
+//! A table of a million rows goes to an HTTP client that reads slowly, or closes its connection.
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -137,7 +137,7 @@ fn a_million_rows_are_made_as_a_slow_client_reads_them_and_no_more_if_it_goes_aw
         ended.recv().unwrap();
         assert_eq!(MADE.load(Ordering::Relaxed), ROWS);
 
-        // And one that reads a row, and goes away while more of them wait.
+        // And one that reads a row, and closes its connection while more of them wait.
         let mut client = ask(address, path);
         client.read_exact(&mut row).unwrap();
         until_it_waits();

@@ -130,7 +130,7 @@ async fn one_call(which: usize, what: Act, dice: u32, seen: &Seen) -> bool {
     };
     let mut call = Box::pin(AssertUnwindSafe(call).catch_unwind());
     count(&seen.calls);
-    // One in four goes away after it was polled a few times.
+    // One in four is dropped after it was polled a few times.
     let answer = if dice.is_multiple_of(4) {
         let mut answer = None;
         for _ in 0..dice % 3 + 1 {

@@ -9,11 +9,11 @@ use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, check_cancelle
 
 use crate::support::{Gate, PATIENCE};
 
-/// Calls of these functions are always refused: their queues have no room, and
+/// Calls of these functions are always rejected: their queues have no room, and
 /// a first call holds the only permit.
-macro_rules! always_refused {
+macro_rules! always_rejected {
     ($name:ident -> $result:ty, $body:expr) => {
-        #[offload(thread, limit = 1, queue = 0, name = "refused")]
+        #[offload(thread, limit = 1, queue = 0, name = "rejected")]
         fn $name(gate: Gate) -> $result {
             gate.pass();
             $body
@@ -31,11 +31,11 @@ enum Problem {
 
 type Page<T> = Result<T, Problem>;
 
-always_refused!(own -> Result<(), Error>, Ok(()));
-always_refused!(any -> anyhow::Result<()>, Ok(()));
-always_refused!(boxed -> Result<(), Box<dyn std::error::Error + Send + Sync>>, Ok(()));
-always_refused!(io_result -> io::Result<()>, Ok(()));
-always_refused!(aliased -> Page<()>, Err(Problem::Missing));
+always_rejected!(own -> Result<(), Error>, Ok(()));
+always_rejected!(any -> anyhow::Result<()>, Ok(()));
+always_rejected!(boxed -> Result<(), Box<dyn std::error::Error + Send + Sync>>, Ok(()));
+always_rejected!(io_result -> io::Result<()>, Ok(()));
+always_rejected!(aliased -> Page<()>, Err(Problem::Missing));
 
 /// The answer to a call that finds another one running.
 macro_rules! second_answer {
@@ -182,7 +182,7 @@ mod without_options {
 #[test]
 fn the_own_errors_of_a_body_come_back_as_they_are() {
     // A function of its own: other tests keep the others busy.
-    always_refused!(free -> Page<()>, Err(Problem::Missing));
+    always_rejected!(free -> Page<()>, Err(Problem::Missing));
 
     let gate = Gate::default();
     gate.open();
@@ -191,14 +191,14 @@ fn the_own_errors_of_a_body_come_back_as_they_are() {
 
 #[test]
 fn an_error_survives_the_trip_through_serde() {
-    always_refused!(serialised -> Result<(), Error>, Ok(()));
+    always_rejected!(serialised -> Result<(), Error>, Ok(()));
 
     let error = second_answer!(serialised);
     let json = serde_json::to_string(&error).unwrap();
     let back: Error = serde_json::from_str(&json).unwrap();
     assert_eq!(back.to_string(), error.to_string());
     assert_eq!((back.kind(), back.ran()), (error.kind(), error.ran()));
-    assert_eq!(back.function(), "refused");
+    assert_eq!(back.function(), "rejected");
     assert!(back.source().is_none());
 }
 

@@ -21,7 +21,7 @@ fn a_number_limits_the_bodies_and_waiting_calls_use_no_thread() {
     let calls: Vec<_> = (0..50).map(|_| begin(enter(gate.clone()))).collect();
     gate.wait_for(3);
     // How many threads came to look for work depends on the machine; none of them is held.
-    settle("the others were put aside, and every thread but three is idle", || {
+    settle("the others wait for a permit, and every thread but three is idle", || {
         let pool = pool("three at once");
         pool.queued == 0 && pool.running == 3 && pool.idle == pool.threads - 3
     });

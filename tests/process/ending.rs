@@ -97,7 +97,7 @@ fn child_starts_for_ever() {
 /// It runs on after the grace, and calls: once that call waited for ever for a worker
 /// that nobody would start.
 #[test]
-fn a_body_that_calls_after_the_end_is_refused() {
+fn a_call_that_a_body_makes_after_the_end_is_rejected() {
     passes("child_calls_late");
 }
 

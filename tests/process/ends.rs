@@ -287,7 +287,7 @@ fn a_kill_takes_a_moment_only() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
-/// The caller goes away after the answer has come, and before it looks. What is left
+/// The future is dropped after the answer has come, and before it is polled. What is left
 /// of such a call was once taken for a call itself, at the cost of a thread.
 #[test]
 fn an_answer_that_nobody_takes_costs_nothing() {

@@ -58,7 +58,7 @@ fn there_are_never_more_than_its_size_and_calls_that_wait_use_no_thread() {
     let gate = Gate::default();
     let calls: Vec<_> = (0..50).map(|_| begin(hold(gate.clone()))).collect();
     gate.wait_for(3);
-    settle("the others were put aside", || resource("few").waiting == 47);
+    settle("the others wait for one", || resource("few").waiting == 47);
     assert_eq!(gate.entered(), 3);
     assert_eq!(resource("few").in_use, 3);
     assert!(pool("borrowers").threads <= 6, "{:?}", pool("borrowers"));
