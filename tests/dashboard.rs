@@ -1,5 +1,6 @@
 //! The dashboard over a real socket: its page, its numbers, and its end.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::mpsc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use offload_runtime::axum::{close_dashboard, dashboard};
+use offload_runtime::axum::{close_dashboard, dashboard, dashboard_with_messages};
 use offload_runtime::{Error, Resource, offload};
 use reqwest::{Client, Response};
 use serde_json::Value;
@@ -22,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static EVENTS: Mutex<()> = Mutex::const_new(());
 
 async fn serve() -> SocketAddr {
-    let app = Router::new().nest("/offload", dashboard());
+    let app = Router::new()
+        .nest("/offload", dashboard())
+        .nest("/admin/offload", dashboard_with_messages());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -131,7 +134,12 @@ async fn the_page_and_its_parts_need_nothing_that_a_strict_policy_forbids() {
         assert!(!page.contains(inline), "the page has {inline}");
     }
     assert_eq!(page.matches("<script").count(), page.matches("<script src=").count());
-    for (part, kind) in [("style.css", "text/css"), ("script.js", "text/javascript")] {
+    for (part, kind) in [
+        ("style.css", "text/css"),
+        ("parts.js", "text/javascript"),
+        ("script.js", "text/javascript"),
+        ("report.js", "text/javascript"),
+    ] {
         assert!(page.contains(&format!("\"{part}\"")));
         let part = ask(address, &format!("/offload/{part}")).await;
         assert_eq!(
@@ -219,6 +227,134 @@ async fn it_shows_no_argument_no_result_and_no_message() {
     assert!(tokio::spawn(secretive("fail-9b1c".into())).await.is_err());
     let json = numbers(address, "has secrets", |function| function["panicked"] == 1).await;
     assert!(!json.to_string().contains("9b1c"), "{json}");
+    let incident = incident(address, "/offload", "has secrets").await;
+    assert_eq!((&incident["what"], &incident["message"]), (&"panicked".into(), &Value::Null));
+    // Those who may see it, see it.
+    let incident = self::incident(address, "/admin/offload", "has secrets").await;
+    let message = incident["message"].as_str().unwrap();
+    assert!(message.contains("message-9b1c with fail-9b1c"), "{message}");
+}
+
+/// What went wrong with this function, when it is known there.
+async fn incident(address: SocketAddr, path: &str, function: &str) -> Value {
+    let start = Instant::now();
+    loop {
+        let text = ask(address, &format!("{path}/stats.json")).await.text().await.unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let all = json["incidents"].as_array().unwrap();
+        if let Some(known) = all.iter().find(|one| one["function"] == function) {
+            return known.clone();
+        }
+        assert!(start.elapsed() < PATIENCE, "{json}");
+    }
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_said_with_its_time_and_how_often() {
+    #[offload(thread, limit = 1, queue = 0, name = "is refused again and again")]
+    fn full(started: mpsc::Sender<()>, end: mpsc::Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = end.recv();
+        Ok(())
+    }
+
+    #[offload(cpu, timeout = "1ms", name = "is late")]
+    fn late(end: mpsc::Receiver<()>) -> Result<(), Error> {
+        let _ = end.recv();
+        Ok(())
+    }
+
+    let address = serve().await;
+    let unix = || {
+        let now = std::time::SystemTime::now();
+        now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
+    };
+    let before = unix();
+    let (started, start) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    let first = tokio::spawn(full(started.clone(), ended));
+    tokio::task::spawn_blocking(move || start.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+    let refused = async || full(started.clone(), mpsc::channel().1).await.unwrap_err();
+    let error = refused().await;
+    let (held, is_late) = mpsc::channel();
+    late(is_late).await.unwrap_err();
+    refused().await;
+
+    let again = incident(address, "/admin/offload", "is refused again and again").await;
+    assert_eq!((&again["what"], &again["message"]), (&"refused".into(), &error.to_string().into()));
+    // Another test may tell of something at the same moment: then one is left out.
+    let times = again["times"].as_u64().unwrap();
+    assert!((1..=2).contains(&times), "{again}");
+    let (first_at, last_at) = (
+        again["first_unix_seconds"].as_f64().unwrap(),
+        again["last_unix_seconds"].as_f64().unwrap(),
+    );
+    assert!(before <= first_at && first_at <= last_at && last_at <= unix(), "{again}");
+    assert_eq!(incident(address, "/offload", "is late").await["what"], "timed_out");
+    drop((end, held));
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn each_field_of_the_json_is_in_the_reference_and_says_its_unit() {
+    static DB: Resource<()> = Resource::new("documented database", || Ok(()));
+
+    #[offload(thread, limit = 1, queue = 1, name = "documented")]
+    fn borrow(#[resource(DB)] _db: &mut ()) -> Result<(), Error> {
+        panic!("to have something to tell")
+    }
+
+    /// All keys of all objects in there.
+    fn keys(json: &Value, found: &mut BTreeSet<String>) {
+        match json {
+            Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+                found.insert(key.clone());
+                keys(value, found);
+            }),
+            Value::Array(all) => all.iter().for_each(|one| keys(one, found)),
+            _ => {}
+        }
+    }
+
+    let _alone = EVENTS.lock().await;
+    let address = serve().await;
+    assert!(tokio::spawn(borrow()).await.is_err());
+    let mut events = ask(address, "/admin/offload/events").await;
+    let mut rest = String::new();
+    let mut found = BTreeSet::new();
+    // The second says what was done since the first.
+    for _ in 0..2 {
+        let event = event(&mut events, &mut rest).await.unwrap();
+        keys(&serde_json::from_str(&event).unwrap(), &mut found);
+    }
+    let source = include_str!("../offload-runtime/src/observe/dashboard/mod.rs");
+    let stats = include_str!("../offload-runtime/src/api/stats.rs");
+    for key in &found {
+        let is_told = source.contains(&format!("`{key}`"))
+            || source.contains(&format!("`{key}[]`"))
+            || stats.contains(&format!("pub {key}: "));
+        assert!(is_told, "{key} is nowhere");
+        assert!(!key.ends_with("_ms") && !key.ends_with("_micros"), "{key}: seconds are the unit");
+    }
+    for key in ["longest_running_seconds", "last_minute", "processor_wait_share", "uptime_seconds"]
+    {
+        assert!(found.contains(key), "{key}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_process_says_which_it_is() {
+    let address = serve().await;
+    let json = ask(address, "/offload/stats.json").await.text().await.unwrap();
+    let process = &serde_json::from_str::<Value>(&json).unwrap()["process"];
+    assert_eq!(process["pid"], std::process::id());
+    assert_eq!(process["offload_version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(process["is_shutting_down"], false);
+    let uptime = process["uptime_seconds"].as_f64().unwrap();
+    assert!((0.0..3600.0).contains(&uptime), "{process}");
+    assert!(process["program"].as_str().unwrap().starts_with("dashboard-"), "{process}");
+    #[cfg(target_os = "linux")]
+    assert!(!process["host"].as_str().unwrap().is_empty(), "{process}");
 }
 
 #[tokio::test]
@@ -238,7 +374,8 @@ async fn events_come_while_somebody_looks_and_nothing_is_done_when_nobody_does()
     let theirs: Value =
         serde_json::from_str(&event(&mut other, &mut others).await.unwrap()).unwrap();
     let second: Value = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
-    assert!(second["at"].as_u64() > first["at"].as_u64());
+    let taken = |json: &Value| json["taken_at_unix_seconds"].as_f64().unwrap();
+    assert!(taken(&second) > taken(&first));
     assert!(theirs == first || theirs == second, "taken once for all");
     assert_eq!(second["loops"].as_array().unwrap().len(), 1, "the loop is watched meanwhile");
     drop((one, other));
@@ -300,7 +437,12 @@ async fn ends_when(told: impl AsyncFnOnce()) {
     let start = Instant::now();
     stop.send(()).unwrap();
     told().await;
-    while event(&mut response, &mut rest).await.is_some() {}
+    let mut last = String::new();
+    while let Some(event) = event(&mut response, &mut rest).await {
+        last = event;
+    }
+    let last: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(last["process"]["is_shutting_down"], true, "the last one says it");
     server.await.unwrap().unwrap();
     // By themselves they end after 20 seconds.
     assert!(start.elapsed() < Duration::from_secs(15), "nobody told them");

@@ -205,14 +205,20 @@ impl Chromium {
     /// Takes a picture of the top of the page, below `target`, and, if the variable `SCREENSHOTS` is
     /// set, into the folder of those that are shown.
     pub(crate) async fn picture(&self, name: &str) {
-        self.client.execute("document.activeElement.blur(); scrollTo(0, 0)", vec![]).await.unwrap();
-        let png = small(&self.client.screenshot().await.unwrap());
+        let png = self.look_only(name).await;
         let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(name);
-        fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), &png).unwrap();
         if pictures_are_kept() {
             fs::write(&shown, &png).unwrap();
         }
         assert!(shown.exists(), "there is no {name}: run the tests once with SCREENSHOTS=1");
+    }
+
+    /// Takes a picture of the top of the page, below `target` alone.
+    pub(crate) async fn look_only(&self, name: &str) -> Vec<u8> {
+        self.client.execute("document.activeElement.blur(); scrollTo(0, 0)", vec![]).await.unwrap();
+        let png = small(&self.client.screenshot().await.unwrap());
+        fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), &png).unwrap();
+        png
     }
 
     async fn devtools(&self, command: &str, parameters: Value) {

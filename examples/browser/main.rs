@@ -361,17 +361,24 @@ async fn the_heartbeat_and_the_dashboard_under_a_burst() {
     visit.browser.go(&format!("{}/offload", visit.program.url)).await;
     visit.browser.until("document.body.innerText.includes('burst::on_cpu')").await;
     visit.browser.until("document.body.innerText.includes('scripts')").await;
+    // The place that blocked the loop has its name.
+    let named = "document.getElementById('stalls').innerText.includes('burst::inline')";
+    visit.bursts_until("inline", named).await;
     // A body that is interrupted while it is looked at says nothing.
     let wrong = "document.body.innerText.includes('Write #[offload(cpu)]')";
     visit.bursts_until("thread", wrong).await;
     for (scheme, width, height, name) in [
-        ("light", 1120, 1400, "dashboard.png"),
-        ("dark", 1120, 1400, "dashboard-dark.png"),
-        ("light", 390, 844, "dashboard-phone.png"),
+        ("light", 400, 844, Some("dashboard-phone.png")),
+        ("dark", 400, 844, None),
+        ("dark", 1280, 1400, Some("dashboard-dark.png")),
+        ("light", 1280, 1400, Some("dashboard.png")),
     ] {
         visit.browser.look(scheme, width, height).await;
         assert!(visit.fits().await, "the dashboard is wider than {width} pixels");
-        visit.browser.picture(name).await;
+        match name {
+            Some(name) => visit.browser.picture(name).await,
+            None => drop(visit.browser.look_only("dashboard-phone-dark.png").await),
+        }
     }
     // It moves while one looks.
     let moves = "/Bodies running\\s+[1-9]/.test(document.getElementById('tiles').innerText)";
@@ -410,6 +417,54 @@ async fn the_dashboard_is_sorted_and_filtered_from_the_keyboard() {
     visit.browser.see("#noted").await.send_keys(" ").await.unwrap();
     let noted = "document.querySelectorAll('#table tbody th:has(li)').length";
     visit.browser.until(&format!("{names}.length === {noted}")).await;
+    visit.end().await;
+}
+
+#[tokio::test]
+async fn the_dashboard_says_what_went_wrong_and_gives_a_report_of_it() {
+    let Some(visit) = Visit::start().await else { return };
+    visit.sign_up("Anna").await;
+    visit.upload(&["harbour.jpg"], 300, 200).await;
+    visit.browser.write("#script", "loop {}").await;
+    let kept = format!("{}.includes('kept')", text_of("message"));
+    visit.browser.click_until("#keep", &kept).await;
+    visit.browser.click("#photos button").await;
+    let killed = format!("{}.includes('longer than 2 seconds and was killed')", text_of("told"));
+    visit.browser.click_until("#words .main", &killed).await;
+
+    visit.browser.go(&format!("{}/offload", visit.program.url)).await;
+    let incident = visit.text("#incidents tbody tr").await;
+    for words in ["sandbox::", "ran out of time", "ago", "for those who may see it"] {
+        assert!(incident.contains(words), "{words}: {incident}");
+    }
+    let process = visit.text("#process").await;
+    let pid = format!("pid {}", visit.program.child.id());
+    for words in ["gallery on ", &pid, "up for ", "offload 0."] {
+        assert!(process.contains(words), "{words}: {process}");
+    }
+    let oldest = "document.querySelector('#table td[data-label=Oldest]')";
+    visit.browser.until(oldest).await;
+
+    visit.browser.click("#copy").await;
+    visit.browser.until(&format!("{}.length > 5", text_of("copied"))).await;
+    let report = visit.browser.get("document.getElementById('report').value").await;
+    let report = report.as_str().unwrap();
+    for words in [
+        &pid,
+        "## What went wrong last",
+        "ran out of time",
+        "## Pools",
+        "- scripts (process)",
+        "## Functions",
+    ] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    for odd in ["undefined", "NaN", "null", "[object"] {
+        assert!(!report.contains(odd), "{odd}: {report}");
+    }
+    let mut console = visit.browser.console().await;
+    console.retain(|line| !says_busy(line));
+    assert_eq!(console, [] as [String; 0]);
     visit.end().await;
 }
 

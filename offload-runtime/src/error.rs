@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::sync::foreign::Payload;
+use crate::sync::foreign::{Payload, text_of};
 use crate::system::abort::Unpoisoned;
 
 /// A call that got no result from its body, and why.
@@ -205,11 +205,7 @@ impl Error {
     }
 
     fn of_panic(ran: Ran, function: &str, what: &str, payload: Payload) -> Error {
-        let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-            (Some(text), _) => text,
-            (_, Some(text)) => text.as_str(),
-            _ => "with a payload that is no text",
-        };
+        let text = text_of(&payload);
         let mut error = Error::new(ErrorKind::Panicked, ran, function, format!("{what}: {text}"));
         error.inner.payload = Some(Arc::new(Mutex::new(Some(payload))));
         error

@@ -15,6 +15,10 @@ pub mod functions {}
 #[doc = include_str!("../docs/load.md")]
 pub mod load {}
 
+#[cfg(feature = "metrics")]
+#[doc = include_str!("../docs/metrics.md")]
+pub mod metrics {}
+
 #[doc = include_str!("../docs/moving.md")]
 pub mod moving {}
 

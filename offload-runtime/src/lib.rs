@@ -101,7 +101,7 @@ pub use limiter::Limiter;
 #[cfg(feature = "axum")]
 pub use observe::axum;
 #[cfg(feature = "metrics")]
-pub use observe::metrics::publish_metrics;
+pub use observe::metrics::{publish_metrics, publish_metrics_every};
 #[cfg(feature = "watch-spans")]
 pub use observe::watch::spans::WatchLayer;
 #[cfg(feature = "watch")]

@@ -67,6 +67,100 @@ fn a_pool_shows_what_it_does() {
 }
 
 #[test]
+fn each_function_says_what_runs_and_waits_now_and_how_old_the_oldest_body_is() {
+    static POOL: ThreadPool = ThreadPool::new("now").threads(2);
+
+    #[offload(thread, pool = POOL, limit = 1, name = "has a limit now")]
+    fn limited(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        Ok(())
+    }
+
+    #[offload(thread, pool = POOL, name = "fills the pool now")]
+    fn fill(gate: Gate) {
+        gate.pass();
+    }
+
+    let now = |name: &str| {
+        let now = numbers(name);
+        (now.running, now.waiting, now.longest_running.is_some())
+    };
+    let (one, two) = (Gate::default(), Gate::default());
+    let first = begin(limited(one.clone()));
+    one.wait_for(1);
+    assert_eq!(now("has a limit now"), (1, 0, true));
+    let before = numbers("has a limit now").longest_running.unwrap();
+    // One waits for the permit, one for a thread, and one is dropped.
+    let second = begin(limited(one.clone()));
+    settle("it waits for the permit", || numbers("has a limit now").limit.unwrap().waiting == 1);
+    let other = begin(fill(two.clone()));
+    two.wait_for(1);
+    let queued = begin(fill(two.clone()));
+    let dropped = begin(fill(two.clone()));
+    assert_eq!((now("has a limit now"), now("fills the pool now")), ((1, 1, true), (1, 2, true)));
+    drop(dropped);
+    assert_eq!(now("fills the pool now"), (1, 1, true));
+    let after = numbers("has a limit now").longest_running.unwrap();
+    assert!(after > before, "it is the same body: {before:?}, {after:?}");
+
+    one.open();
+    two.open();
+    block_on(first).unwrap();
+    block_on(second).unwrap();
+    block_on(join_all([other, queued]));
+    assert_eq!((now("has a limit now"), now("fills the pool now")), ((0, 0, false), (0, 0, false)));
+}
+
+#[test]
+fn calls_that_end_without_a_start_do_not_wait_any_more() {
+    static POOL: ThreadPool = ThreadPool::new("not started").threads(1);
+
+    #[offload(thread, pool = POOL)]
+    fn fill(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, pool = POOL, queue_timeout = "1ms", spawn = soon, name = "is too late")]
+    fn late() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let gate = Gate::default();
+    let before = begin(fill(gate.clone()));
+    gate.wait_for(1);
+    assert!(block_on(late()).is_err());
+    assert!(soon().wait().is_err());
+    let started = soon();
+    started.cancel();
+    assert_eq!((numbers("is too late").running, numbers("is too late").waiting), (0, 0));
+    gate.open();
+    block_on(before);
+    // Their shells are met now.
+    block_on(fill(gate));
+    assert_eq!((numbers("is too late").started, numbers("is too late").waiting), (0, 0));
+}
+
+#[test]
+fn a_stream_that_waits_for_its_consumer_does_not_run() {
+    use futures::StreamExt;
+
+    #[offload(thread, stream = 1, name = "makes two for a consumer")]
+    fn make() -> impl Iterator<Item = u32> + Send + 'static {
+        0..4_u32
+    }
+
+    let mut items = Box::pin(make());
+    assert_eq!(block_on(items.next()), Some(0));
+    settle("its buffer is full", || {
+        let now = numbers("makes two for a consumer");
+        (now.running, now.waiting, now.longest_running) == (0, 0, None)
+    });
+    assert_eq!(block_on(items.collect::<Vec<_>>()), [1, 2, 3]);
+    settle("it has ended", || numbers("makes two for a consumer").finished == 1);
+    assert_eq!(numbers("makes two for a consumer").running, 0);
+}
+
+#[test]
 fn waiting_and_running_are_told_apart() {
     static POOL: ThreadPool = ThreadPool::new("told apart").threads(1);
 
@@ -139,9 +233,10 @@ fn the_metrics_facade_gets_the_same_numbers() {
     assert_eq!(*finished, DebugValue::Counter(3));
     let panicked = value("offload_calls_total", &[of, ("outcome", "panicked")]);
     assert_eq!(*panicked, DebugValue::Counter(0));
-    let longest = numbers("published").run.max.as_secs_f64();
-    let published = value("offload_run_seconds", &[of, ("quantile", "1")]);
-    assert_eq!(*published, DebugValue::Gauge(longest.into()));
+    let DebugValue::Histogram(run) = value("offload_run_seconds", &[of]) else {
+        panic!("times are a histogram");
+    };
+    assert_eq!(run.len(), 3);
     let limit = pool("cpu").limit as f64;
     let published = value("offload_pool_threads_limit", &[("pool", "cpu")]);
     assert_eq!(*published, DebugValue::Gauge(limit.into()));

@@ -32,11 +32,13 @@ pub struct LoopStats {
     pub workers: usize,
     /// How late a task was polled that had been woken.
     pub lag: Percentiles,
+    /// Workers that are in a stall now.
+    pub stuck_workers: usize,
     /// The places where its workers were blocked, the first one first; at most 64.
     pub stalls: Vec<StallStats>,
 }
 
-/// A place where a worker of a runtime was blocked.
+/// A place where a worker of a runtime was blocked; or all times that one had no processor.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -64,10 +66,23 @@ pub enum Doing {
     Computing,
     /// It waited, in the system call of this name, if that is known.
     Waiting(Option<&'static str>),
-    /// It was ready to run, and others had the processors.
+    /// It was ready to run, and others had the processors: the machine has more to do than it can,
+    /// and nothing in the loop blocks it.
     Starved,
-    /// This system does not tell.
+    /// This system does not tell, or it is not known which of several threads it was.
     Unknown,
+}
+
+impl Doing {
+    /// As a label.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Doing::Computing => "computing",
+            Doing::Waiting(_) => "waiting",
+            Doing::Starved => "starved",
+            Doing::Unknown => "unknown",
+        }
+    }
 }
 
 impl fmt::Display for Doing {
@@ -77,7 +92,7 @@ impl fmt::Display for Doing {
             Doing::Waiting(Some(call)) => write!(f, "it waits in the system call `{call}`"),
             Doing::Waiting(None) => f.write_str("it waits"),
             Doing::Starved => f.write_str("it is ready to run, but others have the processors"),
-            Doing::Unknown => f.write_str("this system does not tell what it does"),
+            Doing::Unknown => f.write_str("what it does is not known"),
         }
     }
 }

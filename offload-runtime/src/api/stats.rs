@@ -1,13 +1,15 @@
 //! What the pools and functions do and have done, in numbers.
 
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::executor::{self, Executor};
 use crate::function::Function;
 use crate::resource::{self, Lends};
 use crate::sync::histogram::Histogram;
 use crate::task::Owner;
+use crate::task::about::About;
 
 /// Takes a snapshot of all pools, functions and resources that had a call.
 ///
@@ -29,9 +31,13 @@ use crate::task::Owner;
 /// # });
 /// ```
 pub fn stats() -> Stats {
+    let oldest = Oldest::look();
     Stats {
         pools: executor::all().into_iter().map(PoolStats::of).collect(),
-        functions: Function::known().into_iter().map(FunctionStats::of).collect(),
+        functions: Function::known()
+            .into_iter()
+            .map(|function| FunctionStats::of(function, &oldest))
+            .collect(),
         resources: resource::all().into_iter().map(ResourceStats::of).collect(),
         #[cfg(feature = "watch")]
         loops: super::loops::watched(),
@@ -147,6 +153,14 @@ pub struct FunctionStats {
     /// Calls that were answered by a deadline; they are also `cancelled` or,
     /// when their body has ended, `abandoned`.
     pub timed_out: u64,
+    /// Bodies that run now. One of a stream that waits for its consumer is not counted.
+    pub running: usize,
+    /// Calls that wait now, for a permit, a resource or a thread; those that were dropped are not
+    /// counted.
+    pub waiting: usize,
+    /// For how long the oldest body has run, of those that run now; that of a stream, since it
+    /// last waited for its consumer. `None`: none runs.
+    pub longest_running: Option<Duration>,
     /// From the first poll to the start of the body.
     pub wait: Percentiles,
     /// From the start of the body to its end.
@@ -272,6 +286,33 @@ pub struct Percentiles {
     pub max: Duration,
 }
 
+/// When the oldest body began, of each function of which one runs.
+pub(crate) struct Oldest {
+    now: Instant,
+    began: Vec<(&'static About, Instant)>,
+}
+
+impl Oldest {
+    /// Looks at all executors.
+    pub(crate) fn look() -> Oldest {
+        let mut began: Vec<(&'static About, Instant)> = Vec::new();
+        let mut see = |about: &'static About, at: Instant| match began
+            .iter_mut()
+            .find(|(known, _)| ptr::eq(*known, about))
+        {
+            Some((_, first)) => *first = at.min(*first),
+            None => began.push((about, at)),
+        };
+        executor::all().into_iter().for_each(|executor| executor.bodies(&mut see));
+        Oldest { now: Instant::now(), began }
+    }
+
+    fn of(&self, about: &About) -> Option<Duration> {
+        let (_, at) = self.began.iter().find(|(known, _)| ptr::eq(*known, about))?;
+        Some(self.now.saturating_duration_since(*at))
+    }
+}
+
 impl PoolStats {
     pub(crate) fn of(executor: &'static dyn Executor) -> PoolStats {
         let load = executor.load();
@@ -291,7 +332,7 @@ impl PoolStats {
 }
 
 impl FunctionStats {
-    pub(crate) fn of(function: &'static Function) -> FunctionStats {
+    pub(crate) fn of(function: &'static Function, oldest: &Oldest) -> FunctionStats {
         let about = function.about();
         let counts = about.counts();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -314,6 +355,9 @@ impl FunctionStats {
             abandoned: read(&counts.abandoned),
             refused: read(&counts.refused),
             timed_out: read(&counts.timed_out),
+            running: counts.running(),
+            waiting: counts.waiting(),
+            longest_running: oldest.of(about),
             wait: Percentiles::of(&counts.wait),
             run: Percentiles::of(&counts.run),
             #[cfg(feature = "watch")]

@@ -16,7 +16,7 @@ use crate::sync::timer::{self, Alarm};
 use crate::task::completion::{self, Left};
 use crate::task::large::Place;
 use crate::task::state::Phase;
-use crate::task::{Awaited, Failure, Owner, Permits, Queued, current};
+use crate::task::{Awaited, Failure, Owner, Permits, Queued, current, incidents};
 
 /// See the [module](self).
 pub(super) struct Sent {
@@ -91,6 +91,7 @@ pub(super) fn count(function: &'static Function, error: &Error) {
     let is_late = error.kind() == ErrorKind::TimedOut;
     let about = Owner::about(function);
     about.count(|counts| if is_late { &counts.timed_out } else { &counts.refused });
+    incidents::note_error(about.name, error);
 }
 
 impl Sent {
@@ -105,6 +106,7 @@ impl Sent {
         task.meta().waker.register(cx.waker());
         let sent =
             Sent { function, task, alarm, has_waker: true, answered: false, is_started: false };
+        Owner::about(function).count(|counts| &counts.submitted.0);
         admission::submit(function, &sent.task);
         Ok(sent)
     }
@@ -135,6 +137,7 @@ impl Sent {
             answered: false,
             is_started: true,
         };
+        Owner::about(function).count(|counts| &counts.submitted.0);
         function.executor().submit(Queued::new(Arc::clone(&sent.task)));
         sent
     }

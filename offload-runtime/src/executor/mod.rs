@@ -11,9 +11,11 @@ pub(crate) mod threads;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::error::{Error, Ran};
 use crate::system::abort::Unpoisoned;
+use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
 use crate::task::{Awaited, Queued};
@@ -66,6 +68,9 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     fn is_refused(&'static self) -> bool;
 
     fn load(&'static self) -> Load;
+
+    /// Shows each body that runs here, and since when.
+    fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant));
 
     /// Takes no more calls but those that bodies make; what waits still runs.
     fn close(&'static self);

@@ -4,7 +4,7 @@ use ::axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ::axum::http::{HeaderValue, StatusCode};
 use ::axum::response::{IntoResponse, Response};
 
-pub use super::dashboard::{close_dashboard, dashboard};
+pub use super::dashboard::{close_dashboard, dashboard, dashboard_with_messages};
 use crate::error::{Error, ErrorKind, Ran};
 
 /// As `application/problem+json`:

@@ -63,6 +63,15 @@ pub(crate) fn resume_first(panics: [Option<Payload>; 2]) {
     }
 }
 
+/// What a panic says, if that is text.
+pub(crate) fn text_of(payload: &Payload) -> &str {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "with a payload that is no text",
+    }
+}
+
 /// Drops what a panic left. Its own destructor may panic too; that one's payload is leaked.
 pub(crate) fn drop_payload(payload: Payload) {
     if let Err(last) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

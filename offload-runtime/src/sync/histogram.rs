@@ -86,6 +86,12 @@ fn bucket(nanos: u64) -> usize {
     ((power + 1) * STEPS + step).min(POWERS * STEPS - 1)
 }
 
+/// The longest time of a bucket.
+#[cfg(feature = "metrics")]
+pub(crate) fn upper_end(bucket: usize) -> Duration {
+    Duration::from_nanos(upper(bucket))
+}
+
 /// The largest value of a bucket.
 fn upper(bucket: usize) -> u64 {
     if bucket < STEPS {

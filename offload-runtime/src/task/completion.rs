@@ -9,6 +9,7 @@ use super::about::About;
 use super::context::Captured;
 use super::counts::Ending;
 use super::current::{self, Busy, Frame};
+use super::incidents;
 use super::kept::{Kept, Suspended};
 use super::meta::Meta;
 use super::state::Phase;
@@ -197,7 +198,12 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
             // In this order: see `Counts::finished`.
             match ending {
                 Ending::Returned => {}
-                Ending::Panicked => about.count(|counts| &counts.panicked),
+                Ending::Panicked => {
+                    about.count(|counts| &counts.panicked);
+                    if let Some(Failure::Panic(payload)) = &failure {
+                        incidents::note_panic(about.name, payload);
+                    }
+                }
                 Ending::Died => about.count(|counts| &counts.died),
                 Ending::Killed => about.count(|counts| &counts.killed),
                 Ending::Failed => about.count(|counts| &counts.failed),
@@ -220,6 +226,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
         }
         Outcome::Refused(error) => {
             // One that expired is counted as timed out by its caller, too.
+            about.count(|counts| &counts.unstarted);
             is_counted = error.kind() == ErrorKind::TimedOut;
             if is_counted {
                 about.count(|counts| &counts.cancelled);
@@ -321,6 +328,7 @@ fn left(task: &Awaited, phase: Phase) -> Left {
         }
     } else if matches!(phase, Phase::Queued | Phase::Waiting) {
         meta.about().count(|counts| &counts.cancelled);
+        meta.about().count(|counts| &counts.unstarted);
         meta.leave_slots();
         if phase == Phase::Waiting {
             meta.owner.leave_line(meta.line.gate());

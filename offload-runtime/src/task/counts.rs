@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::sync::Apart;
 use crate::sync::histogram::Histogram;
 
 /// What a body came to, for the numbers.
@@ -36,6 +37,10 @@ pub(crate) struct Counts {
     pub(crate) timed_out: AtomicU64,
     /// Streams whose bodies are suspended now.
     pub(crate) suspended: AtomicU64,
+    /// Calls that were submitted, and ended without a start.
+    pub(crate) unstarted: AtomicU64,
+    /// Calls that were submitted. Callers write it, and the threads of the pool the rest.
+    pub(crate) submitted: Apart<AtomicU64>,
     /// Of each body that started, how long it waited.
     pub(crate) wait: Histogram,
     /// Of each body that ended, how long it ran.
@@ -46,6 +51,20 @@ impl Counts {
     /// Bodies that started.
     pub(crate) fn started(&self) -> u64 {
         self.wait.total()
+    }
+
+    /// Bodies that run: those that have neither ended nor are suspended.
+    pub(crate) fn running(&self) -> usize {
+        // In this order: no more have ended than started.
+        let gone = self.run.total() + self.suspended.load(Ordering::Acquire);
+        count_of(self.started().saturating_sub(gone))
+    }
+
+    /// Calls that were submitted, and have neither started nor ended.
+    pub(crate) fn waiting(&self) -> usize {
+        // In this order: no more are gone than were submitted.
+        let gone = self.unstarted.load(Ordering::Acquire) + self.started();
+        count_of(self.submitted.load(Ordering::Relaxed).saturating_sub(gone))
     }
 
     /// Bodies that returned: those that ended, but for what is counted as
@@ -62,6 +81,10 @@ impl fmt::Debug for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Counts").field("started", &self.started()).finish_non_exhaustive()
     }
+}
+
+fn count_of(calls: u64) -> usize {
+    usize::try_from(calls).unwrap_or(usize::MAX)
 }
 
 /// One more. Not so with `--cfg offload_uncounted`, by which the benches find

@@ -10,6 +10,7 @@ pub(crate) mod context;
 pub(crate) mod counts;
 pub(crate) mod cpu_time;
 pub(crate) mod current;
+pub(crate) mod incidents;
 pub(crate) mod kept;
 pub(crate) mod large;
 pub(crate) mod loan;

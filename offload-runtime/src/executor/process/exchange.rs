@@ -14,7 +14,7 @@ use super::messages::{CallHead, Failure, Kind, Panic};
 use super::worker::{Dead, Worker};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::task::counts::Ending;
-use crate::task::current;
+use crate::task::{current, incidents};
 use crate::wire::arguments::Outbound;
 use crate::wire::blobs;
 use crate::wire::codec::Decoder;
@@ -50,6 +50,7 @@ pub(crate) fn run(
     let result = call.run(worker, arguments, decode);
     result.map_err(|(error, ending)| {
         current::set_ending(ending);
+        incidents::note_ending(function.about().name, ending, &error);
         error
     })
 }

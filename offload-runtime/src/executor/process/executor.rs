@@ -14,6 +14,7 @@ use crate::executor::settings::{DefaultPool, Settings};
 use crate::executor::threads::pool::Serve;
 use crate::executor::threads::{Kind, Pool};
 use crate::executor::{Executor, Load, StandIn};
+use crate::task::about::About;
 use crate::task::current::Busy;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
@@ -149,6 +150,10 @@ impl Executor for Processes {
 
     fn load(&'static self) -> Load {
         Load { workers: Some(self.workers.stats()), ..self.threads.load() }
+    }
+
+    fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
+        self.threads.bodies(see);
     }
 
     fn close(&'static self) {

@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::served::Site;
 use crate::error::{Error, Ran};
 use crate::executor::{self, Executor, Load, StandIn, threads};
+use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
 use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion};
@@ -223,6 +224,14 @@ impl Executor for Remotes {
         let calls = self.calls();
         let (running, queued) = (calls.count(Stage::Begun), calls.count(Stage::Waiting));
         Load { running, queued, ..Load::default() }
+    }
+
+    fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
+        for Entry { call, .. } in self.calls().all() {
+            if let Some(began) = call.began() {
+                see(call.about(), began);
+            }
+        }
     }
 
     fn close(&'static self) {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::parcel::{Answer, Parcel};
 use crate::error::{Error, Ran};
 use crate::system::abort::Unpoisoned;
+use crate::task::about::About;
 use crate::task::{Awaited, Permits, Queued, completion};
 
 /// See the [module](self).
@@ -60,8 +61,12 @@ impl InFlight {
         std::mem::replace(&mut *self.lock(), state)
     }
 
+    pub(super) fn about(&self) -> &'static About {
+        self.parcel.function().about()
+    }
+
     pub(super) fn name(&self) -> &'static str {
-        self.parcel.function().about().name
+        self.about().name
     }
 
     /// It has all that it needs, and waits for a worker. False: it was cancelled meanwhile.
@@ -82,6 +87,14 @@ impl InFlight {
             State::New | State::Waiting(..) => Stage::Waiting,
             State::Begun { .. } => Stage::Begun,
             State::Over => Stage::Over,
+        }
+    }
+
+    /// When it began, if it has and has not ended.
+    pub(super) fn began(&self) -> Option<Instant> {
+        match &*self.lock() {
+            State::Begun { began, .. } => Some(*began),
+            _ => None,
         }
     }
 

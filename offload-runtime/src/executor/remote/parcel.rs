@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::executor::process::failures;
 use crate::system::abort::Unpoisoned;
 use crate::task::counts::Ending;
-use crate::task::current;
+use crate::task::{current, incidents};
 use crate::wire::arguments::Outbound;
 use crate::wire::codec::Decoder;
 use crate::wire::frames::{HEADER, Outgoing};
@@ -90,6 +90,7 @@ impl Parcel {
         };
         answer.and_then(read).map_err(|(error, ending)| {
             current::set_ending(ending);
+            incidents::note_ending(name, ending, &error);
             error
         })
     }

@@ -19,12 +19,15 @@ mod sleep;
 mod worker;
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use self::pool::{Item, Rules};
 pub(crate) use self::pool::{Kind, Pool};
+use self::sleep::WorkerState;
 use super::settings::DefaultPool;
 use super::{Executor, Load, StandIn};
 use crate::error::Error;
+use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
 use crate::task::{Awaited, Queued, completion};
@@ -137,6 +140,13 @@ impl Executor for Pool {
         match started.rayon.count() {
             Some(count) => Load { threads: count, idle: count.saturating_sub(threads), ..load },
             None => load,
+        }
+    }
+
+    fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
+        let started = self.started();
+        for (about, after) in started.sleep.states().filter_map(WorkerState::body) {
+            see(about, started.at + after);
         }
     }
 

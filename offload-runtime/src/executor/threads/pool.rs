@@ -91,6 +91,7 @@ impl Rules {
 
 /// What there is from the first call on.
 pub(super) struct Started {
+    pub(super) at: Instant,
     pub(super) rules: Rules,
     pub(super) queue: Queue<Item>,
     /// What is in the queue and is no call that waits: shells, and what is to be dropped.
@@ -261,6 +262,7 @@ impl Pool {
             on_thread_start: settings.on_thread_start,
         };
         Ok(Box::new(Started {
+            at: Instant::now(),
             rules,
             queue: Queue::new(),
             others: AtomicUsize::new(0),

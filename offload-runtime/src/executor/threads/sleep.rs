@@ -86,6 +86,8 @@ struct Inner {
     thread_id: StdAtomicUsize,
     /// Whose body it runs.
     running: AtomicCell<Option<&'static About>>,
+    /// Since when, in nanoseconds after the start of the pool.
+    began: StdAtomicU64,
     /// What is in its place while its body is blocked; and whether there is something.
     stand_in: StdMutex<Option<StandIn>>,
     is_stood_in_for: StdAtomicBool,
@@ -101,6 +103,7 @@ impl Default for Inner {
             notified: AtomicBool::new(false),
             thread_id: StdAtomicUsize::new(0),
             running: AtomicCell::new(None),
+            began: StdAtomicU64::new(0),
             stand_in: StdMutex::new(None),
             is_stood_in_for: StdAtomicBool::new(false),
             popped: StdAtomicU64::new(0),
@@ -312,6 +315,13 @@ impl WorkerState {
         self.0.running.load()
     }
 
+    /// The same, and how long after the start of the pool it began.
+    pub(super) fn body(&self) -> Option<(&'static About, Duration)> {
+        // In this order: what is read is the time of this body, or of a later one.
+        let about = self.running()?;
+        Some((about, Duration::from_nanos(self.0.began.load(StdOrdering::Relaxed))))
+    }
+
     /// Its number, as the system knows it.
     pub(super) fn thread_id(&self) -> usize {
         self.0.thread_id.load(StdOrdering::Relaxed)
@@ -336,8 +346,10 @@ impl WorkerState {
         }
     }
 
-    /// A body of this function is about to run here.
-    pub(super) fn run(&'static self, about: &'static About) -> Busy {
+    /// A body of this function is about to run here, so long after the start of the pool.
+    pub(super) fn run(&'static self, about: &'static About, at: Duration) -> Busy {
+        let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
+        self.0.began.store(nanos, StdOrdering::Relaxed);
         Busy::new(&self.0.running, &self.0.ended, about)
     }
 }

@@ -236,7 +236,8 @@ impl Worker {
         };
         match admitted {
             Admitted::Start(task, permits) => {
-                let busy = self.state.run(about);
+                let busy =
+                    self.state.run(about, self.now.saturating_duration_since(self.started.at));
                 let ended = match self.started.serve {
                     Some(serve) => serve.serve(task, permits, busy),
                     None => completion::run(task, permits, Some(busy), self.now),

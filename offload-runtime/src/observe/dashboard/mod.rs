@@ -2,12 +2,13 @@
 //! once a second while somebody looks.
 
 mod notes;
+mod process;
 mod recent;
 mod subscribers;
 mod view;
 
 use ::axum::Router;
-use ::axum::body::Body;
+use ::axum::body::{Body, Bytes};
 use ::axum::extract::OriginalUri;
 use ::axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
@@ -26,6 +27,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
                       connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
+const SCRIPT: &str = "text/javascript";
+
 /// A page that shows what the pools, the functions and the event loop do, live.
 ///
 /// ```
@@ -34,20 +37,40 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 /// let app: Router = Router::new().nest("/offload", offload_runtime::axum::dashboard());
 /// ```
 ///
-/// Open `/offload`. It shows, once a second: the lag of the event loop over the
+/// Open `/offload`. It shows, once a second: which process it is, since when it runs and whether it
+/// shuts down; what went wrong last, and when; the lag of the event loop over the
 /// last minutes and what stopped it; each pool with its threads, running and
-/// queued calls and its limit; each function with its rate, its queue wait and
-/// run time, and how its calls ended. A function of the wrong kind, or near its
-/// limit, stands out, and the page says why. The same is there as JSON, at
-/// `/offload/stats.json`.
+/// queued calls and its limit; each function with what runs and waits now, the age of
+/// its oldest body, its rate, its queue wait and run time, for which share of their time its bodies
+/// wait for a processor, and how its calls ended. A function of the wrong kind, or near its
+/// limit, stands out, and the page says why. A button copies all of it as text, for a report.
 ///
 /// # Who may see it
 ///
 /// **Put it behind your application's own authentication**, with a
-/// [layer](::axum::Router::layer) on what this returns. It shows the names of
-/// functions, pools, threads and spans, and how busy the server is: no
+/// [layer](::axum::Router::layer) on what this returns. It shows the names of the host, of the
+/// program, of functions, pools, threads and spans, and how busy the server is: no
 /// argument, no result, no message, no path of a file. It changes nothing: all
-/// it answers is `GET`.
+/// it answers is `GET`. [`dashboard_with_messages`] is for those who may see the messages of errors
+/// and panics, too.
+///
+/// # The same as JSON
+///
+/// `/offload/stats.json` has all that the page shows. Units are in the names: `_seconds` are seconds, with
+/// fractions, `_unix_seconds` such since 1970 UTC, a `_share` is from 0 to 1; all else are counts. What is not
+/// known is `null`. Fields may be added in any version.
+///
+/// | field | what it has |
+/// | --- | --- |
+/// | `taken_at_unix_seconds` | when the numbers were taken |
+/// | `process` | `host`, `program`, `pid`, `offload_version`, `uptime_seconds` (since the process began on Linux, elsewhere since somebody looked), `is_shutting_down` |
+/// | `pools[]` | the fields of [`PoolStats`](crate::PoolStats), and `notes[]` |
+/// | `functions[]` | the counts of [`FunctionStats`](crate::FunctionStats), its `limit` and `queue`; `longest_running_seconds`; `wait_seconds` and `run_seconds`, each with `p50`, `p90`, `p99` and `max`, since the first call; `computing_share`, `processor_wait_share`, `better_kind`; `last_minute`; `notes[]` |
+/// | `functions[].last_minute` | `null`, unless somebody has looked for a while: `over_seconds`, `started_per_second` (of the last five), `started`, `refused`, `timed_out`, `panicked`, `died`; `wait_seconds` and `run_seconds`, each `null` or with `p50` and `p99` |
+/// | `resources[]` | the fields of [`ResourceStats`](crate::ResourceStats) |
+/// | `loops[]` | `flavor`, `workers`, `stuck_workers`; `lag_seconds`, as `wait_seconds`; `longest_lag_seconds[]`, of each of the last 300 seconds; `stalls[]`: `thread`, `doing` (`computing`, `waiting`, `starved`, `unknown`), `system_call`, `spans[]`, `count`, `longest_seconds` |
+/// | `incidents[]` | the last 20, the last first: `what` (`panicked`, `died`, `refused`, `timed_out`, `stalled`, `starved`), `function` or `span`, `first_unix_seconds`, `last_unix_seconds`, `times` (about), `message` |
+/// | `notes[]` | what stands out: `level` (`bad`, `warn`), `text` |
 ///
 /// It loads nothing from elsewhere and has no inline script or style, so it
 /// works under the policy `default-src 'none'; script-src 'self'; style-src
@@ -65,7 +88,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 /// Who looks keeps a response open, which a graceful shutdown of the server
 /// waits for. So these responses end when [`shutdown`](crate::shutdown) begins or
 /// [`close_dashboard`] is called, and each by itself after 20 seconds, when the
-/// page asks again. If your server shuts down first and the pools after it,
+/// page asks again. The last says that the server is shutting down, with the numbers of that moment. If your server shuts down first and the pools after it,
 /// call `close_dashboard` in what tells the server to stop:
 ///
 /// ```no_run
@@ -84,6 +107,35 @@ pub fn dashboard<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
+    router(false)
+}
+
+/// The [`dashboard`], with the messages of what went wrong last: of panics, of errors that calls were
+/// answered by, of processes that died with the last lines of their output.
+///
+/// **They may have anything in them**, as a log may: arguments, paths, what users wrote. Put it where only
+/// those are let in who may read the log.
+///
+/// ```
+/// use axum::Router;
+///
+/// # let only_admins = axum::middleware::from_fn(async |request, next: axum::middleware::Next| next.run(request).await);
+/// let app: Router = Router::new()
+///     .nest("/admin/offload", offload_runtime::axum::dashboard_with_messages().layer(only_admins));
+/// ```
+pub fn dashboard_with_messages<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    router(true)
+}
+
+fn router<S>(has_messages: bool) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    // From now on it is known how long the process runs.
+    let _ = process::uptime();
     Router::new()
         .route("/", get(to_page))
         .route(
@@ -91,12 +143,11 @@ where
             get(async || answer("text/html; charset=utf-8", include_str!("page/index.html"))),
         )
         .route("/style.css", get(async || answer("text/css", include_str!("page/style.css"))))
-        .route(
-            "/script.js",
-            get(async || answer("text/javascript", include_str!("page/script.js"))),
-        )
-        .route("/stats.json", get(async || answer("application/json", subscribers::latest())))
-        .route("/events", get(events))
+        .route("/parts.js", get(async || answer(SCRIPT, include_str!("page/parts.js"))))
+        .route("/script.js", get(async || answer(SCRIPT, include_str!("page/script.js"))))
+        .route("/report.js", get(async || answer(SCRIPT, include_str!("page/report.js"))))
+        .route("/stats.json", get(async move || answer("application/json", latest(has_messages))))
+        .route("/events", get(async move || events(has_messages)))
 }
 
 /// To the page, which has to be beside its parts. It is said relative to what
@@ -111,10 +162,15 @@ async fn to_page(OriginalUri(uri): OriginalUri) -> Response {
     response
 }
 
+fn latest(has_messages: bool) -> Bytes {
+    let latest = subscribers::latest();
+    if has_messages { latest.with_messages } else { latest.plain }
+}
+
 /// The numbers once a second, as server-sent events. A proxy that gathers or
 /// packs what it passes on would hold them back: it is told not to.
-async fn events() -> Response {
-    match Feed::open() {
+fn events(has_messages: bool) -> Response {
+    match Feed::open(has_messages) {
         Some(feed) => {
             let mut response = answer("text/event-stream", Body::new(feed));
             let headers = response.headers_mut();

@@ -46,24 +46,24 @@ type Grown = Vec<(u16, u64)>;
 
 const COUNTERS: usize = 5;
 
-/// What a function did lately. Times are in microseconds.
+/// What a function did lately.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
-    /// So many seconds are in it.
-    pub(super) seconds: f64,
-    /// Bodies that started, in a second.
-    pub(super) rate: f64,
+    /// So many are in it: less than a minute, when somebody began to look.
+    pub(super) over_seconds: f64,
+    /// Bodies that started, in the last five seconds.
+    pub(super) started_per_second: f64,
     pub(super) started: u64,
     pub(super) refused: u64,
     pub(super) timed_out: u64,
     pub(super) panicked: u64,
     /// Bodies that took their process with them.
     pub(super) died: u64,
-    pub(super) wait: Option<Times>,
-    pub(super) run: Option<Times>,
+    pub(super) wait_seconds: Option<Times>,
+    pub(super) run_seconds: Option<Times>,
 }
 
-/// Of bodies that started or ended lately, in microseconds.
+/// Of bodies that started or ended lately.
 #[derive(Debug, Serialize)]
 pub(super) struct Times {
     pub(super) p50: f64,
@@ -112,15 +112,15 @@ impl Recent {
         let seconds = latest().map(age).max().unwrap_or_default().as_secs_f64();
         let started: u64 = latest().map(|added| added.counters[0]).sum();
         Summary {
-            seconds: self.added.front().map(age).unwrap_or_default().as_secs_f64(),
-            rate: if seconds > 0.0 { started as f64 / seconds } else { 0.0 },
+            over_seconds: self.added.front().map(age).unwrap_or_default().as_secs_f64(),
+            started_per_second: if seconds > 0.0 { started as f64 / seconds } else { 0.0 },
             started: sum(0),
             refused: sum(1),
             timed_out: sum(2),
             panicked: sum(3),
             died: sum(4),
-            wait: times(self.added.iter().map(|added| &added.wait)),
-            run: times(self.added.iter().map(|added| &added.run)),
+            wait_seconds: times(self.added.iter().map(|added| &added.wait)),
+            run_seconds: times(self.added.iter().map(|added| &added.run)),
         }
     }
 }
@@ -148,6 +148,6 @@ fn times<'a>(all: impl Iterator<Item = &'a Grown>) -> Option<Times> {
         counts[usize::from(*bucket)] += by;
         any = true;
     }
-    let [p50, p99] = percentiles(&counts, [0.5, 0.99]).map(|time| time.as_secs_f64() * 1e6);
+    let [p50, p99] = percentiles(&counts, [0.5, 0.99]).map(|time| time.as_secs_f64());
     any.then_some(Times { p50, p99 })
 }

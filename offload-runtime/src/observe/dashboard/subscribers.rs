@@ -12,7 +12,7 @@ use ::axum::body::Bytes;
 use http_body::{Body, Frame};
 
 use super::recent::Recents;
-use super::view;
+use super::view::{self, Json};
 use crate::api::shutdown;
 use crate::sync::foreign::quietly;
 
@@ -41,6 +41,7 @@ static SUBSCRIBERS: Subscribers = Subscribers {
         latest: None,
         taken: 0,
         closed: false,
+        last: None,
     }),
     changed: Condvar::new(),
 };
@@ -56,11 +57,12 @@ struct State {
     number: u64,
     /// The thread is there.
     sampling: bool,
-    /// The numbers as JSON.
-    latest: Option<Bytes>,
+    latest: Option<Json>,
     /// How many times numbers were taken.
     taken: u64,
     closed: bool,
+    /// What those who still look get when it was closed.
+    last: Option<Json>,
 }
 
 struct Subscriber {
@@ -74,16 +76,18 @@ fn lock() -> MutexGuard<'static, State> {
 
 /// The numbers: those that were taken for who looks, or, if nobody does, those
 /// of now.
-pub(super) fn latest() -> Bytes {
-    let latest = lock().latest.clone();
-    latest.unwrap_or_else(|| view::json(&mut Recents::default()))
+pub(super) fn latest() -> Json {
+    let state = lock();
+    let (latest, closed) = (state.latest.clone(), state.closed);
+    drop(state);
+    latest.unwrap_or_else(|| view::json(&mut Recents::default(), closed))
 }
 
 /// Ends the responses of all who look at a [`dashboard`](super::dashboard), and
 /// opens no more, so that a server that stops need not wait for them.
 ///
-/// [`shutdown`](crate::shutdown) does this too. It cannot be undone. What the
-/// page showed last stays there.
+/// [`shutdown`](crate::shutdown) does this too. It cannot be undone. The page says that the server
+/// is shutting down, and shows what ran and waited then.
 pub fn close_dashboard() {
     let mut state = lock();
     state.closed = true;
@@ -103,8 +107,12 @@ fn wake_all(mut state: MutexGuard<'_, State>) {
 /// What one who looks gets: the body of a response without end.
 pub(super) struct Feed {
     number: u64,
+    /// It shows messages.
+    has_messages: bool,
     /// What it got last.
     seen: Option<u64>,
+    /// It got the last of all.
+    is_over: bool,
     until: Instant,
     /// While somebody looks, the event loop is watched.
     #[cfg(feature = "watch")]
@@ -113,7 +121,7 @@ pub(super) struct Feed {
 
 impl Feed {
     /// `None`: as many look as may, or there will be no numbers.
-    pub(super) fn open() -> Option<Feed> {
+    pub(super) fn open(has_messages: bool) -> Option<Feed> {
         static ON_SHUTDOWN: Once = Once::new();
         ON_SHUTDOWN.call_once(|| shutdown::on_shutdown(close_dashboard));
         let mut state = lock();
@@ -130,7 +138,9 @@ impl Feed {
         drop(state);
         Some(Feed {
             number,
+            has_messages,
             seen: None,
+            is_over: false,
             until: Instant::now() + SITTING,
             #[cfg(feature = "watch")]
             _watching: crate::observe::watch::Watching::here(),
@@ -148,15 +158,18 @@ impl Body for Feed {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let waker = cx.waker().clone();
         let mut state = lock();
-        if state.closed || self.until <= Instant::now() {
+        if self.is_over || self.until <= Instant::now() {
             return Poll::Ready(None);
         }
         let is_new = self.seen != Some(state.taken);
-        if let Some(latest) = state.latest.clone().filter(|_| is_new) {
+        let latest = if state.closed { &state.last } else { &state.latest };
+        if let Some(latest) = latest.clone().filter(|_| is_new || state.closed) {
             let first = self.seen.is_none();
             self.seen = Some(state.taken);
+            self.is_over = state.closed;
             drop(state);
-            return Poll::Ready(Some(Ok(Frame::data(event(first, &latest)))));
+            let json = if self.has_messages { latest.with_messages } else { latest.plain };
+            return Poll::Ready(Some(Ok(Frame::data(event(first, &json)))));
         }
         let number = self.number;
         let subscriber =
@@ -192,12 +205,14 @@ fn take_numbers() {
     let mut due = Instant::now();
     let mut alone = 0;
     loop {
-        let json = view::json(&mut recents);
+        let closed = lock().closed;
+        let json = view::json(&mut recents, closed);
         let mut state = lock();
         alone = if state.subscribers.is_empty() { alone + 1 } else { 0 };
-        if state.closed || alone > KEEP {
+        if closed || alone > KEEP {
             state.sampling = false;
             state.latest = None;
+            state.last = closed.then_some(json);
             return wake_all(state);
         }
         state.latest = Some(json);

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, Id};
 
 use self::probe::Probe;
-use self::record::Record;
+pub(crate) use self::record::Record;
 use self::workers::Workers;
 use crate::api::loops;
 use crate::error::{Error, ErrorKind, Ran};
@@ -55,6 +55,10 @@ use crate::executor::settings;
 /// if the program has a `WatchLayer` (feature `watch-spans`). Without one, all that
 /// is known of a place is what the thread does there, so the same is reported
 /// again, at most once a minute. [`stats`](crate::stats) counts all of them.
+///
+/// A worker that was ready to run and had no processor is not stuck: it is reported as
+/// [`Starved`](crate::Doing::Starved), and belongs to no span. The machine has more to do than it can,
+/// whatever the loop does.
 ///
 /// To call it again in the same runtime changes nothing.
 ///

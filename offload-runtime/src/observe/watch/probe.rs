@@ -149,14 +149,14 @@ impl Probe {
         known.count() >= self.metrics.num_workers()
     }
 
-    /// The threads that can be this worker: one, if it is known.
-    pub(super) fn threads_of(&self, worker: usize) -> Vec<Worker> {
+    /// The threads that can be this worker; and whether it is known which, so that there is one.
+    pub(super) fn threads_of(&self, worker: usize) -> (Vec<Worker>, bool) {
         let state = self.lock();
         let can = state.threads.iter().filter(|seated| seated.maybe.contains(&worker));
         let known = can.clone().find(|seated| seated.maybe.len() == 1);
         match known {
-            Some(known) => vec![known.worker.clone()],
-            None => can.map(|seated| seated.worker.clone()).collect(),
+            Some(known) => (vec![known.worker.clone()], true),
+            None => (can.map(|seated| seated.worker.clone()).collect(), false),
         }
     }
 }

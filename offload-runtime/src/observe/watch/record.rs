@@ -2,6 +2,8 @@
 //! was stuck.
 
 use std::collections::VecDeque;
+#[cfg(feature = "metrics")]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use super::probe::Worker;
 use crate::api::loops::{Doing, LoopStats, StallStats};
 use crate::api::stats::Percentiles;
 use crate::sync::histogram::Histogram;
+use crate::task::incidents::{self, What};
 
 /// So many seconds of lag are kept.
 const SECONDS: usize = 300;
@@ -24,6 +27,9 @@ const PLACES: usize = 64;
 
 /// See the [module](self).
 pub(crate) struct Record {
+    /// It tells this loop from others.
+    #[cfg(feature = "metrics")]
+    number: usize,
     flavor: &'static str,
     workers: usize,
     lag: Histogram,
@@ -32,12 +38,37 @@ pub(crate) struct Record {
     subscriber: tracing::Dispatch,
 }
 
+/// A stall that was reported, until the worker moves again.
+pub(super) struct Stuck {
+    /// `None`: all places that are kept are others.
+    place: Option<usize>,
+    what: What,
+    /// The span; empty, if none is known.
+    span: String,
+    /// What is said of it, before and after how long it has lasted.
+    words: [String; 2],
+    lasts: Duration,
+}
+
+/// What stalls are counted by.
+const DOING: [Doing; 4] = [Doing::Computing, Doing::Waiting(None), Doing::Starved, Doing::Unknown];
+
 struct State {
+    /// How often a worker was stuck, for each of [`DOING`].
+    stalls: [u64; DOING.len()],
+    stuck_workers: usize,
     /// The second that lasts, and the longest lag in it.
     second: (Instant, Duration),
     /// The longest lag of each second before, the oldest first.
     seconds: VecDeque<Duration>,
     places: Vec<Place>,
+}
+
+impl Stuck {
+    fn words(&self) -> String {
+        let [before, after] = &self.words;
+        format!("{before} {} ms{after}", self.lasts.as_millis())
+    }
 }
 
 struct Place {
@@ -57,7 +88,11 @@ pub(super) struct Stall {
 
 impl Record {
     pub(super) fn new(runtime: &Handle) -> Record {
+        #[cfg(feature = "metrics")]
+        static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         Record {
+            #[cfg(feature = "metrics")]
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             flavor: match runtime.runtime_flavor() {
                 RuntimeFlavor::CurrentThread => "current_thread",
                 _ => "multi_thread",
@@ -65,6 +100,8 @@ impl Record {
             workers: runtime.metrics().num_workers(),
             lag: Histogram::default(),
             state: Mutex::new(State {
+                stalls: [0; DOING.len()],
+                stuck_workers: 0,
                 second: (Instant::now(), Duration::ZERO),
                 seconds: VecDeque::new(),
                 places: Vec::new(),
@@ -89,17 +126,25 @@ impl Record {
         self.lock().note(now, lag.unwrap_or_default());
     }
 
-    /// A worker is stuck. Returns the number of the place.
-    pub(super) fn stuck(&self, stall: &Stall) -> usize {
+    /// A worker is stuck.
+    pub(super) fn stuck(&self, stall: &Stall) -> Stuck {
         let now = Instant::now();
-        let spans: Vec<String> = stall.spans.iter().map(|(name, _)| name.clone()).collect();
+        let starves = stall.doing == Doing::Starved;
+        // It is no place at which a worker has no processor.
+        let spans: Vec<String> = match starves {
+            true => Vec::new(),
+            false => stall.spans.iter().map(|(name, _)| name.clone()).collect(),
+        };
         let mut state = self.lock();
+        state.stuck_workers += 1;
+        for (doing, count) in DOING.into_iter().zip(&mut state.stalls) {
+            *count += u64::from(doing.name() == stall.doing.name());
+        }
         let same = |place: &Place| {
             place.stats.spans == spans && (!spans.is_empty() || place.stats.doing == stall.doing)
         };
         let known = state.places.iter().position(same);
-        let number = match known {
-            Some(known) => known,
+        let place = match known {
             None if state.places.len() < PLACES => {
                 let stats = StallStats {
                     thread: String::new(),
@@ -109,65 +154,68 @@ impl Record {
                     longest: Duration::ZERO,
                 };
                 state.places.push(Place { stats, reported: None });
-                state.places.len() - 1
+                Some(state.places.len() - 1)
             }
-            None => return PLACES,
+            known => known,
         };
-        let place = &mut state.places[number];
-        place.stats.thread = names(&stall.threads);
-        place.stats.doing = stall.doing;
-        place.stats.count += 1;
-        place.stats.longest = place.stats.longest.max(stall.lasts);
-        let again = |reported: Instant| {
-            spans.is_empty() && now.saturating_duration_since(reported) >= AGAIN
-        };
-        let report = place.reported.is_none_or(again);
-        if report {
-            place.reported = Some(now);
-        }
+        let is_told = place.is_some_and(|place| {
+            let place = &mut state.places[place];
+            place.stats.thread = names(&stall.threads);
+            place.stats.doing = stall.doing;
+            place.stats.count += 1;
+            place.stats.longest = place.stats.longest.max(stall.lasts);
+            let again = |reported: Instant| {
+                spans.is_empty() && now.saturating_duration_since(reported) >= AGAIN
+            };
+            let is_told = place.reported.is_none_or(again);
+            if is_told {
+                place.reported = Some(now);
+            }
+            is_told
+        });
         drop(state);
-        if report {
-            self.report(stall);
+        let what = if starves { What::Starved } else { What::Stalled };
+        let span = spans.into_iter().next_back().unwrap_or_default();
+        let stuck = Stuck { place, what, span, words: words(stall), lasts: stall.lasts };
+        incidents::note(what, &stuck.span, || stuck.words());
+        if is_told {
+            self.report(stall, &stuck.words());
         }
-        number
+        stuck
     }
 
-    /// The worker that was stuck there still is, or was so long.
-    pub(super) fn lasted(&self, place: usize, time: Duration) {
-        if let Some(place) = self.lock().places.get_mut(place) {
+    /// The worker that was stuck there still is, for so long.
+    pub(super) fn lasted(&self, stuck: &mut Stuck, time: Duration) {
+        stuck.lasts = time;
+        let mut state = self.lock();
+        if let Some(place) = stuck.place.and_then(|place| state.places.get_mut(place)) {
             place.stats.longest = place.stats.longest.max(time);
         }
     }
 
+    /// It is not stuck any more.
+    pub(super) fn moves_again(&self, stuck: &Stuck) {
+        self.lock().stuck_workers -= 1;
+        incidents::reword(stuck.what, &stuck.span, stuck.words());
+    }
+
     #[cfg(feature = "tracing")]
-    fn report(&self, stall: &Stall) {
+    fn report(&self, stall: &Stall, words: &str) {
         let Stall { doing, lasts, .. } = stall;
-        let thread = match &stall.threads[..] {
-            [one] => match one.number {
-                Some(number) => format!("the thread {number} (`{}`)", one.name),
-                None => format!("the thread `{}`", one.name),
-            },
-            _ => format!("one of its threads ({})", names(&stall.threads)),
-        };
-        let span = match stall.spans.last() {
-            Some((name, Some(source))) => format!(", in the span `{name}` at {source}"),
-            Some((name, None)) => format!(", in the span `{name}`"),
-            None => String::new(),
-        };
         let advice = match doing {
             Doing::Computing => "Put what computes there into a function with `#[offload(cpu)]`.",
             Doing::Waiting(_) => "Put what waits there into a function with `#[offload(thread)]`.",
-            Doing::Starved => "The machine has more to do than it can.",
+            Doing::Starved => {
+                "The machine has more to do than it can: nothing in this loop is to blame."
+            }
             Doing::Unknown => "Put what blocks there into a function with `#[offload(…)]`.",
         };
-        let millis = lasts.as_millis();
         let warn = || {
             tracing::warn!(
                 target: "offload",
-                stuck_ms = u64::try_from(millis).unwrap_or(u64::MAX),
+                stuck_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX),
                 doing = %doing,
-                "the event loop is stuck: {thread} has not ended a turn for {millis} ms{span}; \
-                 {doing}. {advice}"
+                "{words}. {advice}"
             );
         };
         // A subscriber of the thread that asked for this, or the global one,
@@ -180,12 +228,32 @@ impl Record {
     }
 
     #[cfg(not(feature = "tracing"))]
-    fn report(&self, _: &Stall) {}
+    fn report(&self, _: &Stall, _: &str) {}
 
     pub(crate) fn stats(&self) -> LoopStats {
-        let stalls = self.lock().places.iter().map(|place| place.stats.clone()).collect();
+        let state = self.lock();
+        let stalls = state.places.iter().map(|place| place.stats.clone()).collect();
+        let stuck_workers = state.stuck_workers;
+        drop(state);
         let (flavor, workers) = (self.flavor, self.workers);
-        LoopStats { flavor, workers, lag: Percentiles::of(&self.lag), stalls }
+        LoopStats { flavor, workers, lag: Percentiles::of(&self.lag), stuck_workers, stalls }
+    }
+
+    /// Its number, among all loops that were watched.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn lag(&self) -> &Histogram {
+        &self.lag
+    }
+
+    /// How often a worker was stuck, by what it did.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn stalls(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        DOING.into_iter().map(Doing::name).zip(self.lock().stalls)
     }
 
     /// The longest lag of each of the last seconds, the oldest first.
@@ -213,4 +281,27 @@ fn names(threads: &[Worker]) -> String {
     let mut names: Vec<_> = threads.iter().map(|thread| thread.name.as_str()).collect();
     names.dedup();
     if names.is_empty() { "a worker".to_owned() } else { names.join(", ") }
+}
+
+/// What is said of a stall, before and after how long it has lasted.
+fn words(stall: &Stall) -> [String; 2] {
+    let thread = match &stall.threads[..] {
+        [one] => match one.number {
+            Some(number) => format!("the thread {number} (`{}`)", one.name),
+            None => format!("the thread `{}`", one.name),
+        },
+        _ => format!("one of its threads ({})", names(&stall.threads)),
+    };
+    if stall.doing == Doing::Starved {
+        let before =
+            format!("the event loop is late: {thread} was ready to run and had no processor for");
+        return [before, ", since others had them".to_owned()];
+    }
+    let span = match stall.spans.last() {
+        Some((name, Some(source))) => format!(", in the span `{name}` at {source}"),
+        Some((name, None)) => format!(", in the span `{name}`"),
+        None => String::new(),
+    };
+    let before = format!("the event loop is stuck: {thread} has not ended a turn for");
+    [before, format!("{span}; {}", stall.doing)]
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::RuntimeMetrics;
 
 use super::probe::{Probe, Worker};
-use super::record::{Record, Stall};
+use super::record::{Record, Stall, Stuck};
 use super::thread::{self, Activity, Times};
 use crate::api::loops::Doing;
 
@@ -26,9 +26,11 @@ struct Watch {
     stillness: Stillness,
     /// What the threads that it may be had done when it was found still.
     before: Vec<(Worker, Option<Times>)>,
+    /// Which of them it is, is known.
+    is_known: bool,
     since: Option<Instant>,
-    /// The place of its stall, when it was reported.
-    place: Option<usize>,
+    /// Its stall, when it was reported.
+    stuck: Option<Stuck>,
 }
 
 /// For how long a worker has been awake without ending a turn.
@@ -69,16 +71,23 @@ impl Workers {
         threshold: Duration,
     ) {
         for (number, watch) in self.0.iter_mut().enumerate() {
-            let parks = metrics.worker_park_unpark_count(number);
-            let busy = metrics.worker_total_busy_duration(number);
-            watch.stillness.look((parks, busy), passed);
+            let said = || {
+                let parks = metrics.worker_park_unpark_count(number);
+                (parks, metrics.worker_total_busy_duration(number))
+            };
+            let now = said();
+            watch.stillness.look(now, passed);
             let lasts = watch.stillness.lasts;
             if lasts.is_zero() {
-                (watch.since, watch.place) = (None, None);
-            } else if let Some(place) = watch.place {
-                record.lasted(place, lasts);
+                watch.since = None;
+                if let Some(stuck) = watch.stuck.take() {
+                    record.moves_again(&stuck);
+                }
+            } else if let Some(stuck) = &mut watch.stuck {
+                record.lasted(stuck, lasts);
             } else if lasts >= threshold {
-                watch.place = Some(record.stuck(&watch.stall(probe, number, lasts)));
+                let stall = watch.stall(probe, number, lasts, || said() == now);
+                watch.stuck = Some(record.stuck(&stall));
             } else if watch.since.is_none() {
                 watch.begin(probe, number);
             }
@@ -90,8 +99,10 @@ impl Watch {
     /// It was found still just now.
     fn begin(&mut self, probe: &Probe, number: usize) {
         self.since = Some(Instant::now());
-        let threads = probe.threads_of(number).into_iter();
+        let (threads, is_known) = probe.threads_of(number);
+        self.is_known = is_known;
         self.before = threads
+            .into_iter()
             .map(|worker| {
                 let times = worker.number.and_then(thread::times);
                 (worker, times)
@@ -99,7 +110,14 @@ impl Watch {
             .collect();
     }
 
-    fn stall(&mut self, probe: &Probe, number: usize, lasts: Duration) -> Stall {
+    /// What it is stuck in. `is_still`: it has not moved on meanwhile.
+    fn stall(
+        &mut self,
+        probe: &Probe,
+        number: usize,
+        lasts: Duration,
+        is_still: impl Fn() -> bool,
+    ) -> Stall {
         if self.since.is_none() {
             self.begin(probe, number);
         }
@@ -110,25 +128,23 @@ impl Watch {
                 (Some(before), Some(now)) => doing(before, now, passed),
                 _ => Doing::Unknown,
             };
-            let doing = match doing {
-                Doing::Waiting(_) => {
-                    let call = |number| look_again(|| thread::activity(number));
-                    Doing::Waiting(worker.number.and_then(call))
+            let doing = match (doing, worker.number) {
+                (Doing::Waiting(_), Some(number)) => {
+                    match look_again(|| thread::activity(number)) {
+                        // What it waits in now came after the stall.
+                        _ if !is_still() => Doing::Unknown,
+                        Activity::Call(call) => Doing::Waiting(call),
+                        // The time for which it has had no processor is known when it gets one.
+                        Activity::Running => Doing::Starved,
+                    }
                 }
-                other => other,
+                (other, _) => other,
             };
             can.push((worker, doing));
         }
         narrow(&mut can);
-        let doing = match &can[..] {
-            [] => Doing::Unknown,
-            [(_, first), rest @ ..] if rest.iter().all(|(_, doing)| doing == first) => *first,
-            _ => Doing::Waiting(None),
-        };
-        let spans = match &can[..] {
-            [(worker, _)] => spans(worker),
-            _ => Vec::new(),
-        };
+        let doing = judge(can.iter().map(|(_, doing)| *doing), self.is_known);
+        let spans = common(can.iter().map(|(worker, _)| spans(worker)));
         let threads = can.into_iter().map(|(worker, _)| worker).collect();
         Stall { threads, doing, spans, lasts }
     }
@@ -148,43 +164,69 @@ fn doing(before: Times, now: Times, passed: Duration) -> Doing {
     }
 }
 
-/// Looks for the system call of a thread that mostly waits. One that waits again and
+/// Looks for the system call of a thread that has used no processor. One that waits again and
 /// again is on a core for a moment in between.
-fn look_again(mut look: impl FnMut() -> Activity) -> Option<&'static str> {
+fn look_again(mut look: impl FnMut() -> Activity) -> Activity {
     for _ in 1..LOOKS_FOR_CALL {
-        if let Activity::Call(call) = look() {
-            return call;
+        let activity = look();
+        if activity != Activity::Running {
+            return activity;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    match look() {
-        Activity::Call(call) => call,
-        Activity::Running => None,
-    }
+    look()
+}
+
+/// Whether a worker that is parked, so none that is stuck, looks like this.
+fn looks_parked(doing: Doing) -> bool {
+    matches!(
+        doing,
+        Doing::Waiting(Some("futex" | "epoll_wait" | "epoll_pwait") | None) | Doing::Unknown
+    )
 }
 
 /// Of threads that may be the one, leaves those that must be: a worker that is
-/// parked neither computes nor waits in a call other than these.
+/// parked neither computes nor waits in a call other than those of its own.
 fn narrow(can: &mut Vec<(Worker, Doing)>) {
-    let parked = |doing: &Doing| {
-        matches!(
-            doing,
-            Doing::Waiting(Some("futex" | "epoll_wait" | "epoll_pwait") | None) | Doing::Unknown
-        )
-    };
-    if can.len() > 1 && can.iter().any(|(_, doing)| !parked(doing)) {
-        can.retain(|(_, doing)| !parked(doing));
+    if can.len() > 1 && can.iter().any(|(_, doing)| !looks_parked(*doing)) {
+        can.retain(|(_, doing)| !looks_parked(*doing));
     }
 }
 
+/// What the one that is stuck does, if it is among these. If it need not be, one that looks
+/// parked is not it.
+fn judge(can: impl Iterator<Item = Doing> + Clone, is_known: bool) -> Doing {
+    let mut all = can.clone();
+    let has = |what| can.clone().any(|doing| doing == what);
+    let Some(first) = all.next() else { return Doing::Unknown };
+    if all.all(|doing| doing == first) {
+        return if is_known || !looks_parked(first) { first } else { Doing::Unknown };
+    }
+    match () {
+        () if has(Doing::Computing) => Doing::Computing,
+        () if has(Doing::Starved) => Doing::Starved,
+        () => Doing::Unknown,
+    }
+}
+
+/// Spans, each with its place in the source, if that is known.
+type Spans = Vec<(String, Option<String>)>;
+
+/// The spans of all that are in some, if those are the same.
+fn common(mut all: impl Iterator<Item = Spans>) -> Spans {
+    let first = all.find(|spans| !spans.is_empty()).unwrap_or_default();
+    let is_common = all.all(|spans| spans.is_empty() || spans == first);
+    if is_common { first } else { Spans::new() }
+}
+
 #[cfg(feature = "watch-spans")]
-fn spans(worker: &Worker) -> Vec<(String, Option<String>)> {
+fn spans(worker: &Worker) -> Spans {
     super::spans::of(worker.thread)
 }
 
 #[cfg(not(feature = "watch-spans"))]
-fn spans(_: &Worker) -> Vec<(String, Option<String>)> {
-    Vec::new()
+fn spans(_: &Worker) -> Spans {
+    Spans::new()
 }
 
 #[cfg(all(test, not(offload_loom)))]
@@ -236,10 +278,12 @@ mod tests {
             (call, looks)
         };
         let read = Activity::Call(Some("read"));
-        assert_eq!(sees(&[Activity::Running, Activity::Running, read]), (Some("read"), 3));
-        assert_eq!(sees(&[Activity::Call(None)]), (None, 1), "nobody tells");
+        assert_eq!(sees(&[Activity::Running, Activity::Running, read]), (read, 3));
+        let unknown = Activity::Call(None);
+        assert_eq!(sees(&[unknown]), (unknown, 1), "nobody tells");
         let looks = LOOKS_FOR_CALL as usize;
-        assert_eq!(sees(&[Activity::Running; LOOKS_FOR_CALL as usize]), (None, looks));
+        let runs = Activity::Running;
+        assert_eq!(sees(&[runs; LOOKS_FOR_CALL as usize]), (runs, looks), "it does not wait");
     }
 
     #[test]
@@ -259,5 +303,31 @@ mod tests {
         assert_eq!(names(vec![computes, parked.clone()]), ["computes"]);
         let locks = thread("locks", Doing::Waiting(Some("futex")));
         assert_eq!(names(vec![locks, parked]), ["locks", "parked"], "nobody can tell");
+    }
+
+    #[test]
+    fn what_computes_does_not_wait_in_the_call_of_a_thread_that_is_parked() {
+        let (computes, starved) = (Doing::Computing, Doing::Starved);
+        let (locks, sleeps) = (Doing::Waiting(Some("futex")), Doing::Waiting(Some("nanosleep")));
+        let judge = |can: &[Doing], is_known| super::judge(can.iter().copied(), is_known);
+        assert_eq!(judge(&[], true), Doing::Unknown);
+        assert_eq!(judge(&[locks], true), locks, "it is the one");
+        assert_eq!(judge(&[locks], false), Doing::Unknown, "the one may be another");
+        assert_eq!(judge(&[sleeps], false), sleeps, "none that is parked sleeps");
+        assert_eq!(judge(&[computes, computes], false), computes);
+        assert_eq!(judge(&[computes, starved], false), computes, "one of them waits for a core");
+        assert_eq!(judge(&[starved, sleeps], false), starved);
+        assert_eq!(judge(&[locks, sleeps], false), Doing::Unknown);
+    }
+
+    #[test]
+    fn spans_are_told_where_there_is_no_doubt() {
+        let spans = |names: &[&str]| -> Spans {
+            names.iter().map(|name| ((*name).to_owned(), None)).collect()
+        };
+        let (none, one, other) = (spans(&[]), spans(&["a", "b"]), spans(&["a", "c"]));
+        assert_eq!(common([].into_iter()), none);
+        assert_eq!(common([none.clone(), one.clone(), one.clone()].into_iter()), one);
+        assert_eq!(common([one, none.clone(), other].into_iter()), none);
     }
 }

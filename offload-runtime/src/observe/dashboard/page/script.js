@@ -1,173 +1,6 @@
 "use strict";
 // The dashboard: numbers come once a second as events, and are put into tables
-// that are made once. Whatever comes from the server becomes text, never markup.
-
-const KEPT = 60; // seconds of history of a pool or function
-
-// ---- words for numbers
-
-const millis = time => time.secs * 1e3 + time.nanos / 1e6;
-const digits = value => value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
-const duration = ms => // its unit stays on its line
-  ms === null ? "–" :
-  ms >= 60_000 ? `${digits(ms / 60_000)}\u00a0min` :
-  ms >= 1_000 ? `${digits(ms / 1_000)}\u00a0s` :
-  ms >= 1 ? `${digits(ms)}\u00a0ms` :
-  ms > 0 ? `${digits(ms * 1e3)}\u00a0µs` : "0";
-const whole = new Intl.NumberFormat("en");
-const count = value => whole.format(value);
-const rate = value => value === null ? "–" : value === 0 ? "0" : value >= 1000 ? count(Math.round(value)) : digits(value);
-
-// ---- making elements
-
-function make(name, properties = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined) element.setAttribute(key, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function makeSvg(name, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function mark(element, name, on) {
-  if (element.classList.contains(name) !== on) element.classList.toggle(name, on);
-}
-
-// ---- plots
-
-/// A line over an area, the newest value at the right end.
-function plot(slots) {
-  const area = makeSvg("path", { class: "area" });
-  const curve = makeSvg("path", { class: "curve" });
-  const high = makeSvg("path", { class: "high" });
-  const svg = makeSvg("svg", { viewBox: `0 0 ${slots - 1} 100`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, curve, high);
-  const draw = (values, top, line) => {
-    const y = value => (100 - 96 * Math.min(value, top) / (top || 1)).toFixed(1);
-    const first = slots - values.length;
-    const points = values.map((value, n) => `${first + n} ${y(value)}`).join(" L");
-    curve.setAttribute("d", values.length > 1 ? `M${points}` : "");
-    area.setAttribute("d", values.length > 1 ? `M${first} 100 L${points} L${slots - 1} 100 Z` : "");
-    high.setAttribute("d", line && line < top ? `M0 ${y(line)} H${slots - 1}` : "");
-  };
-  return { svg, draw };
-}
-
-// ---- tables: a row for each key, made once and changed in place
-
-function table({ caption, columns, sort, sorted }) {
-  const state = { by: sort ?? null, down: true };
-  const heads = columns.map(column => {
-    const head = make("th", { scope: "col", role: "columnheader", class: (column.text ? "text " : "") + (sorted && column.value ? "" : "plain") });
-    if (sorted && column.value) {
-      head.append(make("button", { type: "button", onclick() {
-        state.down = state.by === column.key ? !state.down : !column.text;
-        state.by = column.key;
-        arrange();
-      } }, column.title));
-    } else {
-      head.append(column.title);
-    }
-    return head;
-  });
-  const body = make("tbody", { role: "rowgroup" });
-  const element = make("table", { role: "table", "aria-label": caption },
-    make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)), body);
-  const rows = new Map();
-
-  function row(key) {
-    const cells = columns.map((column, n) => n === 0
-      ? make("th", { scope: "row", role: "rowheader", class: "text" })
-      : make("td", { role: "cell", class: (column.text ? "text " : "") + (column.wide ? "wide" : ""), "data-label": column.title }));
-    const made = { key, element: make("tr", { role: "row" }, ...cells), cells, parts: cells.map(() => ({})), item: null };
-    rows.set(key, made);
-    return made;
-  }
-
-  function arrange() {
-    columns.forEach((column, n) => {
-      if (state.by === column.key) heads[n].setAttribute("aria-sort", state.down ? "descending" : "ascending");
-      else heads[n].removeAttribute("aria-sort");
-    });
-    const all = [...rows.values()];
-    const column = columns.find(column => column.key === state.by);
-    if (column) {
-      const compare = (a, b) => typeof a === "string" ? a.localeCompare(b) : (a ?? -1) - (b ?? -1);
-      all.sort((a, b) => (state.down ? -1 : 1) * compare(column.value(a.item), column.value(b.item)));
-    }
-    // Rows that are where they belong stay, so that the focus does too.
-    let next = body.firstElementChild;
-    for (const { element } of all) {
-      if (element === next) next = next.nextElementSibling;
-      else body.insertBefore(element, next);
-    }
-  }
-
-  return {
-    element,
-    rows,
-    show(items) {
-      const seen = new Set();
-      for (const item of items) {
-        seen.add(item.key);
-        const one = rows.get(item.key) ?? row(item.key);
-        one.item = item;
-        columns.forEach((column, n) => column.cell(one.cells[n], item, one.parts[n]));
-      }
-      for (const [key, one] of rows) {
-        if (!seen.has(key)) { one.element.remove(); rows.delete(key); }
-      }
-      arrange();
-    },
-  };
-}
-
-function number(key, title, value, { hurts } = {}) {
-  return { key, title, value, cell(cell, item) {
-    const now = value(item);
-    say(cell, now === null ? "–" : count(now));
-    mark(cell, "zero", !now);
-    mark(cell, "hurts", Boolean(hurts?.(item)));
-  } };
-}
-
-/// A kind, and the pool of a function that is not the default one of its kind.
-function kind(cell, item) {
-  const pool = item.pool && item.pool !== item.kind ? ` ${item.pool}` : "";
-  if (cell.textContent !== item.kind + pool) {
-    cell.replaceChildren(make("span", { class: "with-pool" }, make("span", { class: `kind ${item.kind}` }, item.kind), pool));
-  }
-}
-
-/// What stands out, as a list below a name.
-function notes(list, all) {
-  const same = list.children.length === all.length
-    && all.every((note, n) => list.children[n].textContent === note.text);
-  if (!same) list.replaceChildren(...all.map(note => make("li", { class: note.level === "bad" ? "bad" : "warn" }, note.text)));
-}
-
-/// A name, its path in grey before it, and below it what stands out.
-function named(cell, item, parts) {
-  if (!parts.list) {
-    const at = item.name.lastIndexOf("::");
-    const path = at < 0 ? "" : item.name.slice(0, at + 2);
-    parts.list = make("ul", { class: "notes" });
-    const parted = path.split("::").slice(0, -1).flatMap(part => [`${part}::`, make("wbr")]);
-    cell.append(make("span", { class: "path" }, ...parted), item.name.slice(path.length), parts.list);
-  }
-  notes(parts.list, item.notes);
-}
+// that are made once, of the parts in parts.js.
 
 // ---- the event loop
 
@@ -194,35 +27,44 @@ function showLoops(all) {
   }
   all.forEach((loop, n) => {
     const parts = shownLoops[n];
-    const history = loop.history.map(micros => micros / 1e3);
+    const history = loop.longest_lag_seconds;
     const longest = Math.max(...history);
-    const top = Math.max(5, longest);
+    const top = Math.max(0.005, longest);
     const workers = loop.workers === 1 ? "1 worker" : `${loop.workers} workers`;
     const flavor = loop.flavor === "current_thread" ? "Current-thread runtime" : "Multi-thread runtime";
-    say(parts.text, `${flavor}, ${workers}. Since it is watched: p50 ${duration(millis(loop.lag.p50))}, p99 ${duration(millis(loop.lag.p99))}, longest ${duration(millis(loop.lag.max))}.`);
+    const lag = loop.lag_seconds;
+    const stuck = loop.stuck_workers ? ` ${loop.stuck_workers === 1 ? "One is" : `${count(loop.stuck_workers)} are`} stuck now.` : "";
+    say(parts.text, `${flavor}, ${workers}.${stuck} Since it is watched: p50 ${duration(lag.p50)}, p99 ${duration(lag.p99)}, longest ${duration(lag.max)}.`);
+    mark(parts.text, "hurts", loop.stuck_workers > 0);
     say(parts.top, duration(top));
-    parts.draw(history, top, 100);
+    parts.draw(history, top, 0.1);
     parts.plot.setAttribute("aria-label", `Lag of the loop in the last ${history.length} seconds: now ${duration(lagNow(loop))}, longest ${duration(longest)}.`);
   });
 }
 
 /// The second that has just begun may be empty yet.
-const lagNow = loop => Math.max(...loop.history.slice(-2)) / 1e3;
+const lagNow = loop => Math.max(...loop.longest_lag_seconds.slice(-2));
 
-function doing(what) {
-  if (what === "computing") return "computes";
-  if (what === "starved") return "is ready to run, and gets no processor";
-  if (what && typeof what === "object") return what.waiting ? `waits in ${what.waiting}` : "waits";
-  return "unknown";
+/// What a stuck thread did.
+const doing = stall => ({
+  computing: "computed",
+  waiting: stall.system_call ? `waited in ${stall.system_call}` : "waited",
+  starved: "was ready to run: others had the processors",
+})[stall.doing] ?? "is not known";
+
+/// Where. One that has no processor is not stuck in a place.
+function place(stall) {
+  if (stall.doing === "starved") return "nowhere: the machine had more to do than it could";
+  return stall.spans.length ? stall.spans.join(" › ") : `in no known span (thread ${stall.thread})`;
 }
 
 const stalls = table({
   caption: "Where the event loop was stuck",
   columns: [
-    { key: "place", title: "Where", text: true, cell: (cell, item) => say(cell, item.spans.length ? item.spans.join(" › ") : `in no known span (thread ${item.thread})`) },
-    { key: "doing", title: "What the thread did", text: true, wide: true, cell: (cell, item) => say(cell, doing(item.doing)) },
+    { key: "place", title: "Where", text: true, cell: (cell, item) => say(cell, place(item)) },
+    { key: "doing", title: "What the thread did", text: true, wide: true, cell: (cell, item) => say(cell, doing(item)) },
     { key: "count", title: "How often", cell: (cell, item) => say(cell, count(item.count)) },
-    { key: "longest", title: "Longest", cell(cell, item) { say(cell, duration(millis(item.longest))); mark(cell, "hurts", true); } },
+    { key: "longest", title: "Longest", cell(cell, item) { say(cell, duration(item.longest_seconds)); mark(cell, "hurts", item.doing !== "starved"); } },
   ],
 });
 const stallsPlace = document.getElementById("stalls");
@@ -233,6 +75,49 @@ function showStalls(all) {
   }
   stalls.show(all);
 }
+
+// ---- what went wrong last
+
+const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const happened = {
+  panicked: "panicked",
+  died: "took its process with it",
+  refused: "was refused",
+  timed_out: "ran out of time",
+  stalled: "was stuck",
+  starved: "had no processor",
+};
+const whose = incident => incident.function ?? (incident.span ? `the event loop, in ${incident.span}` : "the event loop");
+
+/// A moment, with its day if that is another one.
+function moment(unix) {
+  const then = new Date(unix * 1e3);
+  return (then.toDateString() === new Date().toDateString() ? time : date).format(then);
+}
+
+function when(incident, now) {
+  const ago = now - incident.last_unix_seconds;
+  return `${moment(incident.last_unix_seconds)}, ${ago < 1 ? "just now" : `${duration(Math.floor(ago))} ago`}`;
+}
+
+const incidents = table({
+  caption: "What went wrong last",
+  columns: [
+    { key: "whose", title: "What", text: true, cell: (cell, item) => say(cell, whose(item)) },
+    { key: "what", title: "Went wrong", text: true, cell(cell, item) {
+      say(cell, happened[item.what] ?? item.what);
+      mark(cell, "hurts", item.what !== "starved");
+    } },
+    { key: "when", title: "When", text: true, wide: true, cell: (cell, item) => say(cell, when(item, latest.taken_at_unix_seconds)) },
+    { key: "times", title: "Times", cell: (cell, item) => say(cell, count(item.times)) },
+    { key: "message", title: "Message", text: true, wide: true, cell(cell, item) {
+      say(cell, item.message ?? "for those who may see it");
+      mark(cell, "message", item.message !== null);
+      mark(cell, "zero", item.message === null);
+    } },
+  ],
+});
 
 // ---- pools
 
@@ -264,30 +149,6 @@ const pools = table({
   ],
 });
 
-/// A number, after a small plot of what it was in the last minute: so numbers stand below each other.
-function sparkline(value, text, past) {
-  return (cell, item, parts) => {
-    if (!parts.text) {
-      const { svg, draw } = plot(KEPT);
-      parts.draw = draw;
-      parts.text = make("span");
-      cell.append(make("span", {}, make("span", { class: "spark" }, svg), parts.text));
-    }
-    say(parts.text, text(item));
-    mark(parts.text, "zero", !value(item));
-    const values = past(item);
-    parts.draw(values, Math.max(...values, 1e-9));
-  };
-}
-
-function keep(past, key, value) {
-  const values = past.get(key) ?? [];
-  past.set(key, values);
-  values.push(value);
-  if (values.length > KEPT) values.shift();
-  return values;
-}
-
 // ---- resources
 
 const resourcePast = new Map();
@@ -315,9 +176,9 @@ const lately = (key, title, of, ever) => ({
     mark(cell, "old", now === null);
   },
 });
-const ranOnce = item => item.finished + item.panicked + (item.died ?? 0) + (item.killed ?? 0) > 0;
-const ever = (times, share) => item => item.started > 0 && (times === "wait" || ranOnce(item)) ? millis(item[times][share]) : null;
-const recent = (times, share) => item => item.recent?.[times] ? item.recent[times][share] / 1e3 : null;
+const ranOnce = item => item.finished + item.panicked + item.died + item.killed > 0;
+const ever = (times, share) => item => item.started > 0 && (times === "wait_seconds" || ranOnce(item)) ? item[times][share] : null;
+const recent = (times, share) => item => item.last_minute?.[times] ? item.last_minute[times][share] : null;
 const worst = item => item.notes.some(note => note.level === "bad") ? 2 : item.notes.length ? 1 : 0;
 
 const functions = table({
@@ -327,17 +188,33 @@ const functions = table({
   columns: [
     { key: "name", title: "Function", text: true, value: item => item.name, cell: named },
     { key: "pool", title: "Kind, pool", text: true, value: item => `${item.kind} ${item.pool}`, cell: kind },
-    { key: "rate", title: "Calls/s", wide: true, value: item => item.recent?.rate ?? 0,
-      cell: sparkline(item => item.recent?.rate, item => rate(item.recent?.rate ?? null), item => item.past) },
-    lately("wait50", "Wait p50", recent("wait", "p50"), ever("wait", "p50")),
-    lately("wait99", "Wait p99", recent("wait", "p99"), ever("wait", "p99")),
-    lately("run50", "Run p50", recent("run", "p50"), ever("run", "p50")),
-    lately("run99", "Run p99", recent("run", "p99"), ever("run", "p99")),
-    number("refused", "Refused", item => item.refused, { hurts: item => item.recent?.refused }),
-    number("timed_out", "Timed out", item => item.timed_out, { hurts: item => item.recent?.timed_out }),
-    number("panicked", "Panicked", item => item.panicked, { hurts: item => item.recent?.panicked }),
+    { key: "rate", title: "Calls/s", wide: true, value: item => item.last_minute?.started_per_second ?? 0,
+      cell: sparkline(item => item.last_minute?.started_per_second, item => rate(item.last_minute?.started_per_second ?? null), item => item.past) },
+    number("running", "Running", item => item.running),
+    number("waiting", "Waiting", item => item.waiting),
+    { key: "oldest", title: "Oldest", value: item => item.longest_running_seconds, cell(cell, item) {
+      say(cell, duration(item.longest_running_seconds));
+      mark(cell, "zero", item.longest_running_seconds === null);
+    } },
+    { key: "limit", title: "Limit in use", value: item => item.limit ? item.limit.used / item.limit.permits : null, cell(cell, item) {
+      say(cell, item.limit ? `${count(item.limit.used)} of ${count(item.limit.permits)}` : "–");
+      mark(cell, "zero", !item.limit);
+      mark(cell, "hurts", Boolean(item.limit?.waiting && item.limit.used >= item.limit.permits));
+    } },
+    lately("wait50", "Wait p50", recent("wait_seconds", "p50"), ever("wait_seconds", "p50")),
+    lately("wait99", "Wait p99", recent("wait_seconds", "p99"), ever("wait_seconds", "p99")),
+    lately("run50", "Run p50", recent("run_seconds", "p50"), ever("run_seconds", "p50")),
+    lately("run99", "Run p99", recent("run_seconds", "p99"), ever("run_seconds", "p99")),
+    { key: "processor", title: "Without processor", value: item => item.processor_wait_share, cell(cell, item) {
+      say(cell, percent(item.processor_wait_share));
+      mark(cell, "zero", item.processor_wait_share === null);
+      mark(cell, "hurts", item.processor_wait_share >= 0.5);
+    } },
+    number("refused", "Refused", item => item.refused, { hurts: item => item.last_minute?.refused }),
+    number("timed_out", "Timed out", item => item.timed_out, { hurts: item => item.last_minute?.timed_out }),
+    number("panicked", "Panicked", item => item.panicked, { hurts: item => item.last_minute?.panicked }),
     number("cancelled", "Cancelled", item => item.cancelled + item.abandoned),
-    number("restarts", "Restarts", item => item.kind === "process" ? (item.died ?? 0) + (item.killed ?? 0) : null, { hurts: item => item.recent?.died }),
+    number("restarts", "Restarts", item => ["process", "remote"].includes(item.kind) ? item.died + item.killed : null, { hurts: item => item.last_minute?.died }),
   ],
 });
 
@@ -358,6 +235,16 @@ function showFunctions() {
 }
 filter.addEventListener("input", showFunctions);
 noted.addEventListener("change", showFunctions);
+
+// ---- the process
+
+const identity = document.getElementById("process");
+const who = one => [one.program, one.host && `on ${one.host}`, `pid ${one.pid}`, `up for ${duration(one.uptime_seconds)}`, `offload ${one.offload_version}`].filter(Boolean).join(" · ");
+
+function showProcess(process) {
+  say(identity, who(process));
+  isEnding = process.is_shutting_down;
+}
 
 // ---- in short
 
@@ -380,13 +267,15 @@ function showTiles(data) {
   const sum = (all, of) => all.reduce((total, item) => total + of(item), 0);
   if (data.loops.length) {
     const now = Math.max(...data.loops.map(lagNow));
-    const longest = Math.max(...data.loops.flatMap(loop => loop.history.slice(-60))) / 1e3;
-    showTile("lag", "Lag of the event loop", duration(now), `longest in a minute ${duration(longest)}`, now >= 100);
+    const longest = Math.max(...data.loops.flatMap(loop => loop.longest_lag_seconds.slice(-60)));
+    showTile("lag", "Lag of the event loop", duration(now), `longest in a minute ${duration(longest)}`, now >= 0.1);
   }
-  const queued = sum(data.pools, pool => pool.queued);
-  showTile("running", "Bodies running", count(sum(data.pools, pool => pool.running)), `${count(queued)} queued`, false);
-  showTile("rate", "Calls a second", rate(sum(data.functions, one => one.recent?.rate ?? 0)), `${count(data.functions.length)} functions`, false);
-  const lost = sum(data.functions, one => (one.recent?.refused ?? 0) + (one.recent?.timed_out ?? 0) + (one.recent?.panicked ?? 0) + (one.recent?.died ?? 0));
+  const waiting = sum(data.functions, one => one.waiting);
+  const oldest = Math.max(...data.functions.map(one => one.longest_running_seconds ?? 0), 0);
+  showTile("running", "Bodies running", count(sum(data.functions, one => one.running)), oldest ? `the oldest for ${duration(oldest)}` : "none", false);
+  showTile("waiting", "Calls waiting", count(waiting), "for a thread, a permit, a resource", false);
+  showTile("rate", "Calls a second", rate(sum(data.functions, one => one.last_minute?.started_per_second ?? 0)), `${count(data.functions.length)} functions`, false);
+  const lost = sum(data.functions, one => (one.last_minute?.refused ?? 0) + (one.last_minute?.timed_out ?? 0) + (one.last_minute?.panicked ?? 0) + (one.last_minute?.died ?? 0));
   showTile("lost", "Failed in a minute", count(lost), "refused, timed out, panicked, died", lost > 0);
   const standing = data.functions.filter(worst).length + data.pools.filter(worst).length;
   showTile("notes", "Stand out", count(standing), standing ? "see below, in words" : "nothing to say", data.functions.some(one => worst(one) === 2));
@@ -398,8 +287,11 @@ function show(data) {
   latest = data;
   // Names need not be unique: their place in the list is.
   data.pools.forEach((pool, n) => { pool.key = n; pool.past = keep(poolPast, n, pool.queued); });
-  data.functions.forEach((one, n) => { one.key = n; one.past = keep(functionPast, n, one.recent?.rate ?? 0); });
+  data.functions.forEach((one, n) => { one.key = n; one.past = keep(functionPast, n, one.last_minute?.started_per_second ?? 0); });
   showTiles(data);
+  showProcess(data.process);
+  data.incidents.forEach(one => { one.key = `${one.what} ${one.function ?? one.span} ${one.first_unix_seconds}`; });
+  fill(document.getElementById("incidents"), incidents, data.incidents, "Nothing, since the process began.");
   showLoops(data.loops);
   showStalls(data.loops.flatMap((loop, l) => loop.stalls.map((stall, n) => ({ ...stall, key: `${l} ${n}` }))));
   fill(document.getElementById("pools"), pools, data.pools, "No pool has had a call yet.");
@@ -422,17 +314,20 @@ function fill(place, into, items, nothing, draw = () => into.show(items)) {
 
 const state = document.getElementById("state");
 let lost = null;
+let isEnding = false;
 function connected() {
   clearTimeout(lost);
   lost = null;
-  state.className = "live";
-  say(state, "Live");
+  state.className = isEnding ? "lost" : "live";
+  say(state, isEnding ? "The server is shutting down." : "Live");
 }
 function disconnected() {
   // A response ends now and then, and the next begins: that is not worth a word.
   lost ??= setTimeout(() => {
     state.className = "lost";
-    say(state, "The server does not answer. These are its last numbers; trying again …");
+    say(state, isEnding
+      ? "The server has shut down. These are its last numbers; looking for the next one …"
+      : "The server does not answer. These are its last numbers; trying again …");
   }, 4_000);
 }
 

@@ -1,0 +1,63 @@
+//! The thread that publishes by itself.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::publish_metrics;
+use crate::error::{Error, ErrorKind, Ran};
+use crate::sync::foreign::quietly;
+
+/// Publishes the metrics now and once in each `period`, as long as the process
+/// lives: the one call that a program needs, when it starts.
+///
+/// It gives them to the global recorder, which has to be installed before. With
+/// [`metrics-exporter-prometheus`](https://docs.rs/metrics-exporter-prometheus):
+///
+/// ```
+/// # use std::time::Duration;
+/// use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Without buckets it makes quantiles of histograms, which cannot be added up.
+/// let buckets = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// let handle = PrometheusBuilder::new().set_buckets(&buckets)?.install_recorder()?;
+/// offload_runtime::publish_metrics_every(Duration::from_secs(5))?;
+/// // In the handler of `/metrics`: `handle.render()`.
+/// # drop(handle);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Names, labels and units are at [`publish_metrics`], rules for alerts in
+/// [the guide](crate::guide::metrics).
+///
+/// A period as long as the time between two scrapes is short enough. To call it again
+/// changes nothing. It costs a thread, which sleeps, and what [`publish_metrics`] costs, once in
+/// each period. When the process ends, what came after the last time is not published: call
+/// `publish_metrics` then, if somebody reads it still.
+///
+/// # Errors
+///
+/// [`Config`](ErrorKind::Config), if `period` is zero;
+/// [`Unavailable`](ErrorKind::Unavailable), if the system refuses the thread.
+pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
+    static RUNS: AtomicBool = AtomicBool::new(false);
+    if period.is_zero() {
+        return Err(Error::config("`publish_metrics_every` was given a period of zero"));
+    }
+    if RUNS.swap(true, Ordering::AcqRel) {
+        return Ok(());
+    }
+    let publish = move || loop {
+        // A recorder is foreign: the next time it may be well again.
+        quietly(publish_metrics);
+        thread::sleep(period);
+    };
+    let started = thread::Builder::new().name("offload-metrics".into()).spawn(publish);
+    started.map(drop).map_err(|refusal| {
+        RUNS.store(false, Ordering::Release);
+        let what = format!("the system refused `publish_metrics_every` its thread: {refusal}");
+        Error::new(ErrorKind::Unavailable, Ran::No, "", what)
+    })
+}
