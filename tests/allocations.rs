@@ -119,6 +119,53 @@ fn a_started_call_costs_one_allocation() {
     }));
 }
 
+/// The handle is on its way where the call is.
+#[test]
+fn a_function_with_spawn_costs_one_allocation_awaited_or_started() {
+    #[offload(thread, spawn = waits_soon)]
+    fn waits(numbers: [u64; 8], text: String) -> (String, [u64; 8]) {
+        (text, numbers)
+    }
+
+    #[offload(cpu, spawn = lends_soon)]
+    fn lends(#[to_owned] numbers: &[u64; 8]) -> u64 {
+        numbers.iter().sum()
+    }
+
+    let _counter = count();
+    for call in [
+        || _ = black_box(block_on(waits([1; 8], String::new()))),
+        || _ = black_box(block_on(waits_soon([1; 8], String::new())).unwrap()),
+        || _ = black_box(block_on(lends(&[1; 8]))),
+        || _ = black_box(block_on(lends_soon(&[1; 8])).unwrap()),
+    ] {
+        assert_once(cost(|| (0..CALLS).for_each(|_| call())));
+    }
+}
+
+/// `panic = "error"`: only a panic costs more, since an error does.
+#[test]
+fn a_call_whose_panics_are_errors_costs_one_allocation() {
+    #[offload(thread, panic = "error")]
+    fn waits(numbers: [u64; 8]) -> Result<u64, Error> {
+        Ok(numbers.iter().sum())
+    }
+
+    #[offload(cpu, panic = "error", spawn = computes_soon)]
+    fn computes(numbers: [u64; 8]) -> Result<u64, Error> {
+        Ok(numbers.iter().sum())
+    }
+
+    let _counter = count();
+    for call in [
+        || _ = black_box(block_on(waits([1; 8])).unwrap()),
+        || _ = black_box(block_on(computes([1; 8])).unwrap()),
+        || _ = black_box(block_on(computes_soon([1; 8])).unwrap()),
+    ] {
+        assert_once(cost(|| (0..CALLS).for_each(|_| call())));
+    }
+}
+
 /// Permits and instances are in the frame of the body.
 #[test]
 fn a_call_that_borrows_costs_one_allocation() {
@@ -162,6 +209,11 @@ fn a_closure_on_a_pool_costs_one_allocation_with_and_without_a_label() {
         for _ in 0..CALLS / 2 {
             black_box(block_on(POOL.run(|| [1; 8])));
             black_box(block_on(POOL.run(|| [1; 8]).named("counted closure")));
+        }
+    }));
+    assert_once(cost(|| {
+        for _ in 0..CALLS {
+            black_box(block_on(POOL.spawn(|| [1; 8])).unwrap());
         }
     }));
 }

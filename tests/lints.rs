@@ -72,6 +72,11 @@ mod in_a_hostile_place {
         number + 1
     }
 
+    #[offload(thread, spawn = soon)]
+    pub fn with_spawn(number: u32) -> u32 {
+        number + 1
+    }
+
     #[offload(cpu, name = "label")]
     pub fn generic<T: ::core::marker::Send + 'static, const N: usize>(values: [T; N]) -> [T; N] {
         values
@@ -214,7 +219,26 @@ fn fill<T: Copy + Send + 'static, const N: usize>(value: T) -> [T; N] {
     [value; N]
 }
 
+#[offload(thread, spawn = started_soon)]
+#[expect(clippy::needless_pass_by_value, reason = "as a test")]
+#[must_use]
+#[inline]
+#[deprecated = "as a test"]
+fn started(text: String, #[to_owned] more: &str) -> usize {
+    text.len() + more.len()
+}
+
+#[offload(cpu, spawn = opaque_soon, sync = opaque_sync)]
+fn opaque_too<const N: usize>(number: u32) -> impl Iterator<Item = u32> + Send {
+    [number; N].into_iter()
+}
+
 impl Counter {
+    #[offload(cpu, spawn = tell_soon)]
+    fn tell(#[to_owned] &self, (a, _): (u32, Guard)) -> u32 {
+        self.count + a
+    }
+
     #[offload(cpu)]
     fn consume(self) -> u32 {
         self.count
@@ -278,6 +302,8 @@ fn none_of_it_warns() {
     block_on(async {
         assert_eq!(in_a_hostile_place::plain(1).await, 2);
         assert_eq!(in_a_hostile_place::with_sync(1).await, in_a_hostile_place::kept(1));
+        assert_eq!(in_a_hostile_place::soon(1).await.unwrap(), 2);
+        assert_eq!(in_a_hostile_place::with_spawn(1).await, 2);
         assert_eq!(in_a_hostile_place::generic([1, 2]).await, [1, 2]);
         assert_eq!(in_a_hostile_place::copied("abc").await, 3);
 
@@ -301,10 +327,20 @@ fn none_of_it_warns() {
         assert_eq!(unused_arguments_sync(Guard(1), Guard(2), 3), 4);
         assert_eq!(fill::<_, 2>(1).await, fill_sync::<_, 2>(1));
 
+        #[allow(deprecated)]
+        {
+            drop(started_soon("a".to_owned(), "b"));
+            assert_eq!(started("a".to_owned(), "b").await, 2);
+        }
+        assert_eq!(opaque_soon::<2>(3).await.unwrap().sum::<u32>(), 6);
+        assert_eq!(opaque_too::<2>(3).await.count(), opaque_sync::<2>(3).count());
+
         assert_eq!(public::Digest::digest(1_u32).await, 1);
 
         let counter = Counter { count: 1 };
         assert_eq!(counter.look(1).await, 2);
+        assert_eq!(counter.tell_soon((1, Guard(1))).await.unwrap(), 2);
+        assert_eq!(counter.tell((1, Guard(1))).await, 2);
         assert_eq!(counter.clone().raise(2).await.consume().await, 3);
         assert_eq!(std::sync::Arc::new(counter.clone()).shared().await, 1);
         assert_eq!(std::sync::Arc::new(counter.clone()).shared_sync(), 1);

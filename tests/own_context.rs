@@ -129,3 +129,51 @@ fn a_panic_at_either_end_is_of_that_call_alone() {
         assert_eq!(block_on(to_cpu(|| 5)), 5, "the next call is as ever");
     }
 }
+
+/// Two bodies are around it: the one of the middle and the outermost return, whatever the innermost does.
+#[test]
+fn a_panic_at_either_end_of_a_nested_body_is_of_the_innermost_call() {
+    thread_local! {
+        /// In which depth, and which of both functions: 1 captures, 2 enters.
+        static PANICS: Cell<(u8, u8)> = const { Cell::new((0, 0)) };
+        static DEPTH: Cell<u8> = const { Cell::new(0) };
+    }
+
+    propagate_with(
+        || {
+            let (depth, which) = PANICS.get();
+            assert!(which != 1 || DEPTH.get() != depth, "while it is captured");
+            (which > 0).then(|| (DEPTH.get() + 1, (depth, which)))
+        },
+        |(depth, panics)| {
+            assert!(panics != (depth, 2), "while it is entered");
+            PANICS.set(panics);
+            Back(&DEPTH, Cell::new(Some(DEPTH.replace(depth))))
+        },
+    );
+    struct Quiet;
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            PANICS.set((0, 0));
+        }
+    }
+    fn nest(depth: u8) -> Vec<Result<u8, ErrorKind>> {
+        let _quiet = Quiet;
+        let mut seen = vec![Ok(DEPTH.get())];
+        if depth < 3 {
+            match offload_runtime::spawn_cpu(move || nest(depth + 1)).wait() {
+                Ok(below) => seen.extend(below),
+                Err(error) => seen.push(Err(error.kind())),
+            }
+        }
+        seen
+    }
+    // The outermost is no body: its calls are made in the depth of 0.
+    for (depth, which, bodies) in [(2, 1, 2), (3, 2, 2), (0, 1, 0), (1, 2, 0)] {
+        PANICS.set((depth, which));
+        let mut seen = nest(0);
+        assert_eq!(seen.pop(), Some(Err(ErrorKind::Panicked)), "{depth} {which}");
+        assert_eq!(seen, (0..=bodies).map(Ok).collect::<Vec<_>>(), "{depth} {which}");
+        assert_eq!(block_on(to_cpu(|| (DEPTH.get(), PANICS.get()))), (0, (0, 0)));
+    }
+}

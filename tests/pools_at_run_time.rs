@@ -1,6 +1,7 @@
 //! Pools whose size and threads are known when the program runs.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::executor::block_on;
@@ -149,4 +150,81 @@ fn a_body_may_use_the_stack_that_its_pool_asks_for() {
     }
     let pool = ThreadPool::new("deep-thread").stack_size(32 << 20).leak();
     assert_eq!(pool.spawn(|| deep(500)).wait().unwrap(), 500);
+}
+
+fn thread_name() -> String {
+    std::thread::current().name().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_pool_of_functions_may_be_made_when_the_program_runs() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    static FILES: LazyLock<ThreadPool> = LazyLock::new(|| {
+        MADE.fetch_add(1, Ordering::SeqCst);
+        ThreadPool::new("lazy-files").threads(2)
+    });
+    static IMAGES: LazyLock<CpuPool> = LazyLock::new(|| CpuPool::new("lazy-images").threads(1));
+
+    #[offload(thread, pool = FILES, name = "lazy read", spawn = read_soon)]
+    fn read() -> String {
+        thread_name()
+    }
+
+    #[offload(thread, pool = FILES)]
+    fn write() -> String {
+        thread_name()
+    }
+
+    // One body has the only thread, and the other waits for it.
+    #[offload(cpu, pool = IMAGES)]
+    fn shrink(deeper: bool) -> String {
+        if deeper { block_on(shrink(false)) } else { thread_name() }
+    }
+
+    drop(read());
+    assert_eq!(MADE.load(Ordering::SeqCst), 0, "nobody has called");
+    let seen = [block_on(read()), read_soon().wait().unwrap(), block_on(write())];
+    assert!(seen.iter().all(|name| name.starts_with("lazy-files-")), "{seen:?}");
+    assert_eq!(MADE.load(Ordering::SeqCst), 1);
+    assert_eq!(FILES.spawn(|| 6 * 7).wait().unwrap(), 42, "closures run there, too");
+    assert!(block_on(shrink(true)).starts_with("lazy-images-"));
+    assert_eq!((stats_of("lazy-files").limit, stats_of("lazy-images").limit), (2, 1));
+    let functions = stats().functions;
+    let read = functions.iter().find(|function| function.name == "lazy read").unwrap();
+    assert_eq!((read.pool, read.kind, read.finished), ("lazy-files", "thread", 2));
+}
+
+#[test]
+fn a_pool_that_cannot_be_made_is_told_each_call_and_its_panic_once() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static FILES: LazyLock<ThreadPool> = LazyLock::new(|| {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        panic!("no configuration")
+    });
+    static IMAGES: LazyLock<CpuPool> = LazyLock::new(|| panic!("no configuration"));
+
+    #[offload(thread, pool = FILES, spawn = read_soon)]
+    fn read() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(cpu, pool = IMAGES, queue = 1, timeout = "60s")]
+    fn shrink() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for _ in 0..2 {
+        let errors = [
+            block_on(read()).unwrap_err(),
+            read_soon().wait().unwrap_err(),
+            block_on(shrink()).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+            assert!(error.to_string().ends_with("the `LazyLock` of its pool panicked"), "{error}");
+        }
+    }
+    assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+    // Who looks at it finds no pool, and no panic.
+    assert!(stats().pools.iter().all(|pool| pool.name != "unmade"));
 }

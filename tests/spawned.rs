@@ -293,3 +293,81 @@ fn a_destructor_of_a_thread_local_starts_a_call() {
     std::thread::spawn(move || LAST.set(Some(Last(sender)))).join().unwrap();
     assert_eq!(soon(&told), "last");
 }
+
+#[offload(cpu, spawn = squares_soon)]
+fn squares(
+    #[to_owned] from: &str,
+    n: u64,
+) -> Result<impl Iterator<Item = u64> + Send + use<>, String> {
+    let from: u64 = from.parse().map_err(|_| format!("{from} is no number"))?;
+    Ok((from..from + n).map(|n| n * n))
+}
+
+#[offload(thread, spawn = adder_soon)]
+fn adder<T: Copy + Send + 'static + std::ops::Add<Output = T>>(by: T) -> impl Fn(T) -> T {
+    move |to| to + by
+}
+
+#[test]
+fn a_result_without_a_name_is_started_as_well() {
+    let from = "3".to_owned();
+    let started = squares_soon(&from, 3);
+    drop(from);
+    assert_eq!(started.wait().unwrap().unwrap().collect::<Vec<_>>(), [9, 16, 25]);
+    assert_eq!(block_on(squares_soon("x", 3)).unwrap().err().unwrap(), "x is no number");
+    assert_eq!(block_on(squares("1", 2)).unwrap().sum::<u64>(), 5);
+    assert_eq!(adder_soon(2).wait().unwrap()(3), 5);
+}
+
+/// What is below the attribute is around both ways.
+#[test]
+fn an_attribute_macro_below_is_a_part_of_the_start() {
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::registry::LookupSpan;
+
+    #[offload(thread, spawn = look_soon)]
+    #[tracing::instrument(name = "below")]
+    fn look() -> Option<&'static str> {
+        let around = |(id, dispatch): (&tracing::Id, &tracing::Dispatch)| {
+            let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
+            Some(span.parent()?.name())
+        };
+        tracing::Span::current().with_subscriber(around).flatten()
+    }
+
+    tracing::subscriber::with_default(Registry::default(), || {
+        assert_eq!(look_soon().wait().unwrap(), Some("below"));
+        assert_eq!(block_on(look()), Some("below"));
+    });
+}
+
+/// A default method of a trait may be another function in one of its `impl` blocks.
+#[test]
+fn what_is_not_the_call_of_the_attribute_is_not_started() {
+    trait Numbers: Copy + Send + 'static {
+        #[offload(cpu, spawn = next_soon)]
+        fn next(self) -> u32
+        where
+            Self: Sized,
+        {
+            7
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Offloaded;
+    impl Numbers for Offloaded {}
+
+    #[derive(Clone, Copy)]
+    struct Own;
+    impl Numbers for Own {
+        async fn next(self) -> u32 {
+            8
+        }
+    }
+
+    assert_eq!(Offloaded.next_soon().wait().unwrap(), 7);
+    assert_eq!((block_on(Offloaded.next()), block_on(Own.next())), (7, 8));
+    let error = Own.next_soon().wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+}

@@ -236,6 +236,30 @@ fn started_calls_are_in_the_numbers() {
     assert_eq!(stats.abandoned, 0, "nobody abandons what was started");
 }
 
+/// Those under way, however they end, and no call that is awaited.
+#[test]
+fn started_calls_are_counted_until_they_end() {
+    static ONE: ThreadPool = ThreadPool::new("spawned-one").threads(1).queue(3);
+
+    let spawned = || stats_of("spawned-one").spawned;
+    let (held, release) = held(|body| ONE.spawn(body));
+    let mut queued: Vec<_> = (0..2).map(|_| ONE.spawn(|| ())).collect();
+    let mut awaited = Box::pin(ONE.run(|| ()));
+    assert!(awaited.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(ONE.spawn(|| ()).wait().unwrap_err().kind(), ErrorKind::Overloaded);
+    assert_eq!(spawned(), 3, "one runs, and two are queued");
+    queued.pop().unwrap().cancel();
+    assert_eq!(spawned(), 2);
+    drop(queued);
+    held.cancel();
+    assert_eq!(spawned(), 2, "they go on");
+    drop(release);
+    assert!(held.wait().unwrap());
+    block_on(awaited);
+    assert!(ONE.spawn(|| panic!("on purpose")).wait().is_err());
+    assert_eq!(spawned(), 0);
+}
+
 #[test]
 fn a_body_may_wait_for_what_it_has_started() {
     let answer = to_thread(|| spawn_thread(|| spawn_cpu(|| 8).wait().unwrap()).wait().unwrap());

@@ -64,10 +64,8 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     if options.stream.is_some() {
         return stream::expand(options, function);
     }
-    if let Some(spawn) = &options.spawn {
-        return spawn::expand(options, function, &spawn.value);
-    }
-    let call = call(function, "call");
+    let how = if options.spawn.is_some() { "call_or_start" } else { "call" };
+    let call = call(function, how);
     let this = describe::function(options, function, None);
     let fail = fail(options, function);
     let mut signature = wrapper_signature(function, options.sync.is_some());
@@ -75,7 +73,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     if is_copied {
         return_future(function, &mut signature);
     }
-    wrapper(options, function, signature, |job| {
+    let called = wrapper(options, function, signature, |job| {
         let mut arguments = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
         // A `self` that borrows is reported here.
         if let Some(receiver) = &function.receiver {
@@ -83,7 +81,9 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         }
         let answer = quote!(#call #arguments.await);
         if is_copied { quote!(async move { #answer }) } else { answer }
-    })
+    });
+    let started = spawn::expand(options, function);
+    quote!(#called #started)
 }
 
 /// Whether the copies of what is borrowed are made when the function is called, so that its future
@@ -126,18 +126,6 @@ pub(crate) fn wrapper(
     if signature.asyncness.is_none() {
         silence_refinement(function, &mut attributes);
     }
-    item(options, function, &attributes, &function.visibility, signature, answer)
-}
-
-/// As [`wrapper`], with attributes and visibility that the caller chooses.
-pub(crate) fn item(
-    options: &Options,
-    function: &Function,
-    attributes: &[Attribute],
-    visibility: &Visibility,
-    signature: Signature,
-    answer: impl FnOnce(TokenStream) -> TokenStream,
-) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
     let hidden = (sync.is_none() && function.stands_alone).then(body_name);
@@ -163,6 +151,7 @@ pub(crate) fn item(
             #answer
         },
     );
+    let visibility = &function.visibility;
     quote! {
         #sync_function
         #(#attributes)*
@@ -543,12 +532,13 @@ fn call_sync(options: &Options, function: &Function, sync: &Sync) -> TokenStream
     let ident = &sync.ident;
     let qualifier = qualifier(options, function);
     let call = call_body(function, &quote!(#qualifier #ident));
-    // A function that is deprecated may be called by its other half.
-    let is_deprecated = function
-        .attributes
-        .iter()
-        .any(|attribute| mentions(attribute.meta.to_token_stream(), "deprecated"));
-    if is_deprecated { quote!(#[allow(deprecated)] { #call }) } else { call }
+    if is_deprecated(function) { quote!(#[allow(deprecated)] { #call }) } else { call }
+}
+
+/// Whether it has to be allowed that its other half calls it.
+pub(crate) fn is_deprecated(function: &Function) -> bool {
+    let mut attributes = function.attributes.iter();
+    attributes.any(|attribute| mentions(attribute.meta.to_token_stream(), "deprecated"))
 }
 
 /// `Self::`, where what stands beside the function is an associated function. Either option may say so.

@@ -17,7 +17,7 @@
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kinds `process` and `remote` |
 //! | `stream` | the same, and the rules, of functions with `stream` |
-//! | `spawn` | the same with `spawn`: what starts a call, beside what awaits one |
+//! | `spawn` | what starts a call, beside what awaits one |
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
 //! | `receiver` | `self` in a body → the job's own copy |
@@ -103,7 +103,7 @@ use proc_macro2::TokenStream;
 /// | `queue = 100` | a `usize` | at most so many of its calls wait, for the limit or for the pool; one more is rejected at once, with an `Error` of kind `Overloaded` |
 /// | `timeout = "2s"` | a string, or a `Duration` | from the first poll to the answer, else `TimedOut` |
 /// | `queue_timeout = "100ms"` | a string, or a `Duration` | from the first poll to the start of the body, else `TimedOut` |
-/// | `pool = REPORTS` | a `static` of type `ThreadPool`, `CpuPool`, `ProcessPool` or `RemotePool`, as the kind is | runs there and not on the default pool |
+/// | `pool = REPORTS` | a `static` of type `ThreadPool`, `CpuPool`, `ProcessPool` or `RemotePool`, as the kind is, or a `LazyLock` of one of the first three | runs there and not on the default pool |
 /// | `name = "thumb"` | a string | its label in spans, metrics and stats, in place of its path |
 /// | `sync = thumb_sync` | a name | keeps the synchronous function too, under this name |
 /// | `spawn = remove_soon` | a name | a plain function beside it, which starts the call at once; see [below](#start-now) |
@@ -271,10 +271,13 @@ use proc_macro2::TokenStream;
 /// With `spawn` there is a plain function beside the async one, which starts the call at once: in a handler, in
 /// synchronous code, in a destructor, with a runtime or without. It returns a `Started<T>`, a future of
 /// `Result<T, Error>` with `cancel`, `is_finished` and `wait`; dropped, it leaves the call going. It never panics: if
-/// the call is rejected, the handle says so. It is for `thread` and `cpu`, for a result whose type has a name, and
-/// not for the `impl` of a trait, where it would be a method that the trait does not have. Where nothing else shows that
-/// the function stands in an `impl` block, write `spawn = Self::name`. Attribute macros below `#[offload]` see the
-/// async function alone.
+/// the call is rejected, the handle says so. Failures of the offload are its outer error for all kinds, also where the result of the
+/// function carries them when it is awaited; so are a panic and the death of a worker. To cancel a call whose body runs
+/// in another process kills that, as the drop of an awaited one does. A result without a name is a `Started<impl …>`.
+///
+/// It is not for the `impl` of a trait, where it would be a method that the trait does not have (E0407). Where nothing else
+/// shows that the function stands in an `impl` block, write `spawn = Self::name`. Attribute macros below `#[offload]` see the
+/// async function, which is polled once to start its call: so what they add before that is a part of both ways.
 ///
 /// ```
 /// use offload_runtime::offload;

@@ -13,6 +13,7 @@ use crate::expand::{
 use crate::function::{Argument, Function};
 use crate::options::Options;
 use crate::resources;
+use crate::spawn;
 
 /// Input:
 ///
@@ -79,16 +80,16 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         None => (&hidden, Some(body_function(function, &hidden))),
     };
     let holds = function.given().map(hold);
-    let call = of_result(function, if options.remote().is_some() { "call_remote" } else { "call" });
+    let call = of_result(function, how(options));
     let entry = entry(function, body);
     let this = describe::function(options, function, Some(entry));
     let this = quote!({ #this });
     // One `static`, also where it is named twice.
-    let (function_first, this) = match resources::has_any(function) {
+    let (function_first, this) = match resources::has_any(function) || options.spawn.is_some() {
         true => (Some(quote!(let __function = #this;)), quote!(__function)),
         false => (None, this),
     };
-    let in_place = in_place(function, body, &this);
+    let in_place = in_place(options, function, body, &this);
     let outbound = ours("__outbound");
     let sends = function.given().map(|argument| send(argument, &outbound));
     let block = block(
@@ -111,15 +112,46 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
             .await
         },
     );
+    let started = spawn::expand(options, function);
     quote! {
         #sync_function
         #(#attributes)*
         #visibility #signature #block
+        #started
+    }
+}
+
+/// What makes the call.
+fn how(options: &Options) -> &'static str {
+    match (options.remote(), &options.spawn) {
+        (None, None) => "call",
+        (None, Some(_)) => "call_or_start",
+        (Some(_), None) => "call_remote",
+        (Some(_), Some(_)) => "call_remote_or_start",
     }
 }
 
 /// `__body(doc, title)`, in a worker already.
-fn in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenStream {
+fn in_place(
+    options: &Options,
+    function: &Function,
+    body: &Ident,
+    this: &TokenStream,
+) -> TokenStream {
+    let run = run_in_place(function, body, this);
+    if options.spawn.is_none() {
+        return run;
+    }
+    let here = of_result(function, "here_or_started");
+    quote! {
+        match #here(#this, || #run) {
+            __offload::Result::Ok(result) => result,
+            __offload::Result::Err(started) => started.await,
+        }
+    }
+}
+
+fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenStream {
     let values = function.arguments.iter().map(|argument| match argument.resource {
         Some(_) => resources::lend(argument),
         None => argument.name.to_token_stream(),

@@ -109,6 +109,29 @@ fn sync() {
 }
 
 #[test]
+fn spawn() {
+    let function = "/// Removes.
+        #[must_use]
+        pub fn remove<P: AsRef<Path> + Send + 'static>(path: P, #[to_owned] name: &str) -> io::Result<()> {
+            fs::remove_file(path.as_ref().join(name))
+        }";
+    check("spawn", "thread, spawn = remove_soon", function, "@");
+}
+
+#[test]
+fn spawn_of_a_method() {
+    let function =
+        "fn squares(self, n: u64) -> impl Iterator<Item = u64> { (self.0..n).map(|n| n * n) }";
+    check("spawn_of_a_method", "cpu, spawn = squares_soon", function, "impl Numbers { @ }");
+}
+
+#[test]
+fn spawn_of_a_process() {
+    let function = "fn render(document: Document) -> Result<Pdf, Error> { document.render() }";
+    check("spawn_of_a_process", "process, spawn = render_soon", function, "@");
+}
+
+#[test]
 fn method() {
     let function = "fn grow(mut self, by: u32) -> Self { self.size += by; self }";
     check("method", "cpu", function, "impl Tree { @ }");

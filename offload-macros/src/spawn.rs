@@ -1,23 +1,18 @@
-//! Functions with `spawn`: their rules, and what stands beside the async function.
+//! Functions with `spawn`: their rules, and the function that starts a call and does not wait for it.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream};
 use quote::{ToTokens, quote};
-use syn::ext::IdentExt;
-use syn::{
-    Attribute, FnArg, Pat, PatType, ReturnType, Signature, Visibility, parse_quote,
-    parse_quote_spanned,
-};
+use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Signature, Token, Type, parse_quote};
 
 use crate::borrows;
 use crate::describe;
 use crate::errors::Errors;
 use crate::expand::{
-    belongs_to_body, call, copies_at_call, ends, fail, is_lint_level, is_opaque, item, output,
-    qualifier, return_future, runtime, silence_refinement, turbofish, wrapper_attributes,
-    wrapper_signature,
+    belongs_to_body, is_deprecated, is_opaque, output, qualifier, runtime, turbofish,
+    wrapper_attributes, wrapper_signature,
 };
 use crate::function::Function;
-use crate::options::{Given, Options, Sync};
+use crate::options::{Given, Options};
 
 /// Input:
 ///
@@ -26,105 +21,60 @@ use crate::options::{Given, Options, Sync};
 /// pub fn remove(path: PathBuf) -> io::Result<()> { … }
 /// ```
 ///
-/// Output:
+/// Output, beside the async function:
 ///
 /// ```text
-/// // The body and the arguments, which both functions give to the runtime in their own way.
-/// fn __remove_job(path: PathBuf)
-///     -> __offload::Job<impl FnOnce() -> io::Result<()> + Send + 'static, io::Result<()>>
-/// {
-///     // As of a function that is awaited, and then:
-///     <io::Result<()> as __offload::Returned>::job({ static …; &__FUNCTION }, …, move || … )
-/// }
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
-///     __offload::Job::start("…::remove", move || __remove_job(path))
-/// }
-/// pub async fn remove(path: PathBuf) -> io::Result<()> {
-///     __offload::Job::call(__remove_job(path)).await
+///     // The future is polled once, by which the call starts.
+///     __offload::start(concat!(module_path!(), "::remove"), move || remove(path))
 /// }
 /// ```
-pub(crate) fn expand(options: &Options, function: &Function, spawn: &Sync) -> TokenStream {
+///
+/// The async function is as ever, but that `call_or_start` stands in the place of `call`.
+pub(crate) fn expand(options: &Options, function: &Function) -> Option<TokenStream> {
+    let ident = &options.spawn.as_ref()?.value.ident;
     let runtime = runtime(options);
-    let job_name =
-        Ident::new(&format!("__{}_job", function.signature.ident.unraw()), spawn.ident.span());
-    let job = job(options, function, &job_name, &runtime);
-    let give = give(options, function, &job_name);
+    let attributes = attributes(function);
+    let silence = is_deprecated(function).then(|| quote!(#[allow(deprecated)]));
+    let (visibility, signature) = (&function.visibility, signature(options, function, ident));
     let label = describe::name(options, &function.signature.ident, &runtime);
-    let visibility = &function.visibility;
-
-    let mut attributes = wrapper_attributes(function, true);
-    let mut signature = wrapper_signature(function, true);
-    let is_copied = copies_at_call(function);
-    let answer = if is_copied {
-        return_future(function, &mut signature);
-        silence_refinement(function, &mut attributes);
-        quote! {
-            let job = #give;
-            async move { #runtime::Job::call(job).await }
-        }
-    } else {
-        quote!(#runtime::Job::call(#give).await)
-    };
-    let awaited = quote! {
+    let call = call(options, function);
+    let mut block = Group::new(Delimiter::Brace, quote!(#runtime::start(#label, move || #call)));
+    // In the `impl` of a trait, which has no such method, that is said of the option.
+    block.set_span(ident.span());
+    Some(quote! {
         #(#attributes)*
         #[allow(dead_code)]
-        #visibility #signature { #answer }
-    };
+        #silence
+        #visibility #signature #block
+    })
+}
 
-    let attributes = wrapper_attributes(function, true).into_iter().filter(|attribute| {
+/// What is said of both functions.
+fn attributes(function: &Function) -> impl Iterator<Item = Attribute> {
+    wrapper_attributes(function, true).into_iter().filter(|attribute| {
         let path = attribute.path();
         belongs_to_body(attribute) && !path.is_ident("must_use") && !path.is_ident("inline")
-    });
-    let result = output(function);
-    let mut signature = plain(wrapper_signature(function, true), &spawn.ident);
-    signature.output = parse_quote!(-> #runtime::Started<#result>);
-    quote! {
-        #job
-        #(#attributes)*
-        #[allow(dead_code)]
-        #visibility #signature {
-            #runtime::Job::start(#label, move || #give)
-        }
-        #awaited
-    }
+    })
 }
 
-/// The function that makes the job.
-fn job(options: &Options, function: &Function, name: &Ident, runtime: &TokenStream) -> TokenStream {
-    let has_sync = options.sync.is_some();
-    let mut attributes: Vec<Attribute> = wrapper_attributes(function, has_sync);
-    // Docs and `deprecated` belong on the two public functions.
-    attributes.retain(|attribute| attribute.path().is_ident("cfg") || is_lint_level(attribute));
-    attributes.push(parse_quote!(#[doc(hidden)]));
-    let (result, place) = (output(function), place(function));
-    let mut signature = plain(wrapper_signature(function, has_sync), name);
-    signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>
-        -> #runtime::Job<impl ::core::ops::FnOnce() -> #result + ::core::marker::Send + 'static, #result>
-    };
-    let this = describe::function(options, function, None);
-    let fail = fail(options, function);
-    let make = call(function, "job");
-    item(
-        options,
-        function,
-        &attributes,
-        &Visibility::Inherited,
-        signature,
-        |job| quote!(#make({ #this }, #fail #job)),
-    )
-}
-
-/// A function that is not async, of another name.
-fn plain(mut signature: Signature, name: &Ident) -> Signature {
+/// `fn remove_soon(path: PathBuf) -> Started<io::Result<()>>`
+fn signature(options: &Options, function: &Function, ident: &Ident) -> Signature {
+    let mut signature = wrapper_signature(function, true);
     signature.asyncness = None;
-    signature.ident = name.clone();
+    signature.ident = ident.clone();
+    signature.fn_token = Token![fn](ident.span());
+    let (runtime, mut result) = (runtime(options), output(function));
+    // Without it, an `impl Trait` would capture the lifetime of what is copied.
+    borrows::outlive(&mut result);
+    signature.output = parse_quote!(-> #runtime::Started<#result>);
     signature
 }
 
-/// `Self::__remove_job::<T>(self, path)`
-fn give(options: &Options, function: &Function, job: &Ident) -> TokenStream {
+/// `Self::remove::<T>(self, path)`
+fn call(options: &Options, function: &Function) -> TokenStream {
     let (qualifier, generics) = (qualifier(options, function), turbofish(function));
-    let signature = wrapper_signature(function, true);
+    let (ident, signature) = (&function.signature.ident, wrapper_signature(function, true));
     let values = signature.inputs.iter().map(|input| match input {
         FnArg::Receiver(receiver) => receiver.self_token.to_token_stream(),
         FnArg::Typed(PatType { pat, .. }) => match &**pat {
@@ -132,31 +82,19 @@ fn give(options: &Options, function: &Function, job: &Ident) -> TokenStream {
             pattern => pattern.to_token_stream(),
         },
     });
-    quote!(#qualifier #job #generics (#(#values),*))
-}
-
-fn place(function: &Function) -> Span {
-    match &function.signature.output {
-        ReturnType::Type(_, ty) => ends(ty).1,
-        ReturnType::Default => function.signature.ident.span(),
-    }
+    quote!(#qualifier #ident #generics (#(#values),*))
 }
 
 /// What starts nothing, for a function that is used wrongly: its callers find it all the same.
 pub(crate) fn stub(options: &Options, function: &Function) -> Option<TokenStream> {
-    let spawn = &options.spawn.as_ref()?.value;
+    let ident = &options.spawn.as_ref()?.value.ident;
     let result = output(function);
     let others =
         [Some(&function.signature.ident), options.sync.as_ref().map(|sync| &sync.value.ident)];
-    if others.contains(&Some(&spawn.ident))
-        || is_opaque(&result)
-        || borrows::find(&result).is_some()
-    {
+    if others.contains(&Some(ident)) || is_opaque(&result) || borrows::find(&result).is_some() {
         return None;
     }
-    let (runtime, visibility) = (runtime(options), &function.visibility);
-    let mut signature = plain(wrapper_signature(function, true), &spawn.ident);
-    signature.output = parse_quote!(-> #runtime::Started<#result>);
+    let (visibility, signature) = (&function.visibility, signature(options, function, ident));
     Some(quote!(#[allow(unused)] #visibility #signature { loop {} }))
 }
 
@@ -164,13 +102,6 @@ pub(crate) fn stub(options: &Options, function: &Function) -> Option<TokenStream
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
     let Some(Given { key, value: spawn }) = &options.spawn else { return };
     let ident = &spawn.ident;
-    if options.is_process() {
-        errors.at(
-            key,
-            "a call of another process starts when it is polled: remove `spawn`, and give the call to `tokio::spawn`",
-        );
-        return;
-    }
     if options.stream.is_some() {
         errors.at(key, "a stream starts when it is polled: remove `spawn`");
         return;
@@ -191,12 +122,16 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
         );
     }
     match &function.signature.output {
-        ReturnType::Type(_, ty) if is_opaque(ty) => errors.at(
+        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => errors.at(
             ty,
-            "with `spawn` there is a `Started<…>` of the result, which needs a type with a name: return a \
-             `Box<dyn … + Send>`, or remove `spawn`",
+            "with `spawn` there is a `Started<…>` of the result, and there can be none of `!`: return \
+             `std::convert::Infallible`",
         ),
         _ => {}
+    }
+    // That is said already.
+    if options.is_process() {
+        return;
     }
     for argument in &function.arguments {
         if let [cfg, ..] = &*argument.cfg {

@@ -13,7 +13,7 @@ pub use std::time::Duration;
 pub use futures_core::Stream;
 pub use std::vec::Vec;
 
-pub use crate::api::answer::{Answer, Job};
+pub use crate::api::answer::{Answer, start};
 pub use crate::api::bounds::{
     Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
 };
@@ -21,8 +21,8 @@ pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
 pub use crate::api::streams::{Ends, Iterates};
 pub use crate::call::started::Started;
-pub use crate::function::{Function, Limit, OwnLimiter, limiter};
-pub use crate::limiter::Limiter;
+pub use crate::function::Function;
+pub use crate::limiter::{Limit, Limiter, OwnLimiter, limiter};
 pub use crate::resource::Lends;
 pub use crate::resource::borrowed::Borrowed;
 

@@ -193,6 +193,13 @@ impl Error {
         Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
     }
 
+    /// Who starts it polled its async function, in which the call did not come first.
+    pub(crate) fn not_reached(function: &str) -> Error {
+        let what = "was not started: an attribute macro below `#[offload]`, or another `impl` of the trait, has \
+                    its async function do something else first";
+        Error::new(ErrorKind::Config, Ran::No, function, what)
+    }
+
     /// The body panicked, on a thread of this process.
     pub(crate) fn panicked(function: &str, payload: Payload) -> Error {
         Error::of_panic(Ran::Yes, function, "panicked", payload)

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, OnceLock, RwLock};
+use std::sync::{Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -19,7 +18,7 @@ use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Slot};
 use crate::task::{Admitted, Owner, Queued};
 #[cfg(feature = "process")]
-use crate::wire::registry::Offered;
+use crate::wire::registry::{Host, Offered};
 
 /// Without the feature no other process runs anything.
 #[cfg(not(feature = "process"))]
@@ -28,7 +27,7 @@ type Offered = std::convert::Infallible;
 /// One offloaded function.
 pub struct Function {
     about: About,
-    executor: &'static dyn Executor,
+    runs: Runs,
     limit: Option<fn() -> &'static Limiter>,
     /// What its bodies borrow, in the order of the arguments.
     resources: Option<fn() -> Vec<Lends>>,
@@ -45,6 +44,39 @@ pub struct Function {
     known: AtomicBool,
     /// How another process runs it, if one does.
     offered: Option<Offered>,
+}
+
+/// Where the calls of a function run.
+enum Runs {
+    On(&'static dyn Executor),
+    /// On what this is asked for at the first call.
+    OnPool(&'static dyn Pool, OnceLock<Chosen>),
+}
+
+/// What the option `pool` names: it may have to be made first.
+pub trait Pool: Sync {
+    /// Where calls run on it.
+    fn chosen(&'static self) -> Chosen;
+}
+
+/// A pool as its calls know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen {
+    pub(crate) executor: &'static dyn Executor,
+    /// The same, as its workers know it.
+    #[cfg(feature = "process")]
+    pub(crate) host: Option<&'static dyn Host>,
+}
+
+impl Chosen {
+    /// One whose bodies run in this process.
+    pub(crate) fn here(executor: &'static dyn Executor) -> Chosen {
+        Chosen {
+            executor,
+            #[cfg(feature = "process")]
+            host: None,
+        }
+    }
 }
 
 /// What a body has to have.
@@ -85,9 +117,22 @@ impl Function {
         kind: &'static str,
         executor: &'static dyn Executor,
     ) -> Function {
+        Function::of(name, kind, Runs::On(executor))
+    }
+
+    /// A function of this kind, whose calls run on this pool.
+    pub(crate) const fn on_pool(
+        name: &'static str,
+        kind: &'static str,
+        pool: &'static dyn Pool,
+    ) -> Function {
+        Function::of(name, kind, Runs::OnPool(pool, OnceLock::new()))
+    }
+
+    const fn of(name: &'static str, kind: &'static str, runs: Runs) -> Function {
         Function {
             about: About::new(name, kind),
-            executor,
+            runs,
             limit: None,
             resources: None,
             needs: OnceLock::new(),
@@ -172,7 +217,19 @@ impl Function {
     }
 
     pub(crate) fn executor(&self) -> &'static dyn Executor {
-        self.executor
+        match &self.runs {
+            Runs::On(executor) => *executor,
+            Runs::OnPool(pool, chosen) => chosen.get_or_init(|| pool.chosen()).executor,
+        }
+    }
+
+    /// Its pool, as workers know it.
+    #[cfg(feature = "process")]
+    pub(crate) fn host(&self) -> Option<&'static dyn Host> {
+        match &self.runs {
+            Runs::On(_) => None,
+            Runs::OnPool(pool, chosen) => chosen.get_or_init(|| pool.chosen()).host,
+        }
     }
 
     pub(crate) fn limiter(&self) -> Option<&'static Limiter> {
@@ -249,11 +306,11 @@ impl Function {
     fn room(&self, accepted: usize) -> usize {
         let gates = self.gates();
         let outside = accepted.saturating_sub(gates.iter().map(|gate| gate.waiting()).sum());
-        let free = self.executor.room_for(outside);
+        let free = self.executor().room_for(outside);
         if gates.is_empty() {
             return free;
         }
-        let running = outside.saturating_sub(self.executor.load().queued);
+        let running = outside.saturating_sub(self.executor().load().queued);
         let room = gates.iter().map(|gate| {
             let others = gate.in_use().saturating_sub(running);
             gate.limit().saturating_sub(others)
@@ -307,7 +364,7 @@ impl Owner for Function {
 
     fn resume(&'static self, task: Queued) {
         task.meta().pool_slot.take_again();
-        self.executor.submit_ahead(task);
+        self.executor().submit_ahead(task);
     }
 
     fn is_gated_by(&self, gate: usize) -> bool {
@@ -319,7 +376,7 @@ impl Owner for Function {
     }
 
     fn executor_place(&self) -> usize {
-        std::ptr::from_ref(self.executor).addr()
+        std::ptr::from_ref(self.executor()).addr()
     }
 
     fn leave_line(&'static self, gate: usize) {
@@ -337,57 +394,6 @@ impl Owner for Function {
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Function")
-            .field("name", &self.name())
-            .field("executor", &self.executor)
-            .finish()
+        f.debug_struct("Function").field("name", &self.name()).finish_non_exhaustive()
     }
-}
-
-/// The limiter of a function whose `limit` is a number.
-#[derive(Debug)]
-pub struct OwnLimiter(OnceLock<Limiter>);
-
-impl OwnLimiter {
-    /// Not made yet.
-    #[expect(clippy::new_without_default, reason = "made by expanded code only")]
-    pub const fn new() -> OwnLimiter {
-        OwnLimiter(OnceLock::new())
-    }
-}
-
-/// What `limit` takes: a number, or a `static` [`Limiter`] for several functions.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no limit",
-    label = "expected a number (`usize`), or a `static` of type `Limiter` or `LazyLock<Limiter>`"
-)]
-pub trait Limit {
-    /// The limiter to use.
-    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter;
-}
-
-impl Limit for Limiter {
-    fn limiter(&'static self, _: &'static OwnLimiter) -> &'static Limiter {
-        self
-    }
-}
-
-/// If it panics, each call fails, with [`Config`](crate::ErrorKind::Config).
-impl Limit for LazyLock<Limiter> {
-    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
-        catch_unwind(AssertUnwindSafe(|| LazyLock::force(self))).unwrap_or_else(|_| {
-            own.0.get_or_init(|| Limiter::with(|| panic!("the `LazyLock` of the limit panicked")))
-        })
-    }
-}
-
-impl Limit for usize {
-    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
-        own.0.get_or_init(|| Limiter::new(*self))
-    }
-}
-
-/// The limiter that an option `limit` means.
-pub fn limiter<L: Limit>(limit: &'static L, own: &'static OwnLimiter) -> &'static Limiter {
-    limit.limiter(own)
 }

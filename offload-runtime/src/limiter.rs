@@ -1,5 +1,8 @@
 //! At most so many bodies at once, over any number of functions and pools.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{LazyLock, OnceLock};
+
 use crate::gate::{Gate, Of, Size};
 
 /// A limit of bodies that run at once, shared by several functions.
@@ -118,4 +121,52 @@ impl std::fmt::Debug for Limiter {
             .field("waiting", &self.waiting())
             .finish()
     }
+}
+
+/// The limiter of a function whose `limit` is a number.
+#[derive(Debug)]
+pub struct OwnLimiter(OnceLock<Limiter>);
+
+impl OwnLimiter {
+    /// Not made yet.
+    #[expect(clippy::new_without_default, reason = "made by expanded code only")]
+    pub const fn new() -> OwnLimiter {
+        OwnLimiter(OnceLock::new())
+    }
+}
+
+/// What `limit` takes: a number, or a `static` [`Limiter`] for several functions.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no limit",
+    label = "expected a number (`usize`), or a `static` of type `Limiter` or `LazyLock<Limiter>`"
+)]
+pub trait Limit {
+    /// The limiter to use.
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter;
+}
+
+impl Limit for Limiter {
+    fn limiter(&'static self, _: &'static OwnLimiter) -> &'static Limiter {
+        self
+    }
+}
+
+/// If it panics, each call fails, with [`Config`](crate::ErrorKind::Config).
+impl Limit for LazyLock<Limiter> {
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
+        catch_unwind(AssertUnwindSafe(|| LazyLock::force(self))).unwrap_or_else(|_| {
+            own.0.get_or_init(|| Limiter::with(|| panic!("the `LazyLock` of the limit panicked")))
+        })
+    }
+}
+
+impl Limit for usize {
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
+        own.0.get_or_init(|| Limiter::new(*self))
+    }
+}
+
+/// The limiter that an option `limit` means.
+pub fn limiter<L: Limit>(limit: &'static L, own: &'static OwnLimiter) -> &'static Limiter {
+    limit.limiter(own)
 }

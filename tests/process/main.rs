@@ -7,9 +7,11 @@ mod ends;
 mod left_behind;
 mod numbers;
 mod orphans;
+mod own_context;
 mod pools;
 mod prints;
 mod shapes;
+mod started;
 mod starts;
 mod support;
 

@@ -2,5 +2,6 @@
 
 mod here;
 mod shapes;
+mod started;
 
 offload_runtime::test_worker!();

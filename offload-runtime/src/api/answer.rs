@@ -1,16 +1,13 @@
-//! What an offloaded function gives where it is called: the future of the call, or what may become
-//! one.
+//! What an offloaded function gives where it is called: the future of the call, or its handle.
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::call::made::Made;
 use crate::call::started::Started;
-use crate::error::Error;
-use crate::function::Function;
+use crate::call::starting;
 
 /// The future of a call whose bounds were asked for where it was made: its own
 /// `Future` needs none.
@@ -43,50 +40,8 @@ impl<T> fmt::Debug for Answer<T> {
     }
 }
 
-/// A body and its arguments, of a function that may be awaited or started. What it becomes was
-/// chosen where the bounds are known to be met.
-pub struct Job<F, T> {
-    function: &'static Function,
-    fail: Option<fn(Error) -> T>,
-    body: F,
-    call: Awaits<F, T>,
-    start: Starts<F, T>,
-}
-
-/// `Returned::call`
-type Awaits<F, T> = fn(&'static Function, Option<fn(Error) -> T>, F) -> Answer<T>;
-
-/// `started::start`
-type Starts<F, T> = fn(&'static Function, F) -> Started<T>;
-
-impl<F, T> Job<F, T> {
-    pub(super) fn new(
-        function: &'static Function,
-        fail: Option<fn(Error) -> T>,
-        body: F,
-        call: Awaits<F, T>,
-        start: Starts<F, T>,
-    ) -> Job<F, T> {
-        Job { function, fail, body, call, start }
-    }
-
-    /// Is awaited by the one who calls.
-    pub fn call(self) -> Answer<T> {
-        (self.call)(self.function, self.fail, self.body)
-    }
-
-    /// What is made is started at once. A copy that panics while it is made is in the handle: what
-    /// starts a call does not panic.
-    pub fn start(function: &'static str, make: impl FnOnce() -> Job<F, T>) -> Started<T> {
-        match catch_unwind(AssertUnwindSafe(make)) {
-            Ok(job) => (job.start)(job.function, job.body),
-            Err(payload) => Started::rejected(Error::panicked_before(function, payload)),
-        }
-    }
-}
-
-impl<F, T> fmt::Debug for Job<F, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("function", &self.function.name()).finish_non_exhaustive()
-    }
+/// Starts the call of the function with this label that is awaited by the future which `make` makes: one
+/// with `spawn`. What is foreign to the start does not unwind into who starts it.
+pub fn start<F: Future>(label: &'static str, make: impl FnOnce() -> F) -> Started<F::Output> {
+    starting::start(label, make)
 }

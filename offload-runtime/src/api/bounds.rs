@@ -18,18 +18,23 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 #[doc(no_inline)]
-pub use crate::api::answer::{Answer, Job};
+pub use crate::api::answer::Answer;
+#[cfg(feature = "process")]
+#[doc(no_inline)]
+pub use crate::api::chosen_pool::OfProcess;
+#[doc(no_inline)]
+pub use crate::api::chosen_pool::{OfCpu, OfThread};
 #[doc(no_inline)]
 pub use crate::api::lends::{LentMut, LentShared};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};
 use crate::call::made::Made;
-use crate::call::started;
+use crate::call::{started, starting};
 use crate::error::Error;
 use crate::function::Function;
 #[doc(no_inline)]
-pub use crate::function::Limit;
+pub use crate::limiter::Limit;
 
 /// An argument that may move to another thread.
 #[diagnostic::on_unimplemented(
@@ -67,8 +72,12 @@ pub trait Returned: Sized {
     where
         F: FnOnce() -> Self + Send + 'static;
 
-    /// What is called or started, as the caller chooses.
-    fn job<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Job<F, Self>
+    /// The same, or the start of one that is not awaited.
+    fn call_or_start<F>(
+        function: &'static Function,
+        fail: Option<Fail<Self>>,
+        body: F,
+    ) -> Answer<Self>
     where
         F: FnOnce() -> Self + Send + 'static;
 }
@@ -76,18 +85,22 @@ pub trait Returned: Sized {
 impl<T: Send + 'static> Returned for T {
     type Held = T;
 
-    fn job<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Job<F, T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        Job::new(function, fail, body, T::call, started::start)
-    }
-
     fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
     where
         F: FnOnce() -> T + Send + 'static,
     {
         Answer::new(Made::new(function, fail, body))
+    }
+
+    fn call_or_start<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        if !starting::is_wanted(function.name()) {
+            return Answer::new(Made::new(function, fail, body));
+        }
+        starting::leave(started::start(function, body));
+        Answer::new(Made::started(function))
     }
 }
 

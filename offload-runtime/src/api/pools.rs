@@ -205,6 +205,13 @@ impl ThreadPool {
         Box::leak(Box::new(self))
     }
 
+    /// In the place of one that could not be made.
+    pub(super) const fn unmade() -> ThreadPool {
+        let mut pool = ThreadPool::new("unmade");
+        pool.pool.settings().is_unmade = true;
+        pool
+    }
+
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
     }
@@ -332,6 +339,13 @@ impl CpuPool {
         Box::leak(Box::new(self))
     }
 
+    /// In the place of one that could not be made.
+    pub(super) const fn unmade() -> CpuPool {
+        let mut pool = CpuPool::new("unmade");
+        pool.pool.settings().is_unmade = true;
+        pool
+    }
+
     pub(crate) const fn pool(&'static self) -> &'static Pool {
         self.pool.pool()
     }
@@ -353,18 +367,6 @@ pub static THREAD: ThreadPool =
 
 /// What `#[offload(cpu)]` uses.
 pub static CPU: CpuPool = CpuPool { pool: Place::There(&threads::CPU), closures: OnceLock::new() };
-
-impl Function {
-    /// A function of the kind `thread`.
-    pub const fn thread(name: &'static str, pool: &'static ThreadPool) -> Function {
-        Function::new(name, "thread", pool.pool())
-    }
-
-    /// A function of the kind `cpu`.
-    pub const fn cpu(name: &'static str, pool: &'static CpuPool) -> Function {
-        Function::new(name, "cpu", pool.pool())
-    }
-}
 
 impl Place {
     fn name(&self) -> &'static str {

@@ -161,6 +161,13 @@ impl ProcessPool {
         self
     }
 
+    /// In the place of one that could not be made.
+    pub(super) const fn unmade() -> ProcessPool {
+        let mut pool = ProcessPool::new("unmade");
+        pool.here().settings().is_unmade = true;
+        pool
+    }
+
     const fn here(&mut self) -> &mut Processes {
         match &mut self.processes {
             ProcessPlace::Here(processes) => processes,

@@ -161,6 +161,10 @@ pub struct FunctionStats {
     /// For how long the oldest body has run, of those that run now; that of a stream, since it
     /// last waited for its consumer. `None`: none runs.
     pub longest_running: Option<Duration>,
+    /// Calls under way that were started at once (by `spawn`, [`spawn_thread`](crate::spawn_thread) and the
+    /// like), whether somebody waits for their handles or not. If it grows, more is started than gets done, and
+    /// no caller is slowed down by it: `queue` and `limit` are what bounds it.
+    pub spawned: usize,
     /// From the first poll to the start of the body.
     pub wait: Percentiles,
     /// From the start of the body to its end.
@@ -358,6 +362,7 @@ impl FunctionStats {
             running: counts.running(),
             waiting: counts.waiting(),
             longest_running: oldest.of(about),
+            spawned: counts.spawned(),
             wait: Percentiles::of(&counts.wait),
             run: Percentiles::of(&counts.run),
             #[cfg(feature = "watch")]

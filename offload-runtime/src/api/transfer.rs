@@ -10,9 +10,11 @@ use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
 use super::bounds::{Fallible, Returned};
-use super::process_pool::ProcessPool;
+use super::chosen_pool::OfProcess;
 #[cfg(feature = "remote")]
 use super::remote_pool::RemotePool;
+use crate::call::made::Made;
+use crate::call::{started, starting};
 use crate::error::Error;
 use crate::executor::process::exchange;
 #[cfg(feature = "remote")]
@@ -103,12 +105,29 @@ pub trait Remote: Sized {
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
+    /// The same, or the start of one that is not awaited.
+    fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static;
+
+    /// In the worker: the same, of a call by a body there, which runs in place.
+    fn here_or_started(
+        function: &'static Function,
+        body: impl FnOnce() -> Self,
+    ) -> Result<Self, Answer<Self>>;
+
     /// In the worker: a call by a body there, which runs in place. For functions that borrow something.
     fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self;
 
     /// The same, of a function whose body runs on another machine.
     #[cfg(feature = "remote")]
     fn call_remote<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static;
+
+    /// The same, or the start of one that is not awaited.
+    #[cfg(feature = "remote")]
+    fn call_remote_or_start<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
@@ -129,20 +148,32 @@ where
     where
         A: FnOnce(&mut Outbound) + Send + 'static,
     {
-        let body: Body<Self> = Box::new(move || {
-            let mut arguments = Some(arguments);
-            let mut result = None;
-            let ended = exchange::run(
-                function,
-                &mut |outbound| arguments.take().expect("called once")(outbound),
-                &mut |decoder: Decoder<'_>| read(decoder).map(|read| result = Some(read)),
-            );
-            match ended {
-                Ok(()) => result.expect("what ends well has a result"),
-                Err(error) => Err(E::from(error)),
-            }
-        });
+        let body: Body<Self> =
+            Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
         <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body)
+    }
+
+    fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static,
+    {
+        if !starting::is_wanted(function.name()) {
+            return <Self as Remote>::call(function, arguments);
+        }
+        let body: Body<Result<Self, Error>> = Box::new(move || exchanged(function, arguments));
+        starting::leave(started::start_apart(function, body));
+        Answer::new(Made::started(function))
+    }
+
+    fn here_or_started(
+        function: &'static Function,
+        body: impl FnOnce() -> Self,
+    ) -> Result<Self, Answer<Self>> {
+        if !starting::is_wanted(function.name()) {
+            return Ok(body());
+        }
+        starting::leave(started::run_here(function, body));
+        Err(Answer::new(Made::started(function)))
     }
 
     fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self {
@@ -165,9 +196,41 @@ where
         )
     }
 
+    #[cfg(feature = "remote")]
+    fn call_remote_or_start<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
+    where
+        A: FnOnce(&mut Outbound) + Send + 'static,
+    {
+        if !starting::is_wanted(function.name()) {
+            return <Self as Remote>::call_remote(function, arguments);
+        }
+        let parcel = Parcel::new(function, Box::new(arguments));
+        let opened = Arc::clone(&parcel);
+        let body: Body<Result<Self, Error>> = Box::new(move || opened.open(read));
+        starting::leave(parcel.submitted(|| started::start_apart(function, body)));
+        OfParcel::submitted_before(Answer::new(Made::started(function)))
+    }
+
     fn answer(self, arguments: &mut Arguments<'_>) {
         arguments.answer(self.as_ref());
     }
+}
+
+/// Has a worker do the work.
+fn exchanged<A, T, E>(function: &'static Function, arguments: A) -> Result<Result<T, E>, Error>
+where
+    A: FnOnce(&mut Outbound),
+    T: DeserializeOwned + 'static,
+    E: DeserializeOwned,
+{
+    let mut arguments = Some(arguments);
+    let mut result = None;
+    exchange::run(
+        function,
+        &mut |outbound| arguments.take().expect("called once")(outbound),
+        &mut |decoder: Decoder<'_>| read(decoder).map(|read| result = Some(read)),
+    )?;
+    Ok(result.expect("what ends well has a result"))
 }
 
 /// What a worker sent back.
@@ -183,15 +246,13 @@ where
 
 impl Function {
     /// A function of the kind `process`.
-    pub const fn process(
+    pub const fn process<P: OfProcess>(
         name: &'static str,
-        pool: &'static ProcessPool,
+        pool: &'static P,
         place: Place,
         entry: Entry,
     ) -> Function {
-        let processes = pool.processes();
-        let offered = Offered { place, entry, host: processes, attempts: 1 };
-        Function::new(name, "process", processes).offer(offered)
+        Function::on_pool(name, "process", pool).offer(Offered { place, entry, attempts: 1 })
     }
 }
 
@@ -204,9 +265,7 @@ impl Function {
         place: Place,
         entry: Entry,
     ) -> Function {
-        let remotes = pool.remotes();
-        let offered = Offered { place, entry, host: remotes, attempts: 1 };
-        Function::new(name, "remote", remotes).offer(offered)
+        Function::on_pool(name, "remote", pool).offer(Offered { place, entry, attempts: 1 })
     }
 
     /// The option `attempts`.
@@ -252,6 +311,6 @@ impl Callable for Function {
     }
 
     fn host(&self) -> Option<&'static dyn Host> {
-        self.offered().map(|offered| offered.host)
+        self.host()
     }
 }

@@ -23,6 +23,8 @@ enum State {
     /// Not polled yet.
     Made(Awaited),
     Rejected(Error),
+    /// It was started, and its handle is elsewhere: this is never ready.
+    Started,
     /// On its way to a thread and back.
     Sent(Sent),
     /// The answer was given.
@@ -47,12 +49,21 @@ impl<T: Send + 'static> Made<T> {
         Made { function, fail, state }
     }
 
+    /// What is left where a call was started that is not awaited here.
+    pub(crate) fn started(function: &'static Function) -> Made<T> {
+        Made { function, fail: None, state: State::Started }
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         let function = self.function;
         let sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => Ok(sent),
             State::Made(task) => Sent::new(function, task, cx),
             State::Rejected(error) => Err(error),
+            State::Started => {
+                self.state = State::Started;
+                return Poll::Pending;
+            }
             State::Done => polled_again(),
         };
         match sent {

@@ -4,6 +4,7 @@ mod admission;
 pub(crate) mod made;
 mod sent;
 pub(crate) mod started;
+pub(crate) mod starting;
 pub(crate) mod stream;
 
 use std::future::Future;
@@ -21,7 +22,8 @@ use crate::task;
 ///
 /// It has no bounds of its own, so that a type that is not `Send` is reported
 /// once, where it is written.
-#[must_use = "a call does nothing unless it is awaited"]
+#[must_use = "a call does nothing unless it is awaited: `spawn_thread` and `spawn_cpu` start a closure at once, \
+              as `spawn` of a pool does"]
 pub struct Call<F, T> {
     function: &'static Function,
     result: PhantomData<fn() -> T>,

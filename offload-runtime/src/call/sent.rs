@@ -138,6 +138,7 @@ impl Sent {
             is_started: true,
         };
         Owner::about(function).count(|counts| &counts.submitted.0);
+        sent.task.meta().set_spawned();
         function.executor().submit(Queued::new(Arc::clone(&sent.task)));
         sent
     }

@@ -1,5 +1,6 @@
 //! Calls that are started at once, and the handle by which one waits for them.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -52,8 +53,15 @@ pub struct Started<T> {
     result: PhantomData<fn() -> T>,
 }
 
-enum State {
+/// How far it is; of which types is not known here.
+pub(super) enum State {
     Sent(Sent),
+    /// The same of a call whose body runs elsewhere, and whose result says whether that went well.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no body does"))]
+    Apart(Sent),
+    /// It ran where it was started, and this is its result.
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "none does"))]
+    Ran(Mutex<Box<dyn Any + Send>>),
     /// It was rejected.
     Rejected(Error),
     /// The answer was given.
@@ -80,17 +88,45 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let state = match admit(function) {
-        Ok((meta, captured)) => {
-            State::Sent(Sent::start(function, task::maker()(meta, captured, body)))
-        }
+    Started::of(submit(function, body).map_or_else(State::Rejected, State::Sent))
+}
+
+/// The same of a call whose body runs elsewhere, and whose result is an [`Error`] if that has failed.
+#[cfg(feature = "process")]
+pub(crate) fn start_apart<F, T>(function: &'static Function, body: F) -> Started<T>
+where
+    F: FnOnce() -> Result<T, Error> + Send + 'static,
+    T: Send + 'static,
+{
+    Started::of(submit(function, body).map_or_else(State::Rejected, State::Apart))
+}
+
+/// A call that runs where it is started: in a process that is for such bodies.
+#[cfg(feature = "process")]
+pub(crate) fn run_here<T: Send + 'static>(
+    function: &'static Function,
+    body: impl FnOnce() -> T,
+) -> Started<T> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => Started::of(State::Ran(Mutex::new(Box::new(result)))),
+        Err(payload) => Started::rejected(Error::panicked(function.name(), payload)),
+    }
+}
+
+/// Submits the call, or says why not.
+fn submit<F, T>(function: &'static Function, body: F) -> Result<Sent, Error>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match admit(function) {
+        Ok((meta, captured)) => Ok(Sent::start(function, task::maker()(meta, captured, body))),
         Err(error) => {
             // This thread may unwind, or be that of an event loop.
             drop_quietly(body);
-            State::Rejected(error)
+            Err(error)
         }
-    };
-    Started { state, result: PhantomData }
+    }
 }
 
 /// Asks for room for the call.
@@ -103,9 +139,18 @@ fn admit(function: &'static Function) -> Result<(Meta, Captured), Error> {
 }
 
 impl<T> Started<T> {
+    /// A handle of a call with this result.
+    pub(super) fn of(state: State) -> Started<T> {
+        Started { state, result: PhantomData }
+    }
+
+    pub(super) fn into_state(self) -> State {
+        self.state
+    }
+
     /// Of a call that cannot be made.
-    pub(crate) fn rejected(error: Error) -> Started<T> {
-        Started { state: State::Rejected(error), result: PhantomData }
+    pub(super) fn rejected(error: Error) -> Started<T> {
+        Started::of(State::Rejected(error))
     }
 
     /// Ends the call: one that has not started never does, and gives an [`Error`] of the kind
@@ -124,7 +169,7 @@ impl<T> Started<T> {
     /// }
     /// ```
     pub fn cancel(&self) {
-        if let State::Sent(sent) = &self.state {
+        if let State::Sent(sent) | State::Apart(sent) = &self.state {
             sent.cancel();
         }
     }
@@ -132,8 +177,8 @@ impl<T> Started<T> {
     /// Whether the handle gives its answer at once.
     pub fn is_finished(&self) -> bool {
         match &self.state {
-            State::Sent(sent) => sent.is_finished(),
-            State::Rejected(_) | State::Done => true,
+            State::Sent(sent) | State::Apart(sent) => sent.is_finished(),
+            State::Ran(_) | State::Rejected(_) | State::Done => true,
         }
     }
 }
@@ -178,13 +223,13 @@ impl<T> Started<T> {
     fn forked(self) -> Error {
         let mut this = self;
         match mem::replace(&mut this.state, State::Done) {
-            State::Sent(sent) => {
+            State::Sent(sent) | State::Apart(sent) => {
                 let name = sent.name();
                 mem::forget(sent);
                 Error::forked(name)
             }
             State::Rejected(error) => error,
-            State::Done => polled_again(),
+            State::Ran(_) | State::Done => polled_again(),
         }
     }
 }
@@ -193,17 +238,34 @@ impl<T: Send + 'static> Future for Started<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        let mut result = Place::<T>::new();
-        let error = match &mut self.state {
-            State::Sent(sent) => ready!(sent.poll_started(cx, result.as_any())),
-            State::Rejected(_) => None,
-            State::Done => polled_again(),
+        let answer = match &mut self.state {
+            State::Sent(sent) => ready!(answer(sent, cx)),
+            State::Apart(sent) => {
+                ready!(answer::<Result<T, Error>>(sent, cx)).and_then(|result| result)
+            }
+            State::Ran(_) | State::Rejected(_) | State::Done => {
+                return Poll::Ready(match mem::replace(&mut self.state, State::Done) {
+                    State::Ran(result) => {
+                        let result = result.into_inner().unpoisoned().downcast();
+                        Ok(*result.unwrap_or_else(|_| ended_without()))
+                    }
+                    State::Rejected(error) => Err(error),
+                    _ => polled_again(),
+                });
+            }
         };
-        Poll::Ready(match (mem::replace(&mut self.state, State::Done), error) {
-            (State::Rejected(error), _) | (_, Some(error)) => Err(error),
-            (_, None) => Ok(result.result().unwrap_or_else(|| ended_without())),
-        })
+        self.state = State::Done;
+        Poll::Ready(answer)
     }
+}
+
+/// What a poll of a call comes to that was submitted.
+fn answer<T: Send + 'static>(sent: &mut Sent, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+    let mut result = Place::<T>::new();
+    Poll::Ready(match ready!(sent.poll_started(cx, result.as_any())) {
+        Some(error) => Err(error),
+        None => Ok(result.result().unwrap_or_else(|| ended_without())),
+    })
 }
 
 // What a task shares has one owner at a time, and nothing of it is left half done.

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// Called by each thread before its first body.
     pub(crate) on_thread_start: Option<fn()>,
+    /// What was to make the pool panicked: no call runs on it.
+    pub(crate) is_unmade: bool,
 }
 
 impl Settings {
@@ -77,10 +79,14 @@ impl Settings {
         threads_with: None,
         stack_size: None,
         on_thread_start: None,
+        is_unmade: false,
     };
 
     /// How many threads, if that is set. It calls what the user gave, for the pool `name`.
     pub(crate) fn count_threads(&self, name: &str) -> Result<Option<usize>, Error> {
+        if self.is_unmade {
+            return Err(Error::config("was not started, as the `LazyLock` of its pool panicked"));
+        }
         let Some(count) = self.threads_with else { return Ok(self.threads) };
         size(count, || format!("`threads_with` of the pool `{name}`")).map(Some)
     }

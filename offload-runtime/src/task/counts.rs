@@ -41,6 +41,8 @@ pub(crate) struct Counts {
     pub(crate) unstarted: AtomicU64,
     /// Calls that were submitted. Callers write it, and the threads of the pool the rest.
     pub(crate) submitted: Apart<AtomicU64>,
+    /// Calls under way that were started, and not awaited.
+    pub(crate) spawned: AtomicU64,
     /// Of each body that started, how long it waited.
     pub(crate) wait: Histogram,
     /// Of each body that ended, how long it ran.
@@ -65,6 +67,11 @@ impl Counts {
         // In this order: no more are gone than were submitted.
         let gone = self.unstarted.load(Ordering::Acquire) + self.started();
         count_of(self.submitted.load(Ordering::Relaxed).saturating_sub(gone))
+    }
+
+    /// Calls under way that were started, and not awaited.
+    pub(crate) fn spawned(&self) -> usize {
+        count_of(self.spawned.load(Ordering::Relaxed))
     }
 
     /// Bodies that returned: those that ended, but for what is counted as

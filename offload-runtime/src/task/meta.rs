@@ -30,6 +30,8 @@ pub(crate) struct Meta {
     pub(crate) borrows: bool,
     /// A body made it, and so it has the grace that the body has.
     pub(crate) is_of_body: bool,
+    /// It was started, and not awaited, and is one of those that its function counts so.
+    is_spawned: AtomicBool,
     /// Of the caller.
     pub(crate) waker: AtomicWaker,
     pub(crate) owner: &'static dyn Owner,
@@ -160,6 +162,7 @@ impl Meta {
             is_gated,
             borrows: false,
             is_of_body: callers.is_some(),
+            is_spawned: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             owner,
             since: Instant::now(),
@@ -224,10 +227,20 @@ impl Meta {
         self.reserved.load(Ordering::Acquire) && self.reserved.swap(false, Ordering::AcqRel)
     }
 
-    /// Its places in queues are free.
+    /// It is about to be submitted, and nobody need wait for it.
+    pub(crate) fn set_spawned(&self) {
+        self.about().counts().spawned.fetch_add(1, Ordering::Relaxed);
+        self.is_spawned.store(true, Ordering::Relaxed);
+    }
+
+    /// It is over, or suspended: its places in queues are free.
     pub(crate) fn leave_slots(&self) {
         self.function_slot.leave();
         self.pool_slot.leave();
+        if self.is_spawned.load(Ordering::Relaxed) && self.is_spawned.swap(false, Ordering::Relaxed)
+        {
+            self.about().counts().spawned.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

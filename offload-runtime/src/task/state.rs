@@ -336,6 +336,85 @@ mod models {
         });
     }
 
+    /// What `cancel` of a started call does. `None`: it has started, and is told.
+    fn cancel_or_tell(call: &Call) -> Option<Phase> {
+        let phase = call.state.cancel_unstarted();
+        if phase.is_none() {
+            call.state.tell_to_stop();
+        }
+        phase
+    }
+
+    /// A started call that is cancelled, and awaited all the same: either it never starts, or its body is told and
+    /// its result comes to the one who awaits it, who is woken.
+    #[test]
+    fn a_started_call_that_is_cancelled_never_starts_or_gives_its_result() {
+        loom::model(|| {
+            let waker = Sleeper::new();
+            let call = call(&waker);
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || run(&theirs));
+            match cancel_or_tell(&call) {
+                Some(phase) => {
+                    assert_eq!(phase, Phase::Queued);
+                    assert!(call.has(BODY) && call.state.is_cancelled_unstarted());
+                    assert_eq!(thread.join().unwrap(), None);
+                }
+                None => {
+                    assert!(call.state.is_cancelled());
+                    if !call.state.is_done() {
+                        waker.sleep();
+                    }
+                    assert!(call.state.is_over() && call.has(RESULT));
+                    assert_eq!(thread.join().unwrap(), Some(true), "the result is the handle's");
+                }
+            }
+        });
+    }
+
+    /// The body that looks: it is told, or it had ended before the handle was cancelled.
+    #[test]
+    fn a_body_that_waits_until_it_is_told_ends() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || {
+                if !theirs.state.begin() {
+                    return false;
+                }
+                while !theirs.state.is_cancelled() {
+                    thread::yield_now();
+                }
+                theirs.content.store(RESULT, Ordering::Relaxed);
+                assert!(theirs.state.finish(), "to be told is not to be let go");
+                true
+            });
+            let is_kept = cancel_or_tell(&call).is_some();
+            assert_ne!(thread.join().unwrap(), is_kept);
+            assert!(is_kept || call.has(RESULT));
+        });
+    }
+
+    /// A handle that is cancelled, and dropped while the body ends: the result has one owner.
+    #[test]
+    fn the_result_of_a_call_that_was_told_and_let_go_has_exactly_one_owner() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || run(&theirs));
+            let is_kept = cancel_or_tell(&call).is_some();
+            let phase = call.state.detach();
+            match thread.join().unwrap() {
+                None => assert!(is_kept && phase == Phase::Queued),
+                Some(is_ours) => {
+                    assert!(!is_kept);
+                    assert_eq!(is_ours, phase == Phase::Done);
+                    assert!(!is_ours || call.has(RESULT));
+                }
+            }
+        });
+    }
+
     /// Two threads have the call in their hands: a shell stays behind where it was run elsewhere.
     #[test]
     fn a_call_is_begun_once() {

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::{fs, io, ptr};
+use std::{fmt, fs, io, ptr};
 
 use super::arguments::{Arguments, Malformed};
 use crate::error::Error;
@@ -58,7 +58,7 @@ pub(crate) trait Callable: Sync {
 }
 
 /// A pool, as its workers know it.
-pub(crate) trait Host: Sync {
+pub(crate) trait Host: Sync + fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Called once in each worker.
@@ -73,7 +73,6 @@ pub(crate) trait Host: Sync {
 pub(crate) struct Offered {
     pub(crate) place: Place,
     pub(crate) entry: Entry,
-    pub(crate) host: &'static dyn Host,
     /// So many workers may begin it, one after the other.
     pub(crate) attempts: u32,
 }

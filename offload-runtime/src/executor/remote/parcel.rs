@@ -55,6 +55,12 @@ impl Parcel {
         self.function
     }
 
+    /// Calls what submits its call.
+    pub(crate) fn submitted<R>(self: Arc<Parcel>, submit: impl FnOnce() -> R) -> R {
+        let _submitting = Submitting::new(self);
+        submit()
+    }
+
     fn replace(&self, content: Content) -> Content {
         let mut place = self.content.lock().unpoisoned();
         std::mem::replace(&mut *place, content)
@@ -134,6 +140,11 @@ pub struct OfParcel<C> {
 impl<C> OfParcel<C> {
     pub(crate) fn new(parcel: Arc<Parcel>, call: C) -> OfParcel<C> {
         OfParcel { parcel: Some(parcel), call }
+    }
+
+    /// Of a call that has no parcel any more.
+    pub(crate) fn submitted_before(call: C) -> OfParcel<C> {
+        OfParcel { parcel: None, call }
     }
 }
 

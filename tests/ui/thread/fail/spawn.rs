@@ -12,9 +12,14 @@ fn sum(values: Vec<u64>) -> u64 {
     values.into_iter().sum()
 }
 
-#[offload(cpu, spawn = squares_soon)]
-fn squares(n: u64) -> impl Iterator<Item = u64> + Send + 'static { //~
-    (0..n).map(|n| n * n)
+#[offload(cpu, spawn = endless_soon)]
+fn endless() -> ! { //~
+    loop {}
+}
+
+#[offload(thread, spawn = with_cfg_soon)]
+fn with_cfg(#[cfg(all())] n: u32) -> u32 { //~
+    n
 }
 
 #[offload(thread, stream, spawn = lines_soon)] //~
@@ -43,9 +48,36 @@ fn isolated(n: u64) -> Result<u64, offload_runtime::Error> {
     Ok(n)
 }
 
-#[offload(process, spawn = apart_soon)] //~
-fn apart(n: u64) -> Result<u64, offload_runtime::Error> {
-    Ok(n)
+#[offload(process, spawn = apart_soon)]
+fn apart(n: u64) -> u64 { //~
+    n
+}
+
+#[offload(thread, spawn = not_send_soon)]
+fn not_send(text: std::rc::Rc<str>) -> usize { //~
+    text.len()
+}
+
+#[offload(thread, spawn = not_send_back_soon)]
+fn not_send_back(#[to_owned] text: &str) -> std::rc::Rc<str> { //~
+    text.into()
+}
+
+#[offload(cpu, spawn = opaque_soon)]
+fn opaque(n: usize) -> impl Fn() -> usize { //~
+    let n = std::rc::Rc::new(n);
+    move || *n
+}
+
+trait Store {
+    async fn load(self) -> u32;
+}
+
+impl Store for u32 {
+    #[offload(thread, spawn = load_soon)] //~
+    fn load(self) -> u32 {
+        self
+    }
 }
 
 #[offload(thread, spawn = measure_soon)]
@@ -53,10 +85,16 @@ fn measure(text: &str) -> usize { //~
     text.len()
 }
 
-fn callers_add_no_error() {
+async fn callers_add_no_error() {
     drop(measure_soon("text"));
+    drop(with_cfg_soon(1));
+    drop(apart_soon(1));
+    drop(not_send_soon("".into()));
+    drop(not_send_back_soon(""));
+    drop(opaque_soon(1));
+    let _: u32 = 1.load().await;
 }
 
 fn main() {
-    callers_add_no_error();
+    drop(callers_add_no_error());
 }

@@ -192,6 +192,7 @@ const functions = table({
       cell: sparkline(item => item.last_minute?.started_per_second, item => rate(item.last_minute?.started_per_second ?? null), item => item.past) },
     number("running", "Running", item => item.running),
     number("waiting", "Waiting", item => item.waiting),
+    number("spawned", "Spawned", item => item.spawned),
     { key: "oldest", title: "Oldest", value: item => item.longest_running_seconds, cell(cell, item) {
       say(cell, duration(item.longest_running_seconds));
       mark(cell, "zero", item.longest_running_seconds === null);

@@ -1,0 +1,73 @@
+//! How an async function with `spawn` is started, and not awaited.
+//!
+//! Its body is in the async function alone, so that an attribute macro below the attribute is a part of
+//! both ways, and so that nothing else has to stand beside it. Who starts it says so on this thread, and polls its
+//! future once. The call finds that it is wanted, is started, and leaves its handle behind on the thread;
+//! the future, which would never be ready, is dropped.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use super::started::{Started, State};
+use crate::error::Error;
+use crate::sync::foreign::drop_quietly;
+
+/// What passes between the one who starts a call, and the call.
+enum HandOver {
+    Nothing,
+    /// The first call of the function with this label is to be started.
+    Wanted(&'static str),
+    Left(State),
+}
+
+thread_local! {
+    /// Without a destructor, so that the destructors of other thread-locals can start calls.
+    static HERE: Cell<ManuallyDrop<HandOver>> =
+        const { Cell::new(ManuallyDrop::new(HandOver::Nothing)) };
+}
+
+fn replace(hand_over: HandOver) -> HandOver {
+    ManuallyDrop::into_inner(HERE.replace(ManuallyDrop::new(hand_over)))
+}
+
+/// Whether the call of this function that is made now is to be started. It is asked once.
+pub(crate) fn is_wanted(label: &str) -> bool {
+    match replace(HandOver::Nothing) {
+        HandOver::Wanted(wanted) if wanted == label => true,
+        other => {
+            replace(other);
+            false
+        }
+    }
+}
+
+/// Leaves the handle of a call that was wanted.
+pub(crate) fn leave<T>(started: Started<T>) {
+    replace(HandOver::Left(started.into_state()));
+}
+
+/// Starts the call of the function with this label that is awaited by the future which `make` makes.
+pub(crate) fn start<F: Future>(
+    label: &'static str,
+    make: impl FnOnce() -> F,
+) -> Started<F::Output> {
+    // Another start on this thread, of which this one is a part: a copy that is made may start calls.
+    let outer = replace(HandOver::Nothing);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let future = pin!(make());
+        replace(HandOver::Wanted(label));
+        future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }));
+    match (replace(outer), polled) {
+        (HandOver::Left(state), polled) => {
+            drop_quietly(polled);
+            Started::of(state)
+        }
+        (_, Err(payload)) => Started::rejected(Error::panicked_before(label, payload)),
+        (_, Ok(_)) => Started::rejected(Error::not_reached(label)),
+    }
+}
