@@ -4,7 +4,10 @@ mod crashes;
 mod data;
 mod ending;
 mod ends;
+mod environment;
 mod left_behind;
+mod lifecycle;
+mod memory;
 mod numbers;
 mod orphans;
 mod own_context;
@@ -14,5 +17,6 @@ mod shapes;
 mod started;
 mod starts;
 mod support;
+mod warm;
 
 offload_runtime::test_worker!();

@@ -87,6 +87,62 @@ impl ProcessPool {
         self
     }
 
+    /// The number of workers that are kept ready, whether there are calls or not, from the first call or
+    /// [`ready`](Self::ready) on; none unless set.
+    ///
+    /// They are started together, as many at a time as there are cores; one that ends is replaced, also
+    /// if it was idle for longer than [`keep_alive`](Self::keep_alive). Where there may be fewer
+    /// [`workers`](Self::workers), all that there may be are kept ready.
+    ///
+    /// ```no_run
+    /// use offload_runtime::{Error, ProcessPool, offload};
+    ///
+    /// static SCRIPTS: ProcessPool = ProcessPool::new("scripts").workers(8).min_workers(2);
+    ///
+    /// #[offload(process, pool = SCRIPTS)]
+    /// fn evaluate(script: String) -> Result<usize, Error> {
+    ///     Ok(script.lines().count())
+    /// }
+    ///
+    /// #[offload_runtime::main]
+    /// async fn main() -> Result<(), Error> {
+    ///     // Before the first request comes.
+    ///     SCRIPTS.ready().await?;
+    ///     assert_eq!(evaluate("1 + 1".to_owned()).await?, 1);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub const fn min_workers(mut self, workers: usize) -> ProcessPool {
+        self.here().plan().min_workers = workers;
+        self
+    }
+
+    /// The number of workers in a row that may be of no use, before no other is started for a second; 5
+    /// unless set.
+    ///
+    /// A worker is of no use if it does not start up, or ends within 10 s of its start and has not run a
+    /// call. Until the second has passed, calls that find no worker fail with
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), and the error has the reason of the last one;
+    /// then one more is started for a call, or for [`ready`](Self::ready), and none for
+    /// [`min_workers`](Self::min_workers) alone. The count begins anew with a call that a worker has
+    /// answered, and with a worker that ends after 10 s.
+    ///
+    /// Workers that die by the calls that they run are not counted: each costs its call.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0; in a `static`, that is a compile error.
+    ///
+    /// ```
+    /// # use offload_runtime::ProcessPool;
+    /// static FONTS: ProcessPool = ProcessPool::new("fonts").max_restarts(2);
+    /// ```
+    pub const fn max_restarts(mut self, workers: u32) -> ProcessPool {
+        assert!(workers > 0, "a pool has to try at least 1 worker");
+        self.here().plan().max_restarts = workers;
+        self
+    }
+
     /// The number of calls after which a worker is replaced; never unless set.
     ///
     /// # Panics
@@ -104,10 +160,13 @@ impl ProcessPool {
     /// It is a hard limit: what a body asks for beyond it, it does not get, by
     /// which most bodies die ([`WorkerDied`](crate::ErrorKind::WorkerDied)). A
     /// worker that holds more than half of it between calls is replaced, so that
-    /// what one call leaves behind does not count against the next.
+    /// what one call leaves behind does not count against the next; unless
+    /// [`recycle_above`](Self::recycle_above) says when.
     ///
-    /// The limit counts what is allocated, whether it is used or not
-    /// (`RLIMIT_DATA`). macOS does not enforce it.
+    /// The limit is the system's for one process (`RLIMIT_DATA`). It counts what the process has
+    /// allocated for itself, whether it is used or not. It does not count memory that is mapped and
+    /// shared with others. A process that a body starts has the same limit for itself. macOS does not
+    /// enforce it.
     ///
     /// # Panics
     ///
@@ -115,6 +174,30 @@ impl ProcessPool {
     pub const fn max_memory(mut self, bytes: u64) -> ProcessPool {
         assert!(bytes > 0, "a worker needs memory");
         self.here().plan().max_memory = Some(bytes);
+        self
+    }
+
+    /// The memory, in bytes, beyond which a worker is replaced when it has run a call; no bound unless
+    /// set. The call has its result: this is for workers that grow slowly, as by a library that leaks or
+    /// a heap in fragments. [`max_memory`](Self::max_memory) is for bodies that take too much.
+    ///
+    /// What is counted is what the worker has for itself: what it has allocated and written to, also
+    /// what is swapped out (`RssAnon` and `VmSwap` in `/proc`). Not counted are memory that is mapped
+    /// and shared, files (the program's own code, say), and the memory of processes that the body has
+    /// started. Only Linux tells; elsewhere no worker is replaced for this.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is 0; in a `static`, that is a compile error.
+    ///
+    /// ```
+    /// # use offload_runtime::ProcessPool;
+    /// static SCRIPTS: ProcessPool =
+    ///     ProcessPool::new("scripts").max_memory(1 << 30).recycle_above(256 << 20);
+    /// ```
+    pub const fn recycle_above(mut self, bytes: u64) -> ProcessPool {
+        assert!(bytes > 0, "a worker needs memory");
+        self.here().plan().recycle_above = Some(bytes);
         self
     }
 
@@ -146,10 +229,51 @@ impl ProcessPool {
         self
     }
 
-    /// Variables that are added to the environment of the workers, which is the
-    /// parent's otherwise.
+    /// Variables that are added to the environment of the workers.
+    ///
+    /// Otherwise that is the parent's as it is when a worker is started: all of it, so also what is
+    /// secret there, unless [`env_clear`](Self::env_clear) or [`env_remove`](Self::env_remove) keep it
+    /// away. What is added here is there in any case.
+    ///
+    /// ```
+    /// # use offload_runtime::ProcessPool;
+    /// static SCRIPTS: ProcessPool =
+    ///     ProcessPool::new("scripts").env_clear().env(&[("LANG", "C.UTF-8"), ("TZ", "UTC")]);
+    /// ```
     pub const fn env(mut self, variables: &'static [(&'static str, &'static str)]) -> ProcessPool {
-        self.here().plan().environment = variables;
+        self.here().plan().environment.add(variables);
+        self
+    }
+
+    /// Workers have no variable of the parent's environment, but what [`env`](Self::env) adds.
+    ///
+    /// So nothing is there that a program may rely on: `PATH`, `HOME`, `LANG`, `RUST_BACKTRACE`, the
+    /// `OFFLOAD_…` settings of pools in the worker itself, and where the dynamic linker looks for
+    /// libraries (`LD_LIBRARY_PATH`).
+    ///
+    /// ```
+    /// # use offload_runtime::ProcessPool;
+    /// static SCRIPTS: ProcessPool = ProcessPool::new("scripts").env_clear();
+    /// ```
+    pub const fn env_clear(mut self) -> ProcessPool {
+        self.here().plan().environment.clear();
+        self
+    }
+
+    /// Workers do not have this variable of the parent's environment. For several, it is called again.
+    ///
+    /// # Panics
+    ///
+    /// If the name is empty or has `=` or NUL in it, or if it is the 17th; in a `static`, that is a
+    /// compile error.
+    ///
+    /// ```
+    /// # use offload_runtime::ProcessPool;
+    /// static SCRIPTS: ProcessPool =
+    ///     ProcessPool::new("scripts").env_remove("DATABASE_URL").env_remove("API_KEY");
+    /// ```
+    pub const fn env_remove(mut self, name: &'static str) -> ProcessPool {
+        self.here().plan().environment.remove(name);
         self
     }
 
@@ -166,6 +290,33 @@ impl ProcessPool {
         let mut pool = ProcessPool::new("unmade");
         pool.here().settings().is_unmade = true;
         pool
+    }
+
+    /// Waits until the workers are there that [`min_workers`](Self::min_workers) keeps ready; until
+    /// there is one, if none are.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), with the reason, if one cannot be started; it may be
+    /// asked again. [`NotInitialized`](crate::ErrorKind::NotInitialized), if the program is not set up to
+    /// be a worker; [`Config`](crate::ErrorKind::Config), if a setting makes no sense;
+    /// [`ShuttingDown`](crate::ErrorKind::ShuttingDown), after a [`shutdown`](crate::shutdown).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it has started workers all the same.
+    ///
+    /// ```no_run
+    /// # use offload_runtime::{Error, ProcessPool};
+    /// static SCRIPTS: ProcessPool = ProcessPool::new("scripts").workers(8).min_workers(8);
+    ///
+    /// # async fn start() -> Result<(), Error> {
+    /// SCRIPTS.ready().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ready(&'static self) -> Result<(), crate::Error> {
+        self.processes().ready().await
     }
 
     const fn here(&mut self) -> &mut Processes {

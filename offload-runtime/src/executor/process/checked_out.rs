@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::kill_handle::{End, KillHandle};
 use super::plan::Plan;
 use super::worker::{Dead, Worker};
-use super::workers::Workers;
+use super::workers::{Gone, Workers};
 use crate::wire::registry::Host;
 
 /// See the [module](self).
@@ -62,12 +62,17 @@ impl CheckedOut {
         }
     }
 
-    /// The worker has to die: it is killed, and another takes its place. It was `ended` for its
+    /// The worker has to die: it is killed, and another takes its place. It was ended for its
     /// call, or is of no use.
-    pub(crate) fn kill(mut self, ended: bool) -> Dead {
+    pub(crate) fn kill(mut self, ended: Option<End>) -> Dead {
         let dead = self.process().reap();
         self.worker = None;
-        self.workers.replace(self.host, &self.handle, ended);
+        let gone = match ended {
+            Some(End::Cancelled) => Gone::Ended("nobody waits for its call any more"),
+            Some(End::Shutdown) => Gone::Ended("its pool is closed"),
+            None => Gone::Discarded("it sent what no worker sends"),
+        };
+        self.workers.replace(self.host, &self.handle, &dead, &gone);
         dead
     }
 
@@ -75,7 +80,7 @@ impl CheckedOut {
     pub(crate) fn reap(mut self) -> Dead {
         let dead = self.process().reap_closed();
         self.worker = None;
-        self.workers.replace(self.host, &self.handle, false);
+        self.workers.replace(self.host, &self.handle, &dead, &Gone::Died);
         dead
     }
 
@@ -83,8 +88,10 @@ impl CheckedOut {
     /// the latest at `until`. The error is what died, if there is no other.
     pub(crate) fn reap_for_another(mut self, until: Option<Instant>) -> Result<CheckedOut, Dead> {
         let dead = self.process().reap();
-        self.worker = None;
-        self.workers.lost(self.host);
+        let worker = self.worker.take();
+        let (since, calls) = worker.map_or((Instant::now(), 0), |it| (it.since(), it.calls()));
+        // This one is counted.
+        self.workers.lost(self.host, &dead, since, calls > 1);
         match self.workers.check_out_another(self.host, &self.handle, until) {
             Some(worker) => {
                 self.worker = Some(worker);
@@ -105,11 +112,12 @@ impl CheckedOut {
 
 impl Drop for CheckedOut {
     fn drop(&mut self) {
-        let Some(worker) = self.worker.take() else { return };
+        let Some(mut worker) = self.worker.take() else { return };
         if self.has_begun {
             self.handle.let_go();
-            drop(worker);
-            self.workers.replace(self.host, &self.handle, true);
+            let dead = worker.reap();
+            let gone = Gone::Ended("its parent has lost its call by a panic");
+            self.workers.replace(self.host, &self.handle, &dead, &gone);
         } else {
             self.workers.put_back(self.host, &self.handle, worker);
         }

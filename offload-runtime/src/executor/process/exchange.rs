@@ -183,9 +183,9 @@ impl Call {
                 }
                 (Err(Lost::Dead), None) => return Err(self.lost(worker.reap(), None)),
                 (Err(Lost::Invalid), None) => {
-                    return Err((failures::worker_invalid(name, worker.kill(false)), Ending::Died));
+                    return Err((failures::worker_invalid(name, worker.kill(None)), Ending::Died));
                 }
-                (_, killed) => return Err(self.lost(worker.kill(true), killed)),
+                (_, killed) => return Err(self.lost(worker.kill(killed), killed)),
             }
         }
     }
@@ -224,7 +224,7 @@ impl Call {
         match (is_told, worker.let_go()) {
             (true, None) => worker.put_back(),
             (false, None) => drop(worker.reap()),
-            (_, Some(_)) => drop(worker.kill(true)),
+            (_, killed) => drop(worker.kill(killed)),
         }
     }
 

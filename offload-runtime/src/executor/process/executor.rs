@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::kill_handle::KillHandle;
 use super::plan::Plan;
+use super::ready::{NotThere, Ready};
 use super::workers::{NoWorker, Workers};
 use super::{exchange, failures, way};
 use crate::error::Error;
@@ -50,6 +51,16 @@ impl Processes {
     pub(crate) fn label(&self) -> &'static str {
         self.threads.label()
     }
+
+    /// Waits until the workers are there that are kept ready, at least one.
+    pub(crate) async fn ready(&'static self) -> Result<(), Error> {
+        self.check()?;
+        let ready = Ready::new(&self.workers, self, self.threads.limit());
+        ready.await.map_err(|why| match why {
+            NotThere::Closed => Error::shutting_down(""),
+            NotThere::Unavailable(reason) => failures::not_ready(self.label(), &reason),
+        })
+    }
 }
 
 impl Serve for Processes {
@@ -76,7 +87,7 @@ impl Serve for Processes {
     }
 
     fn thread_ended(&'static self) {
-        self.workers.shrink(self.threads.threads());
+        self.workers.shrink(self, self.threads.threads());
     }
 }
 
@@ -166,7 +177,7 @@ impl Executor for Processes {
     }
 
     fn dismiss(&'static self) {
-        self.workers.close();
+        self.workers.close(self);
     }
 }
 

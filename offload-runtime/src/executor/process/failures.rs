@@ -12,6 +12,12 @@ pub(crate) fn no_worker(function: &str, reason: &str) -> Error {
     Error::new(ErrorKind::Unavailable, Ran::No, function, what)
 }
 
+/// The workers of a pool that are to be ready.
+pub(crate) fn not_ready(pool: &str, reason: &str) -> Error {
+    let what = format!("the workers of the pool `{pool}` are not ready: {reason}");
+    Error::new(ErrorKind::Unavailable, Ran::No, "", what)
+}
+
 /// Nobody waits for it any more.
 pub(crate) fn ended_before_start(function: &str) -> Error {
     Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
@@ -28,7 +34,7 @@ pub(crate) fn killed_by_shutdown(function: &str) -> Error {
 }
 
 pub(crate) fn worker_died(function: &str, dead: Dead) -> Error {
-    let what = format!("lost its worker, process {}, which {}", dead.pid, end(&dead));
+    let what = format!("lost its worker, process {}, which {}", dead.pid, dead.how());
     lost(function, what, Ran::Maybe, dead)
 }
 
@@ -37,25 +43,27 @@ pub(crate) fn worker_died_idle(function: &str, dead: Dead) -> Error {
     let what = format!(
         "lost its worker, process {}, before that had read what to do; it {}",
         dead.pid,
-        end(&dead)
+        dead.how()
     );
     lost(function, what, Ran::No, dead)
 }
 
-/// How a worker ended.
-fn end(dead: &Dead) -> String {
-    let how = match dead.status {
-        _ if dead.closed => {
-            "closed its channel, as by `exec` or by closing files that are not its own, and was \
-             killed"
-                .to_owned()
-        }
-        Some(status) => format!("died of {status}"),
-        // As when this process ignores SIGCHLD.
-        None => "died, of what the system does not tell".to_owned(),
-    };
-    let said = last_words(&dead.stderr).map(|line| format!("; it said last: {line}"));
-    how + &said.unwrap_or_default()
+impl Dead {
+    /// How it ended.
+    pub(super) fn how(&self) -> String {
+        let how = match self.status {
+            _ if self.closed => {
+                "closed its channel, as by `exec` or by closing files that are not its own, and was \
+                 killed"
+                    .to_owned()
+            }
+            Some(status) => format!("died of {status}"),
+            // As when this process ignores SIGCHLD.
+            None => "died, of what the system does not tell".to_owned(),
+        };
+        let said = last_words(&self.stderr).map(|line| format!("; it said last: {line}"));
+        how + &said.unwrap_or_default()
+    }
 }
 
 /// The worker was killed for what it said.

@@ -6,12 +6,17 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `executor` | a thread for each call: it checks a worker out, and has it run the body |
-//! | `workers` | the workers of a pool: checked out, returned, started ahead of need, replaced |
+//! | `workers` | the workers of a pool: checked out, returned, lost |
+//! | `state` | what is known of them under their lock, and when another is started |
+//! | `starting` | how that is done |
+//! | `ready` | waits until those that are kept ready are there |
+//! | `lifecycle` | tells of their starts and ends |
 //! | `checked_out` | a worker that a call has, until that is over |
 //! | `exchange` | one call with a worker: the request out, the answer in |
 //! | `descendants` | what a worker has started, in both |
 //! | `kill_handle` | how a call is ended from outside |
 //! | `worker` | one process: started, talked to, reaped |
+//! | `memory` | what it holds in memory |
 //! | `stderr` | what workers print |
 //! | `failures` | what can go wrong, as errors |
 //!
@@ -25,23 +30,29 @@
 //! | `panics` | what is known of a panic |
 //!
 //! In both: `messages` (what is said), `events` (what bodies say through `tracing`), `plan` (a
-//! pool's settings).
+//! pool's settings, with `environment`).
 
 #[cfg(any(fuzzing, all(test, not(offload_loom))))]
 pub(crate) mod check;
 mod checked_out;
 mod descendants;
+mod environment;
 mod events;
 pub(crate) mod exchange;
 mod executor;
 pub(crate) mod failures;
 mod inherited;
 mod kill_handle;
+mod lifecycle;
+mod memory;
 pub(crate) mod messages;
 pub(crate) mod panics;
 pub(crate) mod plan;
+mod ready;
 pub(crate) mod serve;
 pub(crate) mod start;
+mod starting;
+mod state;
 mod stderr;
 mod way;
 mod worker;

@@ -1,6 +1,5 @@
 //! One worker process, as its parent sees it: started, talked to, reaped.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -18,13 +17,13 @@ use rustix::process::{
     waitpgid,
 };
 
-use super::descendants;
 use super::events::{Places, Replay};
 use super::kill_handle::{Control, Held};
 use super::messages::{Hello, Kind, MAX_NOTE};
 use super::plan::Plan;
 use super::stderr::{OnEnd, Stderr};
 use super::way::{MARK, Way};
+use super::{descendants, memory};
 use crate::system::pipe::pipe;
 use crate::wire::frames::{Frame, Incoming, Outgoing, ReadError};
 use crate::wire::{codec, registry};
@@ -50,6 +49,7 @@ pub(crate) struct Worker {
     buffer: Vec<u8>,
     /// Calls so far, this one included.
     calls: u64,
+    since: Instant,
     /// A time limit is set on `data`.
     limited: bool,
     stderr: Arc<Stderr>,
@@ -80,6 +80,15 @@ pub(crate) struct NotReady {
     pub(crate) reason: String,
     /// A signal killed it: perhaps the next one is luckier.
     pub(crate) was_killed: bool,
+    /// None, if there was no process.
+    pub(crate) pid: Option<u32>,
+}
+
+impl NotReady {
+    /// There was no process.
+    pub(crate) fn of(reason: String) -> NotReady {
+        NotReady { reason, was_killed: false, pid: None }
+    }
 }
 
 impl Worker {
@@ -92,13 +101,10 @@ impl Worker {
         on_end: OnEnd,
         is_wanted: impl FnOnce(&Arc<UnixStream>) -> bool,
     ) -> Result<Worker, NotReady> {
-        let refused = |error: io::Error| NotReady {
-            reason: format!("the system refused it: {error}"),
-            was_killed: false,
-        };
+        let refused = |error: io::Error| NotReady::of(format!("the system refused it: {error}"));
         let mut worker = Worker::spawn(plan, way, hello.max_message, on_end).map_err(refused)?;
         if !is_wanted(&worker.data) {
-            return Err(NotReady { reason: "its pool is closed".into(), was_killed: false });
+            return Err(NotReady::of("its pool is closed".into()));
         }
         worker.greet(hello).map_err(|problem| {
             let dead = worker.reap();
@@ -117,7 +123,7 @@ impl Worker {
                 "it ended before it was ready: is `offload_runtime::init()` first in `main`?".into()
             });
             let reason = format!("{problem} (process {}{status}{stderr})", dead.pid);
-            NotReady { reason, was_killed }
+            NotReady { reason, was_killed, pid: Some(dead.pid) }
         })?;
         Ok(worker)
     }
@@ -128,10 +134,11 @@ impl Worker {
         let (prints, printed) = pipe()?;
         // Before the process is there, so that nothing can fail after.
         let stderr = Stderr::read_from(prints, on_end)?;
-        let child = Command::new(registry::program()?)
+        let mut command = Command::new(registry::program()?);
+        plan.environment.apply(&mut command);
+        let child = command
             .arg0(MARK)
             .args(way.arguments())
-            .envs(plan.environment.iter().copied())
             .process_group(0)
             // The worker gives these two other numbers before foreign code runs.
             .stdin(OwnedFd::from(theirs))
@@ -148,6 +155,7 @@ impl Worker {
             places: Places::default(),
             buffer: Vec::new(),
             calls: 0,
+            since: Instant::now(),
             limited: false,
             stderr,
             reaped: false,
@@ -202,6 +210,15 @@ impl Worker {
     /// Calls so far.
     pub(crate) fn calls(&self) -> u64 {
         self.calls
+    }
+
+    /// When it was started.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// For the kill handle of a call.
@@ -266,10 +283,7 @@ impl Worker {
     /// What it holds in memory that is its own, in bytes, where the system
     /// tells.
     pub(crate) fn memory(&self) -> Option<u64> {
-        let pages = fs::read_to_string(format!("/proc/{}/statm", self.child.id())).ok()?;
-        let mut pages = pages.split(' ').skip(1).map(|number| number.parse::<u64>());
-        let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
-        Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
+        memory::private(self.pid())
     }
 
     /// Kills it and what it started, if they live, and reaps it.

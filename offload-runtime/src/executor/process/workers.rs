@@ -1,4 +1,4 @@
-//! The workers of one pool: which are free, and when others are started.
+//! The workers of one pool: which are free, and who gets one.
 //!
 //! # The protocol
 //!
@@ -14,71 +14,35 @@
 //! *Ahead of need.* When the last free worker is checked out, or one is lost, and
 //! there may be more, another is started. So the next call, or the one after a
 //! crash, finds one ready.
+//!
+//! Nobody who holds the lock calls foreign code: what there is to tell through `tracing` is told after.
 
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use super::checked_out::CheckedOut;
 use super::kill_handle::{End, KillHandle};
-use super::messages::Hello;
+use super::lifecycle;
 use super::plan::Plan;
-use super::worker::{NotReady, Worker};
-use super::{events, way};
+use super::state::State;
+use super::worker::{Dead, Worker};
 use crate::executor;
-use crate::sync::foreign::drop_quietly;
-use crate::system::spawner;
 use crate::task::meta::Meta;
-use crate::wire::registry::{self, Host};
+use crate::wire::registry::Host;
 
 /// When no worker can be started but others are at work, it is tried again
 /// this much later.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// When workers are killed while they start, so many others are tried in a row.
-const TRIES: u32 = 5;
-
-/// None is started ahead of need so long after a start that failed.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// See the [module](self).
 pub(crate) struct Workers {
     pub(crate) plan: Plan,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// A worker is free, or was lost, or somebody need not wait any more.
-    changed: Condvar,
+    pub(super) changed: Condvar,
     counts: Counts,
-}
-
-struct State {
-    /// The most recent last.
-    free: Vec<Worker>,
-    /// All that can work, the free ones included.
-    alive: usize,
-    starting: usize,
-    /// The channels of those that start.
-    starts: Vec<Arc<UnixStream>>,
-    /// Threads that wait for one.
-    waiting: usize,
-    /// Why the last start failed, for one of those that wait.
-    failure: Option<String>,
-    /// When one failed last.
-    failed: Option<Instant>,
-    /// So many in a row were killed while they started.
-    killed: u32,
-    /// Of the calls that have one.
-    handles: Vec<Arc<KillHandle>>,
-    /// There may be so many, and so many threads there are that may use one.
-    limit: usize,
-    threads: usize,
-    /// No more are started: the process shuts down.
-    is_closed: bool,
-    /// And no call gets one.
-    is_ended: bool,
 }
 
 /// What became of workers.
@@ -86,6 +50,16 @@ struct Counts {
     restarts: AtomicU64,
     kills: AtomicU64,
     recycled: AtomicU64,
+}
+
+/// How a worker has come to its end that had a call.
+pub(super) enum Gone {
+    /// By itself.
+    Died,
+    /// It was killed, since its call had to end. Why.
+    Ended(&'static str),
+    /// It was killed, since it was of no use. Why.
+    Discarded(&'static str),
 }
 
 /// Why there is no worker.
@@ -102,21 +76,7 @@ impl Workers {
     pub(crate) const fn new() -> Workers {
         Workers {
             plan: Plan::DEFAULT,
-            state: Mutex::new(State {
-                free: Vec::new(),
-                alive: 0,
-                starting: 0,
-                starts: Vec::new(),
-                waiting: 0,
-                failure: None,
-                failed: None,
-                killed: 0,
-                handles: Vec::new(),
-                limit: 0,
-                threads: 0,
-                is_closed: false,
-                is_ended: false,
-            }),
+            state: Mutex::new(State::new()),
             changed: Condvar::new(),
             counts: Counts {
                 restarts: AtomicU64::new(0),
@@ -126,7 +86,7 @@ impl Workers {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,10 +119,17 @@ impl Workers {
         handle: &Arc<KillHandle>,
     ) -> Result<CheckedOut, NoWorker> {
         let mut state = self.lock();
-        (state.limit, state.threads) = (limit, threads);
+        state.threads = threads;
+        self.may_have(&mut state, limit);
         let is_ended = || call.state.is_cancelled();
         let worker = self.await_worker(host, state, call.start_by(), &is_ended, Some(handle))?;
         Ok(CheckedOut::new(self, host, Arc::clone(handle), worker))
+    }
+
+    /// There may be so many, of which some are kept ready.
+    pub(super) fn may_have(&self, state: &mut State, limit: usize) {
+        state.limit = limit;
+        state.kept = self.plan.min_workers.min(limit);
     }
 
     /// Another for a call that had one.
@@ -196,7 +163,7 @@ impl Workers {
             match state.free.pop() {
                 Some(worker) if worker.is_alive() => break Ok(worker),
                 Some(worker) => {
-                    state.alive -= 1;
+                    state.lose(&worker);
                     lost.push(worker);
                     continue;
                 }
@@ -206,20 +173,21 @@ impl Workers {
             if left == Some(Duration::ZERO) {
                 break Err(NoWorker::Late);
             }
-            let failure = state.failure.take();
+            let mut failure = state.starts.failure.take();
+            if failure.is_none() {
+                self.tend(host, &mut state);
+                if state.starts.failure.is_some() {
+                    continue;
+                }
+                failure = state.given_up(self.plan.max_restarts);
+            }
             let pause = match failure {
-                Some(reason) if state.alive == 0 && state.starting == 0 => {
+                Some(reason) if state.alive == 0 && state.starts.under_way == 0 => {
                     break Err(NoWorker::Unavailable(reason));
                 }
                 // One that is at work may become free before that.
                 Some(_) => Some(RETRY),
-                None => {
-                    self.tend(host, &mut state);
-                    if state.failure.is_some() {
-                        continue;
-                    }
-                    None
-                }
+                None => None,
             };
             let pause = [pause, left].into_iter().flatten().min();
             state = match pause {
@@ -236,7 +204,7 @@ impl Workers {
         }
         self.tend(host, &mut state);
         drop(state);
-        self.reap(lost);
+        self.reap(host, lost);
         result
     }
 
@@ -247,13 +215,11 @@ impl Workers {
         handle: &Arc<KillHandle>,
         worker: Worker,
     ) {
-        let plan = &self.plan;
-        let spent = plan.max_jobs.is_some_and(|jobs| worker.calls() >= jobs)
-            // What one call left behind must not count against the next.
-            || plan.max_memory.is_some_and(|most| worker.memory() > Some(most / 2));
+        let spent = self.plan.spent(worker.calls(), || worker.memory());
         let mut state = self.lock();
         state.forget(handle);
-        if !spent && !state.is_closed {
+        state.starts.succeed();
+        if spent.is_none() && !state.is_closed {
             state.free.push(worker);
             self.changed.notify_one();
             return;
@@ -261,35 +227,59 @@ impl Workers {
         state.alive -= 1;
         self.tend(host, &mut state);
         drop(state);
-        if spent {
-            self.counts.recycled.fetch_add(1, Ordering::Relaxed);
+        match spent {
+            Some(reason) => {
+                self.counts.recycled.fetch_add(1, Ordering::Relaxed);
+                lifecycle::recycled(host.name(), worker.pid(), &reason);
+                lifecycle::retire(host.name(), vec![worker], "it is replaced");
+            }
+            None => lifecycle::retire(host.name(), vec![worker], "its pool is closed"),
         }
-        retire(vec![worker]);
     }
 
-    /// A call is over, and so is its worker: it died, or was `killed`.
+    /// A call is over, and so is its worker.
     pub(super) fn replace(
         &'static self,
         host: &'static dyn Host,
         handle: &Arc<KillHandle>,
-        killed: bool,
+        dead: &Dead,
+        gone: &Gone,
     ) {
         let mut state = self.lock();
         state.forget(handle);
         state.alive -= 1;
         self.tend(host, &mut state);
         drop(state);
-        let counter = if killed { &self.counts.kills } else { &self.counts.restarts };
+        let counter = match gone {
+            Gone::Ended(_) => &self.counts.kills,
+            Gone::Died | Gone::Discarded(_) => &self.counts.restarts,
+        };
         counter.fetch_add(1, Ordering::Relaxed);
+        match gone {
+            Gone::Died => lifecycle::died(host.name(), dead),
+            Gone::Ended(why) | Gone::Discarded(why) => {
+                lifecycle::killed(host.name(), dead.pid, why);
+            }
+        }
     }
 
-    /// The worker of a call is dead, and the call has not ended.
-    pub(super) fn lost(&'static self, host: &'static dyn Host) {
+    /// The worker of a call has died before it had read the call, which has not ended. It was there
+    /// since then, and has run a call before or not.
+    pub(super) fn lost(
+        &'static self,
+        host: &'static dyn Host,
+        dead: &Dead,
+        since: Instant,
+        has_run: bool,
+    ) {
         let mut state = self.lock();
         state.alive -= 1;
+        state.starts.ended(since, has_run);
+        state.starts.explain(dead.how());
         self.tend(host, &mut state);
         drop(state);
         self.counts.restarts.fetch_add(1, Ordering::Relaxed);
+        lifecycle::died(host.name(), dead);
     }
 
     /// A call that has no worker any more is over.
@@ -298,39 +288,43 @@ impl Workers {
     }
 
     /// A thread of the pool has ended, and so many are left.
-    pub(crate) fn shrink(&self, threads: usize) {
+    pub(crate) fn shrink(&self, host: &'static dyn Host, threads: usize) {
         let mut state = self.lock();
         state.threads = threads;
-        self.shrink_to_need(state);
+        self.shrink_to_need(host, state);
     }
 
-    fn shrink_to_need(&self, mut state: MutexGuard<'_, State>) {
-        // One more than can be busy: it was started ahead of need.
-        let users = state.threads.max(state.handles.len() + state.waiting);
-        let keep = if users == 0 { 0 } else { users + 1 };
-        let excess = state.alive.saturating_sub(keep).min(state.free.len());
+    pub(super) fn shrink_to_need(
+        &self,
+        host: &'static dyn Host,
+        mut state: MutexGuard<'_, State>,
+    ) {
+        let excess = state.excess();
         state.alive -= excess;
         let excess: Vec<_> = state.free.drain(..excess).collect();
         drop(state);
-        retire(excess);
+        lifecycle::retire(host.name(), excess, "nobody needs it");
     }
 }
 
 /// What others do.
 impl Workers {
     /// A worker has died, perhaps a free one.
-    fn look(&'static self, host: &'static dyn Host) {
+    pub(super) fn look(&'static self, host: &'static dyn Host) {
         let mut state = self.lock();
         let (alive, lost) = std::mem::take(&mut state.free)
             .into_iter()
             .partition::<Vec<_>, _>(|worker| worker.is_alive());
         state.free = alive;
-        state.alive -= lost.len();
+        lost.iter().for_each(|worker| state.lose(worker));
+        let mut wakers = Vec::new();
         if !lost.is_empty() {
             self.tend(host, &mut state);
+            wakers = state.take_wakers();
         }
         drop(state);
-        self.reap(lost);
+        self.reap(host, lost);
+        lifecycle::wake(wakers);
     }
 
     /// The call of somebody who waits here may have ended.
@@ -368,143 +362,28 @@ impl Workers {
 
     /// Nobody will call any more: lets all that are free end, kills those that start, and
     /// starts no others.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, host: &'static dyn Host) {
         let mut state = self.lock();
         state.is_closed = true;
-        for start in &state.starts {
+        for start in &state.starts.channels {
             // Its thread waits there for what it says, and kills it then.
             let _ = start.shutdown(Shutdown::Both);
         }
         let free = std::mem::take(&mut state.free);
         state.alive -= free.len();
+        let wakers = state.take_wakers();
         self.changed.notify_all();
         drop(state);
-        retire(free);
+        lifecycle::retire(host.name(), free, "its pool is closed");
+        lifecycle::wake(wakers);
     }
 
-    fn reap(&self, lost: Vec<Worker>) {
+    fn reap(&self, host: &'static dyn Host, lost: Vec<Worker>) {
         self.counts.restarts.fetch_add(lost.len() as u64, Ordering::Relaxed);
-        // Each is reaped by its drop.
-        drop(lost);
-    }
-
-    /// Starts the workers that are wanted.
-    fn tend(&'static self, host: &'static dyn Host, state: &mut State) {
-        while state.wants_another() {
-            state.starting += 1;
-            // From a thread that is as normal as the main one: a worker is what its starter is.
-            let start = move || {
-                let run = move || self.start(host);
-                let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
-                if let Err(refusal) = thread {
-                    self.start_refused(&mut self.lock(), &refusal);
-                }
-            };
-            if let Err(refusal) = spawner::request(Box::new(start)) {
-                self.start_refused(state, &refusal);
-                return;
-            }
+        for mut worker in lost {
+            let dead = worker.reap();
+            self.lock().starts.explain(dead.how());
+            lifecycle::died(host.name(), &dead);
         }
     }
-
-    fn start_refused(&self, state: &mut State, refusal: &io::Error) {
-        state.starting -= 1;
-        state.fail(format!("the system refuses a thread to start it: {refusal}"));
-        // Whoever waits tries again, or ends its call.
-        self.changed.notify_all();
-    }
-
-    fn start(&'static self, host: &'static dyn Host) {
-        // What its start-up function says goes to a foreign subscriber.
-        let worker =
-            catch_unwind(AssertUnwindSafe(|| self.start_worker(host))).unwrap_or_else(|payload| {
-                drop_quietly(payload);
-                let reason = "a `tracing` subscriber panicked while it started".to_owned();
-                Err(NotReady { reason, was_killed: false })
-            });
-        let mut state = self.lock();
-        state.starting -= 1;
-        match worker {
-            Ok(worker) => {
-                state.alive += 1;
-                state.killed = 0;
-                // Those that have worked already are warm.
-                state.free.insert(0, worker);
-            }
-            Err(not_ready) if not_ready.was_killed && state.killed < TRIES => {
-                state.killed += 1;
-                self.tend(host, &mut state);
-            }
-            Err(not_ready) => state.fail(not_ready.reason),
-        }
-        self.changed.notify_all();
-        let is_closed = state.is_closed;
-        self.shrink_to_need(state);
-        if is_closed {
-            self.close();
-        }
-    }
-
-    fn start_worker(&'static self, host: &'static dyn Host) -> Result<Worker, NotReady> {
-        let impossible = |reason: String| NotReady { reason, was_killed: false };
-        let way = way::way()
-            .ok_or_else(|| impossible("this process is not set up to start workers".into()))?;
-        let plan = &self.plan;
-        let build = registry::build()
-            .map_err(|error| impossible(format!("the program's file is gone: {error}")))?;
-        let function = registry::any_of(host)
-            .ok_or_else(|| impossible("this program has no function of the pool".into()))?;
-        let hello = Hello {
-            build,
-            parent: std::process::id(),
-            function,
-            max_message: plan.max_message,
-            max_memory: plan.max_memory,
-            priority: plan.priority,
-            level: events::level(),
-        };
-        let on_end = Box::new(move || self.look(host));
-        let mut channel = None;
-        let is_wanted = |data: &Arc<UnixStream>| {
-            let mut state = self.lock();
-            state.starts.push(Arc::clone(channel.insert(Arc::clone(data))));
-            !state.is_closed
-        };
-        let worker = Worker::start(&hello, plan, &way, on_end, is_wanted);
-        if let Some(channel) = channel {
-            self.lock().starts.retain(|other| !Arc::ptr_eq(other, &channel));
-        }
-        worker
-    }
-}
-
-impl State {
-    fn wants_another(&self) -> bool {
-        if self.is_closed || self.alive + self.starting >= self.limit || self.failure.is_some() {
-            return false;
-        }
-        let lately = self.failed.is_some_and(|failed| failed.elapsed() < PAUSE);
-        let ahead = self.starting == 0 && self.free.is_empty() && !self.handles.is_empty();
-        self.waiting > self.starting + self.free.len() || ahead && !lately
-    }
-
-    /// A start has failed.
-    fn fail(&mut self, reason: String) {
-        self.failed = Some(Instant::now());
-        self.failure = (self.waiting > 0).then_some(reason);
-    }
-
-    fn forget(&mut self, handle: &Arc<KillHandle>) {
-        self.handles.retain(|other| !Arc::ptr_eq(other, handle));
-    }
-}
-
-/// Lets workers end by themselves, where nobody waits for that.
-fn retire(workers: Vec<Worker>) {
-    if workers.is_empty() {
-        return;
-    }
-    let all = move || workers.into_iter().for_each(|worker| worker.retire());
-    // Without a thread, they are dropped with the closure, and so killed.
-    let _ = thread::Builder::new().name("offload-retire".into()).spawn(all);
 }

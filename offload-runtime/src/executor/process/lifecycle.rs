@@ -1,0 +1,60 @@
+//! What becomes of workers, as it is told through `tracing`: an event of the target `offload` for each
+//! start, end, kill and recycling, with the pool, the process and the reason. And the end of those that
+//! are not needed.
+//!
+//! A subscriber is foreign code: nothing is locked here, and one that panics costs nothing.
+
+use std::task::Waker;
+use std::thread;
+
+use super::worker::{Dead, Worker};
+use crate::sync::foreign::quietly;
+
+/// A worker is ready for calls.
+pub(super) fn started(pool: &str, pid: u32, reason: &str) {
+    quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker has started"));
+}
+
+pub(super) fn not_started(pool: &str, pid: Option<u32>, reason: &str) {
+    quietly(|| {
+        tracing::warn!(target: "offload", pool, pid, reason, "a worker could not be started");
+    });
+}
+
+/// It did so by itself.
+pub(super) fn died(pool: &str, dead: &Dead) {
+    let (pid, reason) = (dead.pid, dead.how());
+    quietly(|| tracing::warn!(target: "offload", pool, pid, reason, "a worker has died"));
+}
+
+pub(super) fn killed(pool: &str, pid: u32, reason: &str) {
+    quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker was killed"));
+}
+
+/// It is to end between calls, and another takes its place.
+pub(super) fn recycled(pool: &str, pid: u32, reason: &str) {
+    quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker is replaced"));
+}
+
+/// Lets workers end by themselves, where nobody waits for that.
+pub(super) fn retire(pool: &'static str, workers: Vec<Worker>, reason: &'static str) {
+    if workers.is_empty() {
+        return;
+    }
+    let all = move || {
+        for worker in workers {
+            let pid = worker.pid();
+            worker.retire();
+            quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker has ended"));
+        }
+    };
+    // Without a thread, they are dropped with the closure, and so killed.
+    let _ = thread::Builder::new().name("offload-retire".into()).spawn(all);
+}
+
+/// Wakes who waits for workers.
+pub(super) fn wake(wakers: Vec<(u64, Waker)>) {
+    for (_, waker) in wakers {
+        quietly(|| waker.wake());
+    }
+}

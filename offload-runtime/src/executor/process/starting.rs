@@ -1,0 +1,134 @@
+//! How workers are started: by a thread for each, as many at a time as there are cores, which comes
+//! back with a worker or with the reason why there is none.
+
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::{io, thread};
+
+use super::messages::Hello;
+use super::state::State;
+use super::worker::{NotReady, Worker};
+use super::workers::Workers;
+use super::{events, lifecycle, way};
+use crate::sync::foreign::drop_quietly;
+use crate::sync::timer;
+use crate::system::{cores, spawner};
+use crate::wire::registry::{self, Host};
+
+impl Workers {
+    /// Starts the workers that are wanted.
+    pub(super) fn tend(&'static self, host: &'static dyn Host, state: &mut State) {
+        while let Some(why) = state.wants_another(self.plan.max_restarts, cores::count()) {
+            state.starts.under_way += 1;
+            // From a thread that is as normal as the main one: a worker is what its starter is.
+            let start = move || {
+                let run = move || self.start(host, why);
+                let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
+                if let Err(refusal) = thread {
+                    self.start_refused(&mut self.lock(), &refusal);
+                }
+            };
+            if let Err(refusal) = spawner::request(Box::new(start)) {
+                self.start_refused(state, &refusal);
+                return;
+            }
+        }
+        if let Some(at) = state.look_again(self.plan.max_restarts) {
+            let looker = Waker::from(Arc::new(Looker { workers: self, host }));
+            state.starts.is_scheduled = timer::wake_at(at, looker).is_ok();
+        }
+    }
+
+    fn start_refused(&self, state: &mut State, refusal: &io::Error) {
+        state.starts.under_way -= 1;
+        let reason = format!("the system refuses a thread to start it: {refusal}");
+        state.starts.fail(reason, false, self.plan.max_restarts, state.waiting > 0);
+        // Whoever waits tries again, or ends its call.
+        self.changed.notify_all();
+    }
+
+    fn start(&'static self, host: &'static dyn Host, why: &'static str) {
+        // What its start-up function says goes to a foreign subscriber.
+        let worker =
+            catch_unwind(AssertUnwindSafe(|| self.start_worker(host))).unwrap_or_else(|payload| {
+                drop_quietly(payload);
+                Err(NotReady::of("a `tracing` subscriber panicked while it started".into()))
+            });
+        // Before others can have it, so that its start is told before its end.
+        match &worker {
+            Ok(worker) => lifecycle::started(host.name(), worker.pid(), why),
+            Err(not_ready) => {
+                lifecycle::not_started(host.name(), not_ready.pid, &not_ready.reason);
+            }
+        }
+        let mut state = self.lock();
+        state.starts.under_way -= 1;
+        match worker {
+            Ok(worker) => {
+                state.alive += 1;
+                // Those that have worked already are warm.
+                state.free.insert(0, worker);
+            }
+            Err(NotReady { reason, was_killed, .. }) => {
+                let (most, has_waiting) = (self.plan.max_restarts, state.waiting > 0);
+                state.starts.fail(reason, was_killed, most, has_waiting);
+            }
+        }
+        self.tend(host, &mut state);
+        self.changed.notify_all();
+        let is_closed = state.is_closed;
+        self.shrink_to_need(host, state);
+        let wakers = self.lock().take_wakers();
+        lifecycle::wake(wakers);
+        if is_closed {
+            self.close(host);
+        }
+    }
+
+    fn start_worker(&'static self, host: &'static dyn Host) -> Result<Worker, NotReady> {
+        let way = way::way()
+            .ok_or_else(|| NotReady::of("this process is not set up to start workers".into()))?;
+        let plan = &self.plan;
+        let build = registry::build()
+            .map_err(|error| NotReady::of(format!("the program's file is gone: {error}")))?;
+        let function = registry::any_of(host)
+            .ok_or_else(|| NotReady::of("this program has no function of the pool".into()))?;
+        let hello = Hello {
+            build,
+            parent: std::process::id(),
+            function,
+            max_message: plan.max_message,
+            max_memory: plan.max_memory,
+            priority: plan.priority,
+            level: events::level(),
+        };
+        let on_end = Box::new(move || self.look(host));
+        let mut channel = None;
+        let is_wanted = |data: &Arc<UnixStream>| {
+            let mut state = self.lock();
+            state.starts.channels.push(Arc::clone(channel.insert(Arc::clone(data))));
+            !state.is_closed
+        };
+        let worker = Worker::start(&hello, plan, &way, on_end, is_wanted);
+        if let Some(channel) = channel {
+            self.lock().starts.channels.retain(|other| !Arc::ptr_eq(other, &channel));
+        }
+        worker
+    }
+}
+
+/// Looks after those that are kept ready, when the timer says so.
+struct Looker {
+    workers: &'static Workers,
+    host: &'static dyn Host,
+}
+
+impl Wake for Looker {
+    fn wake(self: Arc<Self>) {
+        let mut state = self.workers.lock();
+        state.starts.is_scheduled = false;
+        self.workers.tend(self.host, &mut state);
+    }
+}

@@ -1,0 +1,209 @@
+//! What is known of the workers of a pool, under its lock, and what is decided from that: whether
+//! another is started, how many may stay.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::kill_handle::KillHandle;
+use super::worker::Worker;
+
+/// None is started ahead of need so long after one that was of no use; and none at all, if it was the
+/// last of too many in a row.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// A worker that was there for so long without a call was of use.
+const USEFUL: Duration = Duration::from_secs(10);
+
+/// See the [module](self).
+pub(super) struct State {
+    /// The most recent last.
+    pub(super) free: Vec<Worker>,
+    /// All that can work, the free ones included.
+    pub(super) alive: usize,
+    /// Threads that wait for one.
+    pub(super) waiting: usize,
+    /// Of the calls that have one.
+    pub(super) handles: Vec<Arc<KillHandle>>,
+    /// There may be so many, and so many threads there are that may use one.
+    pub(super) limit: usize,
+    pub(super) threads: usize,
+    /// So many are kept ready, whether there are calls or not.
+    pub(super) kept: usize,
+    /// Those who wait until these are there, each with its number.
+    pub(super) until_ready: Vec<(u64, Waker)>,
+    pub(super) starts: Starts,
+    /// No more are started: the process shuts down, or the pool is closed.
+    pub(super) is_closed: bool,
+    /// And no call gets one.
+    pub(super) is_ended: bool,
+}
+
+/// Those that start, and how it went with those before.
+pub(super) struct Starts {
+    pub(super) under_way: usize,
+    /// The channels of those that start.
+    pub(super) channels: Vec<Arc<UnixStream>>,
+    /// Why the last start failed, for one of those that wait.
+    pub(super) failure: Option<String>,
+    /// When a worker was of no use last: it did not start up, or ended soon after.
+    useless: Option<Instant>,
+    /// So many in a row were, and why the last one was.
+    in_a_row: u32,
+    last_reason: String,
+    /// The timer will look whether those that are kept ready are there.
+    pub(super) is_scheduled: bool,
+}
+
+impl State {
+    pub(super) const fn new() -> State {
+        State {
+            free: Vec::new(),
+            alive: 0,
+            waiting: 0,
+            handles: Vec::new(),
+            limit: 0,
+            threads: 0,
+            kept: 0,
+            until_ready: Vec::new(),
+            starts: Starts {
+                under_way: 0,
+                channels: Vec::new(),
+                failure: None,
+                useless: None,
+                in_a_row: 0,
+                last_reason: String::new(),
+                is_scheduled: false,
+            },
+            is_closed: false,
+            is_ended: false,
+        }
+    }
+
+    /// How many there are to be before those who wait for that are told.
+    pub(super) fn enough(&self) -> usize {
+        self.kept.max(usize::from(!self.until_ready.is_empty()))
+    }
+
+    /// Why another worker is to be started now, if one is. At most `most` may be of no use in a row,
+    /// and at most `at_once` start at a time.
+    pub(super) fn wants_another(&self, most: u32, at_once: usize) -> Option<&'static str> {
+        let Starts { under_way, failure, .. } = &self.starts;
+        let there = self.alive + under_way;
+        if self.is_closed || there >= self.limit || *under_way >= at_once || failure.is_some() {
+            return None;
+        }
+        let is_too_soon = self.starts.is_too_soon();
+        if self.starts.is_given_up(most) && (is_too_soon || *under_way > 0) {
+            return None;
+        }
+        let is_ahead = *under_way == 0 && self.free.is_empty() && !self.handles.is_empty();
+        if self.waiting > under_way + self.free.len() {
+            Some("a call waits for it")
+        } else if is_too_soon || self.starts.is_given_up(most) && self.until_ready.is_empty() {
+            None
+        } else if there < self.enough() {
+            Some("it is kept ready")
+        } else if is_ahead {
+            Some("ahead of need")
+        } else {
+            None
+        }
+    }
+
+    /// When those that are kept ready are to be looked after, if nobody does before.
+    pub(super) fn look_again(&self, most: u32) -> Option<Instant> {
+        let is_short = !self.is_closed && self.alive + self.starts.under_way < self.kept;
+        let is_wanted = is_short && !self.starts.is_scheduled && !self.starts.is_given_up(most);
+        // None: it is no failure that keeps them from being started.
+        self.starts.useless.filter(|_| is_wanted).map(|useless| useless + PAUSE)
+    }
+
+    /// Why no worker is started, if too many were of no use.
+    pub(super) fn given_up(&self, most: u32) -> Option<String> {
+        let is_given_up = self.starts.is_given_up(most) && self.starts.is_too_soon();
+        let Starts { in_a_row, last_reason, .. } = &self.starts;
+        is_given_up.then(|| {
+            format!(
+                "{in_a_row} in a row did not start up or ended before they had run a call, and \
+                 another is tried a second after the last; that one: {last_reason}"
+            )
+        })
+    }
+
+    /// So many that are free have to go.
+    pub(super) fn excess(&self) -> usize {
+        // One more than can be busy: it was started ahead of need.
+        let users = self.threads.max(self.handles.len() + self.waiting);
+        let keep = if users == 0 { 0 } else { users + 1 };
+        self.alive.saturating_sub(keep.max(self.enough())).min(self.free.len())
+    }
+
+    /// A call has no worker any more.
+    pub(super) fn forget(&mut self, handle: &Arc<KillHandle>) {
+        self.handles.retain(|other| !Arc::ptr_eq(other, handle));
+    }
+
+    /// A worker that was free has died.
+    pub(super) fn lose(&mut self, worker: &Worker) {
+        self.alive -= 1;
+        self.starts.ended(worker.since(), worker.calls() > 0);
+    }
+
+    /// Who has this number does not wait for enough workers any more.
+    pub(super) fn leave(&mut self, number: u64) -> Option<(u64, Waker)> {
+        let at = self.until_ready.iter().position(|(other, _)| *other == number);
+        at.map(|at| self.until_ready.swap_remove(at))
+    }
+
+    /// Those who wait until enough workers are there, to be woken when nothing is locked. Who has to
+    /// wait on comes back.
+    pub(super) fn take_wakers(&mut self) -> Vec<(u64, Waker)> {
+        std::mem::take(&mut self.until_ready)
+    }
+}
+
+impl Starts {
+    /// A start has failed. Killed by somebody else, the next may be luckier, and is tried at once.
+    pub(super) fn fail(&mut self, reason: String, was_killed: bool, most: u32, has_waiting: bool) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        if !was_killed || self.is_given_up(most) {
+            self.useless = Some(Instant::now());
+            self.failure = has_waiting.then(|| reason.clone());
+        }
+        self.last_reason = reason;
+    }
+
+    /// A worker has ended that was there since then, and has run a call or not.
+    pub(super) fn ended(&mut self, since: Instant, has_run: bool) {
+        if has_run || since.elapsed() >= USEFUL {
+            return self.succeed();
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.useless = Some(Instant::now());
+    }
+
+    /// How the last one ended.
+    pub(super) fn explain(&mut self, reason: String) {
+        self.last_reason = reason;
+    }
+
+    /// A worker was of use.
+    pub(super) fn succeed(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Why the last one that was of no use was that.
+    pub(super) fn last_reason(&self) -> &str {
+        &self.last_reason
+    }
+
+    fn is_given_up(&self, most: u32) -> bool {
+        self.in_a_row >= most
+    }
+
+    fn is_too_soon(&self) -> bool {
+        self.useless.is_some_and(|useless| useless.elapsed() < PAUSE)
+    }
+}
