@@ -85,7 +85,7 @@ pub enum ErrorKind {
     /// The system refused a thread or a process that the call needs, or a
     /// [resource](crate::Resource) that its body borrows could not be made.
     Unavailable,
-    /// [`shutdown`](crate::shutdown) was called.
+    /// [`shutdown`](crate::shutdown) was called, or the pool is [closed](crate::ThreadPool::close).
     ShuttingDown,
     /// The binary is not set up to be a worker process.
     NotInitialized,
@@ -153,14 +153,27 @@ impl Error {
         Error::new(ErrorKind::TimedOut, Ran::Maybe, function, what)
     }
 
+    /// Of a call, or of no call in particular.
     pub(crate) fn shutting_down(function: &str) -> Error {
-        let what = "was not started, since the process is shutting down";
+        let what = match function {
+            "" => "the process is shutting down",
+            _ => "was not started, since the process is shutting down",
+        };
+        Error::new(ErrorKind::ShuttingDown, Ran::No, function, what)
+    }
+
+    /// The same of one pool.
+    pub(crate) fn pool_closed(function: &str, pool: &str) -> Error {
+        let what = match function {
+            "" => format!("the pool `{pool}` is closed"),
+            _ => format!("was not started, since its pool `{pool}` is closed"),
+        };
         Error::new(ErrorKind::ShuttingDown, Ran::No, function, what)
     }
 
     /// A stream that had begun.
     pub(crate) fn stopped(function: &str) -> Error {
-        let what = "was stopped before its end, since the process is shutting down";
+        let what = "was stopped before its end, since its pool is closed or the process is shutting down";
         Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
     }
 

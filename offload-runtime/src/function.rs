@@ -41,6 +41,8 @@ pub struct Function {
     catches_panics: bool,
     /// Calls that were accepted and have not ended, if there is a bound on those that wait.
     accepted: AtomicUsize,
+    /// Calls that wait for permits, or are about to.
+    in_line: AtomicUsize,
     known: AtomicBool,
     /// How another process runs it, if one does.
     offered: Option<Offered>,
@@ -141,6 +143,7 @@ impl Function {
             queue_timeout: None,
             catches_panics: false,
             accepted: AtomicUsize::new(0),
+            in_line: AtomicUsize::new(0),
             known: AtomicBool::new(false),
             offered: None,
         }
@@ -331,6 +334,11 @@ impl Function {
         self.about.counts().suspended.load(Ordering::Acquire) as usize
     }
 
+    /// Its calls that wait and are in no queue of a pool.
+    pub(crate) fn in_line(&self) -> usize {
+        self.in_line.load(Ordering::Acquire)
+    }
+
     /// From now on it is seen in [`stats`](crate::stats).
     pub(crate) fn make_known(&'static self) {
         if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
@@ -341,6 +349,12 @@ impl Function {
     /// Every function that was called so far.
     pub(crate) fn known() -> Vec<&'static Function> {
         KNOWN.lock().unpoisoned().clone()
+    }
+
+    /// Those of them whose calls run there.
+    pub(crate) fn known_of(executor: &'static dyn Executor) -> Vec<&'static Function> {
+        let is_of = |one: &&Function| std::ptr::addr_eq(one.executor(), executor);
+        Function::known().into_iter().filter(is_of).collect()
     }
 
     /// Where calls wait, each once.
@@ -365,6 +379,16 @@ impl Owner for Function {
     fn resume(&'static self, task: Queued) {
         task.meta().pool_slot.take_again();
         self.executor().submit_ahead(task);
+        // Counted here until it is queued: who closes the pool must find it somewhere.
+        self.end_wait();
+    }
+
+    fn begin_wait(&self) {
+        self.in_line.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn end_wait(&self) {
+        self.in_line.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn is_gated_by(&self, gate: usize) -> bool {
@@ -381,14 +405,23 @@ impl Owner for Function {
 
     fn leave_line(&'static self, gate: usize) {
         self.gates()[gate].leave();
+        self.end_wait();
     }
 
     fn refuse_lines(&'static self) {
-        self.gates().iter().for_each(|gate| gate.refuse_all(Error::shutting_down));
+        refuse_lines(self.executor(), self.gates());
     }
 
     fn give_up_reservation(&'static self, gate: usize) {
         self.gates()[gate].give_up();
+    }
+}
+
+/// Ends the calls of an executor that is closed, as they wait for permits there.
+pub(crate) fn refuse_lines(executor: &'static dyn Executor, gates: &[&'static Gate]) {
+    let place = std::ptr::from_ref(executor).addr();
+    for gate in gates {
+        gate.refuse(Some(place), |function| executor.rejection(function));
     }
 }
 

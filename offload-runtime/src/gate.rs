@@ -118,14 +118,19 @@ impl Gate {
         self.semaphore().give_up();
     }
 
-    /// Ends all calls that wait here.
-    pub(crate) fn refuse_all(&self, why: fn(&str) -> Error) {
+    /// Ends the calls that wait here, of one executor or of all.
+    pub(crate) fn refuse(&self, executor: Option<usize>, why: impl Fn(&str) -> Error) {
         let Ok(semaphore) = self.made() else { return };
-        while let Some(task) = semaphore.drain() {
+        let is_meant = |task: &Queued| {
+            executor.is_none_or(|executor| task.meta().owner.executor_place() == executor)
+        };
+        for task in semaphore.take_if(is_meant) {
             if task.meta().state.requeue() {
                 self.leave();
+                let owner = task.meta().owner;
                 let error = why(task.meta().about().name);
                 completion::refuse(task, error);
+                owner.end_wait();
             } else {
                 task.discard();
             }
@@ -150,6 +155,8 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
         // Whoever brings the call back, or cancels it, finds what it has.
         let shell = (!permits.is_empty()).then(|| task.awaited());
         task.meta().line.hold(number, permits);
+        let owner = task.meta().owner;
+        owner.begin_wait();
         let acquired = match &task.meta().callers {
             None => semaphore.acquire(task, is_reserved),
             Some(callers) => {
@@ -158,6 +165,9 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
                 semaphore.acquire_blocking(task, holders, is_reserved)
             }
         };
+        if !matches!(acquired, Acquired::Waits) {
+            owner.end_wait();
+        }
         match acquired {
             Acquired::Permit(back, permit) => {
                 // None, if it was cancelled just now: then it does not begin.

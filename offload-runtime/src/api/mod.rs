@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub mod bounds;
 pub(crate) mod cancel;
 pub(crate) mod chosen_pool;
+mod closing;
 pub(crate) mod closures;
 pub(crate) mod lends;
 #[cfg(feature = "watch")]

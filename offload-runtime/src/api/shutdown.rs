@@ -35,8 +35,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// that are still queued after `grace` are dropped where the shutdown is awaited, or by a thread
 /// that meets them. A result of a body that nobody awaits any more is dropped by its thread, as ever.
 ///
-/// It is for the whole process, and cannot be undone. With axum, it comes after
-/// the server:
+/// It is for the whole process, and cannot be undone; one pool is closed by
+/// [`ThreadPool::close`](crate::ThreadPool::close). With axum, it comes after the server:
 ///
 /// ```no_run
 /// # async fn example(listener: tokio::net::TcpListener, app: axum::Router) -> std::io::Result<()> {
@@ -59,7 +59,7 @@ pub async fn shutdown(grace: Duration) -> Report {
     let under_way = under_way();
     let end = Instant::now().checked_add(grace);
     let abandoned = loop {
-        Drained { is_over: || self::under_way() == 0, end, alarm: None }.await;
+        Drained::new(|| self::under_way() == 0, end).await;
         // Once more: a body that ends between two looks at pools may have started a call on the
         // one that was looked at first.
         let left = self::under_way();
@@ -71,12 +71,13 @@ pub async fn shutdown(grace: Duration) -> Report {
         abandon();
     }
     dropping::on_pool(resource::close_all());
-    Drained { is_over: dropping::is_done, end, alarm: None }.await;
+    Drained::new(dropping::is_done, end).await;
     executor::all().into_iter().for_each(|executor| executor.dismiss());
     Report { finished: under_way.saturating_sub(abandoned), abandoned }
 }
 
-/// What became of the calls that were under way when a [`shutdown`] began.
+/// What became of the calls that were under way when a [`shutdown`] began, or when
+/// [a pool was closed](crate::ThreadPool::close).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -119,19 +120,25 @@ fn abandon() {
     // The executors first: a call that is met from now on does not get into a line.
     executor::all().into_iter().for_each(|executor| executor.drain());
     for gate in Function::all_gates() {
-        gate.refuse_all(Error::shutting_down);
+        gate.refuse(None, Error::shutting_down);
     }
 }
 
 /// Ready when something is over, or at the end of the grace.
-struct Drained {
-    is_over: fn() -> bool,
+pub(super) struct Drained<F> {
+    is_over: F,
     /// `None`: beyond the clock.
     end: Option<Instant>,
     alarm: Option<Alarm>,
 }
 
-impl Future for Drained {
+impl<F: Fn() -> bool + Unpin> Drained<F> {
+    pub(super) fn new(is_over: F, end: Option<Instant>) -> Drained<F> {
+        Drained { is_over, end, alarm: None }
+    }
+}
+
+impl<F: Fn() -> bool + Unpin> Future for Drained<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -80,6 +80,19 @@ pub(crate) trait Executor: Sync + fmt::Debug {
 
     /// After the last call: lets go what it keeps for the next.
     fn dismiss(&'static self);
+
+    /// Takes calls again, unless all executors are closed.
+    fn open(&'static self) {}
+
+    /// Whether it takes no calls.
+    fn is_closed(&'static self) -> bool {
+        is_closed()
+    }
+
+    /// Why a call of this function is not taken any more.
+    fn rejection(&self, function: &str) -> Error {
+        Error::shutting_down(function)
+    }
 }
 
 /// A thread that stands in for one whose body waits. Dropped, it goes.

@@ -208,8 +208,29 @@ impl<W: Waiter + 'static> Semaphore<W> {
         }
     }
 
+    /// Takes out those of them that wait and are meant.
+    pub(crate) fn take_if(&self, is_meant: impl Fn(&W) -> bool) -> Vec<W> {
+        let mut blocking = lock(&self.blocking);
+        let (mut taken, kept): (Vec<_>, Vec<_>) =
+            blocking.drain(..).partition(|blocked| is_meant(&blocked.waiter));
+        *blocking = kept;
+        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        drop(blocking);
+        let mut taken: Vec<_> = taken.drain(..).map(|blocked| blocked.waiter).collect();
+        let mut kept = Vec::new();
+        // Those that come meanwhile came too late to be meant.
+        for _ in 0..self.line.len() {
+            let Some(waiter) = self.line.pop() else { break };
+            if is_meant(&waiter) { &mut taken } else { &mut kept }.push(waiter);
+        }
+        kept.into_iter().for_each(|waiter| self.line.push_front(waiter));
+        // A permit may have been given back while nobody seemed to wait.
+        self.hand_out();
+        taken
+    }
+
     /// Takes out one that waits, if any do.
-    pub(crate) fn drain(&self) -> Option<W> {
+    fn drain(&self) -> Option<W> {
         if self.blocked.load(Ordering::SeqCst) > 0 {
             self.pop_blocking().or_else(|| self.line.pop())
         } else {

@@ -44,6 +44,21 @@ pub(crate) struct Busy {
     running: &'static AtomicCell<Option<&'static About>>,
     /// Bodies that have ended there; only the thread itself counts.
     ended: &'static AtomicU64,
+    stops: Stops,
+}
+
+/// How the bodies of a pool are told to stop, all together.
+pub(crate) struct Stops {
+    /// So often they were.
+    count: &'static AtomicU64,
+    /// So often before this body started.
+    before: u64,
+}
+
+impl Stops {
+    pub(crate) fn new(count: &'static AtomicU64, before: u64) -> Stops {
+        Stops { count, before }
+    }
 }
 
 impl Busy {
@@ -51,9 +66,15 @@ impl Busy {
         running: &'static AtomicCell<Option<&'static About>>,
         ended: &'static AtomicU64,
         about: &'static About,
+        stops: Stops,
     ) -> Busy {
         running.store(Some(about));
-        Busy { running, ended }
+        Busy { running, ended, stops }
+    }
+
+    /// Whether the bodies of its pool were told to stop since it started.
+    fn is_stopped(&self) -> bool {
+        self.stops.count.load(Ordering::Relaxed) != self.stops.before
     }
 }
 
@@ -144,6 +165,11 @@ impl Frame {
         }
     }
 
+    /// Whether all bodies were told to stop, or all of its pool.
+    fn is_stopped(&self) -> bool {
+        STOPPED.load(Ordering::Relaxed) || self.busy.as_ref().is_some_and(Busy::is_stopped)
+    }
+
     fn is_cancelled(&self) -> bool {
         let is_cancelled = match &self.body {
             Body::Task(task) => task.meta().state.is_cancelled(),
@@ -151,7 +177,7 @@ impl Frame {
             Body::Ended { .. } => false,
         };
         is_cancelled
-            || STOPPED.load(Ordering::Relaxed)
+            || self.is_stopped()
             || self.answer_by.is_some_and(|answer_by| answer_by <= Instant::now())
     }
 }
@@ -263,9 +289,10 @@ pub(super) fn end_body() {
     drop(held);
 }
 
-/// Whether all bodies were told to stop.
+/// Whether all bodies were told to stop, or all of the pool of the one on this thread.
 pub(crate) fn is_stopped() -> bool {
-    STOPPED.load(Ordering::Relaxed)
+    FRAME.with_borrow(|frame| frame.as_ref().is_some_and(Frame::is_stopped))
+        || STOPPED.load(Ordering::Relaxed)
 }
 
 /// Tells all bodies to stop.

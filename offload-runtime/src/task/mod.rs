@@ -55,10 +55,16 @@ pub(crate) trait Owner: Sync {
     /// What tells the executor of its calls from others.
     fn executor_place(&self) -> usize;
 
+    /// A call is about to wait for a permit.
+    fn begin_wait(&self) {}
+
+    /// A call that was about to wait for a permit, or did, is ended, or goes on.
+    fn end_wait(&self) {}
+
     /// A call that waited for a permit, from the gate with this number, was cancelled.
     fn leave_line(&'static self, gate: usize);
 
-    /// Ends the calls that wait for permits: the process shuts down.
+    /// Ends the calls of its executor that wait for the permits that it needs: that is closed.
     fn refuse_lines(&'static self);
 
     /// A call was cancelled that had a reservation of a permit from the gate with this number.

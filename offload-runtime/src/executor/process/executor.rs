@@ -55,9 +55,12 @@ impl Processes {
     /// Waits until the workers are there that are kept ready, at least one.
     pub(crate) async fn ready(&'static self) -> Result<(), Error> {
         self.check()?;
+        if self.is_closed() {
+            return Err(self.rejection(""));
+        }
         let ready = Ready::new(&self.workers, self, self.threads.limit());
         ready.await.map_err(|why| match why {
-            NotThere::Closed => Error::shutting_down(""),
+            NotThere::Closed => self.rejection(""),
             NotThere::Unavailable(reason) => failures::not_ready(self.label(), &reason),
         })
     }
@@ -76,7 +79,7 @@ impl Serve for Processes {
                 let now = Instant::now();
                 let error = match why {
                     NoWorker::Late => completion::expired_in_queue(&*task, now),
-                    NoWorker::Shutdown => Error::shutting_down(name),
+                    NoWorker::Shutdown => self.rejection(name),
                     NoWorker::Unavailable(reason) => failures::no_worker(name, &reason),
                 };
                 return completion::refuse(task, error).then(Instant::now);
@@ -178,6 +181,23 @@ impl Executor for Processes {
 
     fn dismiss(&'static self) {
         self.workers.close(self);
+    }
+
+    fn open(&'static self) {
+        self.workers.open();
+        self.threads.open();
+        if self.threads.is_closed() {
+            // All were closed just now.
+            self.workers.close(self);
+        }
+    }
+
+    fn is_closed(&'static self) -> bool {
+        self.threads.is_closed()
+    }
+
+    fn rejection(&self, function: &str) -> Error {
+        self.threads.rejection(function)
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use super::messages::{Failure, Panic};
 use super::worker::Dead;
 use crate::error::{Error, ErrorKind, Ran, Remains};
+use crate::executor;
 use crate::wire::frames::TooLarge;
 
 pub(crate) fn no_worker(function: &str, reason: &str) -> Error {
@@ -29,7 +30,10 @@ pub(crate) fn killed(function: &str) -> Error {
 }
 
 pub(crate) fn killed_by_shutdown(function: &str) -> Error {
-    let what = "had not ended when the process shut down, and its worker was killed";
+    let what = match executor::is_closed() {
+        true => "had not ended when the process shut down, and its worker was killed",
+        false => "had not ended when its pool was closed, and its worker was killed",
+    };
     Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
 }
 

@@ -78,13 +78,11 @@ impl Workers {
         }
         self.tend(host, &mut state);
         self.changed.notify_all();
-        let is_closed = state.is_closed;
-        self.shrink_to_need(host, state);
-        let wakers = self.lock().take_wakers();
+        let excess = state.take_excess();
+        let wakers = state.take_wakers();
+        drop(state);
+        lifecycle::retire(host.name(), excess, "nobody needs it");
         lifecycle::wake(wakers);
-        if is_closed {
-            self.close(host);
-        }
     }
 
     fn start_worker(&'static self, host: &'static dyn Host) -> Result<Worker, NotReady> {

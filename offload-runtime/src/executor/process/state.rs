@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) is_closed: bool,
     /// And no call gets one.
     pub(super) is_ended: bool,
+    /// So often that was so.
+    pub(super) ends: u64,
 }
 
 /// Those that start, and how it went with those before.
@@ -78,6 +80,7 @@ impl State {
             },
             is_closed: false,
             is_ended: false,
+            ends: 0,
         }
     }
 
@@ -132,12 +135,15 @@ impl State {
         })
     }
 
-    /// So many that are free have to go.
-    pub(super) fn excess(&self) -> usize {
+    /// Takes out those that are free and have to go.
+    pub(super) fn take_excess(&mut self) -> Vec<Worker> {
         // One more than can be busy: it was started ahead of need.
         let users = self.threads.max(self.handles.len() + self.waiting);
         let keep = if users == 0 { 0 } else { users + 1 };
-        self.alive.saturating_sub(keep.max(self.enough())).min(self.free.len())
+        let keep = if self.is_closed { 0 } else { keep.max(self.enough()) };
+        let excess = self.alive.saturating_sub(keep).min(self.free.len());
+        self.alive -= excess;
+        self.free.drain(..excess).collect()
     }
 
     /// A call has no worker any more.

@@ -153,8 +153,10 @@ impl Workers {
     ) -> Result<Worker, NoWorker> {
         let mut lost = Vec::new();
         state.waiting += 1;
+        let ends = state.ends;
         let result = loop {
-            if state.is_ended {
+            // It may have been opened again since.
+            if state.is_ended || state.ends != ends {
                 break Err(NoWorker::Shutdown);
             }
             if is_ended() {
@@ -291,17 +293,7 @@ impl Workers {
     pub(crate) fn shrink(&self, host: &'static dyn Host, threads: usize) {
         let mut state = self.lock();
         state.threads = threads;
-        self.shrink_to_need(host, state);
-    }
-
-    pub(super) fn shrink_to_need(
-        &self,
-        host: &'static dyn Host,
-        mut state: MutexGuard<'_, State>,
-    ) {
-        let excess = state.excess();
-        state.alive -= excess;
-        let excess: Vec<_> = state.free.drain(..excess).collect();
+        let excess = state.take_excess();
         drop(state);
         lifecycle::retire(host.name(), excess, "nobody needs it");
     }
@@ -352,6 +344,7 @@ impl Workers {
         let mut state = self.lock();
         state.is_closed = true;
         state.is_ended = true;
+        state.ends += 1;
         let handles = state.handles.clone();
         drop(state);
         for handle in handles {
@@ -365,6 +358,7 @@ impl Workers {
     pub(crate) fn close(&self, host: &'static dyn Host) {
         let mut state = self.lock();
         state.is_closed = true;
+        state.kept = 0;
         for start in &state.starts.channels {
             // Its thread waits there for what it says, and kills it then.
             let _ = start.shutdown(Shutdown::Both);
@@ -376,6 +370,16 @@ impl Workers {
         drop(state);
         lifecycle::retire(host.name(), free, "its pool is closed");
         lifecycle::wake(wakers);
+    }
+
+    /// There may be workers again.
+    pub(crate) fn open(&self) {
+        let mut state = self.lock();
+        if state.is_closed {
+            state.is_closed = false;
+            state.is_ended = false;
+            state.starts.succeed();
+        }
     }
 
     fn reap(&self, host: &'static dyn Host, lost: Vec<Worker>) {

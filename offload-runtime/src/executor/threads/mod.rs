@@ -71,11 +71,14 @@ impl Executor for Pool {
 
     fn submit(&'static self, task: Queued) {
         let started = self.started();
+        // At the end of all, what bodies start has the grace that they have. Of one pool that is
+        // closed, only a call that blocks one of its bodies has: it is submitted ahead.
+        let has_grace = |task: &Queued| task.meta().is_of_body && super::is_closed();
         if started.closed.load(Ordering::Acquire)
-            && !task.meta().is_of_body
+            && !has_grace(&task)
             && !task.meta().state.has_begun()
         {
-            let error = Error::shutting_down(task.meta().about().name);
+            let error = self.rejection(task.meta().about().name);
             completion::refuse(task, error);
             return;
         }
@@ -157,11 +160,36 @@ impl Executor for Pool {
     }
 
     fn drain(&'static self) {
-        self.started().drained.store(true, Ordering::SeqCst);
+        let started = self.started();
+        started.drained.store(true, Ordering::SeqCst);
+        started.stops.fetch_add(1, Ordering::SeqCst);
         self.drain_queue();
     }
 
-    fn dismiss(&'static self) {}
+    fn dismiss(&'static self) {
+        self.started().rayon.end();
+    }
+
+    fn open(&'static self) {
+        let started = self.started();
+        started.drained.store(false, Ordering::SeqCst);
+        started.closed.store(false, Ordering::SeqCst);
+        if super::is_closed() {
+            // All were closed just now.
+            self.close();
+        }
+    }
+
+    fn is_closed(&'static self) -> bool {
+        self.started().closed.load(Ordering::SeqCst)
+    }
+
+    fn rejection(&self, function: &str) -> Error {
+        match super::is_closed() {
+            true => Error::shutting_down(function),
+            false => Error::pool_closed(function, self.label()),
+        }
+    }
 }
 
 #[cfg(all(test, offload_loom))]

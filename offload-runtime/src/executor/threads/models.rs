@@ -128,7 +128,11 @@ impl Pool {
     }
 
     fn refuse_line(&self) {
-        while let Some(call) = self.limiter.drain() {
+        self.refuse_if(|_| true);
+    }
+
+    fn refuse_if(&self, is_meant: impl Fn(&&'static Call) -> bool) {
+        for call in self.limiter.take_if(is_meant) {
             if call.state.requeue() {
                 self.limiter.leave();
                 call.refuse();
@@ -234,6 +238,30 @@ fn a_call_that_is_handed_a_permit_at_the_end_has_one_end() {
         pool.refuse_line();
         assert_eq!(first.ends.load(Ordering::Relaxed), 1);
         assert_eq!(second.ends.load(Ordering::Relaxed), 1);
+        pool.assert_nothing_is_left();
+    });
+}
+
+/// Two pools share a limit, and one is closed while a permit is given back: the call of the other one
+/// has it.
+#[test]
+fn a_call_that_stays_in_line_while_others_are_taken_out_has_its_permit() {
+    check(3, || {
+        let pool = Pool::new();
+        let Acquired::Permit(_, permit) = pool.limiter.acquire(Call::new(pool), false) else {
+            unreachable!("it is free")
+        };
+        let (goes, stays) = (Call::new(pool), Call::new(pool));
+        pool.meet(goes);
+        pool.meet(stays);
+        let releases = thread::spawn(move || drop(permit));
+        pool.refuse_if(|call| std::ptr::eq(*call, goes));
+        releases.join().unwrap();
+        while let Some(call) = pool.queue.pop() {
+            pool.meet(call);
+        }
+        assert_eq!(goes.ends.load(Ordering::Relaxed), 1);
+        assert_eq!(stays.ends.load(Ordering::Relaxed), 1);
         pool.assert_nothing_is_left();
     });
 }

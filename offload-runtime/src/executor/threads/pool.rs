@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
@@ -107,6 +107,8 @@ pub(super) struct Started {
     pub(super) closed: AtomicBool,
     /// Calls that wait are not started any more.
     pub(super) drained: AtomicBool,
+    /// So often all bodies were told to stop.
+    pub(super) stops: AtomicU64,
     /// Its threads, if they are rayon's.
     pub(super) rayon: rayon::Threads,
     /// What its threads do with a call, if that is more than to run its body.
@@ -273,6 +275,7 @@ impl Pool {
             extra: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             drained: AtomicBool::new(false),
+            stops: AtomicU64::new(0),
             rayon: rayon::Threads::new(self.is_rayon),
             serve,
         }))
@@ -348,7 +351,7 @@ impl Pool {
     pub(super) fn drain_queue(&'static self) {
         while let Some(item) = self.started().queue.pop() {
             match item {
-                Item::Call(task) => self.refuse(task, Error::shutting_down),
+                Item::Call(task) => self.refuse(task),
                 Item::Leftover(task) => self.drop_leftover(&task),
             }
         }
@@ -361,10 +364,10 @@ impl Pool {
         completion::clear(task);
     }
 
-    /// Ends a call that was taken out of the queue, unless it is a shell.
-    pub(super) fn refuse(&'static self, task: Queued, why: fn(&str) -> Error) {
+    /// Ends a call that was taken out of the queue, unless it is a shell: the pool is closed.
+    pub(super) fn refuse(&'static self, task: Queued) {
         if task.meta().state.is_queued() {
-            let error = why(task.meta().about().name);
+            let error = self.rejection(task.meta().about().name);
             if completion::refuse(task, error) {
                 return;
             }

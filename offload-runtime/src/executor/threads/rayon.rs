@@ -41,6 +41,8 @@ impl Threads {
     pub(super) fn start(&self, _: &'static super::pool::Pool) -> bool {
         false
     }
+
+    pub(super) fn end(&self) {}
 }
 
 #[cfg(feature = "rayon")]
@@ -48,12 +50,12 @@ mod with_rayon {
     use std::cell::Cell;
     use std::hint::black_box;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::{Arc, OnceLock};
+    use std::sync::{Arc, RwLock};
 
     use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
     use crate::executor::threads::pool::{Pool, Rules};
-    use crate::system::abort::abort_on_panic;
+    use crate::system::abort::{Unpoisoned, abort_on_panic};
     use crate::task::current;
 
     thread_local! {
@@ -67,41 +69,60 @@ mod with_rayon {
     /// The threads of a pool that wants rayon's.
     pub(in crate::executor::threads) struct Threads {
         is_wanted: bool,
-        /// `None`: the system refuses them, and the pool has its own, as any other.
-        pool: OnceLock<Option<ThreadPool>>,
+        /// Changed when they start and when they end.
+        pool: RwLock<Started>,
+    }
+
+    enum Started {
+        NotYet,
+        Yes(ThreadPool),
+        /// The system refuses them, and the pool has its own, as any other.
+        Refused,
     }
 
     impl Threads {
         pub(in crate::executor::threads) fn new(is_wanted: bool) -> Threads {
-            Threads { is_wanted, pool: OnceLock::new() }
+            Threads { is_wanted, pool: RwLock::new(Started::NotYet) }
         }
 
-        fn get(&self) -> Option<&ThreadPool> {
-            self.pool.get()?.as_ref()
+        /// What `ask` makes of them, if there are any.
+        fn get<T>(&self, ask: impl FnOnce(&ThreadPool) -> T) -> Option<T> {
+            match &*self.pool.read().unpoisoned() {
+                Started::Yes(threads) => Some(ask(threads)),
+                Started::NotYet | Started::Refused => None,
+            }
         }
 
         /// How many there are.
         pub(in crate::executor::threads) fn count(&self) -> Option<usize> {
-            self.get().map(ThreadPool::current_num_threads)
+            self.get(ThreadPool::current_num_threads)
         }
 
         /// Lets a thread take a turn. False: there are none, or not yet.
         pub(in crate::executor::threads) fn take_turn(&self, pool: &'static Pool) -> bool {
-            let threads = self.get();
-            if let Some(threads) = threads {
-                threads.spawn_fifo(move || take_turn(pool));
-            }
-            threads.is_some()
+            self.get(|threads| threads.spawn_fifo(move || take_turn(pool))).is_some()
         }
 
         /// Starts them, on the spawner's thread, unless that was done, and lets one take a
         /// turn. False: the pool has threads of its own.
         pub(in crate::executor::threads) fn start(&self, pool: &'static Pool) -> bool {
             if self.is_wanted {
-                let rules = pool.started().rules;
-                self.pool.get_or_init(|| start(pool, rules));
+                let mut threads = self.pool.write().unpoisoned();
+                if let Started::NotYet = *threads {
+                    let started = start(pool, pool.started().rules);
+                    *threads = started.map_or(Started::Refused, Started::Yes);
+                }
             }
             self.take_turn(pool)
+        }
+
+        /// They end when they have nothing to do any more. Others are started when they are needed.
+        pub(in crate::executor::threads) fn end(&self) {
+            let mut threads = self.pool.write().unpoisoned();
+            let ended = std::mem::replace(&mut *threads, Started::NotYet);
+            drop(threads);
+            // Its drop waits for nothing.
+            drop(ended);
         }
     }
 

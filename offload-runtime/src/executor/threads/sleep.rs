@@ -45,7 +45,7 @@ use crate::sync::{
 use crate::system::abort::Unpoisoned;
 use crate::system::sleepers;
 use crate::task::about::About;
-use crate::task::current::Busy;
+use crate::task::current::{Busy, Stops};
 
 /// So many threads have their bits in one word.
 const WORD: usize = if cfg!(offload_loom) { 2 } else { u64::BITS as usize };
@@ -347,10 +347,10 @@ impl WorkerState {
     }
 
     /// A body of this function is about to run here, so long after the start of the pool.
-    pub(super) fn run(&'static self, about: &'static About, at: Duration) -> Busy {
+    pub(super) fn run(&'static self, about: &'static About, at: Duration, stops: Stops) -> Busy {
         let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
         self.0.began.store(nanos, StdOrdering::Relaxed);
-        Busy::new(&self.0.running, &self.0.ended, about)
+        Busy::new(&self.0.running, &self.0.ended, about, stops)
     }
 }
 

@@ -9,9 +9,9 @@ use tokio::runtime::Handle;
 
 use super::pool::{Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
-use crate::error::Error;
 use crate::sync::foreign::quietly;
 use crate::system::kept::Kept;
+use crate::task::current::Stops;
 use crate::task::{Admitted, Permits, completion, meta};
 
 /// So long a thread that has run out of calls looks on, on its own core, before it parks: one
@@ -216,8 +216,11 @@ impl Worker {
             task.discard();
             return self.pool.met_shell();
         }
-        if self.started.drained.load(Ordering::Relaxed) {
-            return self.pool.refuse(task, Error::shutting_down);
+        // Before the look at whether calls are still started: one that is, is told to stop when they
+        // are not any more.
+        let stops = self.started.stops.load(Ordering::SeqCst);
+        if self.started.drained.load(Ordering::SeqCst) {
+            return self.pool.refuse(task);
         }
         if meta.start_by().is_some_and(|start_by| start_by <= self.now) {
             let error = completion::expired_in_queue(&*task, self.now);
@@ -236,8 +239,8 @@ impl Worker {
         };
         match admitted {
             Admitted::Start(task, permits) => {
-                let busy =
-                    self.state.run(about, self.now.saturating_duration_since(self.started.at));
+                let at = self.now.saturating_duration_since(self.started.at);
+                let busy = self.state.run(about, at, Stops::new(&self.started.stops, stops));
                 let ended = match self.started.serve {
                     Some(serve) => serve.serve(task, permits, busy),
                     None => completion::run(task, permits, Some(busy), self.now),

@@ -1,0 +1,451 @@
+//! One pool is closed and opened again, and others go on.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use offload_runtime::{
+    CpuPool, Error, ErrorKind, Limiter, ProcessPool, Ran, ThreadPool, is_cancelled, offload,
+    shutdown, stats,
+};
+
+offload_runtime::test_worker!();
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Polls it for the first time.
+fn begin<F: Future>(call: F) -> Pin<Box<F>> {
+    let mut call = Box::pin(call);
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    call
+}
+
+fn threads(pool: &str) -> usize {
+    stats().pools.iter().find(|known| known.name == pool).unwrap().threads
+}
+
+fn is_closed<T: std::fmt::Debug>(result: Result<T, Error>, pool: &str) {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No), "{error}");
+    assert!(error.to_string().contains(&format!("its pool `{pool}` is closed")), "{error}");
+}
+
+#[test]
+fn a_closed_pool_takes_no_calls_until_it_is_opened_and_others_go_on() {
+    static CLOSED: ThreadPool = ThreadPool::new("closed");
+    static OTHER: ThreadPool = ThreadPool::new("other");
+    static CPU: CpuPool = CpuPool::new("closed cpu").threads(1);
+    static RAYON: CpuPool = CpuPool::new("closed rayon").threads(1).rayon();
+
+    #[offload(thread, pool = CLOSED)]
+    fn here() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, pool = CLOSED)]
+    fn infallible() {}
+
+    #[offload(thread, pool = OTHER)]
+    fn there() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(cpu, pool = CPU)]
+    fn computes() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(cpu, pool = RAYON)]
+    fn in_parallel() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for _ in 0..3 {
+        block_on(here()).unwrap();
+        block_on(computes()).unwrap();
+        block_on(in_parallel()).unwrap();
+        for (name, close) in [
+            ("closed", block_on(CLOSED.close(PATIENCE))),
+            ("closed cpu", block_on(CPU.close(PATIENCE))),
+            ("closed rayon", block_on(RAYON.close(PATIENCE))),
+        ] {
+            assert_eq!(close.abandoned, 0);
+            assert_eq!(threads(name), 0, "{name}");
+        }
+        is_closed(block_on(here()), "closed");
+        is_closed(CLOSED.spawn(|| ()).wait(), "closed");
+        is_closed(block_on(computes()), "closed cpu");
+        is_closed(block_on(in_parallel()), "closed rayon");
+        let panic = block_on(AssertUnwindSafe(infallible()).catch_unwind()).unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.contains("its pool `closed` is closed"), "{message}");
+        block_on(there()).unwrap();
+        CLOSED.open();
+        CPU.open();
+        RAYON.open();
+    }
+    block_on(here()).unwrap();
+    block_on(infallible());
+}
+
+#[test]
+fn a_pool_that_was_never_used_can_be_closed() {
+    static POOL: ThreadPool = ThreadPool::new("never used");
+
+    #[offload(thread, pool = POOL)]
+    fn call() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let report = block_on(POOL.close(Duration::ZERO));
+    assert_eq!((report.finished, report.abandoned), (0, 0));
+    is_closed(block_on(call()), "never used");
+    POOL.open();
+    block_on(call()).unwrap();
+}
+
+#[test]
+fn calls_that_were_taken_have_the_grace_and_so_has_what_their_bodies_wait_for() {
+    static POOL: ThreadPool = ThreadPool::new("graceful").threads(1);
+
+    #[offload(thread, pool = POOL)]
+    fn nested() -> Result<u32, Error> {
+        Ok(7)
+    }
+
+    #[offload(thread, pool = POOL)]
+    fn waits(started: Sender<()>, go_on: Receiver<()>) -> Result<u32, Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        // On another pool, or in a task, it would be a call as any other.
+        block_on(nested())
+    }
+
+    let (started, start) = channel();
+    let (go_on, waiting) = channel();
+    let running = begin(waits(started.clone(), waiting));
+    start.recv_timeout(PATIENCE).unwrap();
+    let queued = begin(nested());
+    let closing = std::thread::spawn(|| block_on(POOL.close(PATIENCE)));
+    settle("it is closed", || block_on(nested()).is_err());
+    assert!(!closing.is_finished());
+    go_on.send(()).unwrap();
+    assert_eq!(block_on(running).unwrap(), 7);
+    assert_eq!(block_on(queued).unwrap(), 7);
+    let report = closing.join().unwrap();
+    assert_eq!((report.finished, report.abandoned), (2, 0));
+    assert_eq!(threads("graceful"), 0);
+}
+
+#[test]
+fn after_the_grace_queued_calls_end_and_bodies_are_told_also_when_it_is_open_again() {
+    static POOL: ThreadPool = ThreadPool::new("impatient").threads(1);
+
+    #[offload(thread, pool = POOL)]
+    fn spins(
+        started: Sender<()>,
+        told: Sender<()>,
+        go_on: Receiver<()>,
+    ) -> Result<bool, Error> {
+        started.send(()).unwrap();
+        while !is_cancelled() {
+            std::thread::yield_now();
+        }
+        told.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(is_cancelled())
+    }
+
+    #[offload(thread, pool = POOL)]
+    fn is_told() -> Result<bool, Error> {
+        Ok(is_cancelled())
+    }
+
+    let (started, start) = channel();
+    let (told, tell) = channel();
+    let (go_on, waiting) = channel();
+    let running = begin(spins(started, told, waiting));
+    start.recv_timeout(PATIENCE).unwrap();
+    let queued = begin(is_told());
+    let report = block_on(POOL.close(Duration::ZERO));
+    assert_eq!((report.finished, report.abandoned), (0, 2));
+    is_closed(block_on(queued), "impatient");
+    tell.recv_timeout(PATIENCE).unwrap();
+    POOL.open();
+    // The body that was abandoned has its thread still.
+    let next = begin(is_told());
+    go_on.send(()).unwrap();
+    assert!(block_on(running).unwrap(), "it was abandoned, and is");
+    assert!(!block_on(next).unwrap(), "nobody has told the next one");
+}
+
+#[test]
+fn of_those_in_line_for_a_permit_only_the_calls_of_the_closed_pool_end() {
+    static CLOSED: ThreadPool = ThreadPool::new("shares a limit");
+    static OTHER: ThreadPool = ThreadPool::new("has the permit");
+    static ONE: Limiter = Limiter::new(1);
+
+    #[offload(thread, pool = OTHER, limit = ONE)]
+    fn has_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    #[offload(thread, pool = OTHER, limit = ONE)]
+    fn other() -> Result<u32, Error> {
+        Ok(1)
+    }
+
+    #[offload(thread, pool = CLOSED, limit = ONE)]
+    fn closed() -> Result<u32, Error> {
+        Ok(2)
+    }
+
+    let (started, start) = channel();
+    let (go_on, waiting) = channel();
+    let first = begin(has_it(started, waiting));
+    start.recv_timeout(PATIENCE).unwrap();
+    let mut calls = Vec::new();
+    for n in 1..=3 {
+        calls.push((begin(closed()), begin(other())));
+        settle("they are in line", || {
+            let functions = stats().functions;
+            let is_its = |name: &str| name.ends_with("::has_it");
+            let limit = functions.iter().find(|one| is_its(one.name)).unwrap().limit;
+            limit.unwrap().waiting == 2 * n
+        });
+    }
+    let report = block_on(CLOSED.close(Duration::ZERO));
+    assert_eq!((report.finished, report.abandoned), (0, 3));
+    let mut others = Vec::new();
+    for (closed, other) in calls {
+        // While the permit is not free.
+        is_closed(block_on(closed), "shares a limit");
+        others.push(other);
+    }
+    go_on.send(()).unwrap();
+    block_on(first).unwrap();
+    for other in others {
+        assert_eq!(block_on(other).unwrap(), 1);
+    }
+    CLOSED.open();
+    assert_eq!(block_on(closed()).unwrap(), 2);
+}
+
+#[test]
+fn a_call_that_waits_for_a_permit_has_the_grace() {
+    static POOL: ThreadPool = ThreadPool::new("in line").threads(2);
+
+    #[offload(thread, pool = POOL, limit = 1)]
+    fn one_by_one(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    let (started, start) = channel();
+    let (go_on, waiting) = channel();
+    let (also, waits) = channel();
+    let first = begin(one_by_one(started.clone(), waiting));
+    start.recv_timeout(PATIENCE).unwrap();
+    let second = begin(one_by_one(started.clone(), waits));
+    let closing = std::thread::spawn(|| block_on(POOL.close(PATIENCE)));
+    settle("it is closed", || POOL.spawn(|| ()).wait().is_err());
+    go_on.send(()).unwrap();
+    start.recv_timeout(PATIENCE).unwrap();
+    also.send(()).unwrap();
+    block_on(first).unwrap();
+    block_on(second).unwrap();
+    assert_eq!(closing.join().unwrap().abandoned, 0);
+}
+
+#[test]
+fn opened_while_it_is_being_closed_it_keeps_its_calls() {
+    static POOL: ThreadPool = ThreadPool::new("changes its mind");
+
+    #[offload(thread, pool = POOL)]
+    fn waits(started: Sender<()>, go_on: Receiver<()>) -> Result<bool, Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(is_cancelled())
+    }
+
+    let (started, start) = channel();
+    let (go_on, waiting) = channel();
+    let running = begin(waits(started, waiting));
+    start.recv_timeout(PATIENCE).unwrap();
+    let closing = std::thread::spawn(|| block_on(POOL.close(PATIENCE)));
+    settle("it is closed", || POOL.spawn(|| ()).wait().is_err());
+    POOL.open();
+    let report = closing.join().unwrap();
+    assert_eq!((report.finished, report.abandoned), (0, 0));
+    go_on.send(()).unwrap();
+    assert!(!block_on(running).unwrap());
+    POOL.spawn(|| ()).wait().unwrap();
+}
+
+/// Each call runs, or is told that the pool is closed: none is forgotten while threads end and others
+/// are started.
+#[test]
+fn no_call_is_lost_while_a_pool_is_closed_and_opened_over_and_over() {
+    static POOL: CpuPool = CpuPool::new("over and over").threads(2);
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+    static RAN: AtomicUsize = AtomicUsize::new(0);
+
+    #[offload(cpu, pool = POOL)]
+    fn counts() -> Result<(), Error> {
+        RAN.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let (mut done, mut rejected) = (0, 0);
+                while !IS_OVER.load(Ordering::Relaxed) {
+                    match block_on(counts()) {
+                        Ok(()) => done += 1,
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::ShuttingDown, "{error}");
+                            rejected += 1;
+                        }
+                    }
+                }
+                (done, rejected)
+            })
+        })
+        .collect();
+    for n in 0..300 {
+        block_on(POOL.close(Duration::from_micros(n % 3 * 100)));
+        POOL.open();
+        std::thread::yield_now();
+    }
+    IS_OVER.store(true, Ordering::Relaxed);
+    let results: Vec<(usize, usize)> =
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+    let done: usize = results.iter().map(|(done, _)| done).sum();
+    assert_eq!(done, RAN.load(Ordering::Relaxed), "{results:?}");
+    block_on(counts()).unwrap();
+}
+
+fn runs(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+}
+
+#[test]
+fn the_workers_of_a_closed_pool_end_and_others_are_started_when_it_is_open() {
+    static POOL: ProcessPool = ProcessPool::new("workers").workers(2).min_workers(2);
+    static OTHER: ProcessPool = ProcessPool::new("other workers").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    #[offload(process, pool = OTHER)]
+    fn other() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    let workers = || {
+        let pools = stats().pools;
+        pools.iter().find(|pool| pool.name == "workers").unwrap().workers.unwrap()
+    };
+    block_on(POOL.ready()).unwrap();
+    let (first, theirs) = (block_on(pid()).unwrap(), block_on(other()).unwrap());
+    assert_eq!(block_on(POOL.close(PATIENCE)).abandoned, 0);
+    assert_eq!(workers().alive, 0);
+    settle("it has ended", || !runs(first));
+    is_closed(block_on(pid()), "workers");
+    let error = block_on(POOL.ready()).unwrap_err();
+    assert_eq!(error.to_string(), "the pool `workers` is closed");
+    assert_eq!(block_on(other()).unwrap(), theirs);
+    POOL.open();
+    assert_ne!(block_on(pid()).unwrap(), first);
+    block_on(POOL.ready()).unwrap();
+    assert_eq!(workers().alive, 2);
+}
+
+#[test]
+fn what_runs_in_workers_after_the_grace_is_killed() {
+    static POOL: ProcessPool = ProcessPool::new("killed").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn spins(path: String) -> Result<(), Error> {
+        std::fs::write(format!("{path}.new"), std::process::id().to_string()).unwrap();
+        std::fs::rename(format!("{path}.new"), path).unwrap();
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[offload(process, pool = POOL)]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pid").to_str().unwrap().to_owned();
+    let running = begin(spins(path.clone()));
+    let mut worker = None;
+    settle("it runs", || {
+        worker = std::fs::read_to_string(&path).ok().and_then(|text| text.parse().ok());
+        worker.is_some()
+    });
+    let queued = begin(pid());
+    let report = block_on(POOL.close(Duration::ZERO));
+    assert_eq!((report.finished, report.abandoned), (0, 2));
+    let error = block_on(running).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::Yes));
+    assert!(error.to_string().contains("its pool was closed"), "{error}");
+    is_closed(block_on(queued), "killed");
+    settle("the worker is dead", || !runs(worker.unwrap()));
+    POOL.open();
+    assert_ne!(Some(block_on(pid()).unwrap()), worker);
+}
+
+#[test]
+fn after_a_shutdown_nothing_opens_a_pool() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_opens_after_the_end", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_opens_after_the_end() {
+    static POOL: ThreadPool = ThreadPool::new("over");
+
+    #[offload(thread, pool = POOL)]
+    fn call() -> Result<(), Error> {
+        Ok(())
+    }
+
+    block_on(call()).unwrap();
+    block_on(shutdown(PATIENCE));
+    POOL.open();
+    let error = block_on(call()).unwrap_err();
+    assert!(error.to_string().contains("the process is shutting down"), "{error}");
+    assert_eq!(block_on(POOL.close(PATIENCE)).abandoned, 0);
+}
