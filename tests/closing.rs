@@ -143,13 +143,15 @@ fn calls_that_were_taken_have_the_grace_and_so_has_what_their_bodies_wait_for() 
     start.recv_timeout(PATIENCE).unwrap();
     let queued = begin(nested());
     let closing = std::thread::spawn(|| block_on(POOL.close(PATIENCE)));
-    settle("it is closed", || block_on(nested()).is_err());
+    // Its only thread is taken: one that is queued is dropped again.
+    settle("it is closed", || nested().now_or_never().is_some_and(|ended| ended.is_err()));
     assert!(!closing.is_finished());
     go_on.send(()).unwrap();
     assert_eq!(block_on(running).unwrap(), 7);
     assert_eq!(block_on(queued).unwrap(), 7);
     let report = closing.join().unwrap();
-    assert_eq!((report.finished, report.abandoned), (2, 0));
+    assert_eq!(report.abandoned, 0);
+    assert!(report.finished >= 2, "{report:?}");
     assert_eq!(threads("graceful"), 0);
 }
 
@@ -158,11 +160,7 @@ fn after_the_grace_queued_calls_end_and_bodies_are_told_also_when_it_is_open_aga
     static POOL: ThreadPool = ThreadPool::new("impatient").threads(1);
 
     #[offload(thread, pool = POOL)]
-    fn spins(
-        started: Sender<()>,
-        told: Sender<()>,
-        go_on: Receiver<()>,
-    ) -> Result<bool, Error> {
+    fn spins(started: Sender<()>, told: Sender<()>, go_on: Receiver<()>) -> Result<bool, Error> {
         started.send(()).unwrap();
         while !is_cancelled() {
             std::thread::yield_now();

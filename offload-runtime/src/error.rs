@@ -173,7 +173,8 @@ impl Error {
 
     /// A stream that had begun.
     pub(crate) fn stopped(function: &str) -> Error {
-        let what = "was stopped before its end, since its pool is closed or the process is shutting down";
+        let what =
+            "was stopped before its end, since its pool is closed or the process is shutting down";
         Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
     }
 

@@ -1,5 +1,6 @@
 //! `#[offload(process)]`: bodies in another process, one file a subject.
 
+mod away;
 mod crashes;
 mod data;
 mod ending;
@@ -17,6 +18,7 @@ mod shapes;
 mod started;
 mod starts;
 mod support;
+mod surroundings;
 mod warm;
 
 offload_runtime::test_worker!();

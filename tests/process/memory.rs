@@ -39,7 +39,8 @@ fn a_worker_that_holds_too_much_after_a_call_is_replaced_and_the_call_has_its_re
 /// Memory that is mapped and shared, and that stays.
 #[expect(unsafe_code, reason = "there is no safe way to get it")]
 fn share(bytes: usize) -> bool {
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
     // SAFETY: it is new memory, which nobody else knows, and is never given back.
     unsafe {
         let memory = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
@@ -55,7 +56,8 @@ fn share(bytes: usize) -> bool {
 #[expect(clippy::zombie_processes, reason = "it ends with its worker")]
 fn start_another(megabytes: usize) {
     let script = format!("x=$(head -c {megabytes}M /dev/zero | tr '\\0' x); echo; sleep 1000");
-    let mut other = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut other =
+        Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
     // It holds it when it says so.
     std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut [0]).unwrap();
 }

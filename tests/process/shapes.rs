@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -189,6 +190,30 @@ fn in_a_worker_a_call_runs_in_place() {
     let pids = block_on(nested(3)).unwrap();
     assert_eq!(pids.len(), 4);
     assert!(pids.iter().all(|pid| *pid == pids[0] && *pid != std::process::id()), "{pids:?}");
+}
+
+/// It could be kept only by killing the body that waits.
+#[test]
+fn in_a_worker_a_call_has_no_limit_and_no_deadline_and_panics_into_its_caller() {
+    #[offload(process, limit = 1, queue = 0, timeout = "1ms")]
+    fn inner(depth: u32) -> Result<u32, Error> {
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(depth > 0, "deep down");
+        Ok(depth)
+    }
+
+    #[offload(process)]
+    fn outer(depth: u32) -> Result<(u32, bool), Error> {
+        // Both at once, beside each other on two threads.
+        let other = std::thread::spawn(|| block_on(inner(1)).unwrap());
+        let caught = std::panic::catch_unwind(|| block_on(inner(0))).is_err();
+        Ok((block_on(inner(depth))? + other.join().unwrap(), caught))
+    }
+
+    assert_eq!(block_on(outer(2)).unwrap(), (3, true));
+    let error = block_on(outer(0)).unwrap_err();
+    assert_eq!(error.kind(), offload_runtime::ErrorKind::Panicked, "{error}");
+    assert!(error.to_string().contains("deep down"), "{error}");
 }
 
 #[offload(process)]

@@ -10,6 +10,10 @@ fn double(n: u32) -> Result<u32, Error> {
 }
 
 fn main() {
+    if std::env::var_os("OFFLOAD_TEST_READS_FIRST").is_some() {
+        // A mistake: in a worker, too.
+        std::io::stdin().read_line(&mut String::new()).expect("the first line");
+    }
     offload_runtime::init();
     assert_eq!(std::env::args().len(), 1, "a worker never comes here");
     println!("{}", futures::executor::block_on(double(21)).unwrap());

@@ -116,6 +116,27 @@ async fn cancel_after_death(folder: &str) {
     }
 }
 
+/// More than a pipe holds.
+#[offload(process)]
+fn prints_much() -> Result<(), Error> {
+    for _ in 0..3000 {
+        eprintln!("{:1000}", "");
+    }
+    Ok(())
+}
+
+#[offload(process)]
+fn exits() -> Result<(), Error> {
+    std::process::exit(3)
+}
+
+#[offload(process, timeout = "300ms")]
+fn never_returns() -> Result<(), Error> {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
 #[offload_runtime::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -149,6 +170,26 @@ async fn main() {
                 left => println!("{} children are left", left.len()),
             }
         }
+        "print" => {
+            prints_much().await.unwrap();
+            println!("all is printed");
+        }
+        "ignore" => {
+            // SAFETY: no handler is set, and the old one is not asked for.
+            #[expect(unsafe_code, reason = "there is no safe way to set what a signal does")]
+            unsafe {
+                libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            }
+            println!("{}", double(21).await.unwrap().0);
+            println!("{}", exits().await.unwrap_err());
+            println!("{}", never_returns().await.unwrap_err());
+            println!("{}", double(1).await.unwrap().0);
+            offload_runtime::shutdown(Duration::from_secs(10)).await;
+        }
+        "start" => match double(21).await {
+            Ok((doubled, _)) => println!("{doubled}"),
+            Err(error) => println!("{:?}: {error}", error.kind()),
+        },
         "cancel" => cancel_after_death(&rest[0]).await,
         _ => {
             let calls = [0, 1].map(|n| spins(format!("{}/{n}", rest[0])));

@@ -41,7 +41,28 @@ use crate::system::priority::Priority;
 /// when they were not needed for a while, and when their parent is gone, however
 /// that ended.
 ///
-/// What workers print goes to the parent's standard error.
+/// What workers print goes to the parent's standard error. Where nobody reads that, at most 1 MiB of it waits,
+/// and the rest is left out: no worker waits for it.
+///
+/// # Calls inside of a worker
+///
+/// A body that calls a function of the kind `process` is in a worker already, and the call runs right there,
+/// in its process: as the synchronous function would. So its options do nothing: the worker runs one body at
+/// a time, which is what `limit` and `queue` could be about, and a `timeout` could only be kept by killing the
+/// body that waits for it. A panic unwinds into that body. Resources are those of the worker. Functions of the
+/// kinds `thread` and `cpu` have pools in the worker, and all their options.
+///
+/// # Arguments and results
+///
+/// `Serialize` of arguments and `Deserialize` of results run in the parent, on a thread of the pool, which
+/// nobody can kill. If one of them does not come back, the call is answered at its `timeout`, or dropped by who
+/// awaits it; then another thread and another worker take the place of its own, so the pool goes on. A call
+/// that has no deadline and is not dropped keeps them, and so does one with `detach`.
+///
+/// # Events
+///
+/// Through `tracing`, with the target `offload` and the fields `pool`, `pid` and `reason`, is told that a worker
+/// has started, has ended, was killed or is replaced (level `DEBUG`), has died or could not be started (`WARN`).
 pub struct ProcessPool {
     processes: ProcessPlace,
 }

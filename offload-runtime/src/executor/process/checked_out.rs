@@ -105,6 +105,11 @@ impl CheckedOut {
         }
     }
 
+    /// For foreign code, which may not come back.
+    pub(crate) fn handle(&self) -> Arc<KillHandle> {
+        Arc::clone(&self.handle)
+    }
+
     pub(crate) fn plan(&self) -> &'static Plan {
         self.workers.plan()
     }

@@ -145,8 +145,10 @@ impl Call {
         let message =
             self.head(worker.process(), number).map_err(|error| (error, Ending::Failed))?;
         let answer_by = self.answer_by;
+        let handle = worker.handle();
         let sending = Sending { worker, number, answer_by, has_begun: false };
-        let (request, sending) = sending.during(|| self.request(message, arguments));
+        let write = || handle.away(|| self.request(message, arguments));
+        let (request, sending) = sending.during(write);
         // What was sent ahead is not kept, so no other worker can have it.
         let Sending { mut worker, has_begun: is_sent_in_part, .. } = sending;
         let request = match request {
@@ -267,6 +269,7 @@ impl Call {
         result: &mut dyn FnMut(Decoder<'_>),
     ) -> Result<Said, Lost> {
         let invalid = |_: String| Lost::Invalid;
+        let handle = worker.handle();
         let mut replay = Replay::new(worker.process().take_places());
         worker.process().set_deadline(self.answer_by);
         write(worker, request, self.answer_by)?;
@@ -290,7 +293,8 @@ impl Call {
             let mut payload = codec::Decoder::new(frame.payload);
             match Kind::of(frame.kind) {
                 Some(Kind::Done) => {
-                    result(Decoder::with_blobs(frame.payload, mem::take(frame.blobs)));
+                    let decoder = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
+                    handle.away(|| result(decoder));
                     break Said::Result;
                 }
                 // Its result may have come in part.

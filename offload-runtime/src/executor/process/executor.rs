@@ -150,7 +150,9 @@ impl Executor for Processes {
     }
 
     fn cancel(&'static self, task: &Awaited) {
-        self.workers.end(place(&**task));
+        if let Some(handle) = self.workers.end(self, place(&**task)) {
+            handle.stand_in(|| self.threads.stand_in_for_lost());
+        }
     }
 
     fn is_tended(&'static self) -> bool {

@@ -62,8 +62,7 @@ impl Dead {
                     .to_owned()
             }
             Some(status) => format!("died of {status}"),
-            // As when this process ignores SIGCHLD.
-            None => "died, of what the system does not tell".to_owned(),
+            None => "died; the system does not tell how, as where this process ignores SIGCHLD".to_owned(),
         };
         let said = last_words(&self.stderr).map(|line| format!("; it said last: {line}"));
         how + &said.unwrap_or_default()

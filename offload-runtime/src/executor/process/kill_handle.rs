@@ -13,6 +13,10 @@
 //! It may be the event loop's thread that ends a call. So it only closes
 //! the worker's channel: that wakes the thread that has the worker, which kills it, with all that it
 //! started.
+//!
+//! While the thread that has the worker writes the arguments or reads the result, it is in code of the
+//! user's types, and does not look. That may take for ever. So whoever ends the call then is told, and
+//! sees to it that the pool goes on without this thread and its worker.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -21,11 +25,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use crate::executor::StandIn;
 use crate::sync::timer::Alarm;
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// See the [module](self).
-#[derive(Debug)]
 pub(crate) struct KillHandle {
     /// What tells the call from others.
     task: usize,
@@ -34,13 +38,16 @@ pub(crate) struct KillHandle {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     /// Why it has to end, if it has to.
     end: Option<End>,
     held: Option<Held>,
     /// Its worker was killed for it.
     killed: bool,
+    /// Its thread is in foreign code.
+    is_away: bool,
+    /// What is in the place of its thread, which was given up.
+    stand_in: Option<StandIn>,
     /// Kills the worker at the end of the grace.
     alarm: Option<Alarm>,
 }
@@ -67,7 +74,8 @@ pub(crate) struct Held {
 
 impl KillHandle {
     pub(crate) fn new(task: usize, grace: Duration) -> KillHandle {
-        let state = State { end: None, held: None, killed: false, alarm: None };
+        let (held, stand_in) = (None, None);
+        let state = State { end: None, held, killed: false, is_away: false, stand_in, alarm: None };
         KillHandle { task, grace, state: Mutex::new(state) }
     }
 
@@ -108,23 +116,57 @@ impl KillHandle {
         killed
     }
 
-    /// Ends the call: it does not begin, or its worker is told or killed.
-    pub(crate) fn end(self: &Arc<KillHandle>, why: End) {
+    /// Runs foreign code on the thread that has the worker.
+    pub(crate) fn away<R>(&self, foreign: impl FnOnce() -> R) -> R {
+        /// Also if that panics.
+        struct Back<'a>(&'a KillHandle);
+
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                let mut state = self.0.lock();
+                state.is_away = false;
+                let stand_in = state.stand_in.take();
+                drop(state);
+                drop(stand_in);
+            }
+        }
+
+        self.lock().is_away = true;
+        let _back = Back(self);
+        foreign()
+    }
+
+    /// The thread that has the worker is away, and this is in its place until it is back.
+    pub(crate) fn stand_in(&self, make: impl FnOnce() -> StandIn) {
+        let mut state = self.lock();
+        if state.is_away {
+            state.stand_in = Some(make());
+        }
+    }
+
+    /// Ends the call: it does not begin, or its worker is told or killed. True: its thread is away, and
+    /// may not come back.
+    pub(crate) fn end(self: &Arc<KillHandle>, why: End) -> bool {
         let mut state = self.lock();
         if state.end.is_some() {
-            return;
+            return false;
         }
         state.end = Some(why);
-        let Some(held) = state.held.clone() else { return };
+        if state.is_away {
+            state.kill();
+            return true;
+        }
+        let Some(held) = state.held.clone() else { return false };
         let told = !self.grace.is_zero() && held.control.cancel(held.number);
         if let Some(at) = told.then(|| Instant::now().checked_add(self.grace)).flatten() {
             let killer = Waker::from(Arc::new(Killer(Arc::clone(self))));
             if let Ok(alarm) = Alarm::new(at, &killer) {
                 state.alarm = Some(alarm);
-                return;
+                return false;
             }
         }
         state.kill();
+        false
     }
 }
 

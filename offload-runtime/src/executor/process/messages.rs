@@ -13,7 +13,7 @@ pub(crate) const MAX_NOTE: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// Parent: a [`Hello`], the first frame.
+    /// Parent: a [`Hello`], the answer to [`Here`](Kind::Here).
     Hello = 1,
     /// Worker: it has started up, and waits for calls. No payload.
     Ready = 2,
@@ -31,12 +31,15 @@ pub(crate) enum Kind {
     Failed = 8,
     /// Worker: something for the parent's `tracing` subscriber.
     Event = 9,
+    /// Worker: its own code has come so far as to be one. No payload. Before this, nothing is sent that the
+    /// program could read as its standard input.
+    Here = 10,
 }
 
 impl Kind {
     pub(crate) fn of(number: u8) -> Option<Kind> {
-        use Kind::{Call, Done, Event, Failed, Hello, Panicked, Panicking, Ready, Refused};
-        [Hello, Ready, Refused, Call, Done, Panicked, Panicking, Failed, Event]
+        use Kind::{Call, Done, Event, Failed, Hello, Here, Panicked, Panicking, Ready, Refused};
+        [Hello, Ready, Refused, Call, Done, Panicked, Panicking, Failed, Event, Here]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

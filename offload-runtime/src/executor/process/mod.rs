@@ -17,7 +17,7 @@
 //! | `kill_handle` | how a call is ended from outside |
 //! | `worker` | one process: started, talked to, reaped |
 //! | `memory` | what it holds in memory |
-//! | `stderr` | what workers print |
+//! | `stderr`, `printer` | what workers print |
 //! | `failures` | what can go wrong, as errors |
 //!
 //! In the worker:
@@ -48,6 +48,7 @@ mod memory;
 pub(crate) mod messages;
 pub(crate) mod panics;
 pub(crate) mod plan;
+mod printer;
 mod ready;
 pub(crate) mod serve;
 pub(crate) mod start;

@@ -83,6 +83,7 @@ pub(crate) fn serve() -> ! {
         }
     };
     let mut incoming = Incoming::new(plan::MAX_MESSAGE);
+    write(&message(Kind::Here, &()), Then::Continue);
     let hello = watch(control)
         .map_err(|error| format!("the system refuses a thread: {error}"))
         .and_then(|()| greet(&mut data, &mut incoming));
@@ -123,6 +124,7 @@ fn take_over() -> Result<(UnixStream, PipeReader), String> {
         dup2_stdin(File::open("/dev/null")?)?;
         dup2_stdout(stderr())?;
         let data = UnixStream::from(data);
+        data.set_nonblocking(false)?;
         Ok((data.try_clone()?, data))
     };
     let (writer, data) =

@@ -3,6 +3,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::{io, thread};
@@ -89,8 +90,7 @@ impl Workers {
         let way = way::way()
             .ok_or_else(|| NotReady::of("this process is not set up to start workers".into()))?;
         let plan = &self.plan;
-        let build = registry::build()
-            .map_err(|error| NotReady::of(format!("the program's file is gone: {error}")))?;
+        let build = registry::build().map_err(|error| NotReady::of(no_program(&error)))?;
         let function = registry::any_of(host)
             .ok_or_else(|| NotReady::of("this program has no function of the pool".into()))?;
         let hello = Hello {
@@ -115,6 +115,14 @@ impl Workers {
         }
         worker
     }
+}
+
+/// Why the program cannot be started once more.
+fn no_program(error: &io::Error) -> String {
+    if cfg!(target_os = "linux") && !Path::new("/proc/self").exists() {
+        return format!("`/proc` is not mounted, by which a program starts itself: {error}");
+    }
+    format!("the program's file is gone: {error}")
 }
 
 /// Looks after those that are kept ready, when the timer says so.

@@ -146,9 +146,11 @@ impl State {
         self.free.drain(..excess).collect()
     }
 
-    /// A call has no worker any more.
-    pub(super) fn forget(&mut self, handle: &Arc<KillHandle>) {
-        self.handles.retain(|other| !Arc::ptr_eq(other, handle));
+    /// A call has no worker any more. False: it was given up before, with its worker.
+    #[must_use]
+    pub(super) fn forget(&mut self, handle: &Arc<KillHandle>) -> bool {
+        let at = self.handles.iter().position(|other| Arc::ptr_eq(other, handle));
+        at.map(|at| self.handles.swap_remove(at)).is_some()
     }
 
     /// A worker that was free has died.

@@ -1,8 +1,8 @@
 //! What workers print: to this process's stderr, and its tail is kept for the
 //! error, should the worker die.
 //!
-//! One thread reads for all workers, so that none ever blocks on a full pipe.
-//! It is also the first to see that a worker has died while it had no call.
+//! One thread reads for all workers, so that none ever blocks on a full pipe, and another one
+//! [prints](super::printer). The first is also the one to see that a worker has died while it had no call.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -15,6 +15,7 @@ use std::{fmt, thread};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags};
 
+use super::printer;
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// So much is kept for the error, in bytes.
@@ -149,15 +150,13 @@ impl Stderr {
         true
     }
 
-    /// Passes on what is there. Only the thread that reads does, since it may
-    /// take as long as whoever reads our own stderr likes: nothing is locked.
+    /// Passes on what is there. Only the thread that reads does.
     fn pass_on(&self) {
         let mut tail = self.lock();
         self.receive(&mut tail);
         let unprinted = std::mem::take(&mut tail.unprinted);
         drop(tail);
-        // There is nobody to tell that stderr is closed.
-        let _ = io::stderr().write_all(&unprinted);
+        printer::print(&unprinted);
     }
 }
 
@@ -188,6 +187,11 @@ fn reader() -> io::Result<&'static Reader> {
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(reader) = READER.get() {
         return Ok(reader);
+    }
+    static PRINTS: AtomicBool = AtomicBool::new(false);
+    if !PRINTS.load(Ordering::Relaxed) {
+        printer::start()?;
+        PRINTS.store(true, Ordering::Relaxed);
     }
     let (listener, waker) = pipe()?;
     rustix::io::ioctl_fionbio(&listener, true)?;

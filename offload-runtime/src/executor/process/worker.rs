@@ -120,7 +120,9 @@ impl Worker {
                 text => format!("; it said: {text}"),
             };
             let problem = problem.unwrap_or_else(|| {
-                "it ended before it was ready: is `offload_runtime::init()` first in `main`?".into()
+                "it ended before it was ready: is `offload_runtime::init()` first in `main`, before \
+                 anything that reads or prints?"
+                    .into()
             });
             let reason = format!("{problem} (process {}{status}{stderr})", dead.pid);
             NotReady { reason, was_killed, pid: Some(dead.pid) }
@@ -130,6 +132,8 @@ impl Worker {
 
     fn spawn(plan: &Plan, way: &Way, max_message: usize, on_end: OnEnd) -> io::Result<Worker> {
         let (data, theirs) = UnixStream::pair()?;
+        // Whoever reads its standard input before it is a worker waits for nothing.
+        theirs.set_nonblocking(true)?;
         let (listener, control) = Control::new()?;
         let (prints, printed) = pipe()?;
         // Before the process is there, so that nothing can fail after.
@@ -173,11 +177,15 @@ impl Worker {
         let mut message = Outgoing::new(Kind::Hello as u8, MAX_NOTE);
         codec::encode(hello, &mut message).map_err(Some)?;
         let message = message.finish().map_err(|_| None)?;
-        (&*self.data).write_all(&message).map_err(|_| None)?;
+        let mut is_here = false;
         let mut replay = Replay::new(Places::default());
         loop {
             match self.read() {
                 Ok(frame) => match Kind::of(frame.kind) {
+                    Some(Kind::Here) if !is_here => {
+                        is_here = true;
+                        (&*self.data).write_all(&message).map_err(|_| None)?;
+                    }
                     Some(Kind::Ready) => {
                         self.places = replay.into_places();
                         return Ok(());
@@ -192,7 +200,14 @@ impl Worker {
                 },
                 Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     if give_up <= Instant::now() {
-                        return Err(Some(format!("it did not start up within {START:?}")));
+                        let what = match is_here {
+                            true => format!("it did not start up within {START:?}"),
+                            false => format!(
+                                "it did not come to `offload_runtime::init()` within {START:?}: is that \
+                                 first in `main`?"
+                            ),
+                        };
+                        return Err(Some(what));
                     }
                     self.set_deadline(Some(give_up));
                 }

@@ -219,7 +219,15 @@ impl Workers {
     ) {
         let spent = self.plan.spent(worker.calls(), || worker.memory());
         let mut state = self.lock();
-        state.forget(handle);
+        if !state.forget(handle) {
+            // It was given up, and others may have its place.
+            state.alive += 1;
+            if state.alive > state.limit {
+                state.alive -= 1;
+                drop(state);
+                return lifecycle::retire(host.name(), vec![worker], "another has its place");
+            }
+        }
         state.starts.succeed();
         if spent.is_none() && !state.is_closed {
             state.free.push(worker);
@@ -248,8 +256,9 @@ impl Workers {
         gone: &Gone,
     ) {
         let mut state = self.lock();
-        state.forget(handle);
-        state.alive -= 1;
+        if state.forget(handle) {
+            state.alive -= 1;
+        }
         self.tend(host, &mut state);
         drop(state);
         let counter = match gone {
@@ -286,7 +295,7 @@ impl Workers {
 
     /// A call that has no worker any more is over.
     pub(super) fn forget(&self, handle: &Arc<KillHandle>) {
-        self.lock().forget(handle);
+        let _ = self.lock().forget(handle);
     }
 
     /// A thread of the pool has ended, and so many are left.
@@ -327,16 +336,30 @@ impl Workers {
         }
     }
 
-    /// Ends the call that has a worker, if this one does.
-    pub(crate) fn end(&self, task: usize) {
+    /// Ends the call that has a worker, if this one does. What is returned has a thread that is away:
+    /// another is to be in its place.
+    pub(crate) fn end(
+        &'static self,
+        host: &'static dyn Host,
+        task: usize,
+    ) -> Option<Arc<KillHandle>> {
         let state = self.lock();
         let handle = state.handles.iter().find(|handle| handle.task() == task).cloned();
         drop(state);
-        if let Some(handle) = handle {
-            handle.end(End::Cancelled);
+        let handle = handle?;
+        if !handle.end(End::Cancelled) {
             // It may wait for another worker.
             self.wake();
+            return None;
         }
+        let mut state = self.lock();
+        if state.forget(&handle) {
+            state.alive -= 1;
+            self.tend(host, &mut state);
+            self.changed.notify_all();
+        }
+        drop(state);
+        Some(handle)
     }
 
     /// Ends all calls, those that come for a worker later too.
@@ -348,7 +371,12 @@ impl Workers {
         let handles = state.handles.clone();
         drop(state);
         for handle in handles {
-            handle.end(End::Shutdown);
+            if handle.end(End::Shutdown) {
+                let mut state = self.lock();
+                if state.forget(&handle) {
+                    state.alive -= 1;
+                }
+            }
         }
         self.wake();
     }

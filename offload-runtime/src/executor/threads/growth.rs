@@ -188,6 +188,11 @@ impl Pool {
         }))
     }
 
+    /// The same in the place of one that does not come back.
+    pub(crate) fn stand_in_for_lost(&'static self) -> StandIn {
+        self.add_stand_in()
+    }
+
     /// Whether there are more threads than there may be.
     pub(super) fn has_surplus(&'static self) -> bool {
         let started = self.started();
