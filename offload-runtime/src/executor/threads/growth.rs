@@ -189,6 +189,7 @@ impl Pool {
     }
 
     /// The same in the place of one that does not come back.
+    #[cfg(feature = "process")]
     pub(crate) fn stand_in_for_lost(&'static self) -> StandIn {
         self.add_stand_in()
     }
