@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 10] = [
     &["observe"],
     &["api"],
     &["call"],
-    &["function.rs", "gate.rs", "limiter.rs", "resource"],
+    &["function.rs", "gate", "limiter.rs", "resource"],
     &["executor"],
     &["wire"],
     &["task"],

@@ -35,8 +35,10 @@ use crate::gate::{Gate, Of, Size};
 ///
 /// A body that itself waits for a call with the same limit, all of whose permits belong to bodies that
 /// wait so, would wait for ever; that call ends with [`Deadlock`](crate::ErrorKind::Deadlock), or,
-/// where its result cannot carry an [`Error`](crate::Error), a panic that says so. Bodies that wait for
-/// each other's permits of two limits are not found out.
+/// where its result cannot carry an [`Error`](crate::Error), a panic that says so. So does the last of several
+/// bodies that wait for each other's permits, of several limits and [resources](crate::Resource). A body is known to wait
+/// for a call that it polls on its own thread; one that waits for a task, or for a
+/// [started](crate::Started) call, is taken for one that goes on.
 pub struct Limiter {
     gate: Gate,
 }

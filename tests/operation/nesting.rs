@@ -134,6 +134,130 @@ fn bodies_that_wait_for_each_others_permits_do_not_hang() {
     }
 }
 
+/// Each of three bodies holds what the next one asks for: the last to ask is told, and the others get it
+/// one after the other.
+#[test]
+fn bodies_that_wait_for_each_other_in_a_ring_of_limits_do_not_hang() {
+    static LIMITS: [Limiter; 3] = [const { Limiter::new(1) }; 3];
+
+    #[offload(thread, limit = LIMITS[0])]
+    fn first(together: Option<Arc<Barrier>>) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(second(None))
+        })
+    }
+
+    #[offload(thread, limit = LIMITS[1])]
+    fn second(together: Option<Arc<Barrier>>) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(third(None))
+        })
+    }
+
+    #[offload(cpu, limit = LIMITS[2])]
+    fn third(together: Option<Arc<Barrier>>) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(first(None))
+        })
+    }
+
+    for _ in 0..50 {
+        let together = Some(Arc::new(Barrier::new(3)));
+        let (a, b) = (first(together.clone()), second(together.clone()));
+        let (a, b, c) = block_on(async { futures::join!(a, b, third(together)) });
+        let answers = [a, b, c];
+        let told: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+        assert_eq!(told.len(), 1, "{answers:?}");
+        assert_eq!((told[0].kind(), told[0].ran()), (ErrorKind::Deadlock, Ran::No));
+    }
+    assert!(LIMITS.iter().all(|limit| (limit.in_use(), limit.waiting()) == (0, 0)));
+}
+
+/// Who has the other permit of one of the limits waits for nobody, and ends.
+#[test]
+fn bodies_that_wait_for_each_other_and_for_one_that_ends_are_no_deadlock() {
+    static TWO: Limiter = Limiter::new(2);
+    static ONE: Limiter = Limiter::new(1);
+
+    #[offload(thread, limit = TWO)]
+    fn hold(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, limit = TWO)]
+    fn of_two(together: Option<Arc<Barrier>>) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(of_one(None))
+        })
+    }
+
+    #[offload(thread, limit = ONE)]
+    fn of_one(together: Option<Arc<Barrier>>) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(of_two(None))
+        })
+    }
+
+    let gate = Gate::default();
+    let holder = begin(hold(gate.clone()));
+    gate.wait_for(1);
+    let together = Some(Arc::new(Barrier::new(2)));
+    let (mut first, mut second) = (begin(of_two(together.clone())), begin(of_one(together)));
+    settle("both wait", || (TWO.waiting(), ONE.waiting()) == (1, 1));
+    assert!(crate::support::poll(&mut first).is_pending());
+    assert!(crate::support::poll(&mut second).is_pending());
+    gate.open();
+    block_on(async {
+        second.await.unwrap();
+        first.await.unwrap();
+        holder.await;
+    });
+}
+
+/// The first body has given up its call, and goes on: the second waits for what it gives back.
+#[test]
+fn a_body_that_waits_no_more_is_no_part_of_a_deadlock() {
+    static LIMIT: Limiter = Limiter::new(2);
+
+    #[offload(thread, limit = LIMIT, queue = 10)]
+    fn inner() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, limit = LIMIT)]
+    fn gives_up(gate: Gate) {
+        let mut call = begin(inner());
+        settle("it waits", || LIMIT.waiting() == 1);
+        assert!(crate::support::poll(&mut call).is_pending());
+        drop(call);
+        gate.pass();
+    }
+
+    #[offload(thread, limit = LIMIT)]
+    fn waits(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        block_on(inner())
+    }
+
+    let (gate, held) = (Gate::default(), Gate::default());
+    let waits = begin(waits(gate.clone()));
+    gate.wait_for(1);
+    let gives_up = begin(gives_up(held.clone()));
+    held.wait_for(1);
+    gate.open();
+    settle("it waits", || LIMIT.waiting() == 1);
+    held.open();
+    block_on(async {
+        waits.await.unwrap();
+        gives_up.await;
+    });
+}
+
 /// The permit that the inner call needs is with a body that ends, so it waits
 /// for it: on the only thread of its pool, before which other calls queue.
 #[test]

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
 use futures::executor::block_on;
@@ -442,6 +442,84 @@ fn a_nested_call_for_what_its_own_body_holds_alone_is_a_deadlock() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Deadlock, Ran::No));
     assert!(error.to_string().contains("the resource `held alone`"), "{error}");
     block_on(inner()).unwrap();
+}
+
+/// One body has the permit and asks for the instance, the other has the instance and asks for the permit:
+/// the last to ask is told, and the other gets what that one gives back.
+#[test]
+fn bodies_that_wait_for_each_others_limit_and_resource_do_not_hang() {
+    static LIMIT: Limiter = Limiter::new(1);
+    static ONE: Resource<()> = Resource::new("across", || Ok(()));
+
+    #[offload(thread, limit = LIMIT)]
+    fn limited(together: Option<Arc<Barrier>>) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(borrows(None))
+        })
+    }
+
+    #[offload(thread)]
+    fn borrows(
+        together: Option<Arc<Barrier>>,
+        #[resource(ONE)] _one: &mut (),
+    ) -> Result<(), Error> {
+        together.map_or(Ok(()), |together| {
+            together.wait();
+            block_on(limited(None))
+        })
+    }
+
+    for _ in 0..50 {
+        let together = Some(Arc::new(Barrier::new(2)));
+        let calls = (limited(together.clone()), borrows(together));
+        let (limited, borrows) = block_on(async { futures::join!(calls.0, calls.1) });
+        let told = limited.as_ref().err().xor(borrows.as_ref().err());
+        let error = told.unwrap_or_else(|| panic!("{limited:?}, {borrows:?}"));
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Deadlock, Ran::No));
+    }
+    assert_eq!((LIMIT.in_use(), resource("across").in_use), (0, 0));
+    assert_eq!(resource("across").made, 1);
+}
+
+/// The nested call has its permit, and waits for the instance; the body that has the instance asks for
+/// that permit.
+#[test]
+fn a_permit_that_a_waiting_call_has_counts_as_held() {
+    static LIMIT: Limiter = Limiter::new(1);
+    static ONE: Resource<()> = Resource::new("held on the way", || Ok(()));
+
+    #[offload(thread, limit = LIMIT)]
+    fn needs_both(#[resource(ONE)] _one: &mut ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread)]
+    fn outer() -> Result<(), Error> {
+        block_on(needs_both())
+    }
+
+    #[offload(thread, limit = LIMIT)]
+    fn limited() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread)]
+    fn borrows(gate: Gate, #[resource(ONE)] _one: &mut ()) -> Result<(), Error> {
+        gate.pass();
+        block_on(limited())
+    }
+
+    let gate = Gate::default();
+    let borrows = begin(borrows(gate.clone()));
+    gate.wait_for(1);
+    let outer = begin(outer());
+    settle("it has the permit, and waits for the instance", || {
+        (LIMIT.in_use(), resource("held on the way").waiting) == (1, 1)
+    });
+    gate.open();
+    assert_eq!(block_on(borrows).unwrap_err().kind(), ErrorKind::Deadlock);
+    block_on(outer).unwrap();
 }
 
 #[test]

@@ -51,7 +51,8 @@ use crate::task::loan::{Lender, Loan, Thing};
 /// may have a `limit` and several resources: a call gets the permit of the limit first, then the resources,
 /// always in the same order, and keeps what it has while it waits for the rest. A body that waits
 /// for a call that borrows what that body alone holds would wait for ever; that call ends with
-/// [`Deadlock`](crate::ErrorKind::Deadlock).
+/// [`Deadlock`](crate::ErrorKind::Deadlock). So does the last of several bodies that wait for what the others hold,
+/// instances or permits.
 ///
 /// The instance belongs to the body: it is given back when the body has ended, also if the call's
 /// future was dropped long before.

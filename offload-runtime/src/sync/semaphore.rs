@@ -41,6 +41,9 @@ pub(crate) trait Waiter {
 
     /// Brings it to a thread that turns its reservation into a permit.
     fn resume(self);
+
+    /// Of one that waits here: it was not cancelled.
+    fn is_awaited(&self) -> bool;
 }
 
 /// See the [module](self).
@@ -164,7 +167,9 @@ impl<W: Waiter + 'static> Semaphore<W> {
             return Acquired::Permit(waiter, Permit(self));
         }
         let mut blocking = lock(&self.blocking);
-        let others = blocking.iter().flat_map(|blocked| &blocked.holders);
+        // A body whose call was cancelled goes on.
+        let others = blocking.iter().filter(|blocked| blocked.waiter.is_awaited());
+        let others = others.flat_map(|blocked| &blocked.holders);
         let all: HashSet<usize> = others.chain(&holders).copied().collect();
         loop {
             if self.take_free() || self.take_reservation() {
@@ -363,6 +368,10 @@ mod models {
         fn resume(self) {
             let ready = Arc::clone(&self.ready);
             ready.push(self);
+        }
+
+        fn is_awaited(&self) -> bool {
+            self.state.is_unstarted()
         }
     }
 

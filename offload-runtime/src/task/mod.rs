@@ -320,4 +320,8 @@ impl Waiter for Queued {
     fn resume(self) {
         self.meta().owner.resume(self);
     }
+
+    fn is_awaited(&self) -> bool {
+        self.meta().state.is_unstarted()
+    }
 }

@@ -21,6 +21,10 @@ impl Waiter for Call {
     fn resume(self) {
         self.1.borrow_mut().push(self.0);
     }
+
+    fn is_awaited(&self) -> bool {
+        true
+    }
 }
 
 fn semaphore() -> &'static Semaphore<Call> {

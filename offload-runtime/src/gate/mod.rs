@@ -2,7 +2,9 @@
 //! and of resources.
 //!
 //! A call that needs several takes one after the other, always in the same order, and keeps those that
-//! it has while it waits for the next: so calls never wait for each other.
+//! it has while it waits for the next: so calls never wait for each other, unless bodies wait for them.
+
+mod cycle;
 
 use std::sync::OnceLock;
 
@@ -160,9 +162,19 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
         let acquired = match &task.meta().callers {
             None => semaphore.acquire(task, is_reserved),
             Some(callers) => {
+                let call = task.awaited();
+                if !is_reserved && cycle::closes(&call, callers, gates, number) {
+                    drop(task.meta().line.take());
+                    let error = gate.deadlock(task.meta().about().name);
+                    return Admitted::Refused(task, error);
+                }
                 let holders = callers.chain().filter(|caller| caller.holds(gate.place()));
                 let holders = holders.map(|caller| std::ptr::from_ref(caller).addr()).collect();
-                semaphore.acquire_blocking(task, holders, is_reserved)
+                let acquired = semaphore.acquire_blocking(task, holders, is_reserved);
+                if !matches!(acquired, Acquired::Waits) {
+                    cycle::leave(&call);
+                }
+                acquired
             }
         };
         if !matches!(acquired, Acquired::Waits) {
