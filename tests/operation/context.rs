@@ -140,6 +140,36 @@ fn a_span_that_its_caller_closes_early_does_no_harm() {
     assert_eq!(notes.around("late"), ["short", "offload"]);
 }
 
+/// It runs in many parts, and with the thread of its pool free in between.
+#[test]
+fn all_items_of_a_stream_are_made_in_the_one_span_of_its_call() {
+    let notes = Notes::default();
+    let _default = tracing::subscriber::set_default(Registry::default().with(notes.clone()));
+
+    #[offload(thread, stream = 2, pool = POOL, name = "parts")]
+    fn parts() -> impl Iterator<Item = u32> {
+        (0..20).inspect(|n| tracing::info!("item {n}"))
+    }
+
+    let stream = tracing::info_span!("request").in_scope(parts);
+    assert_eq!(block_on(futures::StreamExt::count(stream)), 20);
+    for n in 0..20 {
+        assert_eq!(notes.around(&format!("item {n}")), ["request", "offload"]);
+    }
+    // One that is dropped half way.
+    let mut stream = Box::pin(parts());
+    assert_eq!(block_on(futures::StreamExt::next(&mut stream)), Some(0));
+    drop(stream);
+    crate::support::settle("the spans are closed", || {
+        notes.0.lock().unwrap().closed == ["offload", "request", "offload"]
+    });
+    let seen = notes.0.lock().unwrap();
+    assert_eq!(seen.offloads.len(), 2);
+    for (_, fields) in &seen.offloads {
+        fields["run_us"].parse::<u64>().unwrap();
+    }
+}
+
 #[test]
 fn the_time_of_a_body_that_panics_is_recorded() {
     let notes = Notes::default();

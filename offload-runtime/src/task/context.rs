@@ -44,8 +44,8 @@ impl Captured {
     }
 
     /// What is to be kept of these for another part of the same body, when this one has run in them.
-    pub(crate) fn again(&self) -> Again {
-        Again(self.0.as_ref().map(|found| found.spans.as_ref().map(Spans::again)))
+    pub(crate) fn again(&mut self) -> Again {
+        Again(self.0.as_mut().map(|found| found.spans.as_mut().map(Spans::again)))
     }
 
     /// Nothing.

@@ -123,7 +123,7 @@ where
 
     fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
         self.kept.set_rest(false);
-        let (mut body, mut items, captured) = match self.replace(Content::Nothing) {
+        let (mut body, mut items, mut captured) = match self.replace(Content::Nothing) {
             Content::Body(body, captured) => (Some(body), None, captured),
             Content::Rest(items, captured) => (None, Some(items), captured),
             Content::Failure(_) | Content::Nothing => return,

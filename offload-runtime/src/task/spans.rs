@@ -13,7 +13,7 @@ impl Spans {
         None
     }
 
-    pub(crate) fn again(&self) -> Spans {
+    pub(crate) fn again(&mut self) -> Spans {
         match *self {}
     }
 
@@ -24,6 +24,8 @@ impl Spans {
 
 #[cfg(feature = "tracing")]
 mod with_tracing {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, OnceLock};
     use std::time::{Duration, Instant};
 
     use tracing::span::Id;
@@ -39,8 +41,31 @@ mod with_tracing {
     pub(crate) struct Spans {
         dispatch: Dispatch,
         span: Span,
-        /// The span below was made for a part of the body that has run before.
-        is_made: bool,
+        /// If the body runs in several parts.
+        parts: Option<Arc<Parts>>,
+    }
+
+    /// What the parts of a body have in common. Dropped when the last one has run, or is not to run.
+    struct Parts {
+        dispatch: Dispatch,
+        /// The call's own, made for the first.
+        span: OnceLock<Span>,
+        /// How long they have run so far, in microseconds.
+        ran: AtomicU64,
+    }
+
+    impl Drop for Parts {
+        fn drop(&mut self) {
+            let Some(span) = self.span.take() else { return };
+            let ran = self.ran.load(Ordering::Relaxed);
+            // Wherever this is: a registry asks the thread's subscriber to close the caller's span, too.
+            quietly(|| {
+                dispatcher::with_default(&self.dispatch, || {
+                    span.record("run_us", ran);
+                    drop(span);
+                });
+            });
+        }
     }
 
     impl Spans {
@@ -49,13 +74,17 @@ mod with_tracing {
             let dispatch = dispatcher::get_default(|dispatch| {
                 (!dispatch.is::<tracing::subscriber::NoSubscriber>()).then(|| dispatch.clone())
             })?;
-            Some(Spans { dispatch, span: Span::current(), is_made: false })
+            Some(Spans { dispatch, span: Span::current(), parts: None })
         }
 
-        /// For another part of the same body, which has no span of its own.
-        pub(crate) fn again(&self) -> Spans {
-            let (dispatch, span) = (self.dispatch.clone(), self.span.clone());
-            Spans { dispatch, span, is_made: true }
+        /// For another part of the same body, which is in the same spans.
+        pub(crate) fn again(&mut self) -> Spans {
+            let dispatch = self.dispatch.clone();
+            let parts = self.parts.get_or_insert_with(|| {
+                let (dispatch, span, ran) = (dispatch.clone(), OnceLock::new(), AtomicU64::new(0));
+                Arc::new(Parts { dispatch, span, ran })
+            });
+            Spans { dispatch, span: self.span.clone(), parts: Some(Arc::clone(parts)) }
         }
 
         /// Calls `body`, which does not unwind, in a span `offload` below the caller's. Times are in
@@ -65,22 +94,29 @@ mod with_tracing {
                 let _outer = Outer::new(&self.dispatch);
                 // Left also if the subscriber panics meanwhile: once more then is not too much.
                 let caller = Quiet::new(self.span.entered());
-                if self.is_made {
-                    body();
-                    return drop(caller);
-                }
-                let span = Quiet::new(tracing::span!(
-                    target: "offload",
-                    Level::INFO,
-                    "offload",
-                    kind = about.kind,
-                    name = about.name,
-                    queue_us = micros(waited),
-                    run_us = field::Empty,
-                ));
+                let make = || {
+                    tracing::span!(
+                        target: "offload",
+                        Level::INFO,
+                        "offload",
+                        kind = about.kind,
+                        name = about.name,
+                        queue_us = micros(waited),
+                        run_us = field::Empty,
+                    )
+                };
                 let started = Instant::now();
-                span.in_scope(body);
-                span.record("run_us", micros(started.elapsed()));
+                match &self.parts {
+                    None => {
+                        let span = Quiet::new(make());
+                        span.in_scope(body);
+                        span.record("run_us", micros(started.elapsed()));
+                    }
+                    Some(parts) => {
+                        parts.span.get_or_init(make).in_scope(body);
+                        parts.ran.fetch_add(micros(started.elapsed()), Ordering::Relaxed);
+                    }
+                }
                 drop(caller);
             });
         }
