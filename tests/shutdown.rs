@@ -432,6 +432,61 @@ fn streams_end_with_an_error_alone() {
     });
 }
 
+/// Tells whether it is dropped in the runtime of its caller.
+struct InRuntime(mpsc::Sender<bool>);
+
+impl Drop for InRuntime {
+    fn drop(&mut self) {
+        let _ = self.0.send(tokio::runtime::Handle::try_current().is_ok());
+    }
+}
+
+static ONE: ThreadPool = ThreadPool::new("one for a stream").threads(1);
+
+#[offload(thread, stream = 2, pool = ONE)]
+fn tells(told: InRuntime) -> impl Iterator<Item = Result<u64, Error>> {
+    (0..).map(move |n| {
+        let _ = &told;
+        Ok(n)
+    })
+}
+
+/// Its next part waits for the one thread when the shutdown ends it, which is awaited elsewhere.
+#[test]
+#[ignore = "shuts the process down"]
+fn child_drops_an_iterator_in_its_callers_runtime() {
+    use futures::StreamExt;
+
+    let is_busy = || {
+        let pools = offload_runtime::stats().pools;
+        pools.iter().any(|pool| pool.name == "one for a stream" && pool.running > 0)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (told, tell) = mpsc::channel();
+    let mut stream = Box::pin(tells(InRuntime(told)));
+    assert_eq!(runtime.block_on(stream.next()).unwrap().unwrap(), 0);
+    while is_busy() {
+        std::thread::yield_now();
+    }
+    let (go_on, held) = mpsc::channel::<()>();
+    let holder = ONE.spawn(move || held.recv().is_err());
+    while !is_busy() {
+        std::thread::yield_now();
+    }
+    assert_eq!(runtime.block_on(stream.next()).unwrap().unwrap(), 1);
+    assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 2);
+    assert!(tell.recv_timeout(PATIENCE).unwrap(), "it is dropped out of its runtime");
+    let last = runtime.block_on(stream.filter(|item| std::future::ready(item.is_err())).next());
+    assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::ShuttingDown);
+    drop(go_on);
+    holder.wait().unwrap();
+}
+
+#[test]
+fn the_iterator_of_a_stream_that_a_shutdown_ends_is_dropped_in_its_callers_runtime() {
+    passes("child_drops_an_iterator_in_its_callers_runtime");
+}
+
 #[test]
 fn streams_that_nobody_reads_on_are_ended_by_a_shutdown_with_an_error() {
     passes("streams_end_with_an_error_alone");

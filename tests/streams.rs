@@ -7,13 +7,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use futures::executor::block_on;
 use futures::future::poll_fn;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
-use offload_runtime::{Error, ErrorKind, Limiter, Sink, ThreadPool, is_cancelled, offload};
+use offload_runtime::{
+    Error, ErrorKind, Limiter, Sink, ThreadPool, is_cancelled, offload, to_thread,
+};
+
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[offload(thread, stream)]
 fn numbers(below: u32) -> impl Iterator<Item = u32> {
@@ -173,29 +178,78 @@ fn the_permit_of_a_stream_is_its_own_until_it_ends_or_is_dropped() {
     });
 }
 
-struct Told(mpsc::Sender<&'static str>);
+/// The name of this thread: that of a pool's says so.
+fn thread_name() -> String {
+    thread::current().name().unwrap_or_default().to_owned()
+}
+
+/// Tells on which thread it is dropped.
+struct Told(mpsc::Sender<String>);
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let _ = self.0.send("dropped");
+        let _ = self.0.send(thread_name());
     }
 }
 
-#[offload(thread, stream = 2)]
-fn guarded(told: Told) -> impl Iterator<Item = u32> {
-    (0..).inspect(move |_| {
+static DROPS: ThreadPool = ThreadPool::new("drops").threads(1);
+
+#[offload(thread, stream = 2, pool = DROPS)]
+fn guarded(told: Told, below: u32) -> impl Iterator<Item = u32> {
+    (0..below).inspect(move |_| {
         let _ = &told;
     })
 }
 
+/// The name of the thread on which the iterator was dropped.
+fn dropped_on(dropped: &mpsc::Receiver<String>) -> String {
+    dropped.recv_timeout(PATIENCE).unwrap()
+}
+
 #[test]
 fn an_iterator_whose_stream_is_dropped_is_dropped_on_a_pool() {
+    // It is on no thread, as its buffer is full: the default pool sees to it.
     let (sender, dropped) = mpsc::channel();
-    block_on(async {
-        let mut stream = Box::pin(guarded(Told(sender)));
-        assert_eq!(stream.next().await, Some(0));
-    });
-    assert_eq!(dropped.recv().unwrap(), "dropped");
+    let mut stream = Box::pin(guarded(Told(sender), u32::MAX));
+    assert_eq!(block_on(stream.next()), Some(0));
+    until(|| is_idle("drops"));
+    drop(stream);
+    assert!(dropped_on(&dropped).starts_with("offload-thread"));
+
+    // It waits for the thread of its pool, which is busy.
+    let (sender, dropped) = mpsc::channel();
+    let mut stream = Box::pin(guarded(Told(sender), u32::MAX));
+    assert_eq!(block_on(stream.next()), Some(0));
+    until(|| is_idle("drops"));
+    let (go_on, held) = mpsc::channel::<()>();
+    let busy = DROPS.spawn(move || held.recv().is_err());
+    until(|| !is_idle("drops"));
+    assert_eq!(block_on(stream.next()), Some(1));
+    drop(stream);
+    assert!(dropped_on(&dropped).starts_with("offload-thread"));
+    drop(go_on);
+    busy.wait().unwrap();
+
+    // It has come to its end.
+    let (sender, dropped) = mpsc::channel();
+    let mut stream = Box::pin(guarded(Told(sender), 1));
+    assert_eq!(block_on(stream.next()), Some(0));
+    assert_eq!(block_on(stream.next()), None);
+    assert!(dropped_on(&dropped).starts_with("drops-"));
+}
+
+fn is_idle(pool: &str) -> bool {
+    let pools = offload_runtime::stats().pools;
+    pools.iter().any(|one| one.name == pool && one.running + one.queued == 0)
+}
+
+/// Looks again and again until something is so that nothing reports.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it never came to this");
+        thread::yield_now();
+    }
 }
 
 #[offload(thread, stream = 2)]
@@ -392,25 +446,25 @@ fn what_is_written_into_a_sink_of_bytes_is_the_body_of_a_response() {
 
 /// Tells on which thread it is dropped, and may panic then.
 struct Item {
-    dropped: mpsc::Sender<ThreadId>,
+    dropped: mpsc::Sender<String>,
     panics: bool,
 }
 
 impl Drop for Item {
     fn drop(&mut self) {
-        let _ = self.dropped.send(thread::current().id());
+        let _ = self.dropped.send(thread_name());
         assert!(!self.panics, "dropped");
     }
 }
 
 #[offload(thread, stream)]
-fn items(dropped: mpsc::Sender<ThreadId>, panics: bool) -> impl Iterator<Item = Item> {
+fn items(dropped: mpsc::Sender<String>, panics: bool) -> impl Iterator<Item = Item> {
     (0..8).map(move |_| Item { dropped: dropped.clone(), panics })
 }
 
 #[offload(thread, stream)]
 fn pushed_items(
-    dropped: mpsc::Sender<ThreadId>,
+    dropped: mpsc::Sender<String>,
     panics: bool,
     out: &mut Sink<Item>,
 ) -> Result<(), Error> {
@@ -427,24 +481,22 @@ fn leaves_seven<T>(mut stream: impl Stream<Item = T> + Unpin, name: &str) {
         let stats = offload_runtime::stats();
         stats.functions.iter().any(|one| one.name.ends_with(name) && one.finished == one.started)
     };
-    while !has_ended() {
-        thread::yield_now();
-    }
+    until(has_ended);
     drop(stream);
 }
 
 #[test]
 fn what_nobody_takes_is_dropped_on_a_pool_also_if_that_panics() {
-    let here = thread::current().id();
     for panics in [false, true] {
-        let (sender, dropped) = mpsc::channel();
+        let (sender, made) = mpsc::channel();
         leaves_seven(Box::pin(items(sender, panics)), "::items");
-        let threads: Vec<_> = dropped.iter().take(7).collect();
-        assert_eq!((threads.len(), threads.contains(&here)), (7, false));
-        let (sender, dropped) = mpsc::channel();
+        let (sender, pushed) = mpsc::channel();
         leaves_seven(Box::pin(pushed_items(sender, panics)), "::pushed_items");
-        let threads: Vec<_> = dropped.iter().take(7).collect();
-        assert_eq!((threads.len(), threads.contains(&here)), (7, false));
+        for dropped in [made, pushed] {
+            let threads: Vec<_> = dropped.iter().take(7).collect();
+            let are_of_a_pool = threads.iter().all(|name| name.starts_with("offload-thread"));
+            assert!(threads.len() == 7 && are_of_a_pool, "{threads:?}");
+        }
     }
 }
 
@@ -516,6 +568,37 @@ fn six_hundred_streams_that_nobody_reads_on_do_not_stop_the_default_pool() {
         let stats = offload_runtime::stats();
         let pool = stats.pools.iter().find(|pool| pool.name == "thread").unwrap();
         assert!(pool.threads < 100, "{pool:?}");
+    });
+}
+
+static READERS: ThreadPool = ThreadPool::new("slow readers").threads(4);
+
+#[offload(thread, stream = 1, pool = READERS, stall_timeout = "2ms")]
+fn for_readers(out: &mut Sink<u32>) -> Result<(), Error> {
+    (0..).try_for_each(|n| Ok(out.send(n)?))
+}
+
+/// Their bodies hold the threads of a pool of their own, and none for long: each has its turn.
+#[test]
+fn five_hundred_readers_of_sinks_that_read_nothing_stop_nobody_else() {
+    let mut streams: Vec<_> = (0..500).map(|_| Box::pin(for_readers())).collect();
+    for stream in &mut streams {
+        // Begun, and not read.
+        let _ = stream.next().now_or_never();
+    }
+    block_on(async {
+        for n in 0..100 {
+            assert_eq!(to_thread(move || n).await, n);
+        }
+        let pool = offload_runtime::stats().pools;
+        let readers = pool.iter().find(|pool| pool.name == "slow readers").unwrap();
+        assert!(readers.threads <= 4, "{readers:?}");
+        until(|| is_idle("slow readers"));
+        for stream in streams {
+            let items: Vec<_> = stream.collect().await;
+            let last = items.last().unwrap().as_ref().unwrap_err();
+            assert_eq!(last.kind(), ErrorKind::TimedOut, "{last}");
+        }
     });
 }
 

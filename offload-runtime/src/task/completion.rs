@@ -176,7 +176,10 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
         let began = kept.began(Instant::now());
         let failure = Some(Failure::Error(Error::stopped(task.meta().about().name)));
         let ending = Ending::Returned;
-        frame.enter(|| complete(Arc::clone(&task), Outcome::Ran { ending, failure, began }));
+        // What is left of the body may be dropped on the thread that ends the process.
+        task.meta().in_runtime(|| {
+            frame.enter(|| complete(Arc::clone(&task), Outcome::Ran { ending, failure, began }));
+        });
         return true;
     }
     // The destructor of an argument may call as the body would have.
