@@ -26,6 +26,7 @@ bench joinset 5
 bench busy 5
 bench burst 3
 bench borrowed 5
+bench streaming 3
 bench open_loop 2
 bench stall 2
 bench server 1

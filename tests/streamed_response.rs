@@ -1,27 +1,37 @@
-//! A table of a million rows goes to an HTTP client that reads slowly, or closes its connection.
+//! A table of a million rows, and an archive, go to an HTTP client that reads slowly, or closes its connection.
 
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::get;
 use futures::StreamExt;
-use offload_runtime::{Sink, offload};
+use offload_runtime::{Sink, ThreadPool, offload};
 use tokio::net::TcpListener;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 const ROWS: usize = 1_000_000;
 /// Of a row, with its end.
-const BYTES: usize = 61;
+const ROW: usize = 61;
+const FILES: usize = 64;
+/// Of a file in the archive. They are packed no smaller.
+const FILE: usize = 1 << 20;
+/// Fewer bytes than a stream holds, which is what is made ahead at least.
+const BUFFER: usize = 64 << 10;
 /// What lies in the buffers of both sockets, and a little more.
 const AHEAD: usize = 24 << 20;
+/// So long a test waits for what has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Rows that were made.
+/// Bytes that were made.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 /// Who is told that a body has ended.
 static ENDED: Mutex<Option<mpsc::Sender<()>>> = Mutex::new(None);
@@ -37,7 +47,7 @@ impl Drop for Told {
 }
 
 fn row(n: usize) -> String {
-    MADE.fetch_add(1, Ordering::Relaxed);
+    MADE.fetch_add(ROW, Ordering::Relaxed);
     format!("{n:010},{:049}\n", n * n)
 }
 
@@ -61,45 +71,122 @@ fn made() -> impl Iterator<Item = Bytes> {
     })
 }
 
+/// The content of a file: noise, the same each time.
+fn content(file: usize) -> Vec<u8> {
+    MADE.fetch_add(FILE, Ordering::Relaxed);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ file as u64;
+    let words = (0..FILE / 8).flat_map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.collect()
+}
+
+#[offload(thread, stream)]
+fn archive(out: &mut Sink<Bytes>) -> io::Result<()> {
+    let _told = Told;
+    let mut archive = ZipWriter::new_stream(out);
+    let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    for file in 0..FILES {
+        archive.start_file(format!("{file}.bin"), packed)?;
+        archive.write_all(&content(file))?;
+    }
+    archive.finish()?;
+    Ok(())
+}
+
+static READERS: ThreadPool = ThreadPool::new("readers").threads(2);
+
+/// Whoever takes nothing for so long is cut off.
+#[offload(thread, stream, pool = READERS, stall_timeout = "50ms")]
+fn impatient(out: &mut Sink<Bytes>) -> io::Result<()> {
+    let _told = Told;
+    for n in 0..ROWS {
+        out.write_all(row(n).as_bytes())?;
+    }
+    Ok(())
+}
+
 fn app() -> Router {
-    let pushed = async || Body::from_stream(pushed());
-    let made = async || Body::from_stream(made().map(Ok::<_, io::Error>));
-    Router::new().route("/pushed", get(pushed)).route("/made", get(made))
+    Router::new()
+        .route("/pushed", get(async || Body::from_stream(pushed())))
+        .route("/made", get(async || Body::from_stream(made().map(Ok::<_, io::Error>))))
+        .route("/archive", get(async || Body::from_stream(archive())))
+        .route("/impatient", get(async || Body::from_stream(impatient())))
 }
 
-/// Serves as long as the test is there.
-fn serve() -> (tokio::runtime::Runtime, SocketAddr) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
-    runtime.spawn(async move { axum::serve(listener, app()).await });
-    (runtime, address)
+/// Serves as long as the test is there, which is alone: all count the same bytes.
+struct Server {
+    _runtime: tokio::runtime::Runtime,
+    address: SocketAddr,
+    ended: mpsc::Receiver<()>,
+    _alone: std::sync::MutexGuard<'static, ()>,
 }
 
-/// Asks for it, in the version whose bodies come as they are, and reads up to the body.
-fn ask(address: SocketAddr, path: &str) -> TcpStream {
-    MADE.store(0, Ordering::Relaxed);
-    let mut client = TcpStream::connect(address).unwrap();
-    write!(client, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        client.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
+impl Server {
+    fn start() -> Server {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, ended) = mpsc::channel();
+        *ENDED.lock().unwrap() = Some(sender);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move { axum::serve(listener, app()).await });
+        Server { _runtime: runtime, address, ended, _alone: alone }
     }
-    assert!(head.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&head));
-    client
-}
 
-/// Until no more rows are made, since nobody takes them.
-fn until_it_waits() -> usize {
-    loop {
-        let before = MADE.load(Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(200));
-        if before > 0 && before == MADE.load(Ordering::Relaxed) {
-            return before;
+    /// Asks for it, in the version whose bodies come as they are, and reads up to the body.
+    fn ask(&self, path: &str) -> TcpStream {
+        MADE.store(0, Ordering::Relaxed);
+        let mut client = TcpStream::connect(self.address).unwrap();
+        write!(client, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            client.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
         }
+        assert!(head.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&head));
+        client
     }
+
+    /// Waits until the body has ended.
+    fn body_has_ended(&self) {
+        self.ended.recv_timeout(PATIENCE).unwrap();
+    }
+
+    /// One that reads a little, and closes its connection while more of it waits. How much was made.
+    fn close_early(&self, path: &str) -> usize {
+        let mut client = self.ask(path);
+        client.read_exact(&mut [0]).unwrap();
+        until_made(BUFFER);
+        drop(client);
+        self.body_has_ended();
+        MADE.load(Ordering::Relaxed)
+    }
+}
+
+/// A client that has read so much pauses, until more was made than it has read.
+fn until_made(bytes: usize) {
+    let start = Instant::now();
+    while MADE.load(Ordering::Relaxed) < bytes {
+        assert!(start.elapsed() < PATIENCE, "{} of {bytes}", MADE.load(Ordering::Relaxed));
+        thread::yield_now();
+    }
+}
+
+/// What was made is not much more than what was read; and no more memory is in use.
+fn is_bounded(read: usize, before: usize) {
+    let made = MADE.load(Ordering::Relaxed);
+    assert!(made < read + AHEAD, "{made} when {read} were read");
+    let memory = memory();
+    assert!(memory < before + AHEAD, "{memory} after {before}");
 }
 
 /// Of this process, in bytes.
@@ -114,36 +201,67 @@ fn memory() -> usize {
     0
 }
 
-/// One test after the other, since they count the same rows.
 #[test]
-fn a_million_rows_are_made_as_a_slow_client_reads_them_and_no_more_if_it_goes_away() {
-    let (runtime, address) = serve();
-    let (sender, ended) = mpsc::channel();
-    *ENDED.lock().unwrap() = Some(sender);
+fn a_million_rows_are_made_as_a_slow_client_reads_them_and_no_more_if_it_closes() {
+    let server = Server::start();
     for path in ["/pushed", "/made"] {
-        let mut client = ask(address, path);
+        let mut client = server.ask(path);
         let before = memory();
-        assert!(until_it_waits() * BYTES < AHEAD);
-        let mut row = [0; BYTES];
+        let mut line = [0; ROW];
         for n in 0..ROWS {
-            client.read_exact(&mut row).unwrap();
-            assert_eq!(row[..], *format!("{n:010},{:049}\n", n * n).as_bytes());
             if n % 100_000 == 0 {
-                assert!(MADE.load(Ordering::Relaxed) * BYTES < n * BYTES + AHEAD);
-                assert!(memory() < before + AHEAD, "{} after {before}", memory());
+                until_made(n * ROW + BUFFER);
+                is_bounded(n * ROW, before);
             }
+            client.read_exact(&mut line).unwrap();
+            assert_eq!(line[..], *format!("{n:010},{:049}\n", n * n).as_bytes());
         }
-        assert_eq!(client.read(&mut row).unwrap(), 0);
-        ended.recv().unwrap();
-        assert_eq!(MADE.load(Ordering::Relaxed), ROWS);
-
-        // And one that reads a row, and closes its connection while more of them wait.
-        let mut client = ask(address, path);
-        client.read_exact(&mut row).unwrap();
-        until_it_waits();
-        drop(client);
-        ended.recv().unwrap();
-        assert!(MADE.load(Ordering::Relaxed) < ROWS);
+        assert_eq!(client.read(&mut line).unwrap(), 0);
+        server.body_has_ended();
+        assert_eq!(MADE.load(Ordering::Relaxed), ROWS * ROW);
+        assert!(server.close_early(path) < ROWS * ROW);
     }
-    drop(runtime);
+}
+
+#[test]
+fn an_archive_is_packed_as_a_slow_client_reads_it_and_no_further_if_it_closes() {
+    let server = Server::start();
+    let mut client = server.ask("/archive");
+    let before = memory();
+    let mut file = tempfile::tempfile().unwrap();
+    let mut part = vec![0; FILE];
+    for n in 0..FILES {
+        until_made(n * FILE + BUFFER);
+        is_bounded(n * FILE, before);
+        client.read_exact(&mut part).unwrap();
+        file.write_all(&part).unwrap();
+    }
+    io::copy(&mut client, &mut file).unwrap();
+    server.body_has_ended();
+    is_unharmed(file);
+    assert!(server.close_early("/archive") < FILES * FILE);
+}
+
+fn is_unharmed(mut file: File) {
+    file.rewind().unwrap();
+    let mut archive = ZipArchive::new(file).unwrap();
+    assert_eq!(archive.len(), FILES);
+    for n in 0..FILES {
+        let mut found = Vec::new();
+        archive.by_name(&format!("{n}.bin")).unwrap().read_to_end(&mut found).unwrap();
+        assert!(found == content(n), "file {n}");
+    }
+}
+
+/// Its bodies have threads of their own, and no more than two wait at once, each for as long as it may.
+#[test]
+fn clients_that_read_nothing_are_cut_off_one_after_the_other() {
+    let server = Server::start();
+    let clients: Vec<_> = (0..6).map(|_| server.ask("/impatient")).collect();
+    clients.iter().for_each(|_| server.body_has_ended());
+    let mut last = clients.into_iter().next_back().unwrap();
+    let mut table = Vec::new();
+    // It is not told that this is all.
+    let end = last.read_to_end(&mut table);
+    assert!(end.is_err() || table.len() < ROWS * ROW, "{} bytes", table.len());
 }

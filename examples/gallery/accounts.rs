@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use axum::{
     Json,
-    extract::{FromRef, FromRequestParts, State},
+    extract::{FromRequestParts, State},
     http::{StatusCode, request::Parts},
 };
 use axum_extra::extract::{
@@ -15,10 +15,10 @@ use axum_extra::extract::{
 use blake2::{Blake2s256, Digest};
 use offload_runtime::{CpuPool, offload};
 use rand::{Rng, TryRngCore, rngs::OsRng};
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::{Deserialize, Serialize};
 
-use crate::{Db, Problem, turns::Turns};
+use crate::{Problem, database::DB, turns::Turns};
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 40;
@@ -48,7 +48,6 @@ pub(crate) struct User {
 }
 
 pub(crate) async fn sign_up(
-    State(db): State<Db>,
     jar: CookieJar,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<(StatusCode, CookieJar, Json<User>), Problem> {
@@ -56,34 +55,32 @@ pub(crate) async fn sign_up(
     Problem::unless_length("A name", 1..=MAX_NAME, &name)?;
     Problem::unless_length("A password", MIN_PASSWORD..=MAX_PASSWORD, &password)?;
     let hash = hash_password(password).await?;
-    let user = insert_user(db.clone(), name, hash).await?;
-    let token = start_session(db, user.id).await?;
+    let user = insert_user(name, hash).await?;
+    let token = start_session(user.id).await?;
     Ok((StatusCode::CREATED, jar.add(cookie(token)), Json(user)))
 }
 
 pub(crate) async fn log_in(
-    State(db): State<Db>,
     State(turns): State<Turns<String>>,
     jar: CookieJar,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<(CookieJar, Json<User>), Problem> {
     // Whoever guesses at one name's password leaves the others alone.
     let _turn = turns.take(name.trim().to_lowercase()).ok_or(Problem::ManyLogIns)?;
-    let (user, hash) = find_user(db.clone(), name).await?.unzip();
+    let (user, hash) = find_user(name).await?.unzip();
     check_password(password, hash).await?;
     let user = user.ok_or(Problem::WrongPassword)?;
-    let token = start_session(db, user.id).await?;
+    let token = start_session(user.id).await?;
     Ok((jar.add(cookie(token)), Json(user)))
 }
 
 #[offload(thread)]
 pub(crate) fn log_out(
-    State(db): State<Db>,
     jar: CookieJar,
+    #[resource(DB)] db: &mut Connection,
 ) -> Result<(StatusCode, CookieJar), Problem> {
     if let Some(session) = jar.get(SESSION) {
-        db.connection()
-            .prepare_cached("DELETE FROM sessions WHERE token = ?1")?
+        db.prepare_cached("DELETE FROM sessions WHERE token = ?1")?
             .execute([digest(session.value())])?;
     }
     Ok((StatusCode::NO_CONTENT, jar.remove(cookie(String::new()))))
@@ -101,17 +98,13 @@ pub(crate) async fn visitor(user: Result<User, Problem>) -> Result<Json<Option<U
     }
 }
 
-impl<S> FromRequestParts<S> for User
-where
-    Db: FromRef<S>,
-    S: Send + Sync,
-{
+impl<S: Sync> FromRequestParts<S> for User {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<User, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<User, Problem> {
         let jar = CookieJar::from_headers(&parts.headers);
         let session = jar.get(SESSION).ok_or(Problem::NotLoggedIn)?;
-        find_session(Db::from_ref(state), session.value().to_owned()).await
+        find_session(session.value().to_owned()).await
     }
 }
 
@@ -139,22 +132,27 @@ fn check_password(password: String, hash: Option<String>) -> Result<(), Problem>
 }
 
 #[offload(thread)]
-fn insert_user(db: Db, name: String, password: String) -> Result<User, Problem> {
-    db.connection()
-        .prepare_cached(
-            "INSERT INTO users (name, password) VALUES (:name, :password)
-             ON CONFLICT DO NOTHING RETURNING id",
-        )?
-        .query_row(named_params! {":name": name, ":password": password}, |row| row.get(0))
-        .optional()?
-        .map(|id| User { id, name: name.clone() })
-        .ok_or(Problem::NameTaken(name))
+fn insert_user(
+    name: String,
+    password: String,
+    #[resource(DB)] db: &mut Connection,
+) -> Result<User, Problem> {
+    db.prepare_cached(
+        "INSERT INTO users (name, password) VALUES (:name, :password)
+         ON CONFLICT DO NOTHING RETURNING id",
+    )?
+    .query_row(named_params! {":name": name, ":password": password}, |row| row.get(0))
+    .optional()?
+    .map(|id| User { id, name: name.clone() })
+    .ok_or(Problem::NameTaken(name))
 }
 
 #[offload(thread)]
-fn find_user(db: Db, name: String) -> Result<Option<(User, String)>, Problem> {
+fn find_user(
+    name: String,
+    #[resource(DB)] db: &mut Connection,
+) -> Result<Option<(User, String)>, Problem> {
     Ok(db
-        .connection()
         .prepare_cached("SELECT id, name, password FROM users WHERE name = ?1")?
         .query_row([name.trim()], |row| {
             let (id, name) = (row.get(0)?, row.get(1)?);
@@ -165,31 +163,27 @@ fn find_user(db: Db, name: String) -> Result<Option<(User, String)>, Problem> {
 
 /// Remembers a new session, and returns its token: 256 bits that nobody can guess.
 #[offload(thread)]
-fn start_session(db: Db, user: i64) -> Result<String, Problem> {
+fn start_session(user: i64, #[resource(DB)] db: &mut Connection) -> Result<String, Problem> {
     let mut random = OsRng.unwrap_err();
     let token = format!("{:032x}{:032x}", random.random::<u128>(), random.random::<u128>());
-    let connection = db.connection();
-    connection
-        .prepare_cached("DELETE FROM sessions WHERE started < unixepoch() - ?1")?
+    db.prepare_cached("DELETE FROM sessions WHERE started < unixepoch() - ?1")?
         .execute([SESSION_SECONDS])?;
-    connection
-        .prepare_cached("INSERT INTO sessions (token, user) VALUES (?1, ?2)")?
+    db.prepare_cached("INSERT INTO sessions (token, user) VALUES (?1, ?2)")?
         .execute((digest(&token), user))?;
     Ok(token)
 }
 
 #[offload(thread)]
-fn find_session(db: Db, token: String) -> Result<User, Problem> {
-    db.connection()
-        .prepare_cached(
-            "SELECT users.id, users.name FROM sessions JOIN users ON users.id = sessions.user
-             WHERE token = ?1 AND started >= unixepoch() - ?2",
-        )?
-        .query_row((digest(&token), SESSION_SECONDS), |row| {
-            Ok(User { id: row.get(0)?, name: row.get(1)? })
-        })
-        .optional()?
-        .ok_or(Problem::NotLoggedIn)
+fn find_session(token: String, #[resource(DB)] db: &mut Connection) -> Result<User, Problem> {
+    db.prepare_cached(
+        "SELECT users.id, users.name FROM sessions JOIN users ON users.id = sessions.user
+         WHERE token = ?1 AND started >= unixepoch() - ?2",
+    )?
+    .query_row((digest(&token), SESSION_SECONDS), |row| {
+        Ok(User { id: row.get(0)?, name: row.get(1)? })
+    })
+    .optional()?
+    .ok_or(Problem::NotLoggedIn)
 }
 
 fn digest(token: &str) -> [u8; 32] {

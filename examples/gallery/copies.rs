@@ -8,27 +8,30 @@ use std::{convert::Infallible, io::Cursor};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::Path,
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
 use futures::stream;
 use image::imageops::FilterType;
 use offload_runtime::{check_cancelled, offload};
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    Db, Problem,
+    Problem,
     accounts::User,
+    database::DB,
     photos::{Picture, picture},
-    thumbnails::{DECODERS, Decoded, decode, on_its_side},
+    thumbnails::{DECODERS, Decoded, LONGEST_SIDE, decode, on_its_side},
 };
 
 /// The widths of the copies, in pixels.
-pub const WIDTHS: [u32; 4] = [1280, 960, 640, 480];
+pub const WIDTHS: [u32; 4] = [1280, 960, SHARP, 480];
+/// The one that is made without being asked for: two pixels for each of a thumbnail.
+pub const SHARP: u32 = 2 * LONGEST_SIDE;
 
 /// How far the work is. Each photo is read once, and once written for each width.
 #[derive(Clone, Serialize)]
@@ -41,11 +44,11 @@ const STEPS: usize = 1 + WIDTHS.len();
 
 /// Makes the copies of all photos of the user. The response is a JSON object a line: how far it is,
 /// and at last how it ended. It is over when the client has had enough, too.
-pub(crate) async fn copy_album(State(db): State<Db>, user: User) -> Result<Response, Problem> {
-    let photos = album(db.clone(), user.clone()).await?;
+pub(crate) async fn copy_album(user: User) -> Result<Response, Problem> {
+    let photos = album(user.clone()).await?;
     let (progress, mut seen) = watch::channel(Progress { done: 0, of: photos.len() * STEPS });
     seen.mark_changed();
-    let work = Box::pin(copy_all(db, user, photos, progress));
+    let work = Box::pin(copy_all(user, photos, progress));
     let lines = stream::unfold(Some((work, seen)), async |state| {
         let (mut work, mut seen) = state?;
         tokio::select! {
@@ -82,7 +85,6 @@ fn last_line(end: Result<usize, Problem>) -> Result<String, Infallible> {
 static TURN: Semaphore = Semaphore::const_new(1);
 
 async fn copy_all(
-    db: Db,
     user: User,
     photos: Vec<i64>,
     progress: watch::Sender<Progress>,
@@ -90,11 +92,11 @@ async fn copy_all(
     let count = photos.len();
     for id in photos {
         let _turn = TURN.acquire().await.expect("nobody closes it");
-        let photo = read(db.clone(), user.clone(), id).await?;
+        let photo = read(user.clone(), id).await?;
         let progress = progress.clone();
         let step = move || progress.send_modify(|progress| progress.done += 1);
         let copies = make_copies(photo, step).await?;
-        store(db.clone(), id, copies).await?;
+        store(id, copies).await?;
     }
     Ok(count)
 }
@@ -109,39 +111,58 @@ fn make_copies(
     photo: Bytes,
     mut step: impl FnMut() + Send + 'static,
 ) -> Result<Vec<Copy>, Problem> {
-    let Decoded { image, format, orientation } = decode(photo)?;
-    let on_its_side = on_its_side(orientation);
-    let original = if on_its_side { image.height() } else { image.width() };
+    let photo = decode(photo)?;
     let mut copies = Vec::new();
     step();
     for width in WIDTHS {
         check_cancelled()?; // nobody waits any more: somebody else's copies are next
-        if width < original {
-            let (wide, high) = if on_its_side { (u32::MAX, width) } else { (width, u32::MAX) };
-            let mut copy = image.resize(wide, high, FilterType::Lanczos3);
-            copy.apply_orientation(orientation);
-            let mut bytes = Vec::new();
-            copy.write_to(&mut Cursor::new(&mut bytes), format)?;
-            copies.push(Copy { width, bytes });
-        }
+        copies.extend(photo.copy(width)?);
         step();
     }
     Ok(copies)
 }
 
+impl Decoded {
+    /// A copy of this width, if that is a smaller one.
+    fn copy(&self, width: u32) -> Result<Option<Copy>, Problem> {
+        let Decoded { image, format, orientation } = self;
+        let on_its_side = on_its_side(*orientation);
+        let original = if on_its_side { image.height() } else { image.width() };
+        if width >= original {
+            return Ok(None);
+        }
+        let (wide, high) = if on_its_side { (u32::MAX, width) } else { (width, u32::MAX) };
+        let mut copy = image.resize(wide, high, FilterType::Lanczos3);
+        copy.apply_orientation(*orientation);
+        let mut bytes = Vec::new();
+        copy.write_to(&mut Cursor::new(&mut bytes), *format)?;
+        Ok(Some(Copy { width, bytes }))
+    }
+}
+
+/// Makes the copy that sharp screens show in the album, of a photo that was just put up. It is started,
+/// and nobody awaits it: what it takes is read when it is its turn, so that those that wait take no
+/// memory; and if too many wait, it is left to who wants all copies.
+#[offload(cpu, limit = DECODERS, queue = 100, spawn = make_ahead)]
+pub(crate) fn copy_ahead(id: i64, #[resource(DB)] db: &mut Connection) -> Result<(), Problem> {
+    let photo: Vec<u8> = db
+        .prepare_cached("SELECT photo FROM photos WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    let copy = decode(photo.into())?.copy(SHARP)?;
+    copy.map_or(Ok(()), |copy| Ok(insert(db, id, &copy)?))
+}
+
 #[offload(thread)]
-fn album(db: Db, user: User) -> Result<Vec<i64>, Problem> {
+fn album(user: User, #[resource(DB)] db: &mut Connection) -> Result<Vec<i64>, Problem> {
     Ok(db
-        .connection()
         .prepare_cached("SELECT id FROM photos WHERE owner = ?1 ORDER BY id DESC")?
         .query_map([user.id], |row| row.get(0))?
         .collect::<Result<_, _>>()?)
 }
 
 #[offload(thread)]
-fn read(db: Db, user: User, id: i64) -> Result<Bytes, Problem> {
-    db.connection()
-        .prepare_cached("SELECT photo FROM photos WHERE id = ?1 AND owner = ?2")?
+fn read(user: User, id: i64, #[resource(DB)] db: &mut Connection) -> Result<Bytes, Problem> {
+    db.prepare_cached("SELECT photo FROM photos WHERE id = ?1 AND owner = ?2")?
         .query_row([id, user.id], |row| row.get::<_, Vec<u8>>(0))
         .optional()?
         .map(Bytes::from)
@@ -149,29 +170,33 @@ fn read(db: Db, user: User, id: i64) -> Result<Bytes, Problem> {
 }
 
 #[offload(thread)]
-fn store(db: Db, photo: i64, copies: Vec<Copy>) -> Result<(), Problem> {
-    let mut connection = db.connection();
-    let transaction = connection.transaction()?;
-    for Copy { width, bytes } in copies {
-        transaction
-            .prepare_cached(
-                "INSERT OR REPLACE INTO copies (photo, width, copy)
-                 VALUES (:photo, :width, :copy)",
-            )?
-            .execute(named_params! {":photo": photo, ":width": width, ":copy": bytes})?;
-    }
+fn store(
+    photo: i64,
+    copies: Vec<Copy>,
+    #[resource(DB)] db: &mut Connection,
+) -> Result<(), Problem> {
+    let transaction = db.transaction()?;
+    copies.iter().try_for_each(|copy| insert(&transaction, photo, copy))?;
     Ok(transaction.commit()?)
+}
+
+fn insert(db: &Connection, photo: i64, Copy { width, bytes }: &Copy) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO copies (photo, width, copy) VALUES (:photo, :width, :copy)",
+    )?
+    .execute(named_params! {":photo": photo, ":width": width, ":copy": bytes})?;
+    Ok(())
 }
 
 #[offload(thread)]
 pub(crate) fn copy(
-    State(db): State<Db>,
     user: User,
     Path((id, width)): Path<(i64, u32)>,
+    #[resource(DB)] db: &mut Connection,
 ) -> Result<Picture, Problem> {
     let select = "SELECT media_type, copy FROM photos JOIN copies ON copies.photo = photos.id
                   WHERE id = :id AND owner = :owner AND copies.width = :width";
-    picture(&db, select, named_params! {":id": id, ":owner": user.id, ":width": width})
+    picture(db, select, named_params! {":id": id, ":owner": user.id, ":width": width})
 }
 
 #[cfg(test)]

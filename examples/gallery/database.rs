@@ -1,60 +1,54 @@
 //! The database: a few connections to one SQLite file.
 
 use std::{
+    error::Error,
     fs::{DirBuilder, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::OnceLock,
 };
 
-use offload_runtime::offload;
+use offload_runtime::{Resource, offload};
 use rusqlite::Connection;
 
 use crate::Problem;
 
-/// How many calls can be in the database at the same time.
-const CONNECTIONS: usize = 8;
+/// What all bodies borrow that talk to the database. Who waits for a connection uses no thread.
+pub(crate) static DB: Resource<Connection> = Resource::new("db", connect).size(8);
 
-/// The gallery's database. A clone is another handle to the same connections.
-#[derive(Clone)]
-pub struct Db {
-    connections: Arc<[Mutex<Connection>]>,
-    /// Whom to wait for when every connection is in use.
-    turn: Arc<AtomicUsize>,
+/// The file, from [`open`] on.
+static FILE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Opens the database in this folder for the whole program, and makes what is missing of the two.
+///
+/// # Panics
+///
+/// If it is open in another folder.
+pub async fn open(folder: PathBuf) -> Result<(), Problem> {
+    keep(folder).await?;
+    try_out().await
 }
 
-impl Db {
-    /// Opens the database in this folder, and makes what is missing of the two.
-    #[offload(thread)]
-    pub fn open(folder: PathBuf) -> Result<Db, Problem> {
-        let file = folder.join("gallery.db");
-        keep_private(&folder, &file).map_err(|error| Problem::Folder(folder, error))?;
-        let open = |_| {
-            let connection = Connection::open(&file)?;
-            connection.execute_batch(include_str!("schema.sql"))?;
-            Ok(Mutex::new(connection))
-        };
-        Ok(Db {
-            connections: (0..CONNECTIONS).map(open).collect::<Result<_, Problem>>()?,
-            turn: Arc::default(),
-        })
-    }
+/// Makes the folder and the file.
+#[offload(thread)]
+fn keep(folder: PathBuf) -> Result<(), Problem> {
+    let file = FILE.get_or_init(|| folder.join("gallery.db"));
+    assert!(file.parent() == Some(&folder), "the gallery is open in another folder");
+    keep_private(&folder, file).map_err(|error| Problem::Folder(folder, error))
+}
 
-    /// Borrows a connection, and waits for one if need be: only for a body that runs on a thread.
-    pub(crate) fn connection(&self) -> MutexGuard<'_, Connection> {
-        let free = self.connections.iter().find_map(|c| c.try_lock().ok());
-        free.unwrap_or_else(|| {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            self.connections[turn % CONNECTIONS]
-                .lock()
-                // A body that panicked has left nothing half done: SQLite rolls back.
-                .unwrap_or_else(PoisonError::into_inner)
-        })
-    }
+/// The first connection: what is wrong with the file is told now, and not to the first visitor.
+#[offload(thread)]
+fn try_out(#[resource(DB)] _db: &mut Connection) -> Result<(), Problem> {
+    Ok(())
+}
+
+/// A connection, whoever needs it.
+pub(crate) fn connect() -> Result<Connection, Box<dyn Error + Send + Sync>> {
+    let connection = Connection::open(FILE.get().ok_or("the database is not open")?)?;
+    connection.execute_batch(include_str!("schema.sql"))?;
+    Ok(connection)
 }
 
 /// Makes them, if they are not there, for their owner only. SQLite's other files have the

@@ -4,10 +4,14 @@
 //! are hashed with argon2, photos live in SQLite, thumbnails are computed from every upload. Here
 //! each of these is an ordinary synchronous function under one attribute:
 //!
-//! - `#[offload(thread)]` where it waits: everything that talks to the [database](Db);
+//! - `#[offload(thread)]` where it waits: everything that talks to the database, and borrows a
+//!   connection of it (`database::DB`);
 //! - `#[offload(cpu)]` where it computes: password hashes and thumbnails;
 //! - `#[offload(process)]` where nobody knows what it does: scripts of users, which make tags of
 //!   a photo's description, and may loop for ever or eat all memory.
+//!
+//! An album leaves as a zip that is made while the client reads it (`export`). The copy of a photo that
+//! sharp screens show is made ahead, by a call that is started and that nobody awaits (`copies`).
 //!
 //! Passwords have a limit and a queue, since each takes 19 MiB while it is hashed; thumbnails have a
 //! deadline, and stop early when the client has gone. [Copies](WIDTHS) of a whole album are long work,
@@ -24,6 +28,7 @@ mod accounts;
 mod burst;
 mod copies;
 mod database;
+mod export;
 mod numbers;
 mod page;
 mod photos;
@@ -50,8 +55,8 @@ use tracing::Span;
 use turns::Turns;
 
 pub use accounts::{MAX_NAME, MAX_PASSWORD, MIN_PASSWORD};
-pub use copies::WIDTHS;
-pub use database::Db;
+pub use copies::{SHARP, WIDTHS};
+pub use database::open;
 pub use photos::{MAX_DESCRIPTION, MAX_TITLE};
 pub use problem::Problem;
 pub use sandbox::{MAX_TAG, MAX_TAGS, SCRIPT_MEMORY, SCRIPT_TIME};
@@ -69,9 +74,9 @@ const TIME: Duration = Duration::from_secs(30);
 /// The same for an upload, from wherever, and for a burst.
 const LONG_TIME: Duration = Duration::from_secs(120);
 
-/// The whole application, ready to be [served](serve()).
-pub fn app(db: Db) -> Router {
-    let shared = Shared { db, scripts: Turns::new(1), log_ins: Turns::new(accounts::LOG_INS) };
+/// The whole application, ready to be [served](serve()) when the database is [open].
+pub fn app() -> Router {
+    let shared = Shared { scripts: Turns::new(1), log_ins: Turns::new(accounts::LOG_INS) };
     // It tells how busy the server is, and with what, or makes it so: that is not for everybody.
     let only_users = from_extractor_with_state::<accounts::User, _>(shared.clone());
     let inside = Router::new()
@@ -97,6 +102,7 @@ pub fn app(db: Db) -> Router {
         .route("/photos/{id}/description", put(photos::describe))
         .route("/photos/{id}/tags", post(scripts::tag))
         .route("/album/copies", post(copies::copy_album))
+        .route("/album.zip", get(export::album))
         .route("/script", get(scripts::read).put(scripts::write))
         .route("/ping", get(burst::ping))
         .merge(pictures)
@@ -129,17 +135,10 @@ fn span(request: &Request) -> Span {
 /// What handlers share.
 #[derive(Clone)]
 struct Shared {
-    db: Db,
     /// Whose script runs, by the user.
     scripts: Turns<i64>,
     /// Who logs in, by the name.
     log_ins: Turns<String>,
-}
-
-impl FromRef<Shared> for Db {
-    fn from_ref(shared: &Shared) -> Db {
-        shared.db.clone()
-    }
 }
 
 impl FromRef<Shared> for Turns<i64> {
@@ -167,8 +166,7 @@ mod tests {
     /// On a clock that is ahead at once when there is nothing to do.
     #[tokio::test]
     async fn a_body_that_never_ends_is_given_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let app = TowerToHyperService::new(app(Db::open(folder.path().to_owned()).await.unwrap()));
+        let app = TowerToHyperService::new(app());
         pause();
         for path in ["/session", "/accounts"] {
             let never = stream::pending::<Result<Bytes, std::io::Error>>();

@@ -13,7 +13,6 @@ use std::{
 };
 
 use anyhow::Context;
-use gallery::Db;
 use offload_runtime::{Builder, WatchLayer, axum::close_dashboard};
 use tokio::{
     net::TcpListener,
@@ -42,7 +41,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     // The dashboard shows how late the event loop is, also what was before somebody looks.
     offload_runtime::watch()?;
 
-    let db = Db::open(folder.clone().into()).await?;
+    gallery::open(folder.clone().into()).await?;
     let listener = TcpListener::bind(&address)
         .await
         .with_context(|| format!("cannot listen at GALLERY_ADDR={address}"))?;
@@ -59,7 +58,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         close_dashboard(); // those who look at it would keep the server open
     };
     let served = async {
-        let cut_off = gallery::serve(listener, gallery::app(db), stop, REQUESTS_TIME).await;
+        let cut_off = gallery::serve(listener, gallery::app(), stop, REQUESTS_TIME).await;
         (cut_off, offload_runtime::shutdown(BODIES_TIME).await.abandoned)
     };
     let asked_twice = async {

@@ -17,7 +17,8 @@ use futures::future::join_all;
 use gallery::MAX_BODY;
 use image::{ColorType, codecs::jpeg::JpegEncoder};
 use program::Program;
-use serde_json::Value;
+use reqwest::Client;
+use serde_json::{Value, json};
 
 /// What it may have at most, all in all, in bytes.
 const MEMORY: usize = 768 << 20;
@@ -181,6 +182,49 @@ async fn who_waits_for_copies_takes_no_memory() {
         assert!(lines.ends_with("{\"photos\":1}\n"), "{lines}");
     });
     join_all(copies).await;
+    program.had_at_most(160 << 20);
+}
+
+/// Each has asked for an album that is larger than what all of them may take, and reads none of it.
+#[tokio::test]
+async fn exports_that_nobody_reads_take_a_photo_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let cookie = program.sign_up("Anna").await;
+    let anna = Client::new();
+    let mut photo = Vec::new();
+    JpegEncoder::new(&mut photo).encode(&[9; 3], 1, 1, ColorType::Rgb8.into()).unwrap();
+    photo.resize(MAX_BODY, 0);
+    for _ in 0..20 {
+        let upload = anna.post(format!("{}/photos?name=large", program.url)).body(photo.clone());
+        let answer = upload.header("cookie", &cookie).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+    }
+    let exports = (0..12).map(|_| {
+        let mut client = TcpStream::connect(program.address()).unwrap();
+        let request = format!("GET /album.zip HTTP/1.0\r\nCookie: {cookie}\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        client
+    });
+    let mut exports: Vec<_> = exports.collect();
+    // All that may leave at once do, and the others use no thread.
+    loop {
+        let stats = anna.get(format!("{}/offload/stats.json", program.url));
+        let stats = stats.header("cookie", &cookie).send().await.unwrap();
+        let stats: Value = stats.json().await.unwrap();
+        let mut pools = stats["pools"].as_array().unwrap().iter();
+        let exports = pools.find(|pool| pool["name"] == "exports");
+        if exports.is_some_and(|one| [&one["running"], &one["queued"]] == [&json!(4), &json!(8)]) {
+            break;
+        }
+    }
+    // Whoever goes away makes room; whoever reads gets it all.
+    let mut last = exports.pop().unwrap();
+    drop(exports);
+    let mut album = Vec::new();
+    last.read_to_end(&mut album).unwrap();
+    assert!(album.len() > 20 * MAX_BODY, "{}", album.len());
+    assert!(album.ends_with(&[0, 0]), "the end of the archive");
     program.had_at_most(160 << 20);
 }
 

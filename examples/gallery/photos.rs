@@ -5,20 +5,22 @@ use std::{convert::Infallible, fmt::Write};
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{FromRequestParts, Path, Query, Request, State},
+    extract::{FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use blake2::{Blake2s256, Digest};
 use offload_runtime::offload;
-use rusqlite::{OptionalExtension, Params, named_params};
+use rusqlite::{Connection, OptionalExtension, Params, named_params};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    Db, Problem,
+    Problem,
     accounts::User,
+    copies::{SHARP, make_ahead},
+    database::DB,
     thumbnails::{Thumbnail, make_thumbnail},
 };
 
@@ -41,9 +43,11 @@ pub(crate) struct Photo {
 
 /// The user's photos, the newest first.
 #[offload(thread)]
-pub(crate) fn list(State(db): State<Db>, user: User) -> Result<Json<Vec<Photo>>, Problem> {
+pub(crate) fn list(
+    user: User,
+    #[resource(DB)] db: &mut Connection,
+) -> Result<Json<Vec<Photo>>, Problem> {
     let photos = db
-        .connection()
         .prepare_cached(
             "SELECT id, name, width, height, ifnull(description, ''), ifnull(tags, '[]'),
                     (SELECT json_group_array(width) FROM copies WHERE photo = photos.id)
@@ -85,9 +89,9 @@ impl<S: Sync> FromRequestParts<S> for Uploading {
     }
 }
 
-/// Keeps the body as a photo, if it is one. The thumbnail is computed, then both are stored.
+/// Keeps the body as a photo, if it is one. The thumbnail is computed, then both are stored. The copy
+/// that sharper screens show in its place is made ahead: nobody waits for it here.
 pub(crate) async fn upload(
-    State(db): State<Db>,
     user: User,
     Query(Upload { name }): Query<Upload>,
     _turn: Uploading,
@@ -95,21 +99,23 @@ pub(crate) async fn upload(
 ) -> Result<(StatusCode, Json<Photo>), Problem> {
     Problem::unless_length("A photo's name", 1..=MAX_TITLE, &name)?;
     let thumbnail = make_thumbnail(photo.clone()).await?;
-    let photo = insert(db, user, name, photo, thumbnail).await?;
+    let photo = insert(user, name, photo, thumbnail).await?;
+    if photo.width > SHARP {
+        make_ahead(photo.id);
+    }
     Ok((StatusCode::CREATED, Json(photo)))
 }
 
 #[offload(thread)]
 fn insert(
-    db: Db,
     user: User,
     name: String,
     photo: Bytes,
     thumbnail: Thumbnail,
+    #[resource(DB)] db: &mut Connection,
 ) -> Result<Photo, Problem> {
     let Thumbnail { width, height, .. } = thumbnail;
     let id = db
-        .connection()
         .prepare_cached(
             "INSERT INTO photos (owner, name, width, height, media_type, thumbnail, photo)
              VALUES (:owner, :name, :width, :height, :media_type, :thumbnail, :photo)",
@@ -137,14 +143,13 @@ fn insert(
 /// Keeps the body as a photo's description.
 #[offload(thread)]
 pub(crate) fn describe(
-    State(db): State<Db>,
     user: User,
     Path(id): Path<i64>,
     description: String,
+    #[resource(DB)] db: &mut Connection,
 ) -> Result<StatusCode, Problem> {
     Problem::unless_length("A description", 0..=MAX_DESCRIPTION, &description)?;
     let changed = db
-        .connection()
         .prepare_cached(
             "INSERT INTO notes (photo, description)
              SELECT id, :description FROM photos WHERE id = :id AND owner = :owner
@@ -157,22 +162,22 @@ pub(crate) fn describe(
 /// The photo as it was uploaded.
 #[offload(thread)]
 pub(crate) fn photo(
-    State(db): State<Db>,
     user: User,
     Path(id): Path<i64>,
+    #[resource(DB)] db: &mut Connection,
 ) -> Result<Picture, Problem> {
     let select = "SELECT media_type, photo FROM photos WHERE id = ?1 AND owner = ?2";
-    picture(&db, select, [id, user.id])
+    picture(db, select, [id, user.id])
 }
 
 #[offload(thread)]
 pub(crate) fn thumbnail(
-    State(db): State<Db>,
     user: User,
     Path(id): Path<i64>,
+    #[resource(DB)] db: &mut Connection,
 ) -> Result<Picture, Problem> {
     let select = "SELECT media_type, thumbnail FROM photos WHERE id = ?1 AND owner = ?2";
-    picture(&db, select, [id, user.id])
+    picture(db, select, [id, user.id])
 }
 
 pub(crate) struct Picture {
@@ -181,9 +186,8 @@ pub(crate) struct Picture {
     tag: String,
 }
 
-pub(crate) fn picture(db: &Db, select: &str, of: impl Params) -> Result<Picture, Problem> {
+pub(crate) fn picture(db: &Connection, select: &str, of: impl Params) -> Result<Picture, Problem> {
     let (media_type, bytes): (String, Vec<u8>) = db
-        .connection()
         .prepare_cached(select)?
         .query_row(of, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?

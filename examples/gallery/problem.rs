@@ -63,6 +63,8 @@ pub enum Problem {
     Database(#[from] rusqlite::Error),
     #[error(transparent)]
     PasswordHash(#[from] argon2::password_hash::Error),
+    #[error(transparent)]
+    Export(#[from] zip::result::ZipError),
 }
 
 impl Problem {
@@ -106,7 +108,8 @@ impl Problem {
             Problem::NotOffloaded(_)
             | Problem::Folder(..)
             | Problem::Database(_)
-            | Problem::PasswordHash(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | Problem::PasswordHash(_)
+            | Problem::Export(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

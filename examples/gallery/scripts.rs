@@ -6,9 +6,9 @@ use axum::{
     http::StatusCode,
 };
 use offload_runtime::offload;
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
-use crate::{Db, Problem, accounts::User, sandbox, turns::Turns};
+use crate::{Problem, accounts::User, database::DB, sandbox, turns::Turns};
 
 /// The longest script, in characters.
 pub const MAX_SCRIPT: usize = 20_000;
@@ -17,9 +17,8 @@ pub const MAX_SCRIPT: usize = 20_000;
 const FIRST_SCRIPT: &str = include_str!("tags.rhai");
 
 #[offload(thread)]
-pub(crate) fn read(State(db): State<Db>, user: User) -> Result<String, Problem> {
+pub(crate) fn read(user: User, #[resource(DB)] db: &mut Connection) -> Result<String, Problem> {
     Ok(db
-        .connection()
         .prepare_cached("SELECT source FROM scripts WHERE owner = ?1")?
         .query_row([user.id], |row| row.get(0))
         .optional()?
@@ -28,7 +27,6 @@ pub(crate) fn read(State(db): State<Db>, user: User) -> Result<String, Problem> 
 
 /// Keeps the body as the user's script, if it is one.
 pub(crate) async fn write(
-    State(db): State<Db>,
     State(turns): State<Turns<i64>>,
     user: User,
     script: String,
@@ -36,56 +34,60 @@ pub(crate) async fn write(
     Problem::unless_length("A script", 1..=MAX_SCRIPT, &script)?;
     let _turn = turns.take(user.id).ok_or(Problem::ScriptIsRunning)?;
     sandbox::check(script.clone()).await?;
-    store(db, user, script).await?;
+    store(user, script).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Runs the user's script over one photo, and keeps the tags.
 pub(crate) async fn tag(
-    State(db): State<Db>,
     State(turns): State<Turns<i64>>,
     user: User,
     Path(id): Path<i64>,
 ) -> Result<Json<Vec<String>>, Problem> {
     let _turn = turns.take(user.id).ok_or(Problem::ScriptIsRunning)?;
-    let script = read(State(db.clone()), user.clone()).await?;
-    let (name, description) = find_words(db.clone(), user, id).await?;
+    let script = read(user.clone()).await?;
+    let (name, description) = find_words(user, id).await?;
     let tags = sandbox::tags(script, name, description).await?;
-    Ok(Json(store_tags(db, id, tags).await?))
+    Ok(Json(store_tags(id, tags).await?))
 }
 
 #[offload(thread)]
-fn store(db: Db, user: User, script: String) -> Result<(), Problem> {
-    db.connection()
-        .prepare_cached(
-            "INSERT INTO scripts (owner, source) VALUES (:owner, :source)
-             ON CONFLICT DO UPDATE SET source = excluded.source",
-        )?
-        .execute(named_params! {":owner": user.id, ":source": script})?;
+fn store(user: User, script: String, #[resource(DB)] db: &mut Connection) -> Result<(), Problem> {
+    db.prepare_cached(
+        "INSERT INTO scripts (owner, source) VALUES (:owner, :source)
+         ON CONFLICT DO UPDATE SET source = excluded.source",
+    )?
+    .execute(named_params! {":owner": user.id, ":source": script})?;
     Ok(())
 }
 
 /// A photo's name and description.
 #[offload(thread)]
-fn find_words(db: Db, user: User, id: i64) -> Result<(String, String), Problem> {
-    db.connection()
-        .prepare_cached(
-            "SELECT photos.name, ifnull(notes.description, '')
-             FROM photos LEFT JOIN notes ON notes.photo = photos.id
-             WHERE photos.id = ?1 AND photos.owner = ?2",
-        )?
-        .query_row([id, user.id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .ok_or(Problem::NoSuchPhoto)
+fn find_words(
+    user: User,
+    id: i64,
+    #[resource(DB)] db: &mut Connection,
+) -> Result<(String, String), Problem> {
+    db.prepare_cached(
+        "SELECT photos.name, ifnull(notes.description, '')
+         FROM photos LEFT JOIN notes ON notes.photo = photos.id
+         WHERE photos.id = ?1 AND photos.owner = ?2",
+    )?
+    .query_row([id, user.id], |row| Ok((row.get(0)?, row.get(1)?)))
+    .optional()?
+    .ok_or(Problem::NoSuchPhoto)
 }
 
 #[offload(thread)]
-fn store_tags(db: Db, id: i64, tags: Vec<String>) -> Result<Vec<String>, Problem> {
-    db.connection()
-        .prepare_cached(
-            "INSERT INTO notes (photo, tags) VALUES (:photo, :tags)
-             ON CONFLICT DO UPDATE SET tags = excluded.tags",
-        )?
-        .execute(named_params! {":photo": id, ":tags": serde_json::json!(tags).to_string()})?;
+fn store_tags(
+    id: i64,
+    tags: Vec<String>,
+    #[resource(DB)] db: &mut Connection,
+) -> Result<Vec<String>, Problem> {
+    db.prepare_cached(
+        "INSERT INTO notes (photo, tags) VALUES (:photo, :tags)
+         ON CONFLICT DO UPDATE SET tags = excluded.tags",
+    )?
+    .execute(named_params! {":photo": id, ":tags": serde_json::json!(tags).to_string()})?;
     Ok(tags)
 }

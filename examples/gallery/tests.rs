@@ -5,8 +5,11 @@
 mod program;
 
 use std::{
+    fs::{self, Permissions},
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -127,6 +130,65 @@ async fn it_outlives_scripts_that_kill_and_leaves_none_behind() {
     while workers.iter().any(|worker| runs(*worker)) {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_restart_keeps_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let anna = program.member("Anna").await;
+    let photos = |program: &Program| anna.get(format!("{}/photos", program.url));
+    loop {
+        let upload = anna.post(format!("{}/photos?name=kept", program.url)).body(png());
+        let answer = upload.send().await.unwrap();
+        if !busy(&answer) {
+            break assert_eq!(answer.status(), 201);
+        }
+    }
+    let kept = photos(&program).send().await.unwrap().text().await.unwrap();
+    program.ask_to_stop(Signal::INT);
+    program.has_stopped();
+
+    let program = Program::start(folder.path());
+    let answer = photos(&program).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "the session went on");
+    assert_eq!(answer.text().await.unwrap(), kept);
+    let photo = anna.get(format!("{}/photos/1", program.url)).send().await.unwrap();
+    assert_eq!(photo.bytes().await.unwrap(), png());
+}
+
+#[tokio::test]
+async fn what_is_kept_is_for_the_owner_of_the_folder_only() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made/by/the gallery");
+    // One that was there keeps its permissions; the files in it are nobody else's all the same.
+    let given = folder.path().join("given");
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, Permissions::from_mode(0o755)).unwrap();
+    fs::write(given.join("gallery.db"), "").unwrap();
+    for (folder, expected) in [(made, 0o700), (given, 0o755)] {
+        let program = Program::start(&folder);
+        program.sign_up("Anna").await;
+        assert_eq!(mode(&folder), expected);
+        let files: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(files.len() > 1, "the journal is there: {files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{file:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_is_told_before_it_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gallery.db"), "something else, of a program of another kind")
+        .unwrap();
+    let reason =
+        Program::try_run(Command::new(env!("CARGO_BIN_EXE_gallery")), "127.0.0.1:0", folder.path());
+    let reason = reason.map(|_| "it is open").unwrap_err();
+    assert!(reason.contains("not a database"), "{reason}");
 }
 
 /// The processes that this one has started.

@@ -17,7 +17,7 @@ export function close() {
 export async function list() {
   const photos = await call("GET", "/photos");
   $("none").hidden = photos.length > 0;
-  $("tools").hidden = !photos.length;
+  $("tools").hidden = $("export").hidden = !photos.length;
   const focused = document.activeElement.dataset.photo;
   $("photos").replaceChildren(...photos.map(card));
   if (focused) focusOn(focused);
