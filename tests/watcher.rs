@@ -3,6 +3,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
@@ -154,6 +158,43 @@ fn a_loop_that_computes_is_reported_as_such() {
         runtime.block_on(task).unwrap();
         await_warning(&["it computes", "`#[offload(cpu)]`"]);
     }
+}
+
+/// First it is only known that it has no processor, which is nobody's fault; then it has used too
+/// much of one in one turn all the same.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_loop_that_computes_is_named_also_where_others_have_the_processors() {
+    let [_, (_, runtime)] = runtimes();
+    let over = Arc::new(AtomicBool::new(false));
+    let busy = 4 * std::thread::available_parallelism().unwrap().get();
+    let busy: Vec<_> = (0..busy)
+        .map(|_| {
+            let over = Arc::clone(&over);
+            std::thread::spawn(move || while !over.load(Ordering::Relaxed) {})
+        })
+        .collect();
+    let named = || places("computes_among_many").iter().any(|one| one.doing == Doing::Computing);
+    let task = async move {
+        let start = Instant::now();
+        while !named() {
+            // One turn, for as long as it takes to use the threshold.
+            let until = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < until && !named() {
+                compute();
+            }
+            assert!(start.elapsed() < PATIENCE, "{:?}", stats().loops);
+            // Time for the watcher to learn which thread is which.
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+        }
+    };
+    runtime.block_on(runtime.spawn(task.instrument(info_span!("computes_among_many")))).unwrap();
+    over.store(true, Ordering::Relaxed);
+    busy.into_iter().for_each(|one| one.join().unwrap());
+    // One that has no processor is in no place.
+    let starved = stats().loops.into_iter().flat_map(|one| one.stalls);
+    let mut starved = starved.filter(|place| place.doing == Doing::Starved);
+    assert!(starved.all(|place| place.spans.is_empty()), "{:?}", stats().loops);
 }
 
 #[test]

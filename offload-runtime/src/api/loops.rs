@@ -66,8 +66,7 @@ pub enum Doing {
     Computing,
     /// It waited, in the system call of this name, if that is known.
     Waiting(Option<&'static str>),
-    /// It was ready to run, and others had the processors: the machine has more to do than it can,
-    /// and nothing in the loop blocks it.
+    /// It was ready to run, and others had the processors: the machine has more to do than it can.
     Starved,
     /// This system does not tell, or it is not known which of several threads it was.
     Unknown,

@@ -57,8 +57,9 @@ use crate::executor::settings;
 /// again, at most once a minute. [`stats`](crate::stats) counts all of them.
 ///
 /// A worker that was ready to run and had no processor is not stuck: it is reported as
-/// [`Starved`](crate::Doing::Starved), and belongs to no span. The machine has more to do than it can,
-/// whatever the loop does.
+/// [`Starved`](crate::Doing::Starved), and belongs to no span: the machine has more to do than it can.
+/// If it turns out to use more processor time than the threshold in the same turn, it is reported as
+/// [`Computing`](crate::Doing::Computing) as well.
 ///
 /// To call it again in the same runtime changes nothing.
 ///

@@ -65,6 +65,11 @@ struct State {
 }
 
 impl Stuck {
+    /// The worker has no processor.
+    pub(super) fn starves(&self) -> bool {
+        self.what == What::Starved
+    }
+
     fn words(&self) -> String {
         let [before, after] = &self.words;
         format!("{before} {} ms{after}", self.lasts.as_millis())
@@ -204,10 +209,13 @@ impl Record {
         let Stall { doing, lasts, .. } = stall;
         let advice = match doing {
             Doing::Computing => "Put what computes there into a function with `#[offload(cpu)]`.",
-            Doing::Waiting(_) => "Put what waits there into a function with `#[offload(thread)]`.",
-            Doing::Starved => {
-                "The machine has more to do than it can: nothing in this loop is to blame."
+            Doing::Waiting(Some("futex")) => {
+                "It waits for another thread: put what waits there into a function with \
+                 `#[offload(thread)]`, and what the other does, if that computes, into one with \
+                 `#[offload(cpu)]`."
             }
+            Doing::Waiting(_) => "Put what waits there into a function with `#[offload(thread)]`.",
+            Doing::Starved => "The machine has more to do than it can.",
             Doing::Unknown => "Put what blocks there into a function with `#[offload(…)]`.",
         };
         let warn = || {

@@ -24,7 +24,7 @@ pub(super) struct Workers(Vec<Watch>);
 #[derive(Default)]
 struct Watch {
     stillness: Stillness,
-    /// What the threads that it may be had done when it was found still.
+    /// What the threads that it may be had done when it was found still, until it moves again.
     before: Vec<(Worker, Option<Times>)>,
     /// Which of them it is, is known.
     is_known: bool,
@@ -83,8 +83,14 @@ impl Workers {
                 if let Some(stuck) = watch.stuck.take() {
                     record.moves_again(&stuck);
                 }
-            } else if let Some(stuck) = &mut watch.stuck {
-                record.lasted(stuck, lasts);
+            } else if let Some(mut stuck) = watch.stuck.take() {
+                record.lasted(&mut stuck, lasts);
+                if stuck.starves() && watch.has_computed(threshold) {
+                    // On a machine with less to do it would have been stuck, too.
+                    record.moves_again(&stuck);
+                    stuck = record.stuck(&watch.computing(lasts));
+                }
+                watch.stuck = Some(stuck);
             } else if lasts >= threshold {
                 let stall = watch.stall(probe, number, lasts, || said() == now);
                 watch.stuck = Some(record.stuck(&stall));
@@ -123,16 +129,20 @@ impl Watch {
         }
         let passed = self.since.map(|since| since.elapsed()).unwrap_or_default();
         let mut can: Vec<(Worker, Doing)> = Vec::new();
-        for (worker, before) in self.before.drain(..) {
-            let doing = match (before, worker.number.and_then(thread::times)) {
+        for (worker, before) in &self.before {
+            let doing = match (*before, worker.number.and_then(thread::times)) {
                 (Some(before), Some(now)) => doing(before, now, passed),
                 _ => Doing::Unknown,
             };
             let doing = match (doing, worker.number) {
                 (Doing::Waiting(_), Some(number)) => {
                     match look_again(|| thread::activity(number)) {
-                        // What it waits in now came after the stall.
-                        _ if !is_still() => Doing::Unknown,
+                        // What it waits in now came after the stall. For how long it had no
+                        // processor is known since it has got one.
+                        _ if !is_still() => match (*before, thread::times(number)) {
+                            (Some(before), Some(now)) => did(before, now, passed),
+                            _ => Doing::Unknown,
+                        },
                         Activity::Call(call) => Doing::Waiting(call),
                         // The time for which it has had no processor is known when it gets one.
                         Activity::Running => Doing::Starved,
@@ -140,13 +150,27 @@ impl Watch {
                 }
                 (other, _) => other,
             };
-            can.push((worker, doing));
+            can.push((worker.clone(), doing));
         }
         narrow(&mut can);
         let doing = judge(can.iter().map(|(_, doing)| *doing), self.is_known);
         let spans = common(can.iter().map(|(worker, _)| spans(worker)));
         let threads = can.into_iter().map(|(worker, _)| worker).collect();
         Stall { threads, doing, spans, lasts }
+    }
+
+    /// Whether it has used so much of a processor since it was found still.
+    fn has_computed(&self, time: Duration) -> bool {
+        let [(worker, Some(before))] = &self.before[..] else { return false };
+        let now = worker.number.and_then(thread::times);
+        now.is_some_and(|now| now.ran.saturating_sub(before.ran) >= time)
+    }
+
+    /// The stall of one that [has computed](Self::has_computed).
+    fn computing(&self, lasts: Duration) -> Stall {
+        let threads: Vec<_> = self.before.iter().map(|(worker, _)| worker.clone()).collect();
+        let spans = common(threads.iter().map(spans));
+        Stall { threads, doing: Doing::Computing, spans, lasts }
     }
 }
 
@@ -161,6 +185,14 @@ fn doing(before: Times, now: Times, passed: Duration) -> Doing {
         Doing::Starved
     } else {
         Doing::Waiting(None)
+    }
+}
+
+/// The same of one that is not stuck any more: what it waited in is not known.
+fn did(before: Times, now: Times, passed: Duration) -> Doing {
+    match doing(before, now, passed) {
+        Doing::Waiting(_) => Doing::Unknown,
+        other => other,
     }
 }
 
@@ -264,6 +296,8 @@ mod tests {
         assert_eq!(doing(start, at(590, 105), millis(100)), Doing::Computing);
         assert_eq!(doing(start, at(501, 100), millis(100)), Doing::Waiting(None));
         assert_eq!(doing(start, at(520, 180), millis(100)), Doing::Starved);
+        assert_eq!(did(start, at(520, 180), millis(100)), Doing::Starved);
+        assert_eq!(did(start, at(501, 100), millis(100)), Doing::Unknown, "it has gone on");
     }
 
     #[test]
