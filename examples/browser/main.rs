@@ -433,8 +433,10 @@ async fn the_dashboard_says_what_went_wrong_and_gives_a_report_of_it() {
     visit.browser.click_until("#words .main", &killed).await;
 
     visit.browser.go(&format!("{}/offload", visit.program.url)).await;
-    let incident = visit.text("#incidents tbody tr").await;
-    for words in ["sandbox::", "ran out of time", "ago", "for those who may see it"] {
+    let incidents = "document.getElementById('incidents').innerText";
+    visit.browser.until(&format!("{incidents}.includes('sandbox::')")).await;
+    let incident = visit.text("#incidents").await;
+    for words in ["sandbox::", "ran out of time", "for those who may see it"] {
         assert!(incident.contains(words), "{words}: {incident}");
     }
     let process = visit.text("#process").await;

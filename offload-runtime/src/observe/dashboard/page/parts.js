@@ -102,7 +102,7 @@ function table({ caption, columns, sort, sorted }) {
       if (state.by === column.key) heads[n].setAttribute("aria-sort", state.down ? "descending" : "ascending");
       else heads[n].removeAttribute("aria-sort");
     });
-    const all = [...rows.values()];
+    const all = [...rows.values()].sort((a, b) => a.at - b.at);
     const column = columns.find(column => column.key === state.by);
     if (column) {
       const compare = (a, b) => typeof a === "string" ? a.localeCompare(b) : (a ?? -1) - (b ?? -1);
@@ -121,10 +121,10 @@ function table({ caption, columns, sort, sorted }) {
     rows,
     show(items) {
       const seen = new Set();
-      for (const item of items) {
+      for (const [at, item] of items.entries()) {
         seen.add(item.key);
         const one = rows.get(item.key) ?? row(item.key);
-        one.item = item;
+        Object.assign(one, { item, at });
         columns.forEach((column, n) => column.cell(one.cells[n], item, one.parts[n]));
       }
       for (const [key, one] of rows) {
@@ -159,14 +159,19 @@ function notes(list, all) {
   if (!same) list.replaceChildren(...all.map(note => make("li", { class: note.level === "bad" ? "bad" : "warn" }, note.text)));
 }
 
-/// A name, its path in grey before it, and below it what stands out.
+/// A name, its path in grey before it. A line may end in between.
+function pathed(name) {
+  const at = name.lastIndexOf("::");
+  const path = at < 0 ? "" : name.slice(0, at + 2);
+  const parted = path.split("::").slice(0, -1).flatMap(part => [`${part}::`, make("wbr")]);
+  return [make("span", { class: "path" }, ...parted), name.slice(path.length)];
+}
+
+/// A name, and below it what stands out.
 function named(cell, item, parts) {
   if (!parts.list) {
-    const at = item.name.lastIndexOf("::");
-    const path = at < 0 ? "" : item.name.slice(0, at + 2);
     parts.list = make("ul", { class: "notes" });
-    const parted = path.split("::").slice(0, -1).flatMap(part => [`${part}::`, make("wbr")]);
-    cell.append(make("span", { class: "path" }, ...parted), item.name.slice(path.length), parts.list);
+    cell.append(...pathed(item.name), parts.list);
   }
   notes(parts.list, item.notes);
 }

@@ -98,19 +98,21 @@ function moment(unix) {
 
 function when(incident, now) {
   const ago = now - incident.last_unix_seconds;
-  return `${moment(incident.last_unix_seconds)}, ${ago < 1 ? "just now" : `${duration(Math.floor(ago))} ago`}`;
+  return `${moment(incident.last_unix_seconds)}, ${ago < 1 ? "just now" : `${ago < 60 ? `${Math.floor(ago)}\u00a0s` : duration(ago)} ago`}`;
 }
 
 const incidents = table({
   caption: "What went wrong last",
   columns: [
-    { key: "whose", title: "What", text: true, cell: (cell, item) => say(cell, whose(item)) },
-    { key: "what", title: "Went wrong", text: true, cell(cell, item) {
+    { key: "whose", title: "What", text: true, cell(cell, item, parts) {
+      parts.name ??= cell.append(...(item.function ? pathed(item.function) : [whose(item)])) ?? true;
+    } },
+    { key: "what", title: "Went wrong", text: true, wide: true, cell(cell, item) {
       say(cell, happened[item.what] ?? item.what);
       mark(cell, "hurts", item.what !== "starved");
     } },
     { key: "when", title: "When", text: true, wide: true, cell: (cell, item) => say(cell, when(item, latest.taken_at_unix_seconds)) },
-    { key: "times", title: "Times", cell: (cell, item) => say(cell, count(item.times)) },
+    { key: "times", title: "Times", wide: true, cell: (cell, item) => say(cell, count(item.times)) },
     { key: "message", title: "Message", text: true, wide: true, cell(cell, item) {
       say(cell, item.message ?? "for those who may see it");
       mark(cell, "message", item.message !== null);
@@ -206,7 +208,7 @@ const functions = table({
     lately("wait99", "Wait p99", recent("wait_seconds", "p99"), ever("wait_seconds", "p99")),
     lately("run50", "Run p50", recent("run_seconds", "p50"), ever("run_seconds", "p50")),
     lately("run99", "Run p99", recent("run_seconds", "p99"), ever("run_seconds", "p99")),
-    { key: "processor", title: "Without processor", value: item => item.processor_wait_share, cell(cell, item) {
+    { key: "processor", title: "Without CPU", value: item => item.processor_wait_share, cell(cell, item) {
       say(cell, percent(item.processor_wait_share));
       mark(cell, "zero", item.processor_wait_share === null);
       mark(cell, "hurts", item.processor_wait_share >= 0.5);
