@@ -85,7 +85,7 @@ use proc_macro2::TokenStream;
 /// | `thread` | wait: files, locks, drivers without async | grows with the calls that wait in it |
 /// | `cpu` | compute | as many threads as cores, at a lower priority than the event loop's |
 /// | `process` | may crash, leak or never end | worker processes, which can be killed; see [below](#process) |
-/// | `remote` | are too many for one machine | in this version: the `cpu` pool, with all that would be sent encoded; see [below](#remote) |
+/// | `remote` | are too many for one machine | a worker on another machine, through NATS JetStream; see [below](#remote) |
 ///
 /// What is called afterwards is an `async fn` with the name, the visibility, the
 /// docs, the generics and the arguments of the function below the attribute. It
@@ -111,7 +111,7 @@ use proc_macro2::TokenStream;
 /// | `detach` | | the work goes on when its future is dropped |
 /// | `stream`, `stream = 64` | a `usize` | callers get a stream of what the body makes; see [below](#streams) |
 /// | `stall_timeout = "10s"` | a string, or a `Duration` | ends a body with a `Sink` whose consumer takes nothing for so long, with `TimedOut` |
-/// | `attempts = 3` | a `u32` | for `remote`: a body whose worker is lost may run again, so many times in all; without effect in this version |
+/// | `attempts = 3` | a `u32` | for `remote`: a body whose worker is lost may run again, so many times in all |
 /// | `crate = path` | a path | where `offload_runtime` is, if it has another name |
 ///
 /// A string for a time is made of numbers and units, the larger unit first: `"2s"`,
@@ -244,11 +244,12 @@ use proc_macro2::TokenStream;
 ///
 /// # `remote`
 ///
-/// With the feature `remote` a function is written for bodies on other machines. This version cannot
-/// connect to any yet: the bodies always run here, on the `cpu` pool, with all that would be sent encoded and
+/// With the feature `remote` bodies run on other machines: in the same program, started there as a worker, which gets
+/// calls from a NATS server with JetStream. Where no server is given (`OFFLOAD_NATS_URL`, or `remote::connect`), the bodies
+/// run in this process, on the `cpu` pool, with all that would be sent encoded and
 /// decoded, so that what cannot be sent is found. What goes there and back is what `process` takes; the result is a `Result<T, E>` with
 /// `E: From<offload_runtime::Error>`. `timeout` is required, since the network can lose a machine
-/// without a word.
+/// without a word. The page `remote` of the runtime's guide says how workers are started, and what is promised.
 ///
 /// ```
 /// use offload_runtime::{Error, offload};
@@ -264,7 +265,8 @@ use proc_macro2::TokenStream;
 /// # }).unwrap();
 /// ```
 ///
-/// `attempts` says how often a body may run whose worker is lost. Here no worker is lost, and it has no effect.
+/// A call runs at most once, unless it has `attempts`: then a body whose worker is lost may run again, so many
+/// times in all.
 ///
 /// # Start now
 ///

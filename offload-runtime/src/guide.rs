@@ -31,6 +31,10 @@ pub mod platforms {}
 #[doc = include_str!("../docs/promises.md")]
 pub mod promises {}
 
+#[cfg(feature = "remote")]
+#[doc = include_str!("../docs/remote.md")]
+pub mod remote {}
+
 #[doc = include_str!("../docs/streaming.md")]
 pub mod streaming {}
 

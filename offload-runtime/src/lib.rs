@@ -40,8 +40,8 @@
 //! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
 //! * `process`: `#[offload(process)]`, for bodies that may crash or never end, in
 //!   processes that can be killed. Unix only.
-//! * `remote`: `#[offload(remote)]`, for bodies that are to run on other machines. In this version
-//!   they run here. Unix only.
+//! * `remote`: `#[offload(remote)]`, for bodies that run on other machines, through NATS JetStream,
+//!   or here where there is no server. Unix only.
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
 
@@ -83,8 +83,12 @@ pub use api::pools::{CpuPool, ThreadPool};
 #[cfg(feature = "process")]
 pub use api::process_pool::ProcessPool;
 #[cfg(feature = "remote")]
+pub use api::remote;
+#[cfg(feature = "remote")]
 pub use api::remote_pool::RemotePool;
 pub use api::shutdown::{Report, shutdown};
+#[cfg(feature = "remote")]
+pub use api::stats::RemoteStats;
 #[cfg(feature = "process")]
 pub use api::stats::WorkerStats;
 pub use api::stats::{
@@ -113,4 +117,6 @@ pub use resource::exclusive::Resource;
 pub use resource::per_thread::ThreadResource;
 pub use resource::shared::SharedResource;
 pub use system::priority::Priority;
+#[cfg(feature = "remote")]
+pub use task::context::propagate_remote;
 pub use task::context::{propagate, propagate_with};

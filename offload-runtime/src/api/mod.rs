@@ -13,6 +13,8 @@ pub(crate) mod pools;
 #[cfg(feature = "process")]
 pub(crate) mod process_pool;
 #[cfg(feature = "remote")]
+pub mod remote;
+#[cfg(feature = "remote")]
 pub(crate) mod remote_pool;
 pub(crate) mod shutdown;
 pub(crate) mod stats;

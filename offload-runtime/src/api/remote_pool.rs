@@ -1,12 +1,13 @@
 //! The pool of `remote` functions that users name, with its settings.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::executor::remote::{self, Remotes};
 
-/// A pool for bodies that are to run on other machines.
+/// A pool for bodies that run on other machines: see [`remote`](crate::remote).
 ///
-/// This version cannot connect to any: the bodies run here, on the `cpu` pool. What would be sent is encoded and
+/// Where there is no server, the bodies run here, on the `cpu` pool. What would be sent is encoded and
 /// decoded all the same, so that what cannot be sent is found.
 ///
 /// Functions with `#[offload(remote)]` share one; with `pool`, they get another. It is made in a
@@ -66,6 +67,35 @@ impl RemotePool {
         assert!(bytes > 0, "a message has at least 1 byte");
         assert!(bytes <= u32::MAX as usize, "a message has at most 4 GiB");
         self.here().plan_mut().max_message = bytes;
+        self
+    }
+
+    /// So many calls may wait for a worker, of all programs that call; there is no bound unless it is set. One more is
+    /// rejected at once, with [`Overloaded`](crate::ErrorKind::Overloaded).
+    ///
+    /// It holds where the stream of the pool is made by this program. A stream that is there already is used as it is.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0; in a `static`, that is a compile error.
+    pub const fn queue(mut self, calls: usize) -> RemotePool {
+        assert!(calls > 0, "at least 1 call can wait");
+        self.here().plan_mut().queue = Some(calls);
+        self
+    }
+
+    /// A worker of which nothing is heard for so long is taken for dead; 10 s unless set. Its call fails, with
+    /// [`WorkerDied`](crate::ErrorKind::WorkerDied), or is given to another, if its function has `attempts`.
+    ///
+    /// Workers say that they work five times as often. That their connection is lost counts as silence; that
+    /// this program's own is lost does not.
+    ///
+    /// # Panics
+    ///
+    /// If it is less than 100 ms; in a `static`, that is a compile error.
+    pub const fn ack_wait(mut self, time: Duration) -> RemotePool {
+        assert!(time.as_millis() >= 100, "a worker has at least 100 ms to say something");
+        self.here().plan_mut().ack_wait = time;
         self
     }
 

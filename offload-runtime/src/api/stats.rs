@@ -85,6 +85,35 @@ pub struct PoolStats {
     /// has a thread too, which waits for it.
     #[cfg(feature = "process")]
     pub workers: Option<WorkerStats>,
+    /// Its stream and its workers, if it is of the kind `remote`, there is a server, and this process has made a call.
+    #[cfg(feature = "remote")]
+    pub remote: Option<RemoteStats>,
+}
+
+/// What this process has seen of a remote pool at the server.
+#[cfg(feature = "remote")]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct RemoteStats {
+    /// Workers that have said within 16 s that they are there.
+    pub workers: u64,
+    /// Calls of all programs in the stream of the pool, at most 5 s ago.
+    pub waiting: u64,
+    /// How long the first of them had waited then; zero if there was none.
+    pub oldest: Duration,
+    /// Calls of this process that were given to another worker, since theirs was lost.
+    pub redelivered: u64,
+    /// Answers that came when nobody waited for them any more.
+    pub unawaited: u64,
+}
+
+#[cfg(feature = "remote")]
+impl RemoteStats {
+    fn of(remote: executor::Remote) -> RemoteStats {
+        let executor::Remote { workers, messages, oldest, again, unawaited } = remote;
+        RemoteStats { workers, waiting: messages, oldest, redelivered: again, unawaited }
+    }
 }
 
 /// Numbers of the workers of one pool, as they are now and have been.
@@ -331,6 +360,8 @@ impl PoolStats {
             queue_limit: load.queue_limit,
             #[cfg(feature = "process")]
             workers: load.workers.map(WorkerStats::of),
+            #[cfg(feature = "remote")]
+            remote: load.remote.map(RemoteStats::of),
         }
     }
 }

@@ -11,6 +11,8 @@ pub(crate) mod threads;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "remote")]
+use std::time::Duration;
 use std::time::Instant;
 
 use crate::error::{Error, Ran};
@@ -117,6 +119,20 @@ pub(crate) struct Load {
     pub(crate) queue_limit: Option<usize>,
     /// Its processes, if it has any.
     pub(crate) workers: Option<Workers>,
+    /// Its stream and its workers on other machines, if it has any.
+    #[cfg(feature = "remote")]
+    pub(crate) remote: Option<Remote>,
+}
+
+/// What was seen of an executor whose bodies run on other machines.
+#[cfg(feature = "remote")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) workers: u64,
+    pub(crate) messages: u64,
+    pub(crate) oldest: Duration,
+    pub(crate) again: u64,
+    pub(crate) unawaited: u64,
 }
 
 /// The processes of an executor, as they are now and have been.

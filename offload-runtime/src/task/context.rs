@@ -48,10 +48,17 @@ impl Captured {
         Again(self.0.as_mut().map(|found| found.spans.as_mut().map(Spans::again)))
     }
 
-    /// Nothing.
+    /// What was [`carried`] here from elsewhere, as far as its names are known here.
     #[cfg(feature = "remote")]
-    pub(crate) fn none() -> Captured {
-        Captured(None)
+    pub(crate) fn from_elsewhere(carried: Vec<(String, String)>) -> Captured {
+        let keys = *REMOTE_KEYS.read().unpoisoned();
+        let enter = |(name, text): (String, String)| {
+            let key = keys.iter().find(|key| key.name == name)?;
+            Some(Quiet::new(key.key.value_of(text)))
+        };
+        let values: Vec<_> = carried.into_iter().filter_map(enter).collect();
+        let is_any = !values.is_empty();
+        Captured(is_any.then(|| Box::new(Surroundings { values, spans: None })))
     }
 
     pub(crate) fn is_any(&self) -> bool {
@@ -153,6 +160,104 @@ where
 {
     let mut keys = KEYS.write().unpoisoned();
     add(&mut keys, Box::leak(Box::new(Own { capture, enter })));
+}
+
+/// As [`propagate_with`], for a context that is a text, which also goes to bodies on other machines: a request's number,
+/// a tenant, or the `traceparent` of a [trace](https://www.w3.org/TR/trace-context/).
+///
+/// `name` is that of the header in which it travels, where `enter` is called by the worker: both
+/// programs register it. It has letters, digits, `-` and `_`; a text with line ends is not carried.
+///
+/// # Panics
+///
+/// If the name has other characters, or none. A panic of either function, or of the destructor, ends that call alone.
+///
+/// ```
+/// use std::cell::RefCell;
+///
+/// use offload_runtime::{Error, offload, propagate_remote};
+///
+/// thread_local! {
+///     static TRACE: RefCell<Option<String>> = const { RefCell::new(None) };
+/// }
+///
+/// struct Entered(Option<String>);
+///
+/// impl Drop for Entered {
+///     fn drop(&mut self) {
+///         TRACE.set(self.0.take());
+///     }
+/// }
+///
+/// #[offload(remote, timeout = "10s")]
+/// fn trace() -> Result<Option<String>, Error> {
+///     Ok(TRACE.with_borrow(Clone::clone))
+/// }
+///
+/// propagate_remote(
+///     "traceparent",
+///     || TRACE.with_borrow(Clone::clone),
+///     |text| Entered(TRACE.replace(Some(text))),
+/// );
+/// let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// TRACE.set(Some(text.to_owned()));
+/// # futures::executor::block_on(async {
+/// assert_eq!(trace().await?.as_deref(), Some(text));
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+#[cfg(feature = "remote")]
+pub fn propagate_remote<G: 'static>(
+    name: &'static str,
+    capture: fn() -> Option<String>,
+    enter: fn(String) -> G,
+) {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    assert!(
+        !name.is_empty() && name.bytes().all(is_fine),
+        "the name of what is carried has letters, digits, `-` and `_`"
+    );
+    let own: &'static Own<String, G> = Box::leak(Box::new(Own { capture, enter }));
+    add(&mut KEYS.write().unpoisoned(), own);
+    let mut keys = REMOTE_KEYS.write().unpoisoned();
+    *keys = Vec::leak(keys.iter().copied().chain([RemoteKey { name, key: own }]).collect());
+}
+
+/// Those that go to other machines.
+#[cfg(feature = "remote")]
+static REMOTE_KEYS: RwLock<&[RemoteKey]> = RwLock::new(&[]);
+
+#[cfg(feature = "remote")]
+#[derive(Clone, Copy)]
+struct RemoteKey {
+    name: &'static str,
+    key: &'static dyn Textual,
+}
+
+/// What the caller on this thread has of those that go to other machines. It runs foreign code.
+#[cfg(feature = "remote")]
+pub(crate) fn carried() -> Vec<(&'static str, String)> {
+    let keys = *REMOTE_KEYS.read().unpoisoned();
+    let one = |key: &RemoteKey| Some((key.name, key.key.text()?));
+    keys.iter().filter_map(one).filter(|(_, text)| !text.contains(['\r', '\n'])).collect()
+}
+
+/// A key whose value is a text.
+#[cfg(feature = "remote")]
+trait Textual: Send + Sync {
+    fn text(&self) -> Option<String>;
+    fn value_of(&self, text: String) -> Box<dyn Value>;
+}
+
+#[cfg(feature = "remote")]
+impl<G: 'static> Textual for Own<String, G> {
+    fn text(&self) -> Option<String> {
+        (self.capture)()
+    }
+
+    fn value_of(&self, text: String) -> Box<dyn Value> {
+        Box::new(Captive { captured: text, enter: self.enter })
+    }
 }
 
 /// Adds one, for good: as the keys before it are, whoever has read them.

@@ -11,6 +11,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+#[cfg(feature = "remote")]
+use std::time::Duration;
 use std::{fmt, fs, io, ptr};
 
 use super::arguments::{Arguments, Malformed};
@@ -66,6 +68,24 @@ pub(crate) trait Host: Sync + fmt::Debug {
 
     /// What tells the pool of its worker processes from others.
     fn place(&self) -> usize;
+
+    /// How its calls are served, if they may go to other machines.
+    #[cfg(feature = "remote")]
+    fn service(&self) -> Option<Service> {
+        None
+    }
+}
+
+/// How the calls of a pool are served on other machines.
+#[cfg(feature = "remote")]
+#[derive(Clone, Copy)]
+pub(crate) struct Service {
+    /// No argument list and no result is larger, in bytes.
+    pub(crate) max_message: usize,
+    /// A worker of which nothing is heard for so long is lost.
+    pub(crate) ack_wait: Duration,
+    /// So many calls may wait.
+    pub(crate) queue: Option<usize>,
 }
 
 /// What makes a function one that another process can run.
@@ -104,6 +124,46 @@ pub(crate) fn any_of(pool: &'static dyn Host) -> Option<u32> {
     let is_its = |host: &'static dyn Host| host.place() == pool.place();
     let function = registry().functions.iter().find(|function| function.host().is_some_and(is_its));
     function.and_then(|function| number(*function))
+}
+
+/// What a name means among the functions of a pool.
+#[cfg(feature = "remote")]
+#[derive(Clone, Copy)]
+pub(crate) enum Named {
+    Known(&'static dyn Callable),
+    Unknown,
+    /// Several have it.
+    Ambiguous,
+}
+
+/// The function of this pool with this name.
+#[cfg(feature = "remote")]
+pub(crate) fn named(pool: &'static dyn Host, name: &str) -> Named {
+    let mut found = functions_of(pool).filter(|function| function.about().name == name);
+    match (found.next(), found.next()) {
+        (Some(function), None) => Named::Known(function),
+        (None, _) => Named::Unknown,
+        (Some(_), Some(_)) => Named::Ambiguous,
+    }
+}
+
+/// The functions that use this pool.
+#[cfg(feature = "remote")]
+pub(crate) fn functions_of(pool: &'static dyn Host) -> impl Iterator<Item = &'static dyn Callable> {
+    let is_its = move |host: &'static dyn Host| host.place() == pool.place();
+    registry().functions.iter().copied().filter(move |one| one.host().is_some_and(is_its))
+}
+
+/// The pools that have functions whose calls may go to other machines, each once.
+#[cfg(feature = "remote")]
+pub(crate) fn remote_pools() -> Vec<&'static dyn Host> {
+    let mut pools: Vec<&'static dyn Host> = Vec::new();
+    for host in registry().functions.iter().filter_map(|function| function.host()) {
+        if host.service().is_some() && !pools.iter().any(|known| known.place() == host.place()) {
+            pools.push(host);
+        }
+    }
+    pools
 }
 
 /// What only a process of the same build has.

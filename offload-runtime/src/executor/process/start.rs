@@ -3,6 +3,8 @@
 
 pub use super::way::TestWorker;
 use super::{serve, way};
+#[cfg(feature = "remote")]
+use crate::executor::remote;
 
 /// Makes this program able to be its own worker: it is the first line of a
 /// `fn main` that is written by hand. `#[offload_runtime::main]` contains it.
@@ -34,6 +36,8 @@ pub fn init() {
         serve::serve();
     }
     way::set_initialised();
+    #[cfg(feature = "remote")]
+    remote::serve::serve_if_asked();
 }
 
 /// What that test does.

@@ -46,18 +46,10 @@ impl Calls {
         }
     }
 
-    /// This is done for a call from now on.
-    pub(super) fn set_here(&self, call: &Arc<InFlight>, here: Serving) {
-        let mut calls = self.lock();
-        let before = entry(&mut calls, call).and_then(|entry| entry.here.replace(here));
-        drop(calls);
-        drop(before);
-    }
-
-    /// The same, unless something is done for it already.
-    pub(super) fn offer_here(&self, call: &Arc<InFlight>, here: &Serving) {
+    /// This is done for a call.
+    pub(super) fn set_here(&self, call: &Arc<InFlight>, here: &Serving) {
         if let Some(entry) = entry(&mut self.lock(), call) {
-            entry.here.get_or_insert_with(|| here.clone());
+            entry.here = Some(here.clone());
         }
     }
 

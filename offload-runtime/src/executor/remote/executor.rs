@@ -2,29 +2,35 @@
 //! worker, or back.
 
 use std::fmt;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use super::broker::{self, Link};
+use super::caller::{Caller, Request};
 use super::calls::{Calls, Entry};
+use super::failures;
 use super::here::Here;
 use super::in_flight::{InFlight, Stage};
 use super::parcel;
 use super::plan::Plan;
-use super::served::Site;
+use super::queue::Queue;
+use super::sending::Outgoing;
+use super::served::{Serving, Site};
 use crate::error::{Error, Ran};
 use crate::executor::{self, Executor, Load, StandIn, threads};
 use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
-use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion};
-use crate::wire::registry::Host;
+use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion, context};
+use crate::wire::registry::{self, Callable, Host, Named, Service};
 
 /// See the [module](self).
 pub(crate) struct Remotes {
     name: &'static str,
     plan: Plan,
-    started: OnceLock<Result<Started, Error>>,
+    started: OnceLock<Result<Box<Started>, Error>>,
 }
 
 /// The default pool of `#[offload(remote)]`.
@@ -33,6 +39,10 @@ pub(crate) static REMOTE: Remotes = Remotes::new("remote");
 /// What there is from the first call on.
 struct Started {
     calls: Calls,
+    /// If there is a server.
+    link: Option<Link>,
+    /// If there is, from the first call that has its permits.
+    caller: OnceLock<Caller>,
     closed: AtomicBool,
     drained: AtomicBool,
 }
@@ -47,7 +57,7 @@ impl Remotes {
     }
 
     fn site(&'static self) -> Site {
-        Site { executor: &threads::CPU, max_message: self.plan.max_message }
+        Site { executor: &threads::CPU, host: self, max_message: self.plan.max_message }
     }
 
     /// Its label.
@@ -63,8 +73,50 @@ impl Remotes {
         }
     }
 
+    /// Tells what sends calls out, if anything was sent.
+    fn ask(&'static self, request: Request) {
+        if let Some(caller) = self.started().caller.get() {
+            caller.ask(request);
+        }
+    }
+
     fn calls(&'static self) -> &'static Calls {
         &self.started().calls
+    }
+
+    /// Over there a function is found by its name.
+    fn check_name(&'static self, function: &'static dyn Callable) -> Result<(), Error> {
+        let name = function.about().name;
+        match registry::named(self, name) {
+            Named::Ambiguous if self.started().link.is_some() => {
+                Err(failures::ambiguous(name, self.name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What sends calls out, if there is a server.
+    fn caller(&'static self) -> Option<&'static Caller> {
+        let started = self.started();
+        let link = started.link.as_ref()?;
+        Some(started.caller.get_or_init(|| {
+            let queue = Queue { link: link.clone(), pool: self.name, bound: self.plan.queue };
+            Caller::start(queue, self.site(), &started.calls, self.plan.ack_wait)
+        }))
+    }
+
+    /// Has a call made that has all that it needs: here, or over there. What is done for it here.
+    fn start(
+        &'static self,
+        about: &'static About,
+        call: &Arc<InFlight>,
+        answer_by: Option<Instant>,
+    ) -> Serving {
+        let (calls, site, call) = (self.calls(), self.site(), Arc::clone(call));
+        match self.caller() {
+            None => Here { calls, site, about, call, answer_by }.start(),
+            Some(caller) => Outgoing { calls, site, about, call, answer_by, caller }.start(),
+        }
     }
 
     /// Starts a call, if it has its permits; otherwise it waits for them in line.
@@ -97,9 +149,8 @@ impl Remotes {
                 if !call.wait(task, permits) {
                     return;
                 }
-                let (calls, site) = (self.calls(), self.site());
-                let here = Here { calls, site, about, call: Arc::clone(&call), answer_by }.start();
-                calls.offer_here(&call, &here);
+                let here = self.start(about, &call, answer_by);
+                self.calls().set_here(&call, &here);
                 // It may have been cancelled before this was there to be.
                 if call.stage() == Stage::Over {
                     here.cancel();
@@ -132,6 +183,11 @@ impl Host for Remotes {
     fn place(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
+
+    fn service(&self) -> Option<Service> {
+        let Plan { max_message, ack_wait, queue } = self.plan;
+        Some(Service { max_message, ack_wait, queue })
+    }
 }
 
 impl Executor for Remotes {
@@ -148,11 +204,13 @@ impl Executor for Remotes {
         let started = self.started.get_or_init(|| {
             is_new = true;
             self.site().executor.check()?;
-            Ok(Started {
+            Ok(Box::new(Started {
                 calls: Calls::default(),
+                link: broker::link()?,
+                caller: OnceLock::new(),
                 closed: AtomicBool::new(false),
                 drained: AtomicBool::new(false),
-            })
+            }))
         });
         if is_new && started.is_ok() {
             executor::started(self);
@@ -175,8 +233,21 @@ impl Executor for Remotes {
             completion::refuse(task, error);
             return;
         }
+        if let Err(error) = self.check_name(parcel.function()) {
+            completion::refuse(task, error);
+            return;
+        }
+        // What it asks is foreign code.
+        let carried = match catch_unwind(context::carried) {
+            Ok(carried) => carried,
+            Err(payload) => {
+                let error = Error::panicked_before(task.meta().about().name, payload);
+                completion::refuse(task, error);
+                return;
+            }
+        };
         let place = place(&*task);
-        let call = Arc::new(InFlight::new(parcel, place));
+        let call = Arc::new(InFlight::new(parcel, place, carried));
         self.calls().add(call);
         self.admit(task);
     }
@@ -196,13 +267,16 @@ impl Executor for Remotes {
         let Some(Entry { call, here }) = self.calls().find(place(&**task)) else { return };
         drop(self.calls().remove(&call));
         call.forget();
+        self.ask(Request::Forget(call.number));
         if let Some(here) = here {
             here.cancel();
         }
     }
 
     fn cancel(&'static self, task: &Awaited) {
-        if let Some(here) = self.calls().find(place(&**task)).and_then(|entry| entry.here) {
+        let Some(Entry { call, here }) = self.calls().find(place(&**task)) else { return };
+        self.ask(Request::Cancel(call.number));
+        if let Some(here) = here {
             here.cancel();
         }
     }
@@ -223,7 +297,8 @@ impl Executor for Remotes {
     fn load(&'static self) -> Load {
         let calls = self.calls();
         let (running, queued) = (calls.count(Stage::Begun), calls.count(Stage::Waiting));
-        Load { running, queued, ..Load::default() }
+        let remote = self.started().caller.get().map(Caller::seen);
+        Load { running, queued, queue_limit: self.plan.queue, remote, ..Load::default() }
     }
 
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
@@ -243,6 +318,9 @@ impl Executor for Remotes {
         for Entry { call, here } in self.calls().all() {
             if call.refuse(Error::shutting_down(call.name())) {
                 drop(self.calls().remove(&call));
+                self.ask(Request::Forget(call.number));
+            } else {
+                self.ask(Request::Cancel(call.number));
             }
             if let Some(here) = here {
                 here.cancel();

@@ -7,9 +7,12 @@
 //! has got the same call. So what this side says of a call that has ended, whether its body was
 //! started, is true whatever the network does to messages.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
+
+use bytes::Bytes;
 
 use super::parcel::{Answer, Parcel};
 use crate::error::{Error, Ran};
@@ -22,7 +25,13 @@ pub(super) struct InFlight {
     pub(super) parcel: Arc<Parcel>,
     /// The address of its task, which tells it from others while it has not ended.
     pub(super) place: usize,
+    /// No other call of this process has it.
+    pub(super) number: u64,
+    /// What goes with it of its caller's context, by name.
+    pub(super) carried: Vec<(&'static str, String)>,
     state: Mutex<State>,
+    /// A worker was told that the body may start.
+    is_granted: AtomicBool,
     /// It is known that the body has started.
     has_started: AtomicBool,
 }
@@ -48,9 +57,16 @@ pub(super) enum Stage {
 }
 
 impl InFlight {
-    pub(super) fn new(parcel: Arc<Parcel>, place: usize) -> InFlight {
+    pub(super) fn new(
+        parcel: Arc<Parcel>,
+        place: usize,
+        carried: Vec<(&'static str, String)>,
+    ) -> InFlight {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::New);
-        InFlight { parcel, place, state, has_started: AtomicBool::new(false) }
+        let (is_granted, has_started) = (AtomicBool::new(false), AtomicBool::new(false));
+        InFlight { parcel, place, number, carried, state, is_granted, has_started }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -67,6 +83,18 @@ impl InFlight {
 
     pub(super) fn name(&self) -> &'static str {
         self.about().name
+    }
+
+    /// The arguments, as they are sent. It runs foreign code: `Serialize`.
+    pub(super) fn pack(&self, max_message: usize) -> Result<Bytes, Error> {
+        let pack = || self.parcel.pack(max_message);
+        catch_unwind(AssertUnwindSafe(pack))
+            .unwrap_or_else(|payload| Err(Error::panicked_before(self.name(), payload)))
+    }
+
+    /// The same, as it comes out over there.
+    pub(super) fn carried(&self) -> Vec<(String, String)> {
+        self.carried.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect()
     }
 
     /// It has all that it needs, and waits for a worker. False: it was cancelled meanwhile.
@@ -119,14 +147,41 @@ impl InFlight {
         true
     }
 
+    /// From now on the body of a call that has begun may start. False: it has ended, or nobody awaits
+    /// it any more, and its caller was told that it did not run.
+    pub(super) fn grant(&self) -> bool {
+        let state = self.lock();
+        let is_awaited = match &*state {
+            State::Begun { task, .. } => !task.meta().state.is_cancelled(),
+            _ => false,
+        };
+        if is_awaited {
+            self.is_granted.store(true, Ordering::Release);
+        }
+        is_awaited
+    }
+
     /// The worker has started the body.
     pub(super) fn set_started(&self) {
         self.has_started.store(true, Ordering::Release);
     }
 
-    /// Whether the body of a call that has begun was started, as far as that is known here.
+    /// Whether the body of a call that has begun was started, as far as that is known here. One that nobody
+    /// awaits any more, and of which this says no, is not started later.
     pub(super) fn ran(&self) -> Ran {
-        if self.has_started.load(Ordering::Acquire) { Ran::Yes } else { Ran::Maybe }
+        // Who gives a grant looks whether the call was cancelled, and does so under this lock; who asks
+        // has cancelled it before.
+        let _state = self.lock();
+        match (self.has_started.load(Ordering::Acquire), self.is_granted.load(Ordering::Acquire)) {
+            (true, _) => Ran::Yes,
+            (false, true) => Ran::Maybe,
+            (false, false) => Ran::No,
+        }
+    }
+
+    /// Whether it has begun, and nobody awaits it any more.
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(&*self.lock(), State::Begun { task, .. } if task.meta().state.is_cancelled())
     }
 
     /// Ends it, if no worker has begun it.

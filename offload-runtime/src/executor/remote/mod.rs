@@ -11,14 +11,46 @@
 //! | `here` | how a call is made on this machine where there is no server |
 //! | `served` | a body that runs on this machine, for whoever called it |
 //!
-//! `plan` has a pool's settings.
+//! Where there is a server, at the caller's end:
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `sending` | how arguments are written, and handed on |
+//! | `caller` | the calls that are out: sent, claimed, granted, answered, lost |
+//! | `seen` | what was seen of a pool at the broker, in numbers |
+//! | `known_workers` | which workers there are, and which functions they know |
+//! | `failures` | what can go wrong, as errors |
+//!
+//! At the worker's:
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | `serve` | how a program becomes a worker, and stops being one |
+//! | `worker` | how many calls it gets out of the stream |
+//! | `job` | one of them: claimed, begun, answered |
+//!
+//! At both: `broker` (the connection), `queue` (the stream of a pool), `subjects` (what things are
+//! called there), `messages` (what is said past the stream), `objects` (what is too large for a message), `plan` (a pool's settings).
 
+pub(crate) mod broker;
+mod caller;
 mod calls;
 mod executor;
+mod failures;
 mod here;
 mod in_flight;
+mod job;
+mod known_workers;
+mod messages;
+mod objects;
 pub(crate) mod parcel;
 pub(crate) mod plan;
+mod queue;
+mod seen;
+mod sending;
+pub(crate) mod serve;
 mod served;
+mod subjects;
+mod worker;
 
 pub(crate) use self::executor::{REMOTE, Remotes};

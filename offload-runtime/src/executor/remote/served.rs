@@ -24,7 +24,7 @@ use crate::task::{Admitted, Awaited, Owner, Permits, Queued, completion, current
 use crate::wire::arguments::Arguments;
 use crate::wire::codec::Decoder;
 use crate::wire::frames::HEADER;
-use crate::wire::registry::Callable;
+use crate::wire::registry::{Callable, Host};
 
 /// A function as it is served. Its limits are its caller's affair.
 struct Served {
@@ -101,6 +101,8 @@ pub(super) struct Serving {
 #[derive(Clone, Copy)]
 pub(super) struct Site {
     pub(super) executor: &'static dyn Executor,
+    /// The pool.
+    pub(super) host: &'static dyn Host,
     /// No argument list and no result is larger, in bytes.
     pub(super) max_message: usize,
 }

@@ -137,7 +137,7 @@ impl Executor for Pool {
             queued: self.queued(),
             limit: started.rules.max,
             queue_limit: started.rules.queue,
-            workers: None,
+            ..Load::default()
         };
         // Those of rayon that take no turn are there, too.
         match started.rayon.count() {

@@ -1,0 +1,148 @@
+//! The connection to the broker: which there is, and the thread on which all that is said to it and
+//! heard from it is dealt with.
+//!
+//! A program has one connection or none. It is chosen once, by the first that asks: the first call of a
+//! remote function, or `serve`.
+
+use std::env;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::time::Duration;
+
+use async_nats::jetstream::{self, context::ContextBuilder};
+use async_nats::{Client, ConnectOptions};
+use futures_core::Stream;
+use tokio::runtime::{self, Handle};
+
+use crate::error::{Error, ErrorKind, Ran};
+use crate::system::abort::{Unpoisoned, abort_on_panic};
+use crate::system::spawner;
+
+/// Says where the server is.
+const URL: &str = "OFFLOAD_NATS_URL";
+
+/// So much of a message to or from the server may be its head, in bytes.
+const HEAD: usize = 64 << 10;
+
+/// The most bytes of a message of a server to which nobody has told otherwise.
+const USUAL_PAYLOAD: usize = 1 << 20;
+
+/// How long the server has to answer what is asked of it. What is asked is asked again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the [module](self).
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) client: Client,
+    pub(super) jetstream: jetstream::Context,
+    /// Of the thread that deals with it.
+    handle: Handle,
+}
+
+/// A client that the program has made, until it is asked for.
+static OWN: Mutex<Option<Client>> = Mutex::new(None);
+
+/// What it came to; `None`: there is no server.
+static LINK: OnceLock<Result<Option<Link>, Error>> = OnceLock::new();
+
+/// This client is used, if none has been so far.
+pub(crate) fn connect(client: Client) -> Result<(), Error> {
+    let before = OWN.lock().unpoisoned().replace(client);
+    if before.is_some() || LINK.get().is_some() {
+        return Err(Error::config(
+            "`offload_runtime::remote::connect` is called once, before the first call of a remote function",
+        ));
+    }
+    link().map(drop)
+}
+
+/// The connection, if there is a server.
+pub(super) fn link() -> Result<Option<Link>, Error> {
+    LINK.get_or_init(|| {
+        if let Some(client) = OWN.lock().unpoisoned().clone() {
+            return Ok(Some(Link::new(client, start()?)));
+        }
+        let Some(url) = env::var_os(URL).filter(|url| !url.is_empty()) else { return Ok(None) };
+        let url = url.into_string().map_err(|_| Error::config(format!("`{URL}` is no text")))?;
+        let handle = start()?;
+        let (tell, told) = mpsc::channel();
+        handle.spawn(async move {
+            // It connects in the background, and again if the connection is lost.
+            let options = ConnectOptions::new().retry_on_initial_connect();
+            let client = options.name(client_name()).connect(&url).await;
+            let _ = tell.send(client.map_err(|error| format!("`{URL}` is `{url}`: {error}")));
+        });
+        let client = told.recv().unwrap_or_else(|_| Err("its thread has ended".to_owned()));
+        Ok(Some(Link::new(client.map_err(Error::config)?, handle)))
+    })
+    .clone()
+}
+
+/// What the server shows of this process.
+fn client_name() -> String {
+    let program = env::current_exe().ok();
+    let name = program.as_ref().and_then(|path| path.file_name()).unwrap_or_default();
+    format!("{} {}", name.to_string_lossy(), std::process::id())
+}
+
+/// Starts the thread.
+fn start() -> Result<Handle, Error> {
+    let refused = |error: std::io::Error| {
+        let what = format!("the system refuses what the connection to the server needs: {error}");
+        Error::new(ErrorKind::Unavailable, Ran::No, "", what)
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+    let handle = runtime.handle().clone();
+    let (tell, told) = mpsc::channel();
+    let run = move || {
+        abort_on_panic("the thread of remote calls", || {
+            runtime.block_on(std::future::pending::<()>());
+        });
+    };
+    spawner::request(Box::new(move || {
+        let thread = std::thread::Builder::new().name("offload-remote".into()).spawn(run);
+        let _ = tell.send(thread.map(drop));
+    }))
+    .map_err(refused)?;
+    told.recv()
+        .unwrap_or_else(|_| Err(std::io::Error::other("its spawner has ended")))
+        .map_err(refused)?;
+    Ok(handle)
+}
+
+impl Link {
+    fn new(client: Client, handle: Handle) -> Link {
+        let jetstream =
+            ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client.clone());
+        Link { client, jetstream, handle }
+    }
+
+    /// Has this done on the thread of the connection. It may not panic.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(async move {
+            let mut work = pin!(work);
+            poll_fn(|cx| abort_on_panic("what sees to remote calls", || work.as_mut().poll(cx)))
+                .await;
+        });
+    }
+
+    /// What stands beside a head in a message has at most so many bytes.
+    pub(super) fn max_body(&self) -> usize {
+        let most = self.client.server_info().max_payload;
+        // Before the first connection it is not known.
+        let most = if most == 0 { USUAL_PAYLOAD } else { most };
+        most.saturating_sub(HEAD)
+    }
+
+    /// A name that nobody else has.
+    pub(super) fn new_name(&self) -> String {
+        let inbox = self.client.new_inbox();
+        inbox.rsplit('.').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// What comes next. `None`: nothing any more.
+pub(super) async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
+}

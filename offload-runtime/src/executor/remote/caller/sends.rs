@@ -1,0 +1,174 @@
+//! What the caller puts into the stream and the object store, and takes out again.
+
+use std::time::Instant;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+
+use super::out::{Ended, Out};
+use super::{AtWork, Request};
+use crate::error::Error;
+use crate::executor::remote::failures;
+use crate::executor::remote::objects::Objects;
+use crate::executor::remote::parcel::Answer;
+use crate::executor::remote::queue::Refusal;
+use crate::executor::remote::served;
+use crate::executor::remote::subjects::{self, CallId};
+use crate::task::context::Captured;
+use crate::task::counts::Ending;
+
+/// A result of more bytes is read on a thread of a pool, as that takes long, and not by this task.
+const LARGE: usize = 64 << 10;
+
+impl AtWork {
+    /// Puts a call into the stream.
+    pub(super) fn send(&mut self, number: u64) {
+        let Some(out) = self.out.get(&number) else { return };
+        let Some(arguments) = out.arguments.clone() else { return };
+        let (attempt, answer_by) = (out.attempt, out.answer_by);
+        let id = self.id(number, attempt);
+        let mut headers = HeaderMap::new();
+        headers.insert(subjects::MESSAGE_ID, id.to_string());
+        headers.insert(subjects::CALL, id.to_string());
+        headers.insert(subjects::FUNCTION, out.call.name());
+        if let Some(answer_by) = answer_by {
+            let left = answer_by.saturating_duration_since(Instant::now());
+            headers.insert(subjects::TIMEOUT, left.as_millis().to_string().as_str());
+        }
+        for (name, text) in &out.call.carried {
+            headers.insert(*name, text.as_str());
+        }
+        let (queue, requests, objects) =
+            (self.queue.clone(), self.requests.clone(), self.objects());
+        // At a later attempt it is there.
+        let object = out.is_object.then(|| (attempt == 1).then(|| id.arguments()));
+        self.queue.link.spawn(async move {
+            let mut payload = arguments.clone();
+            if let Some(name) = object {
+                headers.insert(subjects::OBJECT, "arguments");
+                payload = Bytes::new();
+                if let Some(name) = name {
+                    if let Err(reason) = objects.put(&name, &arguments).await {
+                        let stored = Err(Refusal::Other(reason));
+                        let _ = requests.send(Request::Stored { number, attempt, stored });
+                        return;
+                    }
+                }
+            }
+            let stored = queue.put(headers, payload, answer_by).await;
+            let _ = requests.send(Request::Stored { number, attempt, stored });
+        });
+    }
+
+    pub(super) fn stored(&mut self, number: u64, attempt: u32, stored: Result<u64, Refusal>) {
+        let out = self.out.get_mut(&number).filter(|out| out.attempt == attempt);
+        match (out, stored) {
+            (Some(out), Ok(sequence)) => {
+                out.sequence = Some(sequence);
+                if out.call.parcel.function().attempts() == 1 {
+                    out.arguments = None;
+                }
+            }
+            // It was cancelled meanwhile, or has ended.
+            (None, stored) => {
+                self.take_out(stored.ok());
+                if !self.out.contains_key(&number) {
+                    self.remove_object(self.id(number, attempt).arguments());
+                }
+            }
+            (Some(out), Err(refusal)) => {
+                let name = out.call.name();
+                let error = match refusal {
+                    Refusal::Full(reason) => failures::full(name, &reason),
+                    Refusal::Other(reason) => failures::unavailable(name, &reason),
+                    // Its caller sees to that.
+                    Refusal::Late => return,
+                };
+                // If it has begun all the same, its answer tells.
+                self.refuse(number, error);
+            }
+        }
+    }
+
+    /// Ends a call that has not begun.
+    pub(super) fn refuse(&mut self, number: u64, error: Error) {
+        let Some(out) = self.out.get(&number) else { return };
+        if out.attempt > 1 && out.taken.is_none() {
+            // Its body may have run before.
+            let error = failures::not_again(out.call.name(), &error);
+            self.end(number, Err((error, Ending::Died)));
+        } else if out.call.refuse(error) {
+            drop(self.calls.remove(&out.call));
+            let out = self.remove(number);
+            self.take_out(out.and_then(|out| out.sequence));
+        }
+    }
+
+    /// Takes a message out of the stream.
+    pub(super) fn take_out(&self, sequence: Option<u64>) {
+        let Some(sequence) = sequence else { return };
+        let queue = self.queue.clone();
+        self.queue.link.spawn(async move { queue.delete(sequence).await });
+    }
+
+    /// It is out no more.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Out> {
+        let out = self.out.remove(&number)?;
+        if out.is_object {
+            self.remove_object(self.id(number, out.attempt).arguments());
+        }
+        Some(out)
+    }
+
+    pub(super) fn objects(&self) -> Objects {
+        Objects { link: self.queue.link.clone(), pool: self.queue.pool }
+    }
+
+    pub(super) fn remove_object(&self, name: String) {
+        // Without one there was no reason to make the store.
+        if self.has_objects {
+            let objects = self.objects();
+            self.queue.link.spawn(async move { objects.remove(&name).await });
+        }
+    }
+
+    pub(super) fn id(&self, number: u64, attempt: u32) -> CallId {
+        CallId { caller: self.name.clone(), number, attempt }
+    }
+
+    /// Gets a result out of the object store.
+    pub(super) fn fetch(&self, number: u64, attempt: u32) {
+        let (objects, name) = (self.objects(), self.id(number, attempt).result());
+        let requests = self.requests.clone();
+        self.queue.link.spawn(async move {
+            let result = objects.get(&name).await;
+            let _ = requests.send(Request::Fetched { number, attempt, result });
+            objects.remove(&name).await;
+        });
+    }
+
+    /// Ends a call that has begun.
+    pub(super) fn end(&mut self, number: u64, answer: Answer) {
+        let Some(out) = self.remove(number) else { return };
+        if out.taken.is_none() {
+            self.take_out(out.sequence);
+        }
+        let is_large = answer.as_ref().is_ok_and(|body| body.len() > LARGE);
+        let (about, calls) = (out.call.parcel.function().about(), self.calls);
+        let ended = Ended { call: out.call, calls, answer: Some(answer) };
+        if is_large {
+            let work = move || drop(ended);
+            served::submit(self.site, served::unseen(about), None, Captured::NOTHING, work);
+        }
+    }
+
+    pub(super) fn fail_disconnected(&mut self, number: u64) {
+        let Some(out) = self.out.remove(&number) else { return };
+        let error = failures::disconnected(out.call.name());
+        if out.call.refuse(failures::unavailable(out.call.name(), "its client has ended"))
+            || out.call.end(Err((error, Ending::Died)))
+        {
+            drop(self.calls.remove(&out.call));
+        }
+    }
+}

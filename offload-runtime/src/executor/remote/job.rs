@@ -1,0 +1,294 @@
+//! One call at the worker that has got it: claimed, begun, answered. What its caller does is in
+//! [`caller`](super::caller).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::AckKind;
+use async_nats::{HeaderName, HeaderValue, Message};
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::broker::Link;
+use super::failures;
+use super::messages::{self, Outcome, ToCaller, ToWorker};
+use super::objects::Objects;
+use super::parcel::Answer;
+use super::served::{self, Serving, Site};
+use super::subjects::{self, CallId};
+use crate::task::context::Captured;
+use crate::wire::registry::{self, Callable, Named};
+
+/// How long a worker waits for an answer before it says something again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A call that nobody here knows is offered to others after this.
+const HAND_BACK: Duration = Duration::from_secs(1);
+
+/// An answer for a caller that cannot be reached is kept so long beyond its deadline.
+const KEEP_ANSWER: Duration = Duration::from_secs(30);
+
+/// A caller that was not there so often when the worker said that it works does not come back.
+const CALLER_GONE: u32 = 15;
+
+/// What is heard of a call.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Told(ToWorker),
+    /// Its caller is not there.
+    Nobody,
+}
+
+/// The worker, as its calls know it.
+pub(super) struct WorkerContext {
+    pub(super) link: Link,
+    pub(super) pool: &'static str,
+    /// Its name.
+    pub(super) name: String,
+    pub(super) site: Site,
+    /// In which runtime bodies are, if the program has one.
+    pub(super) runtime: Option<Handle>,
+}
+
+/// See the [module](self).
+pub(super) struct Job {
+    pub(super) context: Arc<WorkerContext>,
+    pub(super) id: CallId,
+    /// As it came out of the stream.
+    pub(super) message: Message,
+    pub(super) heard: UnboundedReceiver<Heard>,
+}
+
+/// A call that has begun.
+struct Begun {
+    left: Option<Duration>,
+    beat: Duration,
+}
+
+/// What a body came to, on its way to its caller.
+pub(super) struct Delivery {
+    job: Job,
+    outcome: Outcome,
+    body: Bytes,
+    give_up: Instant,
+    beat: Duration,
+}
+
+impl Job {
+    /// Runs the call. What it came to is still to be delivered, if there is something.
+    pub(super) async fn run(mut self) -> Option<Delivery> {
+        let name = self.header(subjects::FUNCTION)?;
+        let Some(function) = self.context.find(&name) else {
+            let CallId { number, attempt, .. } = self.id;
+            self.say(&ToCaller::Unknown { number, attempt, function: name }, b"").await;
+            self.acknowledge(AckKind::Nak(Some(HAND_BACK))).await;
+            return None;
+        };
+        let begun = self.claim().await?;
+        let give_up = Instant::now() + begun.left.unwrap_or_default() + KEEP_ANSWER;
+        let is_object = self.header(subjects::OBJECT).is_some();
+        let arguments = match is_object {
+            false => Ok(self.message.payload.clone()),
+            true => self.context.objects().get(&self.id.arguments()).await,
+        };
+        let (outcome, body) = match arguments {
+            Ok(arguments) => self.serve(function, arguments, &begun).await,
+            Err(reason) => {
+                let error = failures::no_arguments(function.about().name, &reason);
+                (Outcome::Unstarted(error), Bytes::new())
+            }
+        };
+        Some(Delivery { job: self, outcome, body, give_up, beat: begun.beat })
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let headers = self.message.headers.as_ref()?;
+        Some(headers.get(name)?.as_str().to_owned())
+    }
+
+    /// What came with it of its caller's context, and of what is not ours.
+    fn carried(&self) -> Vec<(String, String)> {
+        let headers = self.message.headers.iter().flat_map(|headers| headers.iter());
+        let first = |(name, values): (&HeaderName, &Vec<HeaderValue>)| {
+            Some((AsRef::<str>::as_ref(name).to_owned(), values.first()?.as_str().to_owned()))
+        };
+        headers.filter_map(first).collect()
+    }
+
+    /// Says something to the caller, and asks to be told if that is not there.
+    async fn say(&self, message: &ToCaller, body: &[u8]) {
+        let WorkerContext { link, pool, name, .. } = &*self.context;
+        let caller = subjects::caller(pool, &self.id.caller);
+        let here = format!("{}.call.{}", subjects::worker(pool, name), self.id);
+        // What is lost is said again.
+        let _ = link.client.publish_with_reply(caller, here, messages::write(message, body)).await;
+    }
+
+    /// Tells the server what becomes of the message.
+    async fn acknowledge(&self, kind: AckKind) {
+        if let Some(acknowledge) = &self.message.reply {
+            // Otherwise the server offers it again.
+            let _ = self.context.link.client.publish(acknowledge.clone(), kind.into()).await;
+        }
+    }
+
+    /// Asks the caller whether the body may start.
+    async fn claim(&mut self) -> Option<Begun> {
+        let acknowledge = self.message.reply.clone()?;
+        let claim = ToCaller::claim(&self.id, &self.context.name, acknowledge.as_str());
+        let began = Instant::now();
+        // So long somebody may wait for it, as far as is known here.
+        let timeout = self.header(subjects::TIMEOUT).and_then(|text| text.parse().ok());
+        let timeout = timeout.map_or(Duration::MAX, Duration::from_millis);
+        loop {
+            self.say(&claim, b"").await;
+            tokio::select! {
+                heard = self.heard.recv() => match heard? {
+                    Heard::Told(ToWorker::Grant { left, beat }) => {
+                        let beat = Duration::from_millis(beat.max(1));
+                        return Some(Begun { left: left.map(Duration::from_millis), beat });
+                    }
+                    Heard::Told(_) => return None,
+                    Heard::Nobody => {
+                        let is_late = self.age() > timeout;
+                        let end = if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
+                        self.acknowledge(end).await;
+                        return None;
+                    }
+                },
+                () = sleep(AGAIN) => {
+                    if began.elapsed() > timeout {
+                        // Whoever else gets it hears that it is late.
+                        return None;
+                    }
+                    self.acknowledge(AckKind::Progress).await;
+                }
+            }
+        }
+    }
+
+    /// How long ago the message was stored, by the clocks of the server and of this machine.
+    fn age(&self) -> Duration {
+        // Where an acknowledgement goes is `$JS.ACK.STREAM.CONSUMER.…`, of which the eighth part is the time
+        // in nanoseconds; or the tenth, where domain and account stand before the stream.
+        let stored = self.message.reply.as_ref().and_then(|subject| {
+            let parts: Vec<_> = subject.split('.').collect();
+            let place = if parts.len() > 9 { 9 } else { 7 };
+            parts.get(place)?.parse().ok()
+        });
+        let stored = Duration::from_nanos(stored.unwrap_or_default());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.unwrap_or_default().saturating_sub(stored)
+    }
+
+    /// Has the body run.
+    async fn serve(
+        &mut self,
+        function: &'static dyn Callable,
+        arguments: Bytes,
+        begun: &Begun,
+    ) -> (Outcome, Bytes) {
+        let (tell, mut told) = oneshot::channel();
+        let serving = self.submit(function, arguments, begun, tell);
+        let working = ToCaller::working(&self.id, &self.context.name);
+        let mut beats = interval(begun.beat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beats.reset();
+        let mut unheard = 0;
+        let answer = loop {
+            tokio::select! {
+                answer = &mut told => break answer,
+                heard = self.heard.recv() => match heard {
+                    Some(Heard::Told(ToWorker::Cancel | ToWorker::Gone)) => serving.cancel(),
+                    Some(Heard::Told(_)) => unheard = 0,
+                    Some(Heard::Nobody) => {
+                        unheard += 1;
+                        if unheard >= CALLER_GONE {
+                            serving.cancel();
+                        }
+                    }
+                    None => break told.await,
+                },
+                _ = beats.tick() => self.say(&working, b"").await,
+            }
+        };
+        let name = function.about().name;
+        match answer {
+            Ok(Ok(body)) => (Outcome::Returned, body),
+            Ok(Err((error, ending))) => (Outcome::of(error, ending), Bytes::new()),
+            // It was dropped before it started.
+            Err(_) => (Outcome::Unstarted(failures::unstarted(name)), Bytes::new()),
+        }
+    }
+
+    fn submit(
+        &self,
+        function: &'static dyn Callable,
+        arguments: Bytes,
+        begun: &Begun,
+        tell: oneshot::Sender<Answer>,
+    ) -> Serving {
+        let site = self.context.site;
+        let _entered = self.context.runtime.as_ref().map(Handle::enter);
+        let CallId { caller, number, attempt } = &self.id;
+        let span = tracing::info_span!(target: "offload", "remote", caller, number, attempt);
+        let captured = Captured::from_elsewhere(self.carried());
+        served::submit(site, function.about(), begun.left, captured, move || {
+            // It is told to who waits for it, if somebody does.
+            let _ = tell.send(span.in_scope(|| served::call(site, function, &arguments)));
+        })
+    }
+}
+
+impl Delivery {
+    /// Says what the body came to until the caller has heard it.
+    pub(super) async fn deliver(mut self) {
+        let CallId { number, attempt, .. } = self.job.id;
+        let worker = self.job.context.name.clone();
+        let (objects, name) = (self.job.context.objects(), self.job.id.result());
+        let is_object = self.body.len() > self.job.context.link.max_body();
+        if is_object {
+            if let Err(reason) = objects.put(&name, &self.body).await {
+                let function = self.job.header(subjects::FUNCTION).unwrap_or_default();
+                self.outcome = Outcome::Failed(failures::no_result(&function, &reason));
+            }
+            self.body = Bytes::new();
+        }
+        let answer = ToCaller::Answer { number, attempt, worker, outcome: self.outcome, is_object };
+        while Instant::now() < self.give_up {
+            self.job.say(&answer, &self.body).await;
+            let again = sleep(self.beat.min(AGAIN));
+            tokio::pin!(again);
+            loop {
+                tokio::select! {
+                    heard = self.job.heard.recv() => match heard {
+                        Some(Heard::Told(ToWorker::Received)) | None => return,
+                        Some(_) => {}
+                    },
+                    () = &mut again => break,
+                }
+            }
+        }
+        if is_object {
+            // Nobody comes for it.
+            objects.remove(&name).await;
+        }
+    }
+}
+
+impl WorkerContext {
+    fn objects(&self) -> Objects {
+        Objects { link: self.link.clone(), pool: self.pool }
+    }
+
+    /// The function of the pool with this name.
+    fn find(&self, name: &str) -> Option<&'static dyn Callable> {
+        match registry::named(self.site.host, name) {
+            Named::Known(function) => Some(function),
+            Named::Unknown | Named::Ambiguous => None,
+        }
+    }
+}

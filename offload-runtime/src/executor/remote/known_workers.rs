@@ -1,0 +1,77 @@
+//! Which workers of a pool there are, and which functions they know: as they say themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::messages::Presence;
+
+/// How often a worker says that it is there.
+pub(super) const SAY_SO: Duration = Duration::from_secs(5);
+
+/// One that has not said so for this long is not there.
+const GONE: Duration = Duration::from_secs(16);
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct KnownWorkers {
+    workers: BTreeMap<String, Known>,
+}
+
+struct Known {
+    functions: BTreeSet<String>,
+    heard: Instant,
+}
+
+impl KnownWorkers {
+    pub(super) fn hear(&mut self, presence: Presence, now: Instant) {
+        match presence {
+            Presence::Here { worker, functions } => {
+                let functions = functions.into_iter().collect();
+                self.workers.insert(worker, Known { functions, heard: now });
+            }
+            Presence::Leaving { worker } => drop(self.workers.remove(&worker)),
+        }
+        self.workers.retain(|_, known| now.saturating_duration_since(known.heard) < GONE);
+    }
+
+    /// How many have been heard since then, if some have, and none of them knows this function.
+    pub(super) fn without(&self, function: &str, since: Instant) -> Option<usize> {
+        let heard: Vec<_> = self.workers.values().filter(|known| known.heard >= since).collect();
+        let is_known = heard.iter().any(|known| known.functions.contains(function));
+        (!is_known && !heard.is_empty()).then_some(heard.len())
+    }
+
+    /// How many there are.
+    pub(super) fn alive(&self, now: Instant) -> u64 {
+        let is_there = |known: &&Known| now.saturating_duration_since(known.heard) < GONE;
+        self.workers.values().filter(is_there).count() as u64
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    fn here(worker: &str, functions: &[&str]) -> Presence {
+        let functions = functions.iter().map(|name| (*name).to_owned()).collect();
+        Presence::Here { worker: worker.to_owned(), functions }
+    }
+
+    #[test]
+    fn a_function_is_unknown_if_some_were_heard_since_and_none_has_it() {
+        let mut workers = KnownWorkers::default();
+        let before = Instant::now();
+        assert_eq!(workers.without("draw", before), None);
+        workers.hear(here("a", &["draw"]), before);
+        workers.hear(here("b", &[]), before);
+        assert_eq!(workers.without("draw", before), None);
+        assert_eq!(workers.without("paint", before), Some(2));
+        let since = before + SAY_SO;
+        assert_eq!(workers.without("draw", since), None);
+        workers.hear(here("b", &["paint"]), since);
+        assert_eq!(workers.without("draw", since), Some(1));
+        assert_eq!(workers.alive(since), 2);
+        workers.hear(Presence::Leaving { worker: "b".to_owned() }, since);
+        assert_eq!((workers.alive(since), workers.alive(before + GONE)), (1, 0));
+    }
+}

@@ -1,0 +1,130 @@
+//! How a program becomes a worker of remote pools, and stops being one.
+
+use std::env;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+
+use super::broker::{self, Link};
+use super::failures;
+use super::job::WorkerContext;
+use super::queue::Queue;
+use super::served::Site;
+use super::worker::{self, Worker};
+use crate::error::Error;
+use crate::executor::{self, Executor, threads};
+use crate::wire::registry::{self, Host, Service};
+
+/// Names the pools whose worker this program is to be.
+const WORKER: &str = "OFFLOAD_REMOTE_WORKER";
+
+/// The status of a process that cannot be a worker.
+const REFUSED: i32 = 70;
+
+/// How often a worker looks whether the process shuts down.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Stops the worker, also where nobody awaits it any more.
+struct Stop(Arc<watch::Sender<bool>>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Works for these pools until the process gets SIGTERM or shuts down, and what is under way has ended.
+pub(crate) async fn serve(pools: Vec<&'static dyn Host>) -> Result<(), Error> {
+    let runtime = Handle::try_current().ok();
+    let link = broker::link()?.ok_or_else(failures::no_server)?;
+    let cpu = &threads::CPU;
+    cpu.check()?;
+    let (stop, stopped) = watch::channel(false);
+    let stop = Arc::new(stop);
+    watch_end(&link, Arc::clone(&stop));
+    let stop = Stop(stop);
+    let mut ends = Vec::new();
+    for host in pools {
+        let Some(Service { max_message, ack_wait, queue: bound }) = host.service() else {
+            continue;
+        };
+        let site = Site { executor: cpu, host, max_message };
+        let queue = Queue { link: link.clone(), pool: host.name(), bound };
+        let (name, runtime) = (link.new_name(), runtime.clone());
+        let context = WorkerContext { link: link.clone(), pool: host.name(), name, site, runtime };
+        let slots = cpu.load().limit;
+        let (tell, told) = oneshot::channel();
+        let run = Worker::run(context, queue, ack_wait, slots, stopped.clone());
+        link.spawn(async move {
+            let _ = tell.send(run.await);
+        });
+        ends.push(told);
+    }
+    let mut result = Ok(());
+    for end in ends {
+        result = result.and(end.await.unwrap_or(Err(worker::Disconnected)));
+    }
+    drop(stop);
+    result.map_err(|worker::Disconnected| failures::disconnected(""))
+}
+
+/// Stops the worker when the process is told to end.
+fn watch_end(link: &Link, stop: Arc<watch::Sender<bool>>) {
+    link.spawn(async move {
+        let mut terminated = signal(SignalKind::terminate()).ok();
+        let mut stopped = stop.subscribe();
+        loop {
+            let told = async {
+                match &mut terminated {
+                    Some(terminated) => drop(terminated.recv().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = told => break,
+                _ = stopped.changed() => break,
+                () = sleep(LOOK) => if executor::is_closed() { break },
+            }
+        }
+        stop.send_replace(true);
+    });
+}
+
+/// If the environment says so, this process is a worker, and does not return from here.
+pub(crate) fn serve_if_asked() {
+    let Some(names) = env::var_os(WORKER).filter(|names| !names.is_empty()) else { return };
+    let names = names.to_string_lossy().into_owned();
+    let result = pools(&names).and_then(run);
+    match result {
+        Ok(()) => process::exit(0),
+        Err(reason) => {
+            eprintln!("{WORKER} is `{names}`: {reason}");
+            process::exit(REFUSED);
+        }
+    }
+}
+
+/// The pools with these names.
+fn pools(names: &str) -> Result<Vec<&'static dyn Host>, String> {
+    let known = registry::remote_pools();
+    let find = |name: &str| {
+        let found = known.iter().find(|host| host.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = known.iter().map(|host| format!("`{}`", host.name())).collect();
+            let others = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            format!("no function of this program uses a remote pool `{name}`; those that are used: {others}")
+        })
+    };
+    names.split(',').map(str::trim).map(find).collect()
+}
+
+fn run(pools: Vec<&'static dyn Host>) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the system refuses a runtime: {error}"))?;
+    runtime.block_on(serve(pools)).map_err(|error| error.to_string())
+}

@@ -1,0 +1,118 @@
+//! What things are called at the broker: streams, subjects, headers.
+//!
+//! | name | what it is |
+//! | --- | --- |
+//! | `offload-POOL` | the stream of a pool, and `workers`, the consumer that all its workers share; and its object store |
+//! | `offload.POOL.calls` | calls, on their way into the stream |
+//! | `offload.POOL.caller.CALLER` | what workers say to a caller |
+//! | `offload.POOL.worker.WORKER.call.CALL` | what a caller says to the worker that has this call |
+//! | `offload.POOL.worker.WORKER.pull.SLOT` | the calls that a worker gets out of the stream |
+//! | `offload.POOL.present` | workers, saying which functions they know |
+//! | `offload.POOL.probe` | a caller, asking them to do so |
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The consumer of a stream.
+pub(super) const CONSUMER: &str = "workers";
+
+/// Which call it is, by the name of this header.
+pub(super) const CALL: &str = "Offload-Call";
+
+/// The label of the function.
+pub(super) const FUNCTION: &str = "Offload-Function";
+
+/// In milliseconds: so long after it was stored nobody waits for it any more.
+pub(super) const TIMEOUT: &str = "Offload-Timeout";
+
+/// What the server is told, so that it stores a message once that was sent twice.
+pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
+
+/// Its arguments are in the object store.
+pub(super) const OBJECT: &str = "Offload-Object";
+
+/// The object store of a pool.
+pub(super) fn bucket(pool: &str) -> String {
+    format!("offload-{pool}")
+}
+
+pub(super) fn stream(pool: &str) -> String {
+    format!("offload-{pool}")
+}
+
+pub(super) fn calls(pool: &str) -> String {
+    format!("offload.{pool}.calls")
+}
+
+pub(super) fn caller(pool: &str, caller: &str) -> String {
+    format!("offload.{pool}.caller.{caller}")
+}
+
+pub(super) fn worker(pool: &str, worker: &str) -> String {
+    format!("offload.{pool}.worker.{worker}")
+}
+
+pub(super) fn present(pool: &str) -> String {
+    format!("offload.{pool}.present")
+}
+
+pub(super) fn probe(pool: &str) -> String {
+    format!("offload.{pool}.probe")
+}
+
+/// Tells a call from all others, and one attempt at it from the next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CallId {
+    /// Tells the process that calls from all others.
+    pub(super) caller: String,
+    pub(super) number: u64,
+    /// From 1.
+    pub(super) attempt: u32,
+}
+
+impl CallId {
+    /// The object with its arguments, at whichever attempt.
+    pub(super) fn arguments(&self) -> String {
+        format!("{}-{}-arguments", self.caller, self.number)
+    }
+
+    /// The object with its result.
+    pub(super) fn result(&self) -> String {
+        format!("{self}-result")
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.caller, self.number, self.attempt)
+    }
+}
+
+impl FromStr for CallId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<CallId, ()> {
+        let mut parts = text.rsplitn(3, '-');
+        let mut next = || parts.next().ok_or(());
+        let attempt = next()?.parse().map_err(drop)?;
+        let number = next()?.parse().map_err(drop)?;
+        let caller = next()?;
+        // It becomes a part of subjects.
+        let is_name = !caller.is_empty() && caller.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_name.then(|| CallId { caller: caller.to_owned(), number, attempt }).ok_or(())
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_call_is_read_as_it_was_written_and_is_part_of_a_subject() {
+        let id = CallId { caller: "aB3".to_owned(), number: 7, attempt: 2 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for other in ["", "a", "a-1", "a-1-x", "a.b-1-1", "*-1-1", ">-1-1", "-1-1", "a b-1-1"] {
+            assert_eq!(other.parse::<CallId>(), Err(()), "{other}");
+        }
+    }
+}

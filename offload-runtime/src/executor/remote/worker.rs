@@ -1,0 +1,311 @@
+//! A worker of a pool: gets calls out of the stream, as many as it may run, and drains when it is told to
+//! stop.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::pull::BatchConfig;
+use async_nats::{Message, StatusCode};
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::broker::{PATIENCE, next};
+use super::job::{Heard, Job, WorkerContext};
+use super::known_workers::SAY_SO;
+use super::messages::{self, Presence, ToWorker};
+use super::queue::{PAUSE, Queue};
+use super::subjects;
+use crate::system::abort::Unpoisoned;
+use crate::wire::registry;
+
+/// A request for a call waits so long at the server.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// Meanwhile the server says so often that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// A request of whose server nothing was heard for so long is lost.
+const LOST: Duration = Duration::from_secs(3);
+
+/// How often it looks for requests that are lost.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The calls that a worker has, by their names: what is heard of them goes there.
+type Routes = Arc<Mutex<HashMap<String, UnboundedSender<Heard>>>>;
+
+/// What has become of something that was begun.
+enum Done {
+    /// The call of this slot has ended, or was none of ours.
+    Slot(usize),
+    /// An answer was delivered, or given up.
+    Delivered,
+}
+
+/// The client has ended, and does not come back.
+pub(super) struct Disconnected;
+
+/// See the [module](self).
+pub(super) struct Worker {
+    context: Arc<WorkerContext>,
+    queue: Queue,
+    ack_wait: Duration,
+    routes: Routes,
+    slots: Vec<Slot>,
+    done: UnboundedSender<Done>,
+    deliveries: usize,
+}
+
+/// Takes one call at a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Slot {
+    /// It has nothing to do, and has not asked for a call.
+    Free,
+    /// It has asked. Of the server something was heard then.
+    Asked {
+        heard: Instant,
+    },
+    Busy,
+}
+
+impl Worker {
+    /// Works until `stop` says so, and then until what is under way has ended.
+    pub(super) async fn run(
+        context: WorkerContext,
+        queue: Queue,
+        ack_wait: Duration,
+        slots: usize,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Disconnected> {
+        let client = context.link.client.clone();
+        let (own, probe) =
+            (subjects::worker(context.pool, &context.name), subjects::probe(context.pool));
+        let subscribe = async |subject| client.subscribe(subject).await.map_err(|_| Disconnected);
+        let mut to_worker = subscribe(format!("{own}.call.*")).await?;
+        let mut probes = subscribe(probe).await?;
+        // What is pulled has the subject under which it was stored, so each slot has a subscription.
+        let mut pulls = Vec::new();
+        for slot in 0..slots.max(1) {
+            pulls.push(subscribe(format!("{own}.pull.{slot}")).await?);
+        }
+        let (done, mut is_done) = unbounded_channel();
+        let slots = vec![Slot::Free; slots.max(1)];
+        let context = Arc::new(context);
+        let routes = Routes::default();
+        let mut worker = Worker { context, queue, ack_wait, routes, slots, done, deliveries: 0 };
+        let mut consumer = None;
+        let (mut says, mut looks) = (interval(SAY_SO), interval(LOOK));
+        says.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_stopping = *stop.borrow();
+            if is_stopping && worker.is_done() {
+                break;
+            }
+            if !is_stopping {
+                worker.request(&mut consumer).await;
+            }
+            tokio::select! {
+                message = next(&mut to_worker) => match message {
+                    Some(message) => worker.route(&message),
+                    None => return Err(Disconnected),
+                },
+                (slot, message) = next_of(&mut pulls) => match message {
+                    Some(message) => worker.pulled(slot, message, is_stopping),
+                    None => return Err(Disconnected),
+                },
+                _ = next(&mut probes) => worker.say_present(is_stopping).await,
+                _ = says.tick() => worker.say_present(is_stopping).await,
+                // Requests may be lost.
+                _ = looks.tick() => {}
+                Some(done) = is_done.recv() => match done {
+                    Done::Slot(slot) => worker.slots[slot] = Slot::Free,
+                    Done::Delivered => worker.deliveries -= 1,
+                },
+                _ = stop.changed(), if !is_stopping => {
+                    worker.say_present(true).await;
+                    // What is pulled from now on is not for this worker.
+                    pulls.clear();
+                }
+            }
+        }
+        // If the server is not there, nobody is.
+        let _ = tokio::time::timeout(PATIENCE, client.flush()).await;
+        Ok(())
+    }
+
+    /// Nothing is under way.
+    fn is_done(&self) -> bool {
+        self.deliveries == 0 && !self.slots.contains(&Slot::Busy)
+    }
+
+    async fn say_present(&self, is_stopping: bool) {
+        let worker = self.context.name.clone();
+        let presence = if is_stopping {
+            Presence::Leaving { worker }
+        } else {
+            let functions = registry::functions_of(self.context.site.host);
+            let functions = functions.map(|function| function.about().name.to_owned()).collect();
+            Presence::Here { worker, functions }
+        };
+        let subject = subjects::present(self.context.pool);
+        let _ = self.context.link.client.publish(subject, messages::write(&presence, b"")).await;
+    }
+
+    /// Asks for as many calls as there are slots that have nothing to do.
+    async fn request(&mut self, consumer: &mut Option<PullConsumer>) {
+        let now = Instant::now();
+        let is_idle = |slot: &Slot| match slot {
+            Slot::Free => true,
+            Slot::Asked { heard } => now.saturating_duration_since(*heard) > LOST,
+            Slot::Busy => false,
+        };
+        if !self.queue.is_connected() {
+            // The server forgets what was asked.
+            for slot in &mut self.slots {
+                if matches!(slot, Slot::Asked { .. }) {
+                    *slot = Slot::Free;
+                }
+            }
+            return;
+        }
+        if !self.slots.iter().any(is_idle) {
+            return;
+        }
+        // What was asked and not answered may be gone with the consumer.
+        if self.slots.iter().any(|slot| is_idle(slot) && *slot != Slot::Free) {
+            *consumer = None;
+        }
+        if consumer.is_none() {
+            match self.queue.consumer(self.ack_wait).await {
+                Ok(found) => *consumer = Some(found),
+                Err(reason) => {
+                    tracing::warn!(
+                        pool = self.context.pool,
+                        reason,
+                        "offload: no calls can be got"
+                    );
+                    return tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        let Some(consumer) = consumer else { return };
+        let own = subjects::worker(self.context.pool, &self.context.name);
+        for (number, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| is_idle(slot)) {
+            let expires = Some(REQUEST);
+            let request = BatchConfig {
+                batch: 1,
+                expires,
+                idle_heartbeat: HEARTBEAT,
+                ..BatchConfig::default()
+            };
+            if consumer.request_batch(request, format!("{own}.pull.{number}").into()).await.is_ok()
+            {
+                *slot = Slot::Asked { heard: Instant::now() };
+            }
+        }
+    }
+
+    /// Something was said of a call that is here.
+    fn route(&self, message: &Message) {
+        let call = message.subject.rsplit('.').next().unwrap_or_default();
+        let heard = match message.status {
+            Some(StatusCode::NO_RESPONDERS) => Some(Heard::Nobody),
+            _ => messages::read::<ToWorker>(&message.payload).map(|(told, _)| Heard::Told(told)),
+        };
+        let route = self.routes.lock().unpoisoned().get(call).cloned();
+        if let Some((route, heard)) = route.zip(heard) {
+            let _ = route.send(heard);
+        }
+    }
+
+    /// A call has come out of the stream, or the reason why there is none.
+    fn pulled(&mut self, slot: usize, message: Message, is_stopping: bool) {
+        match message.status {
+            None | Some(StatusCode::OK) => {}
+            Some(StatusCode::IDLE_HEARTBEAT) => {
+                if let Slot::Asked { heard } = &mut self.slots[slot] {
+                    *heard = Instant::now();
+                }
+                return;
+            }
+            // It has waited for long enough.
+            Some(StatusCode::TIMEOUT) => {
+                if self.slots[slot] != Slot::Busy {
+                    self.slots[slot] = Slot::Free;
+                }
+                return;
+            }
+            // The consumer is gone, say. It is asked again when this request counts as lost.
+            Some(_) => return,
+        }
+        let id = message
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get(subjects::CALL)?.as_str().parse().ok());
+        // A request that was thought to be lost was not, or there is to be no further one.
+        let is_surplus = self.slots[slot] == Slot::Busy || is_stopping;
+        let Some(id) = id.filter(|_| !is_surplus) else {
+            let what = if is_surplus { &b"-NAK"[..] } else { b"+TERM" };
+            let (client, acknowledge) = (self.context.link.client.clone(), message.reply);
+            self.context.link.spawn(async move {
+                if let Some(acknowledge) = acknowledge {
+                    let _ = client.publish(acknowledge, Bytes::from_static(what)).await;
+                }
+            });
+            if !is_surplus {
+                self.slots[slot] = Slot::Free;
+            }
+            return;
+        };
+        self.begin(slot, id, message);
+    }
+
+    fn begin(&mut self, slot: usize, id: subjects::CallId, message: Message) {
+        let name = id.to_string();
+        let (hear, heard) = unbounded_channel();
+        match self.routes.lock().unpoisoned().entry(name.clone()) {
+            // It is here already: it was offered again, since the server has not heard of it.
+            Entry::Occupied(_) => {
+                self.slots[slot] = Slot::Free;
+                return;
+            }
+            Entry::Vacant(vacant) => drop(vacant.insert(hear)),
+        }
+        self.slots[slot] = Slot::Busy;
+        self.deliveries += 1;
+        let job = Job { context: Arc::clone(&self.context), id, message, heard };
+        let (routes, done) = (Arc::clone(&self.routes), self.done.clone());
+        self.context.link.spawn(async move {
+            let delivery = job.run().await;
+            // Another call may run here while the answer is on its way.
+            let _ = done.send(Done::Slot(slot));
+            if let Some(delivery) = delivery {
+                delivery.deliver().await;
+            }
+            drop(routes.lock().unpoisoned().remove(&name));
+            let _ = done.send(Done::Delivered);
+        });
+    }
+}
+
+/// What comes next by any of these, by its number.
+async fn next_of<S: Stream + Unpin>(streams: &mut [S]) -> (usize, Option<S::Item>) {
+    poll_fn(|cx| {
+        let mut streams = streams.iter_mut().enumerate();
+        let ready = streams.find_map(|(number, stream)| match Pin::new(stream).poll_next(cx) {
+            Poll::Ready(item) => Some((number, item)),
+            Poll::Pending => None,
+        });
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}

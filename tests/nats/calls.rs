@@ -1,0 +1,182 @@
+//! Calls that get there and back, and such that wait.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
+use offload_runtime::{Error, ErrorKind, Ran, offload};
+
+use crate::functions::{self as f, Problem};
+use crate::server::{Line, Worker, with_server};
+
+#[test]
+fn a_body_runs_in_the_worker_and_its_result_comes_back() {
+    with_server("calls::a_body_runs_in_the_worker_and_its_result_comes_back", async |server| {
+        let worker = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        assert_eq!(f::look_up("word".to_owned()).await.unwrap(), 4);
+        let problem = f::look_up(String::new()).await.unwrap_err();
+        assert!(matches!(&problem, Problem::Missing(what) if what == "word"), "{problem:?}");
+        let error = f::fall("a stone".to_owned()).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+        assert!(error.to_string().ends_with("a stone"), "{error}");
+        server.has_messages("jobs", 0).await;
+        let stats = offload_runtime::stats();
+        let fallen = stats.functions.iter().find(|function| function.name == "fall").unwrap();
+        assert_eq!((fallen.started, fallen.finished, fallen.panicked), (1, 0, 1));
+    });
+}
+
+#[test]
+fn many_calls_at_once_each_get_their_own_answer() {
+    with_server("calls::many_calls_at_once_each_get_their_own_answer", async |server| {
+        let _workers = [Worker::start("jobs"), Worker::start("jobs")];
+        let calls: Vec<_> = (1..=500)
+            .map(|length| tokio::spawn(async move { f::look_up("x".repeat(length)).await }))
+            .collect();
+        for (length, call) in (1..).zip(calls) {
+            assert_eq!(call.await.unwrap().unwrap(), length);
+        }
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn the_limit_of_a_function_holds_for_all_workers_together() {
+    with_server("calls::the_limit_of_a_function_holds_for_all_workers_together", async |_| {
+        let _workers = [Worker::start("jobs"), Worker::start("jobs")];
+        let line = Line::new();
+        let calls =
+            [tokio::spawn(f::hold_alone(line.port())), tokio::spawn(f::hold_alone(line.port()))];
+        let first = line.next().await;
+        // Others get through.
+        f::process_id().await.unwrap();
+        assert!(line.is_quiet());
+        first.go_on();
+        line.next().await.go_on();
+        for call in calls {
+            assert_ne!(call.await.unwrap().unwrap(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_while_it_waits_is_taken_out_of_the_stream_and_never_runs() {
+    let name =
+        "calls::a_call_that_is_dropped_while_it_waits_is_taken_out_of_the_stream_and_never_runs";
+    with_server(name, async |server| {
+        let line = Line::new();
+        {
+            let mut call = pin!(f::hold(line.port()));
+            assert!(poll_once(call.as_mut()).is_pending());
+            server.has_messages("jobs", 1).await;
+        }
+        server.has_messages("jobs", 0).await;
+        let _worker = Worker::start("jobs");
+        f::process_id().await.unwrap();
+        assert!(line.is_quiet());
+    });
+}
+
+fn poll_once<F: Future>(call: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    call.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_call_that_is_late_while_it_waits_says_that_it_did_not_run_and_is_taken_out_of_the_stream() {
+    let name = "calls::a_call_that_is_late_while_it_waits_says_that_it_did_not_run_and_is_taken_out_of_the_stream";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let error = f::soon().await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error}");
+        let error = f::hold_for_two_seconds(line.port()).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error}");
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_body_that_nobody_waits_for_was_told() {
+    with_server("calls::a_body_that_nobody_waits_for_was_told", async |_| {
+        let _worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        let body = line.next().await;
+        call.abort();
+        assert!(body.was_told().await);
+        let late = tokio::spawn(f::hold_for_two_seconds(line.port()));
+        let body = line.next().await;
+        assert!(body.was_told().await);
+        let error = late.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert_ne!(error.ran(), Ran::No, "{error}");
+    });
+}
+
+/// Known to nobody but this test.
+#[offload(remote, timeout = "60s", pool = f::JOBS, name = "known to none")]
+fn known_to_none() -> Result<(), Error> {
+    Ok(())
+}
+
+#[test]
+fn a_function_that_no_worker_knows_was_told_before_the_deadline() {
+    with_server(
+        "calls::a_function_that_no_worker_knows_was_told_before_the_deadline",
+        async |server| {
+            let _workers = [Worker::start("jobs"), Worker::start("jobs")];
+            let error = known_to_none().await.unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
+            assert!(error.to_string().contains("no function of this name"), "{error}");
+            server.has_messages("jobs", 0).await;
+        },
+    );
+}
+
+#[test]
+fn a_full_stream_refuses_at_once() {
+    with_server("calls::a_full_stream_refuses_at_once", async |server| {
+        let first = tokio::spawn(f::fill(1));
+        server.has_messages("full", 1).await;
+        let error = f::fill(2).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No), "{error}");
+        let _worker = Worker::start("full");
+        assert_eq!(first.await.unwrap().unwrap(), 1);
+        assert_eq!(f::fill(3).await.unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_message_that_is_there_twice_runs_once() {
+    with_server("calls::a_message_that_is_there_twice_runs_once", async |server| {
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        server.has_messages("jobs", 1).await;
+        let stream = server.stream("jobs").await;
+        let message = stream.get_raw_message(1).await.unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, values) in message.headers.iter() {
+            if name.to_string() != "Nats-Msg-Id" {
+                values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+            }
+        }
+        let jetstream = jetstream::new(server.client().await);
+        for _ in 0..2 {
+            let sent = jetstream.publish_with_headers(
+                message.subject.clone(),
+                headers.clone(),
+                message.payload.clone(),
+            );
+            sent.await.unwrap().await.unwrap();
+        }
+        let _workers = [Worker::start("jobs"), Worker::start("jobs")];
+        let body = line.next().await;
+        let process = body.process;
+        // All are gone, and one runs.
+        server.has_messages("jobs", 0).await;
+        assert!(line.is_quiet());
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), process);
+    });
+}

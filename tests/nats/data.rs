@@ -1,0 +1,134 @@
+//! What goes there and back: large values, context, other builds.
+
+use std::cell::RefCell;
+
+use offload_runtime::remote::async_nats::jetstream;
+use offload_runtime::{Error, ErrorKind, RemotePool, offload, propagate_remote};
+use serde::{Deserialize, Serialize};
+
+use crate::functions as f;
+use crate::server::{Line, Server, Worker, with_server};
+
+/// More than a message of the server may be, which is 1 MiB.
+const LARGE: usize = 3 << 20;
+
+/// What is in the object store of the pool; `None`: there is no store.
+async fn objects(server: &Server) -> Option<u64> {
+    let jetstream = jetstream::new(server.client().await);
+    let stream = jetstream.get_stream("OBJ_offload-jobs").await.ok()?;
+    Some(stream.cached_info().state.messages)
+}
+
+async fn has_no_objects(server: &Server) {
+    while objects(server).await != Some(0) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn large_values_go_through_the_object_store_and_do_not_stay_there() {
+    with_server(
+        "data::large_values_go_through_the_object_store_and_do_not_stay_there",
+        async |server| {
+            let _worker = Worker::start("jobs");
+            assert_eq!(f::look_up("x".repeat(1000)).await.unwrap(), 1000);
+            assert_eq!(objects(server).await, None);
+            assert_eq!(f::look_up("x".repeat(LARGE)).await.unwrap(), LARGE);
+            assert_eq!(f::repeat("xy".to_owned(), LARGE).await.unwrap(), "xy".repeat(LARGE));
+            assert_eq!(f::repeat("z".repeat(LARGE), 2).await.unwrap(), "z".repeat(2 * LARGE));
+            has_no_objects(server).await;
+            server.has_messages("jobs", 0).await;
+        },
+    );
+}
+
+#[test]
+fn the_arguments_of_a_call_that_is_dropped_or_lost_do_not_stay_in_the_object_store() {
+    let name =
+        "data::the_arguments_of_a_call_that_is_dropped_or_lost_do_not_stay_in_the_object_store";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let waits = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
+        server.has_messages("jobs", 1).await;
+        assert_ne!(objects(server).await, Some(0));
+        waits.abort();
+        assert!(waits.await.unwrap_err().is_cancelled());
+        has_no_objects(server).await;
+        let mut worker = Worker::start("jobs");
+        let lost = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
+        let _body = line.next().await;
+        worker.kill();
+        assert_eq!(lost.await.unwrap().unwrap_err().kind(), ErrorKind::WorkerDied);
+        has_no_objects(server).await;
+    });
+}
+
+thread_local! {
+    static TRACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_trace_goes_on_over_there() {
+    with_server("data::a_trace_goes_on_over_there", async |_| {
+        let _worker = Worker::start("jobs");
+        propagate_remote("traceparent", || TRACE.with_borrow(Clone::clone), drop);
+        assert_eq!(f::trace().await.unwrap(), None);
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let mut call = std::pin::pin!(f::trace());
+        // It is taken at the first poll.
+        TRACE.set(Some(trace.to_owned()));
+        let polled = futures::poll!(call.as_mut());
+        TRACE.set(None);
+        assert!(polled.is_pending());
+        assert_eq!(call.await.unwrap().as_deref(), Some(trace));
+    });
+}
+
+/// As this build has what `tests/programs/remote_worker.rs` has otherwise.
+static BUILDS: RemotePool = RemotePool::new("builds");
+
+#[derive(Serialize, Deserialize)]
+struct Order {
+    what: String,
+    #[serde(default)]
+    count: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Receipt {
+    text: String,
+    #[serde(default)]
+    price: u32,
+}
+
+#[offload(remote, timeout = "60s", pool = BUILDS, name = "order from an older build")]
+fn order_from_older(order: Order) -> Result<Receipt, Error> {
+    Ok(Receipt { text: order.what, price: order.count })
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShortOrder {
+    what: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShortReceipt {
+    text: String,
+}
+
+#[offload(remote, timeout = "60s", pool = BUILDS, name = "order from a newer build")]
+fn order_from_newer(order: ShortOrder) -> Result<ShortReceipt, Error> {
+    Ok(ShortReceipt { text: order.what })
+}
+
+#[test]
+fn builds_of_which_one_has_new_fields_understand_each_other() {
+    with_server("data::builds_of_which_one_has_new_fields_understand_each_other", async |_| {
+        let _worker = Worker::start("builds");
+        let order = Order { what: "bread".to_owned(), count: 7 };
+        let receipt = order_from_older(order).await.unwrap();
+        assert_eq!((receipt.text.as_str(), receipt.price), ("bread", 0));
+        let order = ShortOrder { what: "salt".to_owned() };
+        assert_eq!(order_from_newer(order).await.unwrap().text, "salt");
+    });
+}

@@ -1,0 +1,117 @@
+//! Workers and callers that end, and how.
+
+use offload_runtime::{ErrorKind, Ran};
+
+use crate::functions as f;
+use crate::server::{Line, Worker, with_server};
+
+#[test]
+fn a_worker_that_is_killed_in_a_body_is_found_out_and_the_call_may_have_run() {
+    let name = "ends::a_worker_that_is_killed_in_a_body_is_found_out_and_the_call_may_have_run";
+    with_server(name, async |server| {
+        let mut worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        let _body = line.next().await;
+        worker.kill();
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+        server.has_messages("jobs", 0).await;
+        let other = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), other.id());
+    });
+}
+
+#[test]
+fn another_worker_takes_over_where_there_are_attempts() {
+    with_server("ends::another_worker_takes_over_where_there_are_attempts", async |server| {
+        let mut worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_again(line.port()));
+        assert_eq!(line.next().await.process, worker.id());
+        worker.kill();
+        let other = Worker::start("jobs");
+        let body = line.next().await;
+        assert_eq!(body.process, other.id());
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), other.id());
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_worker_that_was_told_to_end_finishes_what_it_has_and_takes_no_more() {
+    let name = "ends::a_worker_that_was_told_to_end_finishes_what_it_has_and_takes_no_more";
+    with_server(name, async |_| {
+        let mut worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        let body = line.next().await;
+        worker.terminate();
+        let other = Worker::start("jobs");
+        let next = tokio::spawn(f::hold(line.port()));
+        let next_body = line.next().await;
+        // The first has slots that are free, if the machine has more than one core.
+        assert!([worker.id(), other.id()].contains(&next_body.process));
+        body.go_on();
+        next_body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), worker.id());
+        next.await.unwrap().unwrap();
+        assert!(worker.wait().success());
+        assert_eq!(f::process_id().await.unwrap(), other.id());
+    });
+}
+
+/// Makes a call, in a process that another test starts and kills.
+#[tokio::test]
+async fn a_caller_that_another_test_starts() {
+    let Ok(line) = std::env::var(CALLER) else { return };
+    let (kind, port) = line.split_once(' ').unwrap();
+    let port = port.parse().unwrap();
+    let result = match kind {
+        "long" => f::hold(port).await,
+        _ => f::hold_for_two_seconds(port).await,
+    };
+    panic!("the caller was to be killed: {result:?}");
+}
+
+const CALLER: &str = "OFFLOAD_TEST_CALLER";
+
+fn start_caller(kind: &str, line: &Line) -> std::process::Child {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ends::a_caller_that_another_test_starts", "--nocapture"])
+        .env(CALLER, format!("{kind} {}", line.port()))
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_body_whose_caller_has_ended_was_told() {
+    with_server("ends::a_body_whose_caller_has_ended_was_told", async |server| {
+        let worker = Worker::start("jobs");
+        let line = Line::new();
+        let mut caller = start_caller("long", &line);
+        let body = line.next().await;
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        assert!(body.was_told().await);
+        server.has_messages("jobs", 0).await;
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+    });
+}
+
+#[test]
+fn a_call_that_waits_is_thrown_away_when_its_caller_has_ended_and_it_is_late() {
+    let name = "ends::a_call_that_waits_is_thrown_away_when_its_caller_has_ended_and_it_is_late";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let mut caller = start_caller("short", &line);
+        server.has_messages("jobs", 1).await;
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        let worker = Worker::start("jobs");
+        server.has_messages("jobs", 0).await;
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        assert!(line.is_quiet());
+    });
+}

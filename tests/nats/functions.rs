@@ -1,0 +1,113 @@
+//! The functions that the tests call and the worker serves. Bodies that wait do so on a connection to the
+//! test, which so knows when they run, and where.
+
+#![allow(dead_code, reason = "the worker calls none of them")]
+
+use std::cell::RefCell;
+use std::io::{ErrorKind as Io, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use offload_runtime::{Error, RemotePool, is_cancelled, offload};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const JOBS_NAME: &str = "jobs";
+
+/// Soon after its worker is silent, a call has failed.
+pub(crate) static JOBS: RemotePool = RemotePool::new(JOBS_NAME).ack_wait(Duration::from_secs(2));
+
+/// One call may wait.
+pub(crate) static FULL: RemotePool = RemotePool::new("full").queue(1);
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+pub(crate) enum Problem {
+    #[error("there is no {0}")]
+    Missing(String),
+    #[error(transparent)]
+    Offload(#[from] Error),
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "process id")]
+pub(crate) fn process_id() -> Result<u32, Error> {
+    Ok(std::process::id())
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "look up")]
+pub(crate) fn look_up(word: String) -> Result<usize, Problem> {
+    if word.is_empty() { Err(Problem::Missing("word".to_owned())) } else { Ok(word.len()) }
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "fall")]
+pub(crate) fn fall(why: String) -> Result<(), Error> {
+    panic!("{why}")
+}
+
+/// Tells the test that it runs, and waits for its word, or until nobody waits for it.
+#[offload(remote, timeout = "60s", pool = JOBS, name = "hold")]
+pub(crate) fn hold(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "2s", pool = JOBS, name = "hold for two seconds")]
+pub(crate) fn hold_for_two_seconds(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, limit = 1, name = "hold alone")]
+pub(crate) fn hold_alone(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, attempts = 3, name = "hold again")]
+pub(crate) fn hold_again(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", queue_timeout = "500ms", pool = JOBS, name = "soon")]
+pub(crate) fn soon() -> Result<(), Error> {
+    Ok(())
+}
+
+#[offload(remote, timeout = "60s", pool = FULL, name = "fill")]
+pub(crate) fn fill(number: u32) -> Result<u32, Error> {
+    Ok(number)
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "repeat")]
+pub(crate) fn repeat(text: String, times: usize) -> Result<String, Error> {
+    Ok(text.repeat(times))
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "hold with")]
+pub(crate) fn hold_with(with: String, test: u16) -> Result<u32, Error> {
+    drop(with);
+    wait_for_word(test)
+}
+
+thread_local! {
+    /// In the worker: that of the body on this thread.
+    pub(crate) static TRACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "trace")]
+pub(crate) fn trace() -> Result<Option<String>, Error> {
+    Ok(TRACE.with_borrow(Clone::clone))
+}
+
+fn wait_for_word(test: u16) -> Result<u32, Error> {
+    let mut connection = TcpStream::connect(("127.0.0.1", test)).expect("the test listens");
+    connection.write_all(&std::process::id().to_le_bytes()).expect("the test listens");
+    connection.set_read_timeout(Some(Duration::from_millis(20))).expect("it can be set");
+    loop {
+        match connection.read(&mut [0]) {
+            Ok(_) => return Ok(std::process::id()),
+            Err(error) if matches!(error.kind(), Io::WouldBlock | Io::TimedOut) => {
+                if is_cancelled() {
+                    let _ = connection.write_all(b"c");
+                    return Ok(0);
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! `#[offload(remote)]` with a server and workers of the test's own, one file a subject.
+
+mod calls;
+mod data;
+mod ends;
+mod functions;
+mod restarts;
+mod server;
+
+offload_runtime::test_worker!();
