@@ -9,9 +9,14 @@ use crate::ends::{Told, begin, spin, tell};
 use crate::support::{PATIENCE, children, is_there, settle};
 
 /// Runs a test of this file in a process of its own.
-fn passes(test: &str) {
+fn passes_alone(test: &str) {
+    passes("ending", test);
+}
+
+/// Runs a test of a module in a process of its own.
+pub(crate) fn passes(module: &str, test: &str) {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("ending::{test}"), "--ignored", "--nocapture"])
+        .args(["--exact", &format!("{module}::{test}"), "--ignored", "--nocapture"])
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -35,7 +40,7 @@ fn ends_when_told(path: String) -> Result<u32, Error> {
 
 #[test]
 fn calls_have_their_grace_and_then_no_worker_is_left() {
-    passes("child_gives_grace");
+    passes_alone("child_gives_grace");
 }
 
 #[test]
@@ -56,7 +61,7 @@ fn child_gives_grace() {
 
 #[test]
 fn after_the_grace_bodies_are_killed() {
-    passes("child_kills");
+    passes_alone("child_kills");
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn child_kills() {
 
 #[test]
 fn a_worker_that_starts_is_ended() {
-    passes("child_starts_for_ever");
+    passes_alone("child_starts_for_ever");
 }
 
 #[test]
@@ -98,7 +103,7 @@ fn child_starts_for_ever() {
 /// that nobody would start.
 #[test]
 fn a_call_that_a_body_makes_after_the_end_is_rejected() {
-    passes("child_calls_late");
+    passes_alone("child_calls_late");
 }
 
 #[test]

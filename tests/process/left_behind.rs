@@ -63,6 +63,43 @@ fn what_left_the_group_ends_with_a_worker_that_is_replaced() {
     settle("it has died", || !runs(daemon));
 }
 
+/// As in a program that has few files left.
+#[test]
+fn more_than_there_are_files_for_are_killed() {
+    crate::ending::passes("left_behind", "child_has_few_files");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_has_few_files() {
+    #[offload(process)]
+    fn starts_many(path: String) -> Result<(), Error> {
+        let script = "for n in $(seq 200); do setsid sleep 1000 & done";
+        assert!(Command::new("sh").arg("-c").arg(script).status().unwrap().success());
+        tell(&path);
+        spin()
+    }
+
+    let told = Told::new();
+    let call = begin(starts_many(told.path()));
+    let worker = told.pid();
+    let sleepers = below(worker);
+    assert_eq!(sleepers.len(), 200);
+    let all = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let open = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+    let few = rustix::process::Rlimit { current: Some(open + 60), maximum: all.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    drop(call);
+    settle("the worker is reaped", || !is_there(worker));
+    settle("all have died", || !sleepers.iter().any(|pid| runs(*pid)));
+}
+
+/// The processes that have been started by this one, or lost their parent below it.
+fn below(worker: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{worker}/task/{worker}/children")).unwrap();
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
 #[test]
 fn what_a_body_started_ends_with_the_program() {
     for _ in 0..5 {
