@@ -66,6 +66,19 @@ pub fn check(lengths: &[u8], bytes: &[u8]) {
     }
 }
 
+/// Reads `bytes` as values, of which some came beside, so many times 16 bytes each.
+#[cfg(fuzzing)]
+pub fn check_values(lengths: &[u8], bytes: &[u8]) {
+    let mut rest = bytes;
+    let beside = lengths.iter().map(|length| {
+        let (blob, after) = rest.split_at(rest.len().min(usize::from(*length) * 16));
+        rest = after;
+        blob.to_vec()
+    });
+    let beside = beside.collect();
+    values(rest, beside);
+}
+
 enum Expected<'a> {
     /// Its kind, its payload, its blobs, and what is behind it.
     Frame(u8, &'a [u8], Vec<Vec<u8>>, &'a [u8]),
@@ -112,6 +125,8 @@ fn values(payload: &[u8], blobs: Vec<Vec<u8>>) {
     again::<serde_json::Value>(payload);
     again::<messages::CallHead>(payload);
     again::<messages::Panic>(payload);
+    again::<messages::Failure>(payload);
+    again::<messages::Hello>(payload);
     again::<Result<Vec<(u8, String)>, crate::Error>>(payload);
     again::<std::collections::BTreeMap<u32, Option<Vec<u8>>>>(payload);
     again::<(i128, u128, f32, Vec<Result<u8, bool>>, Box<[u8]>)>(payload);
