@@ -28,6 +28,10 @@ pub mod operations {}
 #[doc = include_str!("../docs/platforms.md")]
 pub mod platforms {}
 
+#[cfg(feature = "process")]
+#[doc = include_str!("../docs/processes.md")]
+pub mod processes {}
+
 #[doc = include_str!("../docs/promises.md")]
 pub mod promises {}
 
