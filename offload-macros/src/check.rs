@@ -52,8 +52,8 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     {
         timeout(given, errors);
     }
-    // Of a stream that is enough.
-    if options.is_process() && options.stream.is_none() {
+    // Of a stream that is refused that is enough.
+    if options.is_process() && (options.stream.is_none() || options.remote().is_none()) {
         check_process::check(options, function, errors);
     }
     check_remote::check(options, errors);
@@ -388,11 +388,14 @@ fn result_borrows(function: &Function, errors: &mut Errors) {
 
 /// A call that can fail, without a result that could carry the `Error`.
 fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) {
+    let is_stream = options.stream.is_some();
     let why = match options.fallible().next() {
+        // Of which it is said already.
+        _ if is_stream && matches!(function.signature.output, ReturnType::Default) => return,
         _ if options.remote().is_some() => "another machine can be lost".to_owned(),
         _ if options.is_process() => "a process can die".to_owned(),
         // What its items can carry is asked by the expansion.
-        _ if options.stream.is_some() => return,
+        _ if is_stream => return,
         Some(key) => format!("with `{key}` a call can fail"),
         None => return,
     };

@@ -10,6 +10,7 @@ use crate::check::text;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function};
 use crate::options::Options;
+use crate::stream;
 
 /// Applies them.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -29,7 +30,10 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
             lost(&argument.ty, errors);
         }
     }
-    result(function, errors);
+    match (&options.stream, &function.signature.output) {
+        (Some(_), ReturnType::Type(_, ty)) => items(function, ty, errors),
+        _ => result(function, errors),
+    }
 }
 
 fn generics(function: &Function, errors: &mut Errors) {
@@ -175,6 +179,15 @@ fn result(function: &Function, errors: &mut Errors) {
         return;
     }
     lost(ty, errors);
+}
+
+/// What comes back of a stream are the items: an iterator stays where it is.
+fn items(function: &Function, ty: &Type, errors: &mut Errors) {
+    if let Some(sent) = stream::sink(function).and_then(|sink| stream::sent(&sink.ty)) {
+        lost(sent, errors);
+    } else if let Some(made) = stream::made(ty) {
+        lost(&made, errors);
+    }
 }
 
 /// `Option<Option<T>>` and `Option<()>`: what is inside is written as nothing,

@@ -13,6 +13,7 @@ use crate::describe;
 use crate::function::{Argument, Body, Function, Receiver, mentions, types_may_name_parameter};
 use crate::options::{Given, Options, Sync};
 use crate::process;
+use crate::process_stream;
 use crate::receiver;
 use crate::resources;
 use crate::spawn;
@@ -58,11 +59,11 @@ use crate::stream;
 /// the closure calls it. A body that says `self` or `Self`, or may say what only the `impl` block
 /// around it knows, cannot be a function in a function: it is the closure's own.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
-    if options.is_process() {
-        return process::expand(options, function);
-    }
-    if options.stream.is_some() {
-        return stream::expand(options, function);
+    match (options.is_process(), options.stream.is_some()) {
+        (true, true) => return process_stream::expand(options, function),
+        (true, false) => return process::expand(options, function),
+        (false, true) => return stream::expand(options, function),
+        (false, false) => {}
     }
     let how = if options.spawn.is_some() { "call_or_start" } else { "call" };
     let call = call(function, how);

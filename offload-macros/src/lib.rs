@@ -17,6 +17,7 @@
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kinds `process` and `remote` |
 //! | `stream` | the same, and the rules, of functions with `stream` |
+//! | `process_stream` | the same with `stream` for the kind `process` |
 //! | `spawn` | what starts a call, beside what awaits one |
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
@@ -43,6 +44,7 @@ mod fallback;
 mod function;
 mod options;
 mod process;
+mod process_stream;
 mod receiver;
 mod resources;
 #[cfg(test)]
@@ -198,6 +200,15 @@ use proc_macro2::TokenStream;
 /// last item, and so is a panic; where items cannot carry an `Error`, the poll panics instead. Dropped,
 /// the stream cancels: the iterator is dropped on a pool before it makes another item, `Sink::send`
 /// returns `Closed`, and `is_cancelled()` is true.
+///
+/// Of a `process` function the items come as its worker makes them: as many as `stream` says wait here, and as
+/// many again are on their way. The body holds its worker, and a thread that waits for it, to the end of the
+/// stream, in both forms: with an iterator, too, `stall_timeout` bounds how long a consumer may take nothing.
+/// Dropped, the stream kills the worker, as a dropped call does. If the worker dies, that is the last item: an
+/// `Error` of the kind `WorkerDied`, after the items that were sent before. Items are `serde` types and results:
+/// of an iterator `Result<T, E>` with `E: From<offload_runtime::Error>`, or what it makes of `T` if the function
+/// returns `Result<impl Iterator<Item = T>, E>`. No item is larger than `ProcessPool::max_message`.
+/// `Bytes` are a `serde` type with the feature `serde` of their crate.
 ///
 /// # `process`
 ///

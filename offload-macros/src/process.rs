@@ -81,7 +81,15 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     };
     let holds = function.given().map(hold);
     let call = of_result(function, how(options));
-    let entry = entry(function, body);
+    let (result, arguments) = (ours("__result"), ours("__arguments"));
+    let answer = of_result(function, "answer");
+    let entry = entry(function, body, |run| {
+        quote! {
+            let #result = #run;
+            #answer(#result, #arguments);
+            __offload::Ok(())
+        }
+    });
     let this = describe::function(options, function, Some(entry));
     let this = quote!({ #this });
     // One `static`, also where it is named twice.
@@ -166,7 +174,7 @@ fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenS
 }
 
 /// `let doc = doc;`: whether it can be sent, `Transfer` is asked where it is.
-fn hold(argument: &Argument) -> TokenStream {
+pub(crate) fn hold(argument: &Argument) -> TokenStream {
     let Argument { name, ty, held, .. } = argument;
     if let Some(borrowed) = argument.borrowed() {
         let encode = projection(borrowed, ends(ty), "TransferLent", "encode");
@@ -177,7 +185,7 @@ fn hold(argument: &Argument) -> TokenStream {
 }
 
 /// `<Document as Transfer>::send(&doc, outbound);`
-fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
+pub(crate) fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
     let Argument { ty, held, .. } = argument;
     if argument.borrowed().is_some() {
         quote!(__offload::Outbound::encoded(#outbound, #held);)
@@ -187,22 +195,27 @@ fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
     }
 }
 
-/// `|arguments| { … }`: takes the arguments, calls the body, answers.
-fn entry(function: &Function, body: &Ident) -> TokenStream {
+/// `|arguments| { … }`: takes the arguments, calls the body, and `answer`s with what is said to run it.
+pub(crate) fn entry(
+    function: &Function,
+    body: &Ident,
+    answer: impl FnOnce(TokenStream) -> TokenStream,
+) -> TokenStream {
     let arguments = ours("__arguments");
-    let values = function.arguments.iter().map(|argument| match argument.resource {
-        Some(_) => resources::lend(argument),
-        None => argument.held.to_token_stream(),
+    let values = function.arguments.iter().map(|argument| {
+        let held = &argument.held;
+        match argument.resource {
+            Some(_) => resources::lend(argument),
+            None if argument.is_sink() => quote!(&mut #held),
+            None => held.to_token_stream(),
+        }
     });
     let borrowed = resources::take(function);
-    let result = ours("__result");
-    let answer = of_result(function, "answer");
+    let answer = answer(quote!(#body(#(#values),*)));
     let call = quote! {
         __offload::Arguments::end(#arguments)?;
         #borrowed
-        let #result = #body(#(#values),*);
-        #answer(#result, #arguments);
-        __offload::Ok(())
+        #answer
     };
     // What is lent lives around all that follows it.
     let given: Vec<_> = function.given().collect();
@@ -229,6 +242,6 @@ fn of_result(function: &Function, method: &str) -> TokenStream {
 }
 
 /// A name that only the expansion sees.
-fn ours(name: &str) -> Ident {
+pub(crate) fn ours(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }

@@ -67,6 +67,18 @@ fn process_with_sync() {
 }
 
 #[test]
+fn process_that_streams() {
+    let function = "fn pages(document: Document, out: &mut Sink<Page>) -> Result<(), Error> { document.render(out) }";
+    check("process_that_streams", "process, stream = 64, stall_timeout = \"10s\"", function, "@");
+}
+
+#[test]
+fn process_that_iterates() {
+    let function = "fn pages(#[to_owned] path: &Path) -> Result<impl Iterator<Item = Page>, Error> { open(path) }";
+    check("process_that_iterates", "process, stream", function, "@");
+}
+
+#[test]
 fn remote() {
     let function = "fn render(document: Document) -> Result<Pdf, Error> { document.render() }";
     check("remote", "remote, timeout = \"2s\", pool = RENDERER, attempts = 3", function, "@");

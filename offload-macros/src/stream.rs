@@ -1,6 +1,6 @@
 //! Functions with `stream`: their rules, and what they become. Callers get a `Stream`, and await nothing.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     AssocType, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Token, Type,
@@ -19,7 +19,7 @@ use crate::options::{Given, Options};
 const ROOM: usize = 16;
 
 /// How a body makes its items, by its result.
-enum Form {
+pub(crate) enum Form {
     /// `impl Iterator<Item = T>`
     Items,
     /// `Result<impl Iterator<Item = Result<T, _>>, E>`: an item carries the opening's error.
@@ -48,37 +48,61 @@ enum Form {
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let runtime = runtime(options);
     let form = form(function);
-    let item = item(function, &form, &runtime);
+    let item = item(options, function, &form, &runtime);
     let this = describe::function(options, function, None);
-    let room = match &options.stream {
-        Some(Given { value: Some(room), .. }) => room.to_token_stream(),
-        _ => quote!(#ROOM),
-    };
+    let room = room(options);
     let fail = fail(options, function, &form, &item);
-    let mut signature: Signature = wrapper_signature(function, options.sync.is_some());
-    let place = match &function.signature.output {
-        ReturnType::Type(_, ty) => ends(ty),
-        ReturnType::Default => (function.signature.ident.span(), function.signature.ident.span()),
-    };
-    signature.asyncness = None;
-    signature.output = parse_quote_spanned! {place.1=>
-        -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
-    };
+    let (signature, place) = signature(options, function, &item, &runtime);
     let call = asked(function, &form, form.call());
-    let stall_timeout = matches!(form, Form::Pushed).then(|| match &options.stall_timeout {
-        Some(given) => {
-            let duration = describe::duration(&given.value);
-            quote!(__offload::Some(|| -> __offload::Duration { #duration }),)
-        }
-        None => quote!(__offload::None,),
+    let stall_timeout = matches!(form, Form::Pushed).then(|| {
+        let stall_timeout = stall_timeout(options);
+        quote!(#stall_timeout,)
     });
     wrapper(options, function, signature, |job| {
         let given = quote!({ #this }, #fail, #room, #stall_timeout #job);
         let mut given = Group::new(Delimiter::Parenthesis, given);
         // What is said of the call is said of the type.
-        given.set_span(place.1);
+        given.set_span(place);
         quote!(#call #given)
     })
+}
+
+/// How many items are made ahead.
+pub(crate) fn room(options: &Options) -> TokenStream {
+    match &options.stream {
+        Some(Given { value: Some(room), .. }) => room.to_token_stream(),
+        _ => quote!(#ROOM),
+    }
+}
+
+/// How long a body may wait for room, if there is a bound.
+pub(crate) fn stall_timeout(options: &Options) -> TokenStream {
+    match &options.stall_timeout {
+        Some(given) => {
+            let duration = describe::duration(&given.value);
+            quote!(__offload::Some(|| -> __offload::Duration { #duration }))
+        }
+        None => quote!(__offload::None),
+    }
+}
+
+/// `fn lines(path: PathBuf) -> impl Stream<Item = String> + Send + 'static`, and where its result ends.
+pub(crate) fn signature(
+    options: &Options,
+    function: &Function,
+    item: &TokenStream,
+    runtime: &TokenStream,
+) -> (Signature, Span) {
+    let mut signature = wrapper_signature(function, options.sync.is_some());
+    let place = match &function.signature.output {
+        ReturnType::Type(_, ty) => ends(ty).1,
+        ReturnType::Default => function.signature.ident.span(),
+    };
+    signature.asyncness = None;
+    signature.output = parse_quote_spanned! {place=>
+        -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
+    };
+    (signature, place)
 }
 
 /// The result of a function that is used wrongly: a stream of what its items would be, as far as
@@ -91,7 +115,7 @@ pub(crate) fn stub_result(options: &Options, function: &Function) -> ReturnType 
         (ReturnType::Type(_, ty), Some(sent)) => {
             with_first_argument((**ty).clone(), &sent.to_token_stream()).into_token_stream()
         }
-        (ReturnType::Type(..), None) => item(function, &form(function), &runtime),
+        (ReturnType::Type(..), None) => item(options, function, &form(function), &runtime),
     };
     parse_quote!(-> ::core::pin::Pin<#runtime::Box<dyn #runtime::Stream<Item = #item> + ::core::marker::Send>>)
 }
@@ -107,7 +131,7 @@ pub(crate) fn types_of_sinks(function: &Function) -> impl Iterator<Item = &Type>
 }
 
 /// `T` of `&mut Sink<T>`, or of a `Sink<T>` that is given away.
-fn sent(ty: &Type) -> Option<&Type> {
+pub(crate) fn sent(ty: &Type) -> Option<&Type> {
     let ty = match ty {
         Type::Reference(reference) => &reference.elem,
         ty => ty,
@@ -131,7 +155,7 @@ pub(crate) fn sink(function: &Function) -> Option<&Argument> {
     function.arguments.iter().find(|argument| argument.is_sink())
 }
 
-fn form(function: &Function) -> Form {
+pub(crate) fn form(function: &Function) -> Form {
     if sink(function).is_some() {
         return Form::Pushed;
     }
@@ -152,7 +176,7 @@ fn is_result(ty: &Type) -> bool {
     })) && first_argument(ty).is_some()
 }
 
-fn first_argument(ty: &Type) -> Option<&Type> {
+pub(crate) fn first_argument(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
     let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
         return None;
@@ -179,7 +203,7 @@ fn with_first_argument(mut ty: Type, first: &TokenStream) -> Option<Type> {
 }
 
 /// `T` of `impl Iterator<Item = T>`, and of a `Box<dyn Iterator<Item = T>>`.
-fn made(ty: &Type) -> Option<Type> {
+pub(crate) fn made(ty: &Type) -> Option<Type> {
     let bounds = match ty {
         Type::ImplTrait(ty) => &ty.bounds,
         Type::TraitObject(ty) => &ty.bounds,
@@ -202,7 +226,12 @@ fn made(ty: &Type) -> Option<Type> {
 }
 
 /// What the stream's items are.
-fn item(function: &Function, form: &Form, runtime: &TokenStream) -> TokenStream {
+pub(crate) fn item(
+    options: &Options,
+    function: &Function,
+    form: &Form,
+    runtime: &TokenStream,
+) -> TokenStream {
     let output = output(function);
     let made_by = |ty: &Type| match ty {
         Type::Path(_) => in_signature(ty, runtime, "Iterates", "Made"),
@@ -219,7 +248,8 @@ fn item(function: &Function, form: &Form, runtime: &TokenStream) -> TokenStream 
             let sent = sink(function).and_then(|sink| sent(&sink.ty));
             let is_unit = matches!(first_argument(&output), Some(Type::Tuple(tuple)) if tuple.elems.is_empty());
             match with_first_argument(output.clone(), &sent.to_token_stream()) {
-                Some(result) if is_unit => result.to_token_stream(),
+                // Of a process that is asked where it ends.
+                Some(result) if is_unit || options.is_process() => result.to_token_stream(),
                 _ => {
                     let error = in_signature(&output, runtime, "Ends", "Error");
                     quote!(#runtime::Result<#sent, #error>)
@@ -287,8 +317,8 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
         }
         return;
     };
-    if options.is_process() {
-        errors.at(key, "items are not sent one by one from where this body runs: return a `Vec` of them, or use `thread` or `cpu`");
+    if options.remote().is_some() {
+        errors.at(key, "items are not sent one by one from another machine: return a `Vec` of them, or use `process`, `thread` or `cpu`");
         return;
     }
     if let Some(Given { key, .. }) = &options.detach {
@@ -319,7 +349,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
             "with a `Sink` a function returns `Result<(), offload_runtime::Error>`, or another `Result<(), …>`, whose error is the last item",
         ),
         (None, ReturnType::Type(_, ty)) => {
-            if let Some(Given { key, .. }) = &options.stall_timeout {
+            if let (Some(Given { key, .. }), false) = (&options.stall_timeout, options.is_process()) {
                 errors.at(key, "an iterator uses no thread while the consumer is slow, and cannot stall: remove `stall_timeout`");
             } else if let Some(resource) =
                 function.arguments.iter().find_map(|argument| argument.resource.as_ref())

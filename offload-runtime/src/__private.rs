@@ -37,6 +37,7 @@ mod process {
     pub use inventory;
 
     pub use crate::api::process_pool::PROCESS;
+    pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
     #[cfg(feature = "remote")]
     pub use crate::api::remote_pool::REMOTE;
     pub use crate::api::transfer::{Remote, Transfer, TransferLent};

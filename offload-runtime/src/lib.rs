@@ -96,7 +96,8 @@ pub use api::stats::{
 };
 pub use call::Call;
 pub use call::started::Started;
-pub use call::stream::sink::{Closed, Sink};
+pub use call::stream::closed::Closed;
+pub use call::stream::sink::Sink;
 pub use error::{Error, ErrorKind, Ran};
 #[cfg(feature = "process")]
 pub use executor::process::start::init;

@@ -17,6 +17,7 @@ mod prints;
 mod shapes;
 mod started;
 mod starts;
+mod streams;
 mod support;
 mod surroundings;
 mod warm;

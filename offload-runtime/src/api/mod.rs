@@ -12,6 +12,10 @@ pub(crate) mod loops;
 pub(crate) mod pools;
 #[cfg(feature = "process")]
 pub(crate) mod process_pool;
+#[cfg(feature = "process")]
+pub(crate) mod process_stream;
+#[cfg(feature = "process")]
+pub(crate) mod process_streams;
 #[cfg(feature = "remote")]
 pub mod remote;
 #[cfg(feature = "remote")]

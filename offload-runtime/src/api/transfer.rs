@@ -4,6 +4,7 @@
 use std::borrow::Borrow;
 #[cfg(feature = "remote")]
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,9 +12,11 @@ use serde::de::DeserializeOwned;
 use super::answer::Answer;
 use super::bounds::{Fallible, Returned};
 use super::chosen_pool::OfProcess;
+use super::process_stream::{End, Streamed, stream};
 #[cfg(feature = "remote")]
 use super::remote_pool::RemotePool;
 use crate::call::made::Made;
+use crate::call::stream::sink::Sink;
 use crate::call::{started, starting};
 use crate::error::Error;
 use crate::executor::process::exchange;
@@ -24,8 +27,8 @@ use crate::task::about::About;
 use crate::task::loan::Loans;
 use crate::task::{Owner, current};
 use crate::wire::arguments::{Arguments, Encoded, Malformed, Outbound};
-use crate::wire::codec::Decoder;
-use crate::wire::codec::top::Top;
+use crate::wire::codec::top::{Lent, Top};
+use crate::wire::codec::{self, Decoder};
 use crate::wire::registry::{Callable, Entry, Host, Listed, Offered, Place};
 
 /// An argument that may go to another process.
@@ -45,6 +48,21 @@ pub trait Transfer: Sized {
 
     /// In the worker: the next argument.
     fn take(arguments: &mut Arguments<'_>) -> Result<Self, Malformed>;
+
+    /// In the parent: the stream of such items, which a body pushes, and which ends like this.
+    fn pushed<E, A>(
+        end: End<E>,
+        function: &'static Function,
+        room: usize,
+        stall_timeout: Option<fn() -> Duration>,
+        arguments: A,
+    ) -> Streamed<Result<Self, E>>
+    where
+        E: Send + 'static,
+        A: FnOnce(&mut Outbound) + Send + 'static;
+
+    /// In the worker: what a body pushes such items into.
+    fn sink(arguments: &Arguments<'_>) -> Result<Sink<Self>, Malformed>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -55,6 +73,31 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
 
     fn take(arguments: &mut Arguments<'_>) -> Result<T, Malformed> {
         arguments.next()
+    }
+
+    fn pushed<E, A>(
+        end: End<E>,
+        function: &'static Function,
+        room: usize,
+        stall_timeout: Option<fn() -> Duration>,
+        arguments: A,
+    ) -> Streamed<Result<T, E>>
+    where
+        E: Send + 'static,
+        A: FnOnce(&mut Outbound) + Send + 'static,
+    {
+        let read = |mut decoder: Decoder<'_>| {
+            let Top(item) = decoder.next()?;
+            decoder.end()?;
+            Ok(item)
+        };
+        Streamed::new(stream(function, room, stall_timeout, read, end, arguments))
+    }
+
+    fn sink(arguments: &Arguments<'_>) -> Result<Sink<T>, Malformed> {
+        let outlet = arguments.outlet()?;
+        let send = move |item| outlet.send(&|message| codec::encode(&Lent(&item), message));
+        Ok(Sink::away(arguments.outlet()?.function(), send))
     }
 }
 
@@ -227,6 +270,7 @@ where
     let mut result = None;
     exchange::run(
         function,
+        None,
         &mut |outbound| arguments.take().expect("called once")(outbound),
         &mut |decoder: Decoder<'_>| read(decoder).map(|read| result = Some(read)),
     )?;
@@ -234,7 +278,7 @@ where
 }
 
 /// What a worker sent back.
-fn read<T, E>(mut decoder: Decoder<'_>) -> Result<Result<T, E>, String>
+pub(super) fn read<T, E>(mut decoder: Decoder<'_>) -> Result<Result<T, E>, String>
 where
     T: DeserializeOwned + 'static,
     E: DeserializeOwned,

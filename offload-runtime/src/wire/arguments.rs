@@ -1,6 +1,7 @@
 //! The arguments of a call on their way to another process, and the result on its way back.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,12 +60,27 @@ impl Outbound {
     }
 }
 
+/// In a worker: where the body of a stream sends its items, on their way to the caller.
+pub(crate) trait Outlet: Send + Sync {
+    /// The label of the function.
+    fn function(&self) -> &'static str;
+
+    /// Sends the item that `write` writes. False: nobody takes it, or it cannot be sent, and the
+    /// body is to end.
+    fn send(&self, write: Write<'_>) -> bool;
+}
+
+/// Writes an item; or says why it cannot be written.
+pub(crate) type Write<'a> = &'a dyn Fn(&mut Outgoing) -> Result<(), String>;
+
 /// In a worker: the arguments of a call that came in, and its result.
 pub struct Arguments<'a> {
     decoder: Decoder<'a>,
     answer: Outgoing,
     /// Why the result cannot be sent.
     failed: Option<String>,
+    /// Of a stream.
+    outlet: Option<Arc<dyn Outlet>>,
 }
 
 /// What came in are not the arguments of the function.
@@ -80,7 +96,18 @@ impl Malformed {
 impl<'a> Arguments<'a> {
     pub(crate) fn new(decoder: Decoder<'a>, kind: u8, max_message: usize) -> Arguments<'a> {
         let answer = Outgoing::new(kind, max_message);
-        Arguments { decoder, answer, failed: None }
+        Arguments { decoder, answer, failed: None, outlet: None }
+    }
+
+    /// The call is a stream, whose items go there.
+    pub(crate) fn with_outlet(mut self, outlet: Arc<dyn Outlet>) -> Arguments<'a> {
+        self.outlet = Some(outlet);
+        self
+    }
+
+    /// Where the items go of a call that is a stream.
+    pub(crate) fn outlet(&self) -> Result<Arc<dyn Outlet>, Malformed> {
+        self.outlet.clone().ok_or_else(|| Malformed("the call is no stream".to_owned()))
     }
 
     /// Long bytes in the result are sent by `send`, ahead of the message.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use super::sink::{Channel, Receiver, Sink};
+use super::channel::{Channel, Producer, Receiver};
+use super::sink::Sink;
 use crate::call::admission;
 use crate::call::sent::{Sent, count, ended_without, last};
 use crate::error::Error;
@@ -73,7 +74,7 @@ where
         let fail = self.fail;
         let make = task::maker();
         let task = make(meta, captured, move || {
-            let mut sink = Sink::new(channel);
+            let mut sink = Sink::new(Producer::new(channel));
             let ending = body(&mut sink);
             match (sink.finish(ending.is_ok()), fail) {
                 (Err(error), Some(fail)) => fail(error),

@@ -9,6 +9,7 @@ use std::{io, mem};
 use super::checked_out::CheckedOut;
 use super::events::{self, Replay};
 use super::failures;
+use super::items::Items;
 use super::kill_handle::End;
 use super::messages::{CallHead, Failure, Kind, Panic};
 use super::worker::{Dead, Worker};
@@ -38,15 +39,18 @@ pub(super) fn with<R>(worker: CheckedOut, run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Has the worker of this thread run `function`, and `decode` its result.
+/// Has the worker of this thread run `function`, and `decode` its result. If it is a stream, its
+/// `items` come before.
 pub(crate) fn run(
     function: &'static dyn Callable,
+    items: Option<Items>,
     arguments: &mut dyn FnMut(&mut Outbound),
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), Error> {
     let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
     let max_message = worker.plan().max_message;
-    let call = Call { function, answer_by: current::answer_by(), max_message, panic: None };
+    let answer_by = current::answer_by();
+    let call = Call { function, answer_by, max_message, items, panic: None, unreadable: None };
     let result = call.run(worker, arguments, decode);
     result.map_err(|(error, ending)| {
         current::set_ending(ending);
@@ -107,8 +111,12 @@ struct Call {
     answer_by: Option<Instant>,
     /// No argument list and no result is larger, in bytes.
     max_message: usize,
+    /// If it is a stream.
+    items: Option<Items>,
     /// The last one that began.
     panic: Option<Panic>,
+    /// Why an item could not be read, if one could not.
+    unreadable: Option<String>,
 }
 
 /// How the exchange ended.
@@ -184,6 +192,11 @@ impl Call {
                     return Err((failures::worker_died_idle(name, worker.reap()), Ending::Died));
                 }
                 (Err(Lost::Dead), None) => return Err(self.lost(worker.reap(), None)),
+                (Err(Lost::Invalid), None) if self.unreadable.is_some() => {
+                    drop(worker.kill(None));
+                    let reason = self.unreadable.unwrap_or_default();
+                    return Err((failures::unreadable_item(name, &reason), Ending::Failed));
+                }
                 (Err(Lost::Invalid), None) => {
                     return Err((failures::worker_invalid(name, worker.kill(None)), Ending::Died));
                 }
@@ -239,7 +252,8 @@ impl Call {
         let unsent = |what: String| self.unsent(what);
         let function = registry::number(self.function)
             .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
-        let head = CallHead { number, function, level: events::level() };
+        let window = self.items.as_ref().map_or(0, Items::window);
+        let head = CallHead { number, function, level: events::level(), window };
         let mut message = process.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
         message.end_head(self.max_message);
@@ -308,11 +322,42 @@ impl Call {
                 }
                 Some(Kind::Panicking) => self.note(payload.next().ok()),
                 Some(Kind::Event) => replay.replay(frame.payload),
+                Some(Kind::Item) => {
+                    let item = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
+                    handle.away(|| self.read_item(item))?;
+                    self.go_on(worker);
+                }
                 _ => return Err(Lost::Invalid),
             }
         };
         worker.process().keep_places(replay.into_places());
         Ok(said)
+    }
+
+    /// An item has come.
+    fn read_item(&mut self, item: Decoder<'_>) -> Result<(), Lost> {
+        let items = self.items.as_mut().ok_or(Lost::Invalid)?;
+        items.read(item).map_err(|reason| {
+            self.unreadable = Some(reason);
+            Lost::Invalid
+        })
+    }
+
+    /// When there is room for the item, the worker is told to make more, or, if nobody wants them, to
+    /// end.
+    fn go_on(&mut self, worker: &mut CheckedOut) {
+        let Some(items) = &mut self.items else { return };
+        items.pass_on();
+        if items.is_closed() {
+            // It may have a grace, in which it must not wait for room.
+            worker.end();
+        }
+        if let Some(more) = items.more() {
+            // The consumer may have taken its time.
+            worker.process().set_deadline(self.answer_by);
+            // If that fails, its end is what is read next.
+            let _ = write(worker, &more, self.answer_by);
+        }
     }
 
     /// A panic began. One that must not unwind is followed by another, which

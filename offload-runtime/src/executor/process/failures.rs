@@ -102,6 +102,12 @@ pub(crate) fn unreadable(function: &str, reason: &str) -> Error {
     Error::new(ErrorKind::Serialization, Ran::Yes, function, what)
 }
 
+/// An item that is none; its worker was killed.
+pub(crate) fn unreadable_item(function: &str, reason: &str) -> Error {
+    let what = format!("made an item that cannot be read: {reason}");
+    Error::new(ErrorKind::Serialization, Ran::Yes, function, what)
+}
+
 /// What the worker says of the transfer.
 pub(crate) fn failed(function: &str, failure: &Failure, max_message: usize) -> Error {
     let (ran, what) = match failure {
@@ -116,6 +122,14 @@ pub(crate) fn failed(function: &str, failure: &Failure, max_message: usize) -> E
             let what = format!(
                 "returned a result of {bytes} bytes, and its pool sends at most {max_message}"
             );
+            (Ran::Yes, what)
+        }
+        Failure::Item(reason) => {
+            (Ran::Yes, format!("made an item that cannot be sent back: {reason}"))
+        }
+        Failure::ItemTooLarge(bytes) => {
+            let what =
+                format!("made an item of {bytes} bytes, and its pool sends at most {max_message}");
             (Ran::Yes, what)
         }
     };

@@ -4,10 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::system::priority::Priority;
+use crate::wire::frames::HEADER;
 
 /// No frame that a worker sends is larger, in bytes, but for a result: what it
 /// says beside results is cut to fit.
 pub(crate) const MAX_NOTE: usize = 1 << 20;
+
+/// The length of a frame by which the parent says that it takes more items.
+pub(crate) const MORE: usize = HEADER + 4;
 
 /// What a frame is; those that are parts of another are [`blobs`](crate::wire::blobs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +38,21 @@ pub(crate) enum Kind {
     /// Worker: its own code has come so far as to be one. No payload. Before this, nothing is sent that the
     /// program could read as its standard input.
     Here = 10,
+    /// Worker: an item of a stream.
+    Item = 11,
+    /// Parent: so many more items may come, as four bytes, little end first.
+    More = 12,
 }
 
 impl Kind {
     pub(crate) fn of(number: u8) -> Option<Kind> {
-        use Kind::{Call, Done, Event, Failed, Hello, Here, Panicked, Panicking, Ready, Refused};
-        [Hello, Ready, Refused, Call, Done, Panicked, Panicking, Failed, Event, Here]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        use Kind::{
+            Call, Done, Event, Failed, Hello, Here, Item, More, Panicked, Panicking, Ready, Refused,
+        };
+        let all = [
+            Hello, Ready, Refused, Call, Done, Panicked, Panicking, Failed, Event, Here, Item, More,
+        ];
+        all.into_iter().find(|kind| *kind as u8 == number)
     }
 }
 
@@ -75,6 +86,8 @@ pub(crate) struct CallHead {
     pub(crate) function: u32,
     /// The most verbose `tracing` level that the parent wants; 0 is none.
     pub(crate) level: u8,
+    /// The call is a stream, of which so many items may be on their way; 0: it is none.
+    pub(crate) window: u32,
 }
 
 /// A panic of a body.
@@ -95,6 +108,10 @@ pub(crate) enum Failure {
     Result(String),
     /// The result is larger than a frame may be.
     TooLarge(u64),
+    /// An item of the stream cannot be written.
+    Item(String),
+    /// An item of the stream is larger than a frame may be.
+    ItemTooLarge(u64),
     /// The body was not started.
     Unstarted(Error),
 }

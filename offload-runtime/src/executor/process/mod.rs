@@ -13,6 +13,7 @@
 //! | `lifecycle` | tells of their starts and ends |
 //! | `checked_out` | a worker that a call has, until that is over |
 //! | `exchange` | one call with a worker: the request out, the answer in |
+//! | `items` | what comes before the answer, of a call that is a stream |
 //! | `descendants` | what a worker has started, in both |
 //! | `kill_handle` | how a call is ended from outside |
 //! | `worker` | one process: started, talked to, reaped |
@@ -27,6 +28,9 @@
 //! | `start`, `way` | how the program becomes a worker: `init`, `test_worker!` |
 //! | `inherited` | what it does not keep of its parent: files, what signals do |
 //! | `serve` | reads calls, runs their bodies |
+//! | `to_parent` | the channel to the parent |
+//! | `outlet` | where the items of a stream go |
+//! | `in_place` | a stream that a body of a worker makes use of: it runs there |
 //! | `panics` | what is known of a panic |
 //!
 //! In both: `messages` (what is said), `events` (what bodies say through `tracing`), `plan` (a
@@ -41,11 +45,14 @@ mod events;
 pub(crate) mod exchange;
 mod executor;
 pub(crate) mod failures;
+pub(crate) mod in_place;
 mod inherited;
+pub(crate) mod items;
 mod kill_handle;
 mod lifecycle;
 mod memory;
 pub(crate) mod messages;
+mod outlet;
 pub(crate) mod panics;
 pub(crate) mod plan;
 mod printer;
@@ -55,6 +62,7 @@ pub(crate) mod start;
 mod starting;
 mod state;
 mod stderr;
+mod to_parent;
 mod way;
 mod worker;
 mod workers;

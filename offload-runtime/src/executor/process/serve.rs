@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, mem, process, thread};
 
@@ -22,12 +22,13 @@ use rustix::process::{
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
 use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic, cut};
+use super::outlet::ToParent;
+use super::to_parent::{self, Then, send_blob, write};
 use super::{descendants, events, inherited, panics, plan, way};
 use crate::sync::foreign::drop_payload;
 use crate::system::pipe::PipeReader;
 use crate::task::current::{self, Frame};
 use crate::wire::arguments::Arguments;
-use crate::wire::blobs;
 use crate::wire::codec::{self, Target};
 use crate::wire::frames::{Incoming, Outgoing, ReadError};
 use crate::wire::registry;
@@ -40,15 +41,6 @@ const GREETING: Duration = Duration::from_secs(60);
 
 /// This process is a worker, and user code may run.
 static WORKING: AtomicBool = AtomicBool::new(false);
-
-/// What frames are written to, by one thread at a time.
-static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
-
-struct Outlet {
-    data: UnixStream,
-    /// The parent listens: it waits for a call, or for this worker to start up.
-    is_open: bool,
-}
 
 /// The call that runs.
 static CALL: Mutex<Current> = Mutex::new(Current { number: 0, cancelled: 0, flag: None });
@@ -96,10 +88,12 @@ pub(crate) fn serve() -> ! {
     loop {
         match incoming.read(&mut data) {
             Ok(frame) if frame.kind == Kind::Call as u8 => {
-                listen();
+                to_parent::listen();
                 let call = codec::Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
                 write(&answer(call, hello.max_message), Then::Close);
             }
+            // The last items of the last stream were taken.
+            Ok(frame) if frame.kind == Kind::More as u8 => {}
             // The end, by which the parent says that it has no more.
             Err(ReadError::Closed) => {
                 descendants::end_own();
@@ -132,7 +126,7 @@ fn take_over() -> Result<(UnixStream, PipeReader), String> {
     inherited::close_files();
     inherited::leave_signals_to_parent();
     descendants::adopt();
-    let _ = DATA.set(Mutex::new(Outlet { data: writer, is_open: true }));
+    to_parent::open(writer);
     Ok((data, PipeReader::from(control)))
 }
 
@@ -247,6 +241,13 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
     let cancelled = begin(head.number);
     let mut arguments =
         Arguments::new(decoder, Kind::Done as u8, max_message).with_blobs(send_blob);
+    let outlet = (head.window > 0).then(|| {
+        let name = function.about().name;
+        Arc::new(ToParent::new(name, head.window, max_message, Arc::clone(&cancelled)))
+    });
+    if let Some(outlet) = &outlet {
+        arguments = arguments.with_outlet(Arc::<ToParent>::clone(outlet));
+    }
     let frame = Frame::of_worker(function.about(), cancelled);
     events::begin(head.level);
     let ended = frame.enter(|| {
@@ -266,6 +267,10 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
         Ok(ended) => ended,
         Err(error) => return failed(&Failure::Unstarted(error)),
     };
+    // Whatever the body made of it.
+    if let Some(failure) = outlet.and_then(|outlet| outlet.take_failure()) {
+        return failed(&failure);
+    }
     match ended {
         Ok(Ok(())) => match arguments.into_answer() {
             Ok(Ok(message)) => message,
@@ -323,44 +328,6 @@ fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
     let mut message = Outgoing::new(kind as u8, MAX_NOTE);
     message.put(payload);
     message.finish().ok()
-}
-
-/// The parent has sent a call, and listens from now on.
-fn listen() {
-    if let Some(outlet) = DATA.get() {
-        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
-    }
-}
-
-/// Who listens after a message.
-#[derive(PartialEq)]
-enum Then {
-    /// The parent, still.
-    Continue,
-    /// Nobody, until the parent sends the next call.
-    Close,
-}
-
-/// Writes a whole message. False: nobody listens. If nobody ever will, the
-/// watch ends this process.
-fn write(message: &[u8], then: Then) -> bool {
-    write_parts([message, &[]], then)
-}
-
-/// Sends a part of the result ahead of it.
-fn send_blob(blob: &[u8]) -> bool {
-    blobs::header(blob).is_some_and(|header| write_parts([&header, blob], Then::Continue))
-}
-
-/// The same as [`write`], of a message in two parts.
-fn write_parts(parts: [&[u8]; 2], then: Then) -> bool {
-    let Some(outlet) = DATA.get() else { return false };
-    let mut outlet = outlet.lock().unwrap_or_else(PoisonError::into_inner);
-    if !outlet.is_open {
-        return false;
-    }
-    outlet.is_open = then == Then::Continue;
-    parts.into_iter().all(|part| outlet.data.write_all(part).is_ok())
 }
 
 /// Tells the parent, and ends.

@@ -1,0 +1,171 @@
+//! Checked `process` function with `stream` → what gives a stream of what its worker makes.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::quote;
+
+use crate::describe;
+use crate::expand::{
+    block, body, body_function, body_name, ends, output, projection, runtime, silence_refinement,
+    sync_function, wrapper_attributes,
+};
+use crate::function::Function;
+use crate::options::Options;
+use crate::process::{entry, hold, ours, send};
+use crate::stream::{self, Form};
+
+/// Input:
+///
+/// ```text
+/// #[offload(process, stream = 64)]
+/// fn pages(document: Document, out: &mut Sink<Page>) -> Result<(), Error> { … }
+/// ```
+///
+/// Output:
+///
+/// ```text
+/// fn pages(document: Document) -> impl __offload::Stream<Item = Result<Page, Error>> + Send + 'static {
+///     // As of a function that is awaited, and then:
+///     let document = document;
+///     <Page as __offload::Transfer>::pushed(
+///         <Result<(), Error> as __offload::RemoteEnds>::end(),
+///         {
+///             static __FUNCTION: __offload::Function = __offload::Function::process(…, |arguments| {
+///                 let document = <Document as __offload::Transfer>::take(arguments)?;
+///                 __offload::Arguments::end(arguments)?;
+///                 let mut out = <Page as __offload::Transfer>::sink(arguments)?;
+///                 let result = __body(document, &mut out);
+///                 <Result<(), Error> as __offload::RemoteEnds>::ended(result, out, arguments);
+///                 __offload::Ok(())
+///             });
+///             …
+///         },
+///         64,
+///         __offload::None,
+///         move |outbound| <Document as __offload::Transfer>::send(&document, outbound),
+///     )
+/// }
+/// ```
+///
+/// Of an iterator, `<Result<Page, Error> as __offload::RemoteItem>` is asked for the stream, and to send what
+/// the body returns.
+pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+    let sync = options.sync.as_ref().map(|sync| &sync.value);
+    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
+    let runtime = runtime(options);
+    let form = stream::form(function);
+    let item = stream::item(options, function, &form, &runtime);
+    let (signature, _) = stream::signature(options, function, &item, &runtime);
+    let mut attributes = wrapper_attributes(function, sync.is_some());
+    silence_refinement(function, &mut attributes);
+    let visibility = &function.visibility;
+    let hidden = body_name();
+    let (body, body_function) = match sync {
+        Some(sync) => (&sync.ident, None),
+        None => (&hidden, Some(body_function(function, &hidden))),
+    };
+    let Asked { call, place, end, answer } = asked(function, &form, &item);
+    let entry = entry(function, body, answer);
+    let this = describe::function(options, function, Some(entry));
+    let (room, stall_timeout) = (stream::room(options), stream::stall_timeout(options));
+    let outbound = ours("__outbound");
+    let holds = function.given().map(hold);
+    let sends = function.given().map(|argument| send(argument, &outbound));
+    let given = arguments_of(
+        quote! {
+            #end
+            { #this },
+            #room,
+            #stall_timeout,
+            move |#outbound: &mut __offload::Outbound| {
+                let _ = &#outbound;
+                #(#sends)*
+            },
+        },
+        place,
+    );
+    let block = block(
+        function,
+        quote! {
+            use #runtime as __offload;
+            #body_function
+            #(#holds)*
+            #call #given
+        },
+    );
+    quote! {
+        #sync_function
+        #(#attributes)*
+        #visibility #signature #block
+    }
+}
+
+/// What the compiler is asked of the types.
+struct Asked<A> {
+    /// What makes the stream, and where the type ends that is asked for it.
+    call: TokenStream,
+    place: Span,
+    /// How it ends, where `call` does not know.
+    end: Option<TokenStream>,
+    /// In the worker: of what runs the body, what sends what it makes.
+    answer: A,
+}
+
+type Answer<'a> = Box<dyn FnOnce(TokenStream) -> TokenStream + 'a>;
+
+fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<Answer<'a>> {
+    let output = output(function);
+    let (result, arguments) = (ours("__result"), ours("__arguments"));
+    let sink = stream::sink(function);
+    if let Some((sink, sent)) = sink.and_then(|sink| Some((sink, stream::sent(&sink.ty)?))) {
+        let (item_place, place) = (ends(&sent), ends(&output));
+        let make = projection(sent, item_place, "Transfer", "sink");
+        let make = called(&make, quote!(#arguments), item_place.1);
+        let end = projection(&output, place, "RemoteEnds", "end");
+        let end = called(&end, TokenStream::new(), place.1);
+        let ended = projection(&output, place, "RemoteEnds", "ended");
+        let held = &sink.held;
+        let ended = called(&ended, quote!(#result, #held, #arguments), place.1);
+        return Asked {
+            call: projection(sent, item_place, "Transfer", "pushed"),
+            place: item_place.1,
+            end: Some(quote!(#end,)),
+            answer: Box::new(move |run| {
+                quote! {
+                    let mut #held = #make?;
+                    let #result = #run;
+                    #ended;
+                    __offload::Ok(())
+                }
+            }),
+        };
+    }
+    let method = match form {
+        Form::Items | Form::Pushed => "send_items",
+        Form::OpenedItems => "send_opened_items",
+        Form::Opened => "send_opened",
+    };
+    // An item's type as it is written, or what is around it.
+    let place = match form {
+        Form::Items => stream::made(&output).map_or_else(|| ends(&output), |made| ends(&made)),
+        _ => ends(&output),
+    };
+    let send = projection(item, place, "RemoteItem", method);
+    Asked {
+        call: projection(item, place, "RemoteItem", "items"),
+        place: place.1,
+        end: None,
+        answer: Box::new(move |run| called(&send, quote!(#run, #arguments), place.1)),
+    }
+}
+
+/// `<T as Bound>::method(…)`: what is said of the call is said of the type.
+fn called(method: &TokenStream, arguments: TokenStream, place: Span) -> TokenStream {
+    let arguments = arguments_of(arguments, place);
+    quote!(#method #arguments)
+}
+
+fn arguments_of(arguments: TokenStream, place: Span) -> Group {
+    let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+    arguments.set_span(place);
+    arguments
+}

@@ -1,0 +1,75 @@
+//! In a worker: the channel to its parent, which one thread at a time writes to.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::messages::{Kind, MORE};
+use crate::wire::blobs;
+
+/// What frames are written to.
+static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
+
+/// The same, for the thread that sends items, and waits for the parent to take them.
+static ANSWERS: OnceLock<UnixStream> = OnceLock::new();
+
+struct Outlet {
+    data: UnixStream,
+    /// The parent listens: it waits for a call, or for this worker to start up.
+    is_open: bool,
+}
+
+/// From now on this is the channel.
+pub(super) fn open(data: UnixStream) {
+    if let Ok(answers) = data.try_clone() {
+        let _ = ANSWERS.set(answers);
+    }
+    let _ = DATA.set(Mutex::new(Outlet { data, is_open: true }));
+}
+
+/// Waits until the parent takes more items: how many. It sends nothing else while a body runs, so
+/// that no byte is read that belongs to another message. `None`: it does not.
+pub(super) fn hear_more() -> Option<u32> {
+    let mut frame = [0; MORE];
+    ANSWERS.get()?.read_exact(&mut frame).ok()?;
+    let [kind, 4, 0, 0, 0, a, b, c, d] = frame else { return None };
+    (kind == Kind::More as u8).then(|| u32::from_le_bytes([a, b, c, d]))
+}
+
+/// The parent has sent a call, and listens from now on.
+pub(super) fn listen() {
+    if let Some(outlet) = DATA.get() {
+        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
+    }
+}
+
+/// Who listens after a message.
+#[derive(PartialEq)]
+pub(super) enum Then {
+    /// The parent, still.
+    Continue,
+    /// Nobody, until the parent sends the next call.
+    Close,
+}
+
+/// Writes a whole message. False: nobody listens. If nobody ever will, the
+/// watch ends this process.
+pub(super) fn write(message: &[u8], then: Then) -> bool {
+    write_parts([message, &[]], then)
+}
+
+/// Sends a part of the result ahead of it.
+pub(super) fn send_blob(blob: &[u8]) -> bool {
+    blobs::header(blob).is_some_and(|header| write_parts([&header, blob], Then::Continue))
+}
+
+/// The same as [`write`], of a message in two parts.
+fn write_parts(parts: [&[u8]; 2], then: Then) -> bool {
+    let Some(outlet) = DATA.get() else { return false };
+    let mut outlet = outlet.lock().unwrap_or_else(PoisonError::into_inner);
+    if !outlet.is_open {
+        return false;
+    }
+    outlet.is_open = then == Then::Continue;
+    parts.into_iter().all(|part| outlet.data.write_all(part).is_ok())
+}

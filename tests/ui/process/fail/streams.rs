@@ -1,0 +1,67 @@
+//! Streams of `process` functions: items and ends can be sent, and say that a process died.
+
+use std::rc::Rc;
+
+use offload_runtime::{Error, Sink, offload};
+
+#[offload(process, stream)]
+fn items_without_error(below: u32) -> impl Iterator<Item = u32> { //~
+    0..below
+}
+
+#[offload(process, stream)]
+fn item_on_one_thread() -> impl Iterator<Item = Result<Rc<u8>, Error>> { //~
+    std::iter::empty()
+}
+
+struct Page;
+
+#[offload(process, stream)]
+fn sent_without_serde(out: &mut Sink<Page>) -> Result<(), Error> { //~
+    out.send(Page)?;
+    Ok(())
+}
+
+#[offload(process, stream)]
+fn end_without_error(out: &mut Sink<u32>) -> Result<(), String> { //~
+    let _ = out.send(1);
+    Ok(())
+}
+
+#[offload(process, stream)]
+fn end_with_a_value(out: &mut Sink<u32>) -> Result<u8, Error> { //~
+    out.send(1)?;
+    Ok(1)
+}
+
+#[offload(process, stream)]
+fn no_end(out: &mut Sink<u32>) { //~
+    let _ = out.send(1);
+}
+
+#[offload(process, stream)]
+fn lost_on_the_way() -> impl Iterator<Item = Result<Option<Option<u8>>, Error>> { //~
+    std::iter::empty()
+}
+
+#[offload(process, stream, detach)] //~
+fn goes_on() -> impl Iterator<Item = Result<u8, Error>> {
+    std::iter::empty()
+}
+
+fn is_stream<T>(_: impl futures_core::Stream<Item = T>) {}
+
+fn callers_add_no_error() {
+    is_stream::<u32>(items_without_error(1));
+    is_stream::<Result<Rc<u8>, Error>>(item_on_one_thread());
+    is_stream::<Result<Page, Error>>(sent_without_serde());
+    is_stream::<Result<u32, String>>(end_without_error());
+    drop(end_with_a_value());
+    drop(no_end());
+    drop(lost_on_the_way());
+    drop(goes_on());
+}
+
+fn main() {
+    callers_add_no_error();
+}
