@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
-use offload_runtime::{Error, ErrorKind, Ran, offload};
+use offload_runtime::{Error, ErrorKind, Ran, RemoteStats, offload};
 
 use crate::functions::{self as f, Problem};
-use crate::server::{Line, Worker, with_server};
+use crate::server::{Line, Worker, remote_stats, with_server};
 
 #[test]
 fn a_body_runs_in_the_worker_and_its_result_comes_back() {
@@ -178,5 +179,29 @@ fn a_message_that_is_there_twice_runs_once() {
         assert!(line.is_quiet());
         body.go_on();
         assert_eq!(call.await.unwrap().unwrap(), process);
+    });
+}
+
+#[test]
+fn the_numbers_say_what_waits_and_who_is_there() {
+    with_server("calls::the_numbers_say_what_waits_and_who_is_there", async |server| {
+        let line = Line::new();
+        let calls = [tokio::spawn(f::hold(line.port())), tokio::spawn(f::hold(line.port()))];
+        server.has_messages("jobs", 2).await;
+        let reads = async |is_so: fn(RemoteStats) -> bool| {
+            while !is_so(remote_stats()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        reads(|remote| remote.waiting == 2 && !remote.oldest.is_zero()).await;
+        assert_eq!(remote_stats().workers, 0);
+        let _workers = [Worker::start("jobs"), Worker::start("jobs")];
+        reads(|remote| remote.workers == 2).await;
+        line.next().await.go_on();
+        line.next().await.go_on();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        reads(|remote| remote.waiting == 0 && remote.oldest.is_zero()).await;
     });
 }

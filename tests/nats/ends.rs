@@ -3,7 +3,7 @@
 use offload_runtime::{ErrorKind, Ran};
 
 use crate::functions as f;
-use crate::server::{Line, Worker, with_server};
+use crate::server::{Line, Worker, remote_stats, with_server};
 
 #[test]
 fn a_worker_that_is_killed_in_a_body_is_found_out_and_the_call_may_have_run() {
@@ -35,6 +35,7 @@ fn another_worker_takes_over_where_there_are_attempts() {
         assert_eq!(body.process, other.id());
         body.go_on();
         assert_eq!(call.await.unwrap().unwrap(), other.id());
+        assert_eq!(remote_stats().redelivered, 1);
         server.has_messages("jobs", 0).await;
     });
 }

@@ -4,8 +4,10 @@
 #![allow(dead_code, reason = "the worker calls none of them")]
 
 use std::cell::RefCell;
+use std::fs::OpenOptions;
 use std::io::{ErrorKind as Io, Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offload_runtime::{Error, RemotePool, is_cancelled, offload};
@@ -82,6 +84,25 @@ pub(crate) fn repeat(text: String, times: usize) -> Result<String, Error> {
 pub(crate) fn hold_with(with: String, test: u16) -> Result<u32, Error> {
     drop(with);
     wait_for_word(test)
+}
+
+/// Notes that it has run, in a file of its worker's, and returns its number.
+#[offload(remote, timeout = "400s", pool = JOBS, name = "note")]
+pub(crate) fn note(number: u32, folder: PathBuf) -> Result<u32, Error> {
+    Ok(write_note(number, &folder))
+}
+
+#[offload(remote, timeout = "400s", pool = JOBS, attempts = 3, name = "note again")]
+pub(crate) fn note_again(number: u32, folder: PathBuf) -> Result<u32, Error> {
+    Ok(write_note(number, &folder))
+}
+
+fn write_note(number: u32, folder: &Path) -> u32 {
+    let file = folder.join(std::process::id().to_string());
+    let mut notes =
+        OpenOptions::new().append(true).create(true).open(file).expect("it can be made");
+    notes.write_all(&number.to_le_bytes()).expect("it can be written");
+    number
 }
 
 thread_local! {

@@ -6,5 +6,6 @@ mod ends;
 mod functions;
 mod restarts;
 mod server;
+mod stress;
 
 offload_runtime::test_worker!();

@@ -22,11 +22,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs a test in a process of its own, with a server. Without the program it says so and does nothing;
 /// where `CI` is set it fails.
 pub(crate) fn with_server(test: &str, run: impl AsyncFnOnce(&mut Server)) {
+    with_server_for(PATIENCE, test, run);
+}
+
+/// The same, of a test that may take so long.
+pub(crate) fn with_server_for(patience: Duration, test: &str, run: impl AsyncFnOnce(&mut Server)) {
     if env::var(INSIDE).is_ok_and(|inside| inside == test) {
         let mut server = Server::start();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let result =
-            runtime.block_on(async { tokio::time::timeout(PATIENCE, run(&mut server)).await });
+            runtime.block_on(async { tokio::time::timeout(patience, run(&mut server)).await });
         // A thread may still wait for a body.
         runtime.shutdown_background();
         assert!(result.is_ok(), "it takes too long");
@@ -231,4 +236,11 @@ impl Body {
         };
         tokio::task::spawn_blocking(read).await.unwrap().is_ok_and(|said| said == b"c")
     }
+}
+
+/// What this process has seen of the pool `jobs`.
+pub(crate) fn remote_stats() -> offload_runtime::RemoteStats {
+    let stats = offload_runtime::stats();
+    let pool = stats.pools.iter().find(|pool| pool.name == "jobs").expect("it was called");
+    pool.remote.expect("there is a server")
 }

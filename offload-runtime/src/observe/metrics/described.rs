@@ -15,12 +15,16 @@ pub(super) fn describe() {
     }
 }
 
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: [(&str, &str); 8] = [
     ("offload_calls_started_total", "Calls whose bodies started."),
     ("offload_calls_total", "Calls that ended, each counted with one outcome."),
     ("offload_calls_timed_out_total", "Calls that were answered by a deadline."),
     ("offload_calls_abandoned_total", "Bodies that ended when nobody awaited them any more."),
     ("offload_workers_total", "Worker processes that ended, by why."),
+    (
+        "offload_remote_total",
+        "Calls of a remote pool given to another worker, answers that nobody awaited.",
+    ),
     ("offload_resource_instances_total", "Instances of resources, by what became of them."),
     (
         "offload_loop_stalls_total",
@@ -29,7 +33,7 @@ const COUNTERS: [(&str, &str); 7] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 20] = [
+const GAUGES: [(&str, Unit, &str); 23] = [
     ("offload_calls_running", Unit::Count, "Bodies that run now."),
     (
         "offload_calls_waiting",
@@ -64,6 +68,21 @@ const GAUGES: [(&str, Unit, &str); 20] = [
         "Calls that may wait for a thread; one more is refused.",
     ),
     ("offload_pool_workers", Unit::Count, "Worker processes of the pool, by state."),
+    (
+        "offload_remote_workers",
+        Unit::Count,
+        "Workers of a remote pool that said lately that they are there.",
+    ),
+    (
+        "offload_remote_waiting",
+        Unit::Count,
+        "Calls of all programs in the stream of a remote pool.",
+    ),
+    (
+        "offload_remote_oldest_seconds",
+        Unit::Seconds,
+        "How long the first call in the stream has waited.",
+    ),
     ("offload_resource_size", Unit::Count, "Bodies that may have the resource at once."),
     ("offload_resource_in_use", Unit::Count, "Bodies that have the resource."),
     ("offload_resource_waiting", Unit::Count, "Calls that wait for the resource."),

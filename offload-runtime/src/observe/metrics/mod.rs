@@ -65,6 +65,9 @@ use crate::task::Owner;
 /// | `offload_pool_running`, `offload_pool_queued` | gauge | bodies, calls | |
 /// | `offload_pool_queue_limit` | gauge | calls; of pools with a bounded queue | |
 /// | `offload_pool_workers` | gauge | processes; of the kind `process` | `state`: `idle`, `busy` |
+/// | `offload_remote_workers` | gauge | workers that said within 16 s that they are there; of the kind `remote`, as the two below | |
+/// | `offload_remote_waiting`, `offload_remote_oldest_seconds` | gauge | calls of all programs in the stream, and how long the first has waited, in seconds; at most 5 s old | |
+/// | `offload_remote_total` | counter | calls of this program given to another worker, and answers that nobody awaited | `event`: `redelivered`, `unawaited` |
 /// | `offload_workers_total` | counter | processes that ended; of the kind `process` | `end`: `restarted` (it died by itself), `killed`, `recycled` |
 /// | `offload_resource_size` | gauge | bodies; of the kind `exclusive` | |
 /// | `offload_resource_in_use`, `offload_resource_waiting` | gauge | bodies, calls | |
@@ -174,6 +177,16 @@ fn pool(stats: &PoolStats) {
     set("offload_pool_queued", &labels, stats.queued);
     if let Some(bound) = stats.queue_limit {
         set("offload_pool_queue_limit", &labels, bound);
+    }
+    #[cfg(feature = "remote")]
+    if let Some(remote) = stats.remote {
+        gauge!("offload_remote_workers", labels.to_vec()).set(remote.workers as f64);
+        gauge!("offload_remote_waiting", labels.to_vec()).set(remote.waiting as f64);
+        gauge!("offload_remote_oldest_seconds", labels.to_vec()).set(remote.oldest.as_secs_f64());
+        for (event, value) in [("redelivered", remote.redelivered), ("unawaited", remote.unawaited)]
+        {
+            count("offload_remote_total", with(&labels, "event", event), value);
+        }
     }
     #[cfg(feature = "process")]
     if let Some(workers) = stats.workers {
