@@ -98,8 +98,8 @@ fn a_call_that_is_late_while_it_waits_says_that_it_did_not_run_and_is_taken_out_
 }
 
 #[test]
-fn a_body_that_nobody_waits_for_was_told() {
-    with_server("calls::a_body_that_nobody_waits_for_was_told", async |_| {
+fn a_body_that_nobody_waits_for_is_told() {
+    with_server("calls::a_body_that_nobody_waits_for_is_told", async |_| {
         let _worker = Worker::start("jobs");
         let line = Line::new();
         let call = tokio::spawn(f::hold(line.port()));
@@ -122,9 +122,9 @@ fn known_to_none() -> Result<(), Error> {
 }
 
 #[test]
-fn a_function_that_no_worker_knows_was_told_before_the_deadline() {
+fn a_function_that_no_worker_knows_is_told_before_the_deadline() {
     with_server(
-        "calls::a_function_that_no_worker_knows_was_told_before_the_deadline",
+        "calls::a_function_that_no_worker_knows_is_told_before_the_deadline",
         async |server| {
             let _workers = [Worker::start("jobs"), Worker::start("jobs")];
             let error = known_to_none().await.unwrap_err();

@@ -41,8 +41,8 @@ fn another_worker_takes_over_where_there_are_attempts() {
 }
 
 #[test]
-fn a_worker_that_was_told_to_end_finishes_what_it_has_and_takes_no_more() {
-    let name = "ends::a_worker_that_was_told_to_end_finishes_what_it_has_and_takes_no_more";
+fn a_worker_that_is_told_to_end_finishes_what_it_has_and_takes_no_more() {
+    let name = "ends::a_worker_that_is_told_to_end_finishes_what_it_has_and_takes_no_more";
     with_server(name, async |_| {
         let mut worker = Worker::start("jobs");
         let line = Line::new();
@@ -87,8 +87,8 @@ fn start_caller(kind: &str, line: &Line) -> std::process::Child {
 }
 
 #[test]
-fn a_body_whose_caller_has_ended_was_told() {
-    with_server("ends::a_body_whose_caller_has_ended_was_told", async |server| {
+fn a_body_whose_caller_has_ended_is_told() {
+    with_server("ends::a_body_whose_caller_has_ended_is_told", async |server| {
         let worker = Worker::start("jobs");
         let line = Line::new();
         let mut caller = start_caller("long", &line);
