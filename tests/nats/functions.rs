@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const JOBS_NAME: &str = "jobs";
 
 /// Soon after its worker is silent, a call has failed.
-pub(crate) static JOBS: RemotePool = RemotePool::new(JOBS_NAME).ack_wait(Duration::from_secs(2));
+pub(crate) static JOBS: RemotePool = RemotePool::new(JOBS_NAME).ack_wait(Duration::from_secs(5));
 
 /// One call may wait.
 pub(crate) static FULL: RemotePool = RemotePool::new("full").queue(1);
