@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sleep::{Sleep, WorkerState};
-use crate::executor::StandIn;
 use crate::sync::foreign::quietly;
 use crate::system::sleepers;
 
@@ -26,14 +25,15 @@ pub(super) struct Blocked {
 
 impl Blocked {
     /// Looks at the threads of the pool with this label, whose calls wait. `progress` changes as
-    /// they get on; so many have others in their place already, and so many may; `add` adds one.
+    /// they get on; so many have others in their place already, and so many may; `stand_in` has one
+    /// stand in for a thread.
     pub(super) fn look(
         &mut self,
         pool: &str,
         sleep: &'static Sleep,
         progress: u64,
         [extra, most]: [usize; 2],
-        add: &dyn Fn() -> StandIn,
+        stand_in: &dyn Fn(&'static WorkerState),
     ) {
         let has_moved = self.progress.replace(progress) != Some(progress);
         let before = std::mem::take(&mut self.asleep);
@@ -63,11 +63,7 @@ impl Blocked {
             if room == 0 {
                 return tell(pool, &blocked);
             }
-            state.set_stand_in(add());
-            // It may have ended just now.
-            if state.running().is_none() {
-                state.dismiss_stand_in();
-            }
+            stand_in(state);
             (missing, room) = (missing - 1, room - 1);
         }
     }

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::pool::{Kind, Pool, Seen};
+use super::sleep::WorkerState;
 use crate::executor::StandIn;
 use crate::sync::timer;
 use crate::system::abort::{Unpoisoned, abort_on_panic};
@@ -102,8 +103,8 @@ impl Pool {
                 let (popped, ended) = self.progress();
                 let extra = started.extra.load(Ordering::Acquire);
                 let bounds = [extra, started.rules.max];
-                let add = || self.add_stand_in();
-                seen.blocked.look(self.label(), &started.sleep, popped + ended, bounds, &add);
+                let stand_in = |state| self.stand_in_for(state);
+                seen.blocked.look(self.label(), &started.sleep, popped + ended, bounds, &stand_in);
                 0
             }
             Kind::Process => 0,
@@ -181,8 +182,25 @@ impl Pool {
 
     /// A thread takes the place of one whose body waits.
     pub(super) fn add_stand_in(&'static self) -> StandIn {
-        self.started().extra.fetch_add(1, Ordering::SeqCst);
+        let stand_in = self.count_stand_in();
         self.add_threads(1);
+        stand_in
+    }
+
+    /// The same, as seen from the timer's thread. That body may end at any time, above all as soon
+    /// as there is the thread: who ends it has to find what stands in for it, or one thread too many
+    /// would be left, with nobody awake to see it.
+    fn stand_in_for(&'static self, state: &WorkerState) {
+        state.set_stand_in(self.count_stand_in());
+        if state.running().is_none() {
+            state.dismiss_stand_in();
+        }
+        self.add_threads(1);
+    }
+
+    /// There may be one thread more, until this is dropped.
+    fn count_stand_in(&'static self) -> StandIn {
+        self.started().extra.fetch_add(1, Ordering::SeqCst);
         StandIn(Box::new(|| {
             self.started().extra.fetch_sub(1, Ordering::SeqCst);
         }))
