@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::sync::foreign::{Payload, text_of};
 use crate::system::abort::Unpoisoned;
 
-/// A call that got no result from its body, and why.
+/// The error of a call that got no result from its body.
 ///
 /// Functions that can fail so have a `Result<T, E>` with
 /// `E: From<offload_runtime::Error>`: your own enum, `anyhow::Error`,
@@ -267,7 +267,7 @@ impl Error {
         self.inner.ran
     }
 
-    /// What the body panicked with, for [`resume_unwind`](std::panic::resume_unwind).
+    /// The payload of the body's panic, for [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// # Errors
     ///

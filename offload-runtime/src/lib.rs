@@ -1,4 +1,4 @@
-//! Await a synchronous function.
+//! An attribute that lets async code await a synchronous function.
 //!
 //! A synchronous call inside async code blocks a worker of the runtime: until it returns, that worker
 //! polls no other task. One attribute moves the body to a pool of its own

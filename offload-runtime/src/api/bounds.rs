@@ -104,7 +104,7 @@ impl<T: Send + 'static> Returned for T {
     }
 }
 
-/// Makes a result of an error.
+/// A function that makes a result of an error.
 pub type Fail<T> = fn(Error) -> T;
 
 /// Finds out whether a result can carry an [`Error`], where nothing demands it.

@@ -30,7 +30,7 @@ pub struct LoopStats {
     pub flavor: &'static str,
     /// The threads that poll its tasks.
     pub workers: usize,
-    /// How late a task was polled that had been woken.
+    /// The lag: how late a task was polled that had been woken.
     pub lag: Percentiles,
     /// Workers that are in a stall now.
     pub stuck_workers: usize,
@@ -52,7 +52,7 @@ pub struct StallStats {
     pub spans: Vec<String>,
     /// How often a worker was blocked there.
     pub count: u64,
-    /// For how long at most, so far.
+    /// The longest time for which one was blocked there, so far.
     pub longest: Duration,
 }
 

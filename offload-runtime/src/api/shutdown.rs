@@ -76,7 +76,7 @@ pub async fn shutdown(grace: Duration) -> Report {
     Report { finished: under_way.saturating_sub(abandoned), abandoned }
 }
 
-/// What became of the calls that were under way when a [`shutdown`] began, or when
+/// The outcome of the calls that were under way when a [`shutdown`] began, or when
 /// [a pool was closed](crate::ThreadPool::close).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

@@ -124,7 +124,7 @@ impl RemoteStats {
 pub struct WorkerStats {
     /// Processes that can take a call or have one.
     pub alive: usize,
-    /// Those that wait for a call.
+    /// Processes that wait for a call.
     pub idle: usize,
     /// Processes that died by themselves: a crash, an exit, a kill by others.
     pub restarts: u64,
@@ -229,9 +229,9 @@ pub struct FunctionStats {
     /// busy with something else, or the [`Priority`](crate::Priority) of the pool is too low.
     #[cfg(feature = "watch")]
     pub starved: Option<f64>,
-    /// Its option `limit`.
+    /// Numbers of its option `limit`; `None`: it has none.
     pub limit: Option<LimitStats>,
-    /// Its option `queue`.
+    /// Numbers of its option `queue`; `None`: it has none.
     pub queue: Option<QueueStats>,
 }
 

@@ -18,7 +18,18 @@ use self::sent::{Sent, answer_error, count, polled_again};
 use crate::function::Function;
 use crate::task;
 
-/// One call of a closure, for awaiting.
+/// The future of one call of a closure, as [`to_thread`](crate::to_thread) and
+/// [`run`](crate::ThreadPool::run) return it.
+///
+/// # Panics
+///
+/// A poll panics as the closure does, where the call is rejected, and after the future has given its
+/// answer.
+///
+/// # Cancel safety
+///
+/// Dropped before the closure starts, it never runs. Dropped while it runs, the closure goes on, and
+/// [`is_cancelled`](crate::is_cancelled) is true for it.
 ///
 /// It has no bounds of its own, so that a type that is not `Send` is reported
 /// once, where it is written.

@@ -1,4 +1,4 @@
-//! For axum: [`Error`] as a response, and a [`dashboard`].
+//! What axum gets: [`Error`] as a response, and a [`dashboard`].
 
 use ::axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ::axum::http::{HeaderValue, StatusCode};

@@ -150,7 +150,7 @@ impl<T: Send + 'static> Resource<T> {
         self
     }
 
-    /// Is called with an instance before each loan but the first. `false`: it is dropped, and another
+    /// A function that is called with an instance before each loan but the first. `false`: it is dropped, and another
     /// one is made in its place.
     pub const fn check(mut self, check: fn(&mut T) -> bool) -> Resource<T> {
         self.check = Some(check);

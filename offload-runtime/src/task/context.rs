@@ -83,8 +83,7 @@ static KEYS: RwLock<&[&dyn Key]> = RwLock::new(&[]);
 /// Whether there are any, to be read without the lock.
 static ANY: AtomicBool = AtomicBool::new(false);
 
-/// From now on every offloaded body sees its caller's value of this
-/// `tokio::task_local!`.
+/// Registers a `tokio::task_local!`: from now on every offloaded body sees its caller's value of it.
 ///
 /// Call it once for each key, when the process starts. The value is cloned at
 /// the first poll of a call, if the caller has one; nothing that a body does
@@ -114,8 +113,8 @@ pub fn propagate<T: Clone + Send + 'static>(key: &'static LocalKey<T>) {
     }
 }
 
-/// From now on every offloaded body runs in a context of the program's own kind: a thread-local hub,
-/// say.
+/// Registers a context of the program's own kind, a thread-local hub, say: from now on every offloaded
+/// body runs in its caller's.
 ///
 /// `capture` takes it, at the first poll of a call or when one is started; `None`: there is nothing
 /// to carry. `enter` is called with what was taken, on the thread of the body and before it. What
