@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ProcessPool, offload};
+use offload_runtime::{Error, ErrorKind, Priority, ProcessPool, Ran, offload};
 
 use crate::support::{numbers, settle, workers};
 
-static POOL: ProcessPool = ProcessPool::new("numbers").workers(1);
+/// Of the priority of this process: the deadline is for the body that never ends, and the others have
+/// to end before it on a busy machine as well.
+static POOL: ProcessPool = ProcessPool::new("numbers").workers(1).priority(Priority::Normal);
 
 #[offload(process, pool = POOL, name = "counted", timeout = "10s")]
 fn counted(way: u8) -> Result<u8, Error> {
@@ -24,10 +26,7 @@ fn counted(way: u8) -> Result<u8, Error> {
 
 /// Some error of the body's own.
 fn other() -> Error {
-    serde_json::from_value(serde_json::json!({
-        "inner": { "kind": "Config", "ran": "Yes", "function": "counted", "what": "failed" }
-    }))
-    .unwrap()
+    Error::new(ErrorKind::Config, Ran::Yes, "counted", "failed")
 }
 
 #[test]

@@ -12,7 +12,7 @@ use offload_runtime::{
 };
 
 use crate::resource;
-use crate::support::{Gate, Peak, begin, numbers, poll, pool, settle};
+use crate::support::{Gate, PATIENCE, Peak, begin, numbers, poll, pool, settle};
 
 /// An instance with a number of its own.
 struct Numbered(usize);
@@ -558,7 +558,7 @@ fn an_instance_that_nobody_uses_for_its_time_is_dropped_on_a_pool() {
     let (sender, dropped) = mpsc::channel();
     *SENDER.lock().unwrap() = Some(sender);
     block_on(touch());
-    let name = dropped.recv_timeout(crate::support::PATIENCE).unwrap().unwrap();
+    let name = dropped.recv_timeout(PATIENCE).unwrap().unwrap();
     assert!(name.starts_with("offload-thread"), "{name}");
     assert_eq!(resource("not for long").dropped, 1);
     block_on(touch());
@@ -577,7 +577,13 @@ fn a_call_that_is_too_late_when_its_instance_is_made_does_not_start() {
     });
     static STARTED: AtomicBool = AtomicBool::new(false);
 
-    #[offload(thread, queue_timeout = "10ms")]
+    static IS_PATIENT: AtomicBool = AtomicBool::new(false);
+
+    fn patience() -> Duration {
+        if IS_PATIENT.load(Ordering::SeqCst) { PATIENCE } else { Duration::from_millis(10) }
+    }
+
+    #[offload(thread, queue_timeout = patience())]
     fn touch(#[resource(SLOW)] _slow: &mut ()) -> Result<(), Error> {
         STARTED.store(true, Ordering::SeqCst);
         Ok(())
@@ -593,6 +599,7 @@ fn a_call_that_is_too_late_when_its_instance_is_made_does_not_start() {
         stats.made == 1 && stats.in_use == 0
     });
     assert!(!STARTED.load(Ordering::SeqCst));
+    IS_PATIENT.store(true, Ordering::SeqCst);
     block_on(touch()).unwrap();
     assert_eq!(resource("slowly made").made, 1);
 }
@@ -707,6 +714,6 @@ fn a_body_may_start_calls_that_do_not_wait_for_it() {
     }
 
     block_on(start(told));
-    assert_eq!(tell.recv_timeout(crate::support::PATIENCE).unwrap(), 11);
+    assert_eq!(tell.recv_timeout(PATIENCE).unwrap(), 11);
     block_on(to_thread(|| ()));
 }
