@@ -247,30 +247,38 @@ fn of_those_in_line_for_a_permit_only_the_calls_of_the_closed_pool_end() {
     assert_eq!(block_on(closed()).unwrap(), 2);
 }
 
+/// Nothing of it is on the pool while it waits: the permit is that of a body elsewhere.
 #[test]
 fn a_call_that_waits_for_a_permit_has_the_grace() {
-    static POOL: ThreadPool = ThreadPool::new("in line").threads(2);
+    static POOL: ThreadPool = ThreadPool::new("in line");
+    static ELSEWHERE: ThreadPool = ThreadPool::new("elsewhere");
+    static ONE: Limiter = Limiter::new(1);
 
-    #[offload(thread, pool = POOL, limit = 1)]
-    fn one_by_one(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+    #[offload(thread, pool = ELSEWHERE, limit = ONE)]
+    fn has_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
         started.send(()).unwrap();
         let _ = go_on.recv();
         Ok(())
     }
 
+    #[offload(thread, pool = POOL, limit = ONE)]
+    fn waits() -> Result<u32, Error> {
+        Ok(7)
+    }
+
     let (started, start) = channel();
     let (go_on, waiting) = channel();
-    let (also, waits) = channel();
-    let first = begin(one_by_one(started.clone(), waiting));
+    let first = begin(has_it(started, waiting));
     start.recv_timeout(PATIENCE).unwrap();
-    let second = begin(one_by_one(started.clone(), waits));
+    let second = begin(waits());
+    settle("it is in line", || ONE.waiting() == 1);
     let closing = std::thread::spawn(|| block_on(POOL.close(PATIENCE)));
     settle("it is closed", || POOL.spawn(|| ()).wait().is_err());
+    settle("no thread has anything to do", || threads("in line") == 0);
+    assert!(!closing.is_finished());
     go_on.send(()).unwrap();
-    start.recv_timeout(PATIENCE).unwrap();
-    also.send(()).unwrap();
     block_on(first).unwrap();
-    block_on(second).unwrap();
+    assert_eq!(block_on(second).unwrap(), 7);
     assert_eq!(closing.join().unwrap().abandoned, 0);
 }
 
