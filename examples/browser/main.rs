@@ -11,6 +11,7 @@ use chromium::Chromium;
 use fantoccini::key::Key;
 use landscape::{DAWN, DUSK, NIGHT, NOON, paint};
 use program::Program;
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
@@ -483,6 +484,11 @@ async fn the_dashboard_says_that_its_server_has_gone_and_finds_it_again() {
     let address = visit.program.address().to_owned();
     visit.program = Program::start_at(&address, &visit.file("data"));
     visit.browser.see("#state.live").await;
+    // One that is told to stop says so before it goes.
+    visit.program.ask_to_stop(Signal::TERM);
+    visit.browser.see("#state.lost").await;
+    let said = visit.text("#state").await;
+    assert!(said.contains("is shutting down") || said.contains("has shut down"), "{said}");
     // The browser notes each request that failed meanwhile, and nothing else.
     let console = visit.browser.console().await;
     assert!(console.iter().all(|line| line.contains("net::ERR_")), "{console:?}");

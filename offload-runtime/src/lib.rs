@@ -43,7 +43,7 @@
 //! * `remote`: `#[offload(remote)]`, for bodies that run on other machines, through NATS JetStream,
 //!   or here where there is no server. Unix only.
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
-//! * `metrics`: `publish_metrics` gives the numbers of [`stats`] to the `metrics` facade.
+//! * `metrics`: `publish_metrics_every` gives the numbers of [`stats`] to the `metrics` facade.
 
 // On docs.rs each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]

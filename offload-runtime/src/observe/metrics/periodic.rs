@@ -32,6 +32,10 @@ use crate::sync::foreign::quietly;
 /// Names, labels and units are at [`publish_metrics`], rules for alerts in
 /// [the guide](crate::guide::metrics).
 ///
+/// Somebody has to read what is published: this exporter keeps each value of a histogram until
+/// `render`, or the handle's `run_upkeep`, is called. Where that may not happen for a while, call
+/// [`publish_metrics`] before `render` instead.
+///
 /// A period as long as the time between two scrapes is short enough. To call it again
 /// changes nothing. It costs a thread, which sleeps, and what [`publish_metrics`] costs, once in
 /// each period. When the process ends, what came after the last time is not published: call
