@@ -36,7 +36,7 @@ fn sum(numbers: Vec<u64>) -> Result<u64, Box<dyn std::error::Error + Send + Sync
     Ok(numbers.iter().sum())
 }
 
-#[offload(process, pool = WORKERS, limit = 1, queue = 4, timeout = "1m", crate = offload)]
+#[offload(process, pool = WORKERS, limit = 1, queue = 4, timeout = "1m", spawn = double_soon, crate = offload)]
 fn double(number: u32) -> Result<u32, Error> {
     Ok(number * 2)
 }
@@ -44,6 +44,12 @@ fn double(number: u32) -> Result<u32, Error> {
 #[offload(thread, spawn = length_soon, panic = "error", crate = offload)]
 fn length(text: String) -> Result<usize, Error> {
     Ok(text.len())
+}
+
+#[offload(cpu, spawn = squares_soon, crate = offload)]
+fn squares(#[to_owned] from: &str, n: u32) -> impl Iterator<Item = u32> + Send {
+    let from = from.len() as u32;
+    (from..from + n).map(|n| n * n)
 }
 
 #[offload(thread, stream = 2, crate = offload)]
@@ -102,6 +108,10 @@ fn every_option_does_its_work_in_the_edition_2021() {
         assert_eq!(upper("word").await, "WORD");
         assert_eq!(length_soon("four".into()).await.unwrap().unwrap(), 4);
         assert_eq!(length("four".into()).await.unwrap(), 4);
+        let squares_of = squares_soon("two", 2).await.unwrap();
+        assert_eq!(squares_of.collect::<Vec<_>>(), [9, 16]);
+        assert_eq!(squares("one", 1).await.sum::<u32>(), 9);
+        assert_eq!(double_soon(21).await.unwrap().unwrap(), 42);
         assert_eq!(count(3).collect::<Vec<_>>().await, [0, 1, 2]);
         assert_eq!(send(3).map(Result::unwrap).collect::<Vec<_>>().await, [0, 1, 2]);
         assert_eq!((keep("a".into()).await, keep("b".into()).await), (1, 2));

@@ -37,7 +37,8 @@ use crate::task::meta::Meta;
 ///
 /// Dropped, the call goes on, and what it comes to is dropped on a thread of a pool;
 /// [`cancel`](Self::cancel) ends it. In [`shutdown`](crate::shutdown) it has the grace that calls
-/// have which are awaited.
+/// have which are awaited. Those under way are counted by
+/// [`FunctionStats::spawned`](crate::FunctionStats::spawned).
 ///
 /// ```
 /// use offload_runtime::spawn_cpu;
@@ -156,7 +157,8 @@ impl<T> Started<T> {
     /// Ends the call: one that has not started never does, and gives an [`Error`] of the kind
     /// [`Cancelled`](crate::ErrorKind::Cancelled). For a body that runs,
     /// [`is_cancelled`](crate::is_cancelled) is true from now on, and what it returns then is what
-    /// the handle gives. After the end of the body it has no effect.
+    /// the handle gives. A body in another process is killed, at the end of its pool's grace if it has one,
+    /// and the handle gives an error of that kind, too. After the end of the body it has no effect.
     ///
     /// ```
     /// use offload_runtime::{ErrorKind, is_cancelled, spawn_cpu};
