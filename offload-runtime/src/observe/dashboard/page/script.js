@@ -192,9 +192,11 @@ const functions = table({
     { key: "pool", title: "Kind, pool", text: true, value: item => `${item.kind} ${item.pool}`, cell: kind },
     { key: "rate", title: "Calls/s", wide: true, value: item => item.last_minute?.started_per_second ?? 0,
       cell: sparkline(item => item.last_minute?.started_per_second, item => rate(item.last_minute?.started_per_second ?? null), item => item.past) },
-    number("running", "Running", item => item.running),
+    { key: "running", title: "Running", value: item => item.running, cell(cell, item) {
+      say(cell, item.spawned ? `${count(item.running)} (${count(item.spawned)} spawned)` : count(item.running));
+      mark(cell, "zero", !item.running && !item.spawned);
+    } },
     number("waiting", "Waiting", item => item.waiting),
-    number("spawned", "Spawned", item => item.spawned),
     { key: "oldest", title: "Oldest", value: item => item.longest_running_seconds, cell(cell, item) {
       say(cell, duration(item.longest_running_seconds));
       mark(cell, "zero", item.longest_running_seconds === null);
@@ -242,7 +244,7 @@ noted.addEventListener("change", showFunctions);
 // ---- the process
 
 const identity = document.getElementById("process");
-const who = one => [one.program, one.host && `on ${one.host}`, `pid ${one.pid}`, `up for ${duration(one.uptime_seconds)}`, `offload ${one.offload_version}`].filter(Boolean).join(" · ");
+const who = one => [[one.program, one.host && `on ${one.host}`].filter(Boolean).join(" "), `pid ${one.pid}`, `up for ${duration(one.uptime_seconds)}`, `offload ${one.offload_version}`].filter(Boolean).join(" · ");
 
 function showProcess(process) {
   say(identity, who(process));
