@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const WORKERS: usize = 4;
 
-static POOL: ProcessPool = ProcessPool::new("chaos").workers(WORKERS);
+// It is hit again and again, also while its workers start.
+static POOL: ProcessPool = ProcessPool::new("chaos").workers(WORKERS).max_restarts(u32::MAX);
 
 static PERMITS: Limiter = Limiter::new(WORKERS);
 

@@ -255,7 +255,7 @@ fn a_call_that_waits_for_a_permit_has_the_grace() {
     static ONE: Limiter = Limiter::new(1);
 
     #[offload(thread, pool = ELSEWHERE, limit = ONE)]
-    fn has_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+    fn keeps_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
         started.send(()).unwrap();
         let _ = go_on.recv();
         Ok(())
@@ -268,7 +268,7 @@ fn a_call_that_waits_for_a_permit_has_the_grace() {
 
     let (started, start) = channel();
     let (go_on, waiting) = channel();
-    let first = begin(has_it(started, waiting));
+    let first = begin(keeps_it(started, waiting));
     start.recv_timeout(PATIENCE).unwrap();
     let second = begin(waits());
     settle("it is in line", || ONE.waiting() == 1);
