@@ -58,10 +58,13 @@ fn there_are_never_more_than_its_size_and_calls_that_wait_use_no_thread() {
     let gate = Gate::default();
     let calls: Vec<_> = (0..50).map(|_| begin(hold(gate.clone()))).collect();
     gate.wait_for(3);
-    settle("the others wait for one", || resource("few").waiting == 47);
+    // How many threads came to look for work depends on the machine; none of them is held.
+    settle("the others wait for one, and every thread but three is idle", || {
+        let pool = pool("borrowers");
+        resource("few").waiting == 47 && pool.running == 3 && pool.idle == pool.threads - 3
+    });
     assert_eq!(gate.entered(), 3);
     assert_eq!(resource("few").in_use, 3);
-    assert!(pool("borrowers").threads <= 6, "{:?}", pool("borrowers"));
     gate.open();
     block_on(join_all(calls));
     assert_eq!(MADE.load(Ordering::SeqCst), 3);
