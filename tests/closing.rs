@@ -300,8 +300,8 @@ fn opened_while_it_is_being_closed_it_keeps_its_calls() {
     let closing = std::thread::spawn(|| block_on(POOL.close(PATIENCE)));
     settle("it is closed", || POOL.spawn(|| ()).wait().is_err());
     POOL.open();
-    let report = closing.join().unwrap();
-    assert_eq!((report.finished, report.abandoned), (0, 0));
+    // A call of the loop above may have been taken before it was closed, and have finished.
+    assert_eq!(closing.join().unwrap().abandoned, 0);
     go_on.send(()).unwrap();
     assert!(!block_on(running).unwrap());
     POOL.spawn(|| ()).wait().unwrap();

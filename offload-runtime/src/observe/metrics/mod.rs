@@ -66,7 +66,7 @@ use crate::task::Owner;
 /// | `offload_pool_queue_limit` | gauge | calls; of pools with a bounded queue | |
 /// | `offload_pool_workers` | gauge | processes; of the kind `process` | `state`: `idle`, `busy` |
 /// | `offload_remote_workers` | gauge | workers that said within 16 s that they are there; of the kind `remote`, as the two below | |
-/// | `offload_remote_waiting`, `offload_remote_oldest_seconds` | gauge | calls of all programs in the stream, and how long the first has waited, in seconds; at most 5 s old | |
+/// | `offload_remote_oldest_seconds`, `offload_remote_waiting` | gauge | seconds that the first call in the stream has waited, and calls of all programs there; at most 5 s old | |
 /// | `offload_remote_total` | counter | calls of this program given to another worker, and answers that nobody awaited | `event`: `redelivered`, `unawaited` |
 /// | `offload_workers_total` | counter | processes that ended; of the kind `process` | `end`: `restarted` (it died by itself), `killed`, `recycled` |
 /// | `offload_resource_size` | gauge | bodies; of the kind `exclusive` | |
