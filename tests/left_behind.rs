@@ -127,11 +127,15 @@ fn a_destructor_that_leaves_a_runtime_entered_costs_its_thread_and_nothing_else(
         // A result that nobody awaits, which the thread of the body drops.
         let result = Enters(other.handle().clone(), tell.clone());
         let (go, gate) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
         let mut call = Box::pin(on_the_one(move || {
+            begin.send(()).unwrap();
             gate.recv().unwrap();
             result
         }));
         assert!(call.as_mut().now_or_never().is_none());
+        // One that is dropped before would not run.
+        begun.recv().unwrap();
         drop(call);
         go.send(()).unwrap();
         told.recv().unwrap();
