@@ -21,9 +21,9 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::io::SyncIoBridge;
 
-/// What waits for the consumer at most, in each of them.
+/// The most items that wait for the consumer.
 const ROOM: usize = 16;
-/// Of a block, in bytes.
+/// The bytes in a block.
 const BLOCK: usize = 16 * 1024;
 
 const NUMBERS: u64 = 200_000;
@@ -95,7 +95,7 @@ fn channel<T: Send + 'static>(
     stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
 }
 
-/// Gathers a block, and sends it.
+/// A writer that sends each write as one item; a `BufWriter` before it gathers them.
 struct Blocks(mpsc::Sender<Bytes>);
 
 impl Write for Blocks {

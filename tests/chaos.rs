@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 offload_runtime::test_worker!();
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const WORKERS: usize = 4;

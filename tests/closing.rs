@@ -18,7 +18,7 @@ use offload_runtime::{
 
 offload_runtime::test_worker!();
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -40,10 +40,24 @@ fn threads(pool: &str) -> usize {
     stats().pools.iter().find(|known| known.name == pool).unwrap().threads
 }
 
-fn is_closed<T: std::fmt::Debug>(result: Result<T, Error>, pool: &str) {
+fn assert_closed<T: std::fmt::Debug>(result: Result<T, Error>, pool: &str) {
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No), "{error}");
     assert!(error.to_string().contains(&format!("its pool `{pool}` is closed")), "{error}");
+}
+
+/// A call that is told of a deadlock waits for its permit no more.
+#[test]
+fn a_deadlock_does_not_keep_a_pool_from_being_closed() {
+    static POOL: ThreadPool = ThreadPool::new("had a deadlock");
+
+    #[offload(thread, pool = POOL, limit = 1)]
+    fn calls_itself() -> Result<(), Error> {
+        block_on(calls_itself())
+    }
+
+    assert_eq!(block_on(calls_itself()).unwrap_err().kind(), ErrorKind::Deadlock);
+    assert_eq!(block_on(POOL.close(PATIENCE)).abandoned, 0);
 }
 
 #[test]
@@ -88,10 +102,10 @@ fn a_closed_pool_takes_no_calls_until_it_is_opened_and_others_go_on() {
             assert_eq!(close.abandoned, 0);
             assert_eq!(threads(name), 0, "{name}");
         }
-        is_closed(block_on(here()), "closed");
-        is_closed(CLOSED.spawn(|| ()).wait(), "closed");
-        is_closed(block_on(computes()), "closed cpu");
-        is_closed(block_on(in_parallel()), "closed rayon");
+        assert_closed(block_on(here()), "closed");
+        assert_closed(CLOSED.spawn(|| ()).wait(), "closed");
+        assert_closed(block_on(computes()), "closed cpu");
+        assert_closed(block_on(in_parallel()), "closed rayon");
         let panic = block_on(AssertUnwindSafe(infallible()).catch_unwind()).unwrap_err();
         let message = panic.downcast_ref::<String>().unwrap();
         assert!(message.contains("its pool `closed` is closed"), "{message}");
@@ -115,7 +129,7 @@ fn a_pool_that_was_never_used_can_be_closed() {
 
     let report = block_on(POOL.close(Duration::ZERO));
     assert_eq!((report.finished, report.abandoned), (0, 0));
-    is_closed(block_on(call()), "never used");
+    assert_closed(block_on(call()), "never used");
     POOL.open();
     block_on(call()).unwrap();
 }
@@ -183,7 +197,7 @@ fn after_the_grace_queued_calls_end_and_bodies_are_told_also_when_it_is_open_aga
     let queued = begin(is_told());
     let report = block_on(POOL.close(Duration::ZERO));
     assert_eq!((report.finished, report.abandoned), (0, 2));
-    is_closed(block_on(queued), "impatient");
+    assert_closed(block_on(queued), "impatient");
     tell.recv_timeout(PATIENCE).unwrap();
     POOL.open();
     // The body that was abandoned has its thread still.
@@ -235,7 +249,7 @@ fn of_those_in_line_for_a_permit_only_the_calls_of_the_closed_pool_end() {
     let mut others = Vec::new();
     for (closed, other) in calls {
         // While the permit is not free.
-        is_closed(block_on(closed), "shares a limit");
+        assert_closed(block_on(closed), "shares a limit");
         others.push(other);
     }
     go_on.send(()).unwrap();
@@ -380,7 +394,7 @@ fn the_workers_of_a_closed_pool_end_and_others_are_started_when_it_is_open() {
     assert_eq!(block_on(POOL.close(PATIENCE)).abandoned, 0);
     assert_eq!(workers().alive, 0);
     settle("it has ended", || !runs(first));
-    is_closed(block_on(pid()), "workers");
+    assert_closed(block_on(pid()), "workers");
     let error = block_on(POOL.ready()).unwrap_err();
     assert_eq!(error.to_string(), "the pool `workers` is closed");
     assert_eq!(block_on(other()).unwrap(), theirs);
@@ -422,7 +436,7 @@ fn what_runs_in_workers_after_the_grace_is_killed() {
     let error = block_on(running).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::Yes));
     assert!(error.to_string().contains("its pool was closed"), "{error}");
-    is_closed(block_on(queued), "killed");
+    assert_closed(block_on(queued), "killed");
     settle("the worker is dead", || !runs(worker.unwrap()));
     POOL.open();
     assert_ne!(Some(block_on(pid()).unwrap()), worker);

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whoever looks at the events has the dashboard to itself.
@@ -336,8 +336,13 @@ async fn each_field_of_the_json_is_in_the_reference_and_says_its_unit() {
         assert!(is_told, "{key} is nowhere");
         assert!(!key.ends_with("_ms") && !key.ends_with("_micros"), "{key}: seconds are the unit");
     }
-    for key in ["longest_running_seconds", "last_minute", "processor_wait_share", "uptime_seconds"]
-    {
+    for key in [
+        "spawned",
+        "longest_running_seconds",
+        "last_minute",
+        "processor_wait_share",
+        "uptime_seconds",
+    ] {
         assert!(found.contains(key), "{key}: {found:?}");
     }
 }

@@ -9,7 +9,7 @@ use offload_runtime::{CpuPool, Error, offload};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells where it is dropped, and would wait there for ever if that were the loop's thread.

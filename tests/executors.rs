@@ -16,7 +16,7 @@ use futures::future::{BoxFuture, join_all};
 use offload_runtime::{Error, Limiter, ThreadPool, offload, stats, to_cpu, to_thread};
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What comes through a channel.

@@ -29,7 +29,7 @@ offload_runtime::test_worker!();
 
 const PASSWORD: &str = "correct horse";
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Whoever looks at the dashboard's events does so alone: few may look at a time, at all galleries.
@@ -569,10 +569,9 @@ async fn until_sharp(visitor: &Visitor) {
 }
 
 #[tokio::test]
-async fn the_copy_for_sharp_screens_is_made_ahead_and_nobody_waits_for_it() {
+async fn the_copy_for_sharp_screens_is_made_ahead() {
     let anna = Gallery::open().await.member("Anna").await;
     let photo: Value = anna.upload("wide", jpeg(1400, 700)).await.json().await.unwrap();
-    assert_eq!(photo["copies"], json!([]), "the answer did not wait");
     until_sharp(&anna).await;
     assert_eq!(anna.copies().await, [json!([SHARP])]);
     let copy = anna.get(&format!("/photos/{}/copies/{SHARP}", photo["id"])).await;

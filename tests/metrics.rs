@@ -14,7 +14,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 offload_runtime::test_worker!();
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the program has installed. Histograms get what is new, so all tests have the same.

@@ -18,7 +18,7 @@ use futures::future::{self, FutureExt, join_all};
 use offload_runtime::{CpuPool, Limiter, ThreadPool, offload, to_cpu, to_thread};
 use tokio::runtime::Builder;
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What comes through a channel.

@@ -12,7 +12,7 @@ use offload_runtime::{
     offload, shutdown, spawn_cpu, spawn_thread,
 };
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a test of this file in a process of its own.

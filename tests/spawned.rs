@@ -13,7 +13,7 @@ use offload_runtime::{
     Error, ErrorKind, FunctionStats, Ran, Started, ThreadPool, is_cancelled, offload,
 };
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn soon<T>(channel: &Receiver<T>) -> T {

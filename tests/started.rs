@@ -17,7 +17,7 @@ use offload_runtime::{
 };
 use tokio::runtime::{Builder, Handle};
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What comes through a channel.

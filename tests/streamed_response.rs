@@ -19,16 +19,16 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 const ROWS: usize = 1_000_000;
-/// Of a row, with its end.
+/// The bytes of a row, with its end.
 const ROW: usize = 61;
 const FILES: usize = 64;
-/// Of a file in the archive. They are packed no smaller.
+/// The bytes of a file in the archive. They are packed no smaller.
 const FILE: usize = 1 << 20;
 /// Fewer bytes than a stream holds, which is what is made ahead at least.
 const BUFFER: usize = 64 << 10;
 /// What lies in the buffers of both sockets, and a little more.
 const AHEAD: usize = 24 << 20;
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes that were made.
@@ -189,7 +189,7 @@ fn is_bounded(read: usize, before: usize) {
     assert!(memory < before + AHEAD, "{memory} after {before}");
 }
 
-/// Of this process, in bytes.
+/// The memory that this process has, in bytes.
 #[cfg(target_os = "linux")]
 fn memory() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();

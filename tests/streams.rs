@@ -17,7 +17,7 @@ use offload_runtime::{
     Error, ErrorKind, Limiter, Sink, ThreadPool, is_cancelled, offload, to_thread,
 };
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[offload(thread, stream)]

@@ -16,7 +16,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument, Subscriber, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was warned of, of all tests: the fields of each event.

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What makes it start as root, in a container, and talk to nobody by itself.
@@ -202,8 +202,8 @@ impl Chromium {
         self.driver_command("chromium/network_conditions", body).await;
     }
 
-    /// Takes a picture of the top of the page, below `target`, and, if the variable `SCREENSHOTS` is
-    /// set, into the folder of those that are shown.
+    /// Saves a screenshot of the top of the page to Cargo's folder for tests; with the variable
+    /// `SCREENSHOTS` set, also to `examples/screenshots`, where the README shows it.
     pub(crate) async fn picture(&self, name: &str) {
         let png = self.look_only(name).await;
         let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(name);
@@ -213,7 +213,7 @@ impl Chromium {
         assert!(shown.exists(), "there is no {name}: run the tests once with SCREENSHOTS=1");
     }
 
-    /// Takes a picture of the top of the page, below `target` alone.
+    /// Saves a screenshot of the top of the page to Cargo's folder for tests only, and returns it as PNG.
     pub(crate) async fn look_only(&self, name: &str) -> Vec<u8> {
         self.client.execute("document.activeElement.blur(); scrollTo(0, 0)", vec![]).await.unwrap();
         let png = small(&self.client.screenshot().await.unwrap());

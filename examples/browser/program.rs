@@ -14,7 +14,7 @@ use reqwest::{Client, header};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Program {

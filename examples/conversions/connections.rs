@@ -18,8 +18,8 @@ fn add(connection: &mut Connection, text: &str) -> Result<i64, Failure> {
     Ok(count)
 }
 
-/// A handler has a guard, whose connection goes to a thread and comes back with each closure, and in the end back to
-/// the pool, from a thread again: to close one may take long.
+/// By hand: a guard lends its connection to closures on blocking threads, and gives it back to the pool from one, since
+/// its `Drop` may not block.
 mod before {
     use std::sync::{Arc, Mutex};
 
@@ -86,8 +86,8 @@ mod before {
     }
 }
 
-/// A call that waits for a connection uses no thread, and one whose caller goes away gives it back when its body has
-/// ended. On any runtime.
+/// A call waits for a connection without a thread. If its future is dropped, the connection comes back when the body
+/// ends. It works on any runtime.
 mod after {
     use offload_runtime::{Resource, offload};
     use rusqlite::Connection;

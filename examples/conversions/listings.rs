@@ -65,7 +65,8 @@ mod before {
     }
 }
 
-/// Made a buffer ahead, by no thread while nobody takes them. That the folder cannot be opened is the first item.
+/// The runtime makes up to 1000 items ahead, and the iterator holds no thread while its consumer is slow. If the folder
+/// cannot be opened, the first item is the error.
 mod after {
     use std::io;
     use std::path::{Path, PathBuf};

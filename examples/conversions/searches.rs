@@ -6,7 +6,7 @@ fn count(text: &str, word: &str) -> usize {
     text.split_whitespace().filter(|other| *other == word).count()
 }
 
-/// A pool of rayon, made at its first use.
+/// By hand: a `rayon::ThreadPool` in a `OnceLock`, with a `oneshot` channel for the result.
 mod before {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,8 +57,11 @@ mod before {
                 return;
             }
             let _entered = span.enter();
-            let _running = Running::new();
-            let _ = answer.send(work());
+            let running = Running::new();
+            let result = work();
+            // Before the caller looks at the number.
+            drop(running);
+            let _ = answer.send(result);
         });
         answered.await.map_err(|_| Panicked)
     }
@@ -72,7 +75,8 @@ mod before {
     }
 }
 
-/// Who has gone, the span, the number and the panic are the attribute's affair.
+/// The attribute skips calls whose futures were dropped, carries the span, counts running bodies, and turns a panic
+/// into an error.
 mod after {
     use offload_runtime::{CpuPool, Error, offload};
 

@@ -27,7 +27,7 @@ pub const MIN_PASSWORD: usize = 8;
 /// The longest password, in characters.
 pub const MAX_PASSWORD: usize = 200;
 
-/// So many may try to log in with one name at the same time.
+/// The most log-ins under way at the same time for one name.
 pub(crate) const LOG_INS: usize = 4;
 
 const SESSION: &str = "session";

@@ -13,7 +13,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::Problem;
 
-/// So many come at once for each core: enough to keep any machine busy for a while.
+/// The visitors of a burst for each core: enough to keep any machine busy for a while.
 const VISITORS: u32 = 20;
 
 /// The heartbeat: it does nothing, so the time it takes is the event loop's.

@@ -19,7 +19,7 @@ use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptio
 
 use crate::{Problem, accounts::User, database::connect};
 
-/// So many albums leave at the same time. Others wait, without a thread.
+/// The most exports at the same time. Further ones wait, without a thread.
 const EXPORTS: usize = 4;
 
 static THREADS: ThreadPool = ThreadPool::new("exports").threads(EXPORTS);
@@ -47,7 +47,10 @@ fn zip(
         .collect::<Result<_, _>>()?;
     let mut zip = ZipWriter::new_stream(out);
     if let Err(problem) = photos.into_iter().try_for_each(|id| add(&mut zip, id, db)) {
-        std::mem::forget(zip); // dropped, it would write an end, as if this were all
+        // Dropped, it would write an end, as if this were all; to a client that has gone it cannot.
+        if !matches!(problem, Problem::Export(ZipError::Io(_))) {
+            std::mem::forget(zip);
+        }
         return Err(problem);
     }
     zip.finish()?;

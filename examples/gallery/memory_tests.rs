@@ -208,7 +208,9 @@ async fn exports_that_nobody_reads_take_a_photo_each() {
     });
     let mut exports: Vec<_> = exports.collect();
     // All that may leave at once do, and the others use no thread.
+    let start = std::time::Instant::now();
     loop {
+        assert!(start.elapsed() < crate::program::PATIENCE, "four exports never ran at once");
         let stats = anna.get(format!("{}/offload/stats.json", program.url));
         let stats = stats.header("cookie", &cookie).send().await.unwrap();
         let stats: Value = stats.json().await.unwrap();
@@ -255,7 +257,9 @@ async fn a_photo_is_read_when_it_is_its_turn() {
         .collect();
     drop(told);
     // All have come: it is known who they are.
+    let start = std::time::Instant::now();
     loop {
+        assert!(start.elapsed() < crate::program::PATIENCE, "they never all came");
         let stats = anna.get(format!("{}/offload/stats.json", program.url)).send().await.unwrap();
         let stats: Value = stats.json().await.unwrap();
         let mut functions = stats["functions"].as_array().unwrap().iter();

@@ -76,7 +76,7 @@ pub(crate) struct Upload {
 /// The photos that are in memory at the same time, from their first byte until they are stored.
 static UPLOADS: Semaphore = Semaphore::const_new(4);
 
-/// One of them. A handler takes it before its body: whose turn it is not, stays unread.
+/// A permit to upload. A handler extracts it before the request's body, which is not read until there is one.
 pub(crate) struct Uploading {
     _permit: SemaphorePermit<'static>,
 }

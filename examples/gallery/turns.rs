@@ -12,7 +12,7 @@ use std::{
 pub(crate) struct Turns<K> {
     /// How many are taken, of those who have taken any.
     taken: Arc<Mutex<HashMap<K, usize>>>,
-    /// So many there are for each.
+    /// The most turns of one key.
     each: usize,
 }
 
@@ -37,7 +37,7 @@ impl<K: Clone + Eq + Hash> Turns<K> {
     }
 }
 
-/// It is over when the handler is: answered, or dropped with a client that went away, by which
+/// It is over when the handler is: answered, or dropped, when its client disconnects, by which
 /// what it waits for is cancelled.
 pub(crate) struct Turn<K: Clone + Eq + Hash> {
     turns: Turns<K>,

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{LazyLock, OnceLock};
 
 use crate::gate::{Gate, Of, Size};
+use crate::sync::foreign::drop_payload;
 
 /// A limit of bodies that run at once, shared by several functions.
 ///
@@ -156,7 +157,9 @@ impl Limit for Limiter {
 /// If it panics, each call fails, with [`Config`](crate::ErrorKind::Config).
 impl Limit for LazyLock<Limiter> {
     fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
-        catch_unwind(AssertUnwindSafe(|| LazyLock::force(self))).unwrap_or_else(|_| {
+        // One that has panicked is not asked again.
+        let made = || catch_unwind(AssertUnwindSafe(|| LazyLock::force(self)));
+        own.0.get().or_else(|| made().map_err(drop_payload).ok()).unwrap_or_else(|| {
             own.0.get_or_init(|| Limiter::with(|| panic!("the `LazyLock` of the limit panicked")))
         })
     }

@@ -50,7 +50,7 @@ fn the_arguments_of_a_call_that_is_dropped_or_lost_do_not_stay_in_the_object_sto
         let line = Line::new();
         let waits = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
         server.has_messages("jobs", 1).await;
-        assert_ne!(objects(server).await, Some(0));
+        assert!(objects(server).await.is_some_and(|count| count > 0));
         waits.abort();
         assert!(waits.await.unwrap_err().is_cancelled());
         has_no_objects(server).await;

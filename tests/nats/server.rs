@@ -244,3 +244,12 @@ pub(crate) fn remote_stats() -> offload_runtime::RemoteStats {
     let pool = stats.pools.iter().find(|pool| pool.name == "jobs").expect("it was called");
     pool.remote.expect("there is a server")
 }
+
+/// Waits until this is so.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "it never came to this: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

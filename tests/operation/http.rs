@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use offload_runtime::{Error, is_cancelled, offload};
+use offload_runtime::{Error, Resource, is_cancelled, offload};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -42,6 +42,13 @@ fn too_late(State(gate): State<Gate>) -> Result<&'static str, Error> {
     Ok("done")
 }
 
+static BROKEN: Resource<u32> = Resource::new("broken", || Err("it is not there".into()));
+
+#[offload(thread, name = "secret name")]
+fn broken(#[resource(BROKEN)] _number: &mut u32) -> Result<&'static str, Error> {
+    Ok("done")
+}
+
 #[offload(thread, limit = 1, queue = 5)]
 fn deadlock(State(gate): State<Gate>) -> Result<&'static str, Error> {
     futures::executor::block_on(deadlock(State(gate)))
@@ -54,6 +61,7 @@ async fn errors_are_answers_that_tell_the_client_what_to_do_and_nothing_else() {
         .route("/full", get(full))
         .route("/too-long", get(too_long))
         .route("/too-late", get(too_late))
+        .route("/broken", get(broken))
         .route("/deadlock", get(deadlock))
         .with_state(gate.clone());
     let address = serve(app).await;
@@ -75,6 +83,7 @@ async fn errors_are_answers_that_tell_the_client_what_to_do_and_nothing_else() {
     for (path, wanted, retries) in [
         ("/full", 503, true),
         ("/too-late", 503, true),
+        ("/broken", 503, true),
         ("/too-long", 504, false),
         ("/deadlock", 500, false),
     ] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// So long a test waits for what has to happen.
+/// How long a test waits for something before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Holds bodies until it is opened.

@@ -34,6 +34,10 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
     // What was on its way past these looks is ended as well.
     abandon(executor);
     executor.dismiss();
+    if !executor.is_closed() {
+        // It was opened at this very moment.
+        executor.open();
+    }
     let is_over = || abandoned > 0 || executor.load().threads == 0 || !executor.is_closed();
     Drained::new(is_over, end).await;
     Report { finished: before.saturating_sub(abandoned), abandoned }

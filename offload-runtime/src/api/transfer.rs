@@ -96,8 +96,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
 
     fn sink(arguments: &Arguments<'_>) -> Result<Sink<T>, Malformed> {
         let outlet = arguments.outlet()?;
+        let function = outlet.function();
         let send = move |item| outlet.send(&|message| codec::encode(&Lent(&item), message));
-        Ok(Sink::away(arguments.outlet()?.function(), send))
+        Ok(Sink::away(function, send))
     }
 }
 

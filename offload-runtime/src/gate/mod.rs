@@ -165,6 +165,7 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
                 let call = task.awaited();
                 if !is_reserved && cycle::closes(&call, callers, gates, number) {
                     drop(task.meta().line.take());
+                    owner.end_wait();
                     let error = gate.deadlock(task.meta().about().name);
                     return Admitted::Refused(task, error);
                 }

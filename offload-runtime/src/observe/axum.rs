@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Ran};
 ///
 /// | kind | status |
 /// | --- | --- |
-/// | `Overloaded`, `ShuttingDown`, `TimedOut` before the start | 503, with `Retry-After: 1` |
+/// | `Overloaded`, `ShuttingDown`, `TimedOut` or `Unavailable` before the start | 503, with `Retry-After: 1` |
 /// | `TimedOut` while the body ran | 504 |
 /// | the rest | 500 |
 ///
@@ -21,7 +21,8 @@ use crate::error::{Error, ErrorKind, Ran};
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, detail) = match (self.kind(), self.ran()) {
-            (ErrorKind::Overloaded, _) | (ErrorKind::TimedOut, Ran::No) => {
+            (ErrorKind::Overloaded, _)
+            | (ErrorKind::TimedOut | ErrorKind::Unavailable, Ran::No) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "The server is busy. Try again in a moment.")
             }
             (ErrorKind::ShuttingDown, _) => (

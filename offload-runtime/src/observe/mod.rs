@@ -1,4 +1,4 @@
-//! What looks on: it reads numbers, and nobody imports it.
+//! Observers: they read counters and snapshots, and no other module imports them.
 
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -186,8 +186,9 @@ impl Executor for Processes {
     }
 
     fn open(&'static self) {
-        self.workers.open();
+        // In this order: who closes it looks at the threads, when it has closed the workers.
         self.threads.open();
+        self.workers.open();
         if self.threads.is_closed() {
             // All were closed just now.
             self.workers.close(self);

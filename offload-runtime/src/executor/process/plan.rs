@@ -21,7 +21,7 @@ pub(crate) struct Plan {
     pub(crate) max_memory: Option<u64>,
     /// A worker that holds more than this after a call is replaced, in bytes.
     pub(crate) recycle_above: Option<u64>,
-    /// So many workers are kept ready.
+    /// The least number of workers that are kept ready.
     pub(crate) min_workers: usize,
     /// So many in a row may end before they have run a call.
     pub(crate) max_restarts: u32,

@@ -28,7 +28,12 @@ impl Workers {
                 let run = move || self.start(host, why);
                 let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
                 if let Err(refusal) = thread {
-                    self.start_refused(&mut self.lock(), &refusal);
+                    let mut state = self.lock();
+                    self.start_refused(&mut state, &refusal);
+                    self.tend(host, &mut state);
+                    let wakers = state.take_wakers();
+                    drop(state);
+                    lifecycle::wake(wakers);
                 }
             };
             if let Err(refusal) = spawner::request(Box::new(start)) {

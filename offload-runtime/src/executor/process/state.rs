@@ -29,7 +29,7 @@ pub(super) struct State {
     /// There may be so many, and so many threads there are that may use one.
     pub(super) limit: usize,
     pub(super) threads: usize,
-    /// So many are kept ready, whether there are calls or not.
+    /// The least number of workers that are kept ready, whether there are calls or not.
     pub(super) kept: usize,
     /// Those who wait until these are there, each with its number.
     pub(super) until_ready: Vec<(u64, Waker)>,
@@ -192,7 +192,7 @@ impl Starts {
         self.useless = Some(Instant::now());
     }
 
-    /// How the last one ended.
+    /// Why the last one that was of no use was that, once it is reaped.
     pub(super) fn explain(&mut self, reason: String) {
         self.last_reason = reason;
     }
@@ -200,6 +200,11 @@ impl Starts {
     /// A worker was of use.
     pub(super) fn succeed(&mut self) {
         self.in_a_row = 0;
+    }
+
+    /// What was of no use before does not count any more.
+    pub(super) fn begin_anew(&mut self) {
+        (self.in_a_row, self.useless, self.failure) = (0, None, None);
     }
 
     /// Why the last one that was of no use was that.

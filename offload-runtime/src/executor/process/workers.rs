@@ -201,6 +201,10 @@ impl Workers {
             };
         };
         state.waiting -= 1;
+        if state.waiting == 0 {
+            // It was for one of those that waited.
+            state.starts.failure = None;
+        }
         if result.is_ok() {
             state.handles.extend(new.map(Arc::clone));
         }
@@ -406,7 +410,7 @@ impl Workers {
         if state.is_closed {
             state.is_closed = false;
             state.is_ended = false;
-            state.starts.succeed();
+            state.starts.begin_anew();
         }
     }
 

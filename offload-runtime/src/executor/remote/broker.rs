@@ -127,6 +127,10 @@ impl Link {
         });
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
     /// What stands beside a head in a message has at most so many bytes.
     pub(super) fn max_body(&self) -> usize {
         let most = self.client.server_info().max_payload;

@@ -80,7 +80,11 @@ pub(super) struct Delivery {
 impl Job {
     /// Runs the call. What it came to is still to be delivered, if there is something.
     pub(super) async fn run(mut self) -> Option<Delivery> {
-        let name = self.header(subjects::FUNCTION)?;
+        let Some(name) = self.header(subjects::FUNCTION) else {
+            // It is none of ours, and would be offered again and again.
+            self.acknowledge(AckKind::Term).await;
+            return None;
+        };
         let Some(function) = self.context.find(&name) else {
             let CallId { number, attempt, .. } = self.id;
             self.say(&ToCaller::Unknown { number, attempt, function: name }, b"").await;
@@ -121,6 +125,10 @@ impl Job {
     /// Says something to the caller, and asks to be told if that is not there.
     async fn say(&self, message: &ToCaller, body: &[u8]) {
         let WorkerContext { link, pool, name, .. } = &*self.context;
+        // What is said meanwhile would all arrive at once afterwards. It is said again.
+        if !link.is_connected() {
+            return;
+        }
         let caller = subjects::caller(pool, &self.id.caller);
         let here = format!("{}.call.{}", subjects::worker(pool, name), self.id);
         // What is lost is said again.
@@ -197,7 +205,7 @@ impl Job {
         let mut beats = interval(begun.beat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         beats.reset();
-        let mut unheard = 0;
+        let (mut unheard, mut last) = (0, Instant::now());
         let answer = loop {
             tokio::select! {
                 answer = &mut told => break answer,
@@ -205,7 +213,9 @@ impl Job {
                     Some(Heard::Told(ToWorker::Cancel | ToWorker::Gone)) => serving.cancel(),
                     Some(Heard::Told(_)) => unheard = 0,
                     Some(Heard::Nobody) => {
-                        unheard += 1;
+                        // Only one after the other: each that is heard is not answered.
+                        let before = std::mem::replace(&mut last, Instant::now());
+                        unheard = if before.elapsed() > 2 * begun.beat { 1 } else { unheard + 1 };
                         if unheard >= CALLER_GONE {
                             serving.cancel();
                         }

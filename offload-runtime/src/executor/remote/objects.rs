@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use super::broker::Link;
 use super::queue::{PAUSE, with_sources};
 use super::subjects;
+use crate::sync::foreign::quietly;
 
 /// What nobody has removed, since caller and worker are gone, goes after this.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,7 +80,16 @@ impl Objects {
             purged.map(drop).map_err(|error| with_sources(&error))
         };
         if let Err(reason) = again(remove).await {
-            tracing::warn!(pool = self.pool, name, reason, "offload: an object stays in the store");
+            // A subscriber is foreign, and its panic would be one of ours here.
+            quietly(|| {
+                tracing::warn!(
+                    target: "offload",
+                    pool = self.pool,
+                    name,
+                    reason,
+                    "an object stays in the store"
+                );
+            });
         }
     }
 }

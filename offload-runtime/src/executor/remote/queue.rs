@@ -111,16 +111,12 @@ impl Queue {
                 Why::Unheard => Ok(()),
             };
             match again {
-                Err(reason) if began.elapsed() > GIVE_UP && self.is_connected() => {
+                Err(reason) if began.elapsed() > GIVE_UP && self.link.is_connected() => {
                     return Err(Refusal::Other(reason));
                 }
                 _ => tokio::time::sleep(PAUSE).await,
             }
         }
-    }
-
-    pub(super) fn is_connected(&self) -> bool {
-        self.link.client.connection_state() == async_nats::connection::State::Connected
     }
 
     /// How many messages wait, and how long the first of them has, by the clocks of the server and of this
@@ -140,7 +136,7 @@ impl Queue {
             let Ok(stream) =
                 self.link.jetstream.get_stream_no_info(subjects::stream(self.pool)).await
             else {
-                continue;
+                return;
             };
             match stream.delete_message(sequence).await {
                 Ok(_) => return,

@@ -24,6 +24,7 @@ use super::known_workers::SAY_SO;
 use super::messages::{self, Presence, ToWorker};
 use super::queue::{PAUSE, Queue};
 use super::subjects;
+use crate::sync::foreign::quietly;
 use crate::system::abort::Unpoisoned;
 use crate::wire::registry;
 
@@ -105,9 +106,11 @@ impl Worker {
         let (mut says, mut looks) = (interval(SAY_SO), interval(LOOK));
         says.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopped: Option<Instant> = None;
         loop {
-            let is_stopping = *stop.borrow();
-            if is_stopping && worker.is_done() {
+            let is_stopping = stopped.is_some();
+            let is_drained = pulls.is_empty() || stopped.is_some_and(|at| at.elapsed() > PATIENCE);
+            if is_stopping && worker.is_done() && is_drained {
                 break;
             }
             if !is_stopping {
@@ -120,6 +123,7 @@ impl Worker {
                 },
                 (slot, message) = next_of(&mut pulls) => match message {
                     Some(message) => worker.pulled(slot, message, is_stopping),
+                    None if is_stopping => drop(pulls.swap_remove(slot)),
                     None => return Err(Disconnected),
                 },
                 _ = next(&mut probes) => worker.say_present(is_stopping).await,
@@ -131,9 +135,12 @@ impl Worker {
                     Done::Delivered => worker.deliveries -= 1,
                 },
                 _ = stop.changed(), if !is_stopping => {
+                    stopped = Some(Instant::now());
                     worker.say_present(true).await;
-                    // What is pulled from now on is not for this worker.
-                    pulls.clear();
+                    // Nothing is to come from now on; what is on its way is handed back.
+                    for pull in &mut pulls {
+                        let _ = pull.drain().await;
+                    }
                 }
             }
         }
@@ -144,7 +151,7 @@ impl Worker {
 
     /// Nothing is under way.
     fn is_done(&self) -> bool {
-        self.deliveries == 0 && !self.slots.contains(&Slot::Busy)
+        self.deliveries == 0
     }
 
     async fn say_present(&self, is_stopping: bool) {
@@ -168,7 +175,7 @@ impl Worker {
             Slot::Asked { heard } => now.saturating_duration_since(*heard) > LOST,
             Slot::Busy => false,
         };
-        if !self.queue.is_connected() {
+        if !self.context.link.is_connected() {
             // The server forgets what was asked.
             for slot in &mut self.slots {
                 if matches!(slot, Slot::Asked { .. }) {
@@ -188,11 +195,15 @@ impl Worker {
             match self.queue.consumer(self.ack_wait).await {
                 Ok(found) => *consumer = Some(found),
                 Err(reason) => {
-                    tracing::warn!(
-                        pool = self.context.pool,
-                        reason,
-                        "offload: no calls can be got"
-                    );
+                    // A subscriber is foreign, and its panic would be one of ours here.
+                    quietly(|| {
+                        tracing::warn!(
+                            target: "offload",
+                            pool = self.context.pool,
+                            reason,
+                            "no calls can be got"
+                        );
+                    });
                     return tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -172,8 +172,9 @@ impl Executor for Pool {
 
     fn open(&'static self) {
         let started = self.started();
-        started.drained.store(false, Ordering::SeqCst);
+        // In this order: who closes it looks at the first, when it has set the second.
         started.closed.store(false, Ordering::SeqCst);
+        started.drained.store(false, Ordering::SeqCst);
         if super::is_closed() {
             // All were closed just now.
             self.close();

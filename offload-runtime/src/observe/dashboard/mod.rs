@@ -63,7 +63,7 @@ const SCRIPT: &str = "text/javascript";
 /// | field | what it has |
 /// | --- | --- |
 /// | `taken_at_unix_seconds` | when the numbers were taken |
-/// | `process` | `host`, `program`, `pid`, `offload_version`, `uptime_seconds` (since the process began on Linux, elsewhere since somebody looked), `is_shutting_down` |
+/// | `process` | `host`, `program`, `pid`, `offload_version`, `uptime_seconds` (since the process began on Linux, elsewhere since the dashboard was made), `is_shutting_down` |
 /// | `pools[]` | the fields of [`PoolStats`](crate::PoolStats), and `notes[]` |
 /// | `functions[]` | the counts of [`FunctionStats`](crate::FunctionStats), its `limit` and `queue`; `longest_running_seconds`; `wait_seconds` and `run_seconds`, each with `p50`, `p90`, `p99` and `max`, since the first call; `computing_share`, `processor_wait_share`, `better_kind`; `last_minute`; `notes[]` |
 /// | `functions[].last_minute` | `null`, unless somebody has looked for a while: `over_seconds`, `started_per_second` (of the last five), `started`, `refused`, `timed_out`, `panicked`, `died`; `wait_seconds` and `run_seconds`, each `null` or with `p50` and `p99` |

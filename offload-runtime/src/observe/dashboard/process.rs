@@ -16,7 +16,7 @@ pub(super) struct Process {
     /// The name of its file.
     program: Option<String>,
     pid: u32,
-    /// Of the pools and this page.
+    /// The version of this crate.
     offload_version: &'static str,
     uptime_seconds: f64,
     /// Calls are not taken any more, or the server was told to stop.
@@ -49,7 +49,7 @@ fn host() -> Option<String> {
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Where the system does not tell: since the page was there.
+/// How long the process has run; where the system does not tell, since the dashboard was made.
 pub(super) fn uptime() -> Duration {
     static FIRST: LazyLock<(Instant, Duration)> =
         LazyLock::new(|| (Instant::now(), of_process().unwrap_or_default()));
@@ -64,9 +64,9 @@ fn of_process() -> Option<Duration> {
     age(&stat, &up)
 }
 
-/// Of a process, from what the system says of it, and for how long that is up.
+/// The age of a process, from `/proc/PID/stat` and `/proc/uptime`.
 fn age(stat: &str, up: &str) -> Option<Duration> {
-    /// What counts the time in there, on all that Linux runs on here.
+    /// `USER_HZ`, which is 100 on all that this runs on.
     const TICKS: f64 = 100.0;
     // The name may have any character in it.
     let (_, rest) = stat.rsplit_once(") ")?;

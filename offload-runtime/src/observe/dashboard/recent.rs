@@ -12,13 +12,13 @@ use crate::function::Function;
 use crate::sync::histogram::{Histogram, percentiles};
 use crate::task::Owner;
 
-/// So far back it goes.
+/// How far back a summary goes.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// A rate is that of so many seconds.
+/// The time over which a rate is taken.
 const RATE: Duration = Duration::from_secs(5);
 
-/// That of all functions, since somebody looks.
+/// The recent counts of all functions, since somebody looks.
 #[derive(Default)]
 pub(super) struct Recents(HashMap<usize, Recent>);
 
@@ -49,7 +49,7 @@ const COUNTERS: usize = 5;
 /// What a function did lately.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
-    /// So many are in it: less than a minute, when somebody began to look.
+    /// The seconds that the summary covers: at first less than a minute.
     pub(super) over_seconds: f64,
     /// Bodies that started, in the last five seconds.
     pub(super) started_per_second: f64,

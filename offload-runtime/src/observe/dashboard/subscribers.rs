@@ -19,12 +19,12 @@ use crate::sync::foreign::quietly;
 /// How often the numbers are taken.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// So many may look at once.
+/// The most event streams at the same time.
 const MOST: usize = 16;
 
 /// After this long a response ends and the page asks again, so that a server
 /// that waits for its responses before it stops does not wait for ever.
-const SITTING: Duration = Duration::from_secs(20);
+const LONGEST_RESPONSE: Duration = Duration::from_secs(20);
 
 /// What the page waits before it asks again, in milliseconds.
 const RETRY: &str = "retry: 1000\n\n";
@@ -48,7 +48,7 @@ static SUBSCRIBERS: Subscribers = Subscribers {
 
 struct Subscribers {
     state: Mutex<State>,
-    /// It was closed.
+    /// Notified when the dashboard is closed.
     changed: Condvar,
 }
 
@@ -109,9 +109,9 @@ pub(super) struct Feed {
     number: u64,
     /// It shows messages.
     has_messages: bool,
-    /// What it got last.
+    /// The number of the sample that was sent last.
     seen: Option<u64>,
-    /// It got the last of all.
+    /// The final sample was sent.
     is_over: bool,
     until: Instant,
     /// While somebody looks, the event loop is watched.
@@ -141,7 +141,7 @@ impl Feed {
             has_messages,
             seen: None,
             is_over: false,
-            until: Instant::now() + SITTING,
+            until: Instant::now() + LONGEST_RESPONSE,
             #[cfg(feature = "watch")]
             _watching: crate::observe::watch::Watching::here(),
         })

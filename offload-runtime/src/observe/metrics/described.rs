@@ -2,7 +2,7 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-/// Tells the recorder of this thread. It keeps what it knows already.
+/// Describes all metrics to the current recorder; to do so again is harmless.
 pub(super) fn describe() {
     for (name, help) in COUNTERS {
         describe_counter!(name, Unit::Count, help);

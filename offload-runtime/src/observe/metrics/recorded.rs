@@ -7,7 +7,7 @@ use metrics::Label;
 
 use crate::sync::histogram::{Histogram, upper_end};
 
-/// Of each histogram of ours, how many times of each size were given.
+/// For each histogram, the counts of its buckets that the recorder was given already.
 #[derive(Default)]
 pub(super) struct Recorded<K>(HashMap<(&'static str, K), Vec<u64>>);
 

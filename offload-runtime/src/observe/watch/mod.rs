@@ -146,7 +146,12 @@ struct Entry {
     for_good: bool,
     /// Those who watch it for a while.
     watchers: usize,
+    /// When the last of them left: a page may just be asking again.
+    left: Option<Instant>,
 }
+
+/// How long a loop is still watched when the last who watched it has left.
+const KEEP: Duration = Duration::from_secs(5);
 
 fn lock() -> MutexGuard<'static, State> {
     WATCHED.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,11 +183,15 @@ impl Entry {
     fn new(handle: &Handle) -> Entry {
         let record = Arc::new(Record::new(handle));
         let probe = Arc::new(Probe::new(handle.metrics(), Arc::clone(&record)));
-        Entry { handle: handle.clone(), probe, record, for_good: false, watchers: 0 }
+        Entry { handle: handle.clone(), probe, record, for_good: false, watchers: 0, left: None }
     }
 
     fn is(&self, id: Id) -> bool {
         self.handle.id() == id && !self.probe.is_gone()
+    }
+
+    fn is_watched(&self) -> bool {
+        self.for_good || self.watchers > 0 || self.left.is_some_and(|left| left.elapsed() < KEEP)
     }
 }
 
@@ -206,6 +215,7 @@ impl Drop for Watching {
         let mut state = lock();
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.is(self.0)) {
             entry.watchers -= 1;
+            entry.left = Some(Instant::now());
             WATCHED.changed.notify_all();
         }
     }
@@ -223,10 +233,8 @@ fn look_on(threshold: Duration) {
     let mut last = Instant::now();
     loop {
         let mut state = lock();
-        let (kept, ended): (Vec<_>, Vec<_>) = state
-            .entries
-            .drain(..)
-            .partition(|entry| (entry.for_good || entry.watchers > 0) && !entry.probe.is_gone());
+        let (kept, ended): (Vec<_>, Vec<_>) =
+            state.entries.drain(..).partition(|entry| entry.is_watched() && !entry.probe.is_gone());
         state.entries = kept;
         for entry in &state.entries {
             if !eyes.iter().any(|eye| Arc::ptr_eq(&eye.probe, &entry.probe)) {

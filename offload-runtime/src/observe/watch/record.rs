@@ -15,14 +15,14 @@ use crate::api::stats::Percentiles;
 use crate::sync::histogram::Histogram;
 use crate::task::incidents::{self, What};
 
-/// So many seconds of lag are kept.
+/// The seconds of lag that are kept.
 const SECONDS: usize = 300;
 
 /// A place of which only is known what the thread does there is reported again
 /// after this.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// So many places are kept.
+/// The most places that are kept.
 const PLACES: usize = 64;
 
 /// See the [module](self).
@@ -45,7 +45,7 @@ pub(super) struct Stuck {
     what: What,
     /// The span; empty, if none is known.
     span: String,
-    /// What is said of it, before and after how long it has lasted.
+    /// The message, before and after the time that it has lasted.
     words: [String; 2],
     lasts: Duration,
 }
@@ -120,13 +120,13 @@ impl Record {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The probe was polled so late.
+    /// Records that the probe was polled `lag` after it was woken.
     pub(super) fn answered(&self, now: Instant, lag: Duration) {
         self.lag.record(lag);
         self.lock().note(now, lag);
     }
 
-    /// The probe has not been polled for so long, if it has not been polled.
+    /// Records for how long the probe has not been polled, if it is due.
     pub(super) fn late(&self, now: Instant, lag: Option<Duration>) {
         self.lock().note(now, lag.unwrap_or_default());
     }

@@ -24,9 +24,9 @@ pub(super) struct Workers(Vec<Watch>);
 #[derive(Default)]
 struct Watch {
     stillness: Stillness,
-    /// What the threads that it may be had done when it was found still, until it moves again.
+    /// The threads that it may be, and their processor times when it was first seen not to move.
     before: Vec<(Worker, Option<Times>)>,
-    /// Which of them it is, is known.
+    /// `before` is one thread, and the right one.
     is_known: bool,
     since: Option<Instant>,
     /// Its stall, when it was reported.
@@ -159,7 +159,7 @@ impl Watch {
         Stall { threads, doing, spans, lasts }
     }
 
-    /// Whether it has used so much of a processor since it was found still.
+    /// Whether the thread has used at least `time` of a processor since it was first seen not to move.
     fn has_computed(&self, time: Duration) -> bool {
         let [(worker, Some(before))] = &self.before[..] else { return false };
         let now = worker.number.and_then(thread::times);

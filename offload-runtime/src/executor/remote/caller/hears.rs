@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::out::Taken;
 use super::{AtWork, Request};
-use crate::error::Error;
+use crate::error::{Error, Ran};
 use crate::executor::remote::failures;
 use crate::executor::remote::in_flight::{InFlight, Stage};
 use crate::executor::remote::messages::{self, Outcome, Presence, ToCaller, ToWorker};
@@ -68,16 +68,22 @@ impl AtWork {
                     Some(out) if is_object => {
                         out.call.set_started();
                         let is_first = match &mut out.taken {
-                            Some(taken) => !std::mem::replace(&mut taken.has_answered, true),
-                            None => true,
+                            Some(taken) if out.attempt == attempt => {
+                                !std::mem::replace(&mut taken.has_answered, true)
+                            }
+                            // One that was thought to be lost.
+                            _ => true,
                         };
                         if is_first {
                             self.fetch(number, attempt);
                         }
                     }
                     Some(out) => {
-                        out.call.set_started();
-                        self.end(number, answer(outcome, body));
+                        if !matches!(outcome, Outcome::Unstarted(_)) {
+                            out.call.set_started();
+                        }
+                        let answer = answer(outcome, body, out.attempt, out.call.name());
+                        self.end(number, answer);
                     }
                     None => {
                         Seen::count(&self.seen.unawaited);
@@ -240,10 +246,17 @@ impl AtWork {
     }
 }
 
-fn answer(outcome: Outcome, body: Bytes) -> Answer {
+/// What a worker says of an attempt, as the end of a call of this function.
+fn answer(outcome: Outcome, body: Bytes, attempt: u32, function: &str) -> Answer {
     match outcome {
         Outcome::Returned => Ok(body),
         Outcome::Panicked(error) => Err((error, Ending::Panicked)),
+        // An earlier attempt may have run.
+        Outcome::Failed(error) | Outcome::Unstarted(error)
+            if attempt > 1 && error.ran() == Ran::No =>
+        {
+            Err((failures::not_again(function, &error), Ending::Died))
+        }
         Outcome::Failed(error) | Outcome::Unstarted(error) => Err((error, Ending::Failed)),
     }
 }

@@ -100,6 +100,7 @@ impl Caller {
             workers: KnownWorkers::default(),
             seen: Arc::clone(&seen),
             connected_since: None,
+            looked: Instant::now(),
             has_objects: false,
         };
         link.spawn(at_work.run(received));
@@ -131,6 +132,8 @@ struct AtWork {
     seen: Arc<Seen>,
     /// `None`: it is not.
     connected_since: Option<Instant>,
+    /// When it looked for workers that are lost.
+    looked: Instant,
     /// Something was in the object store.
     has_objects: bool,
 }
@@ -212,7 +215,8 @@ impl AtWork {
                 let result = result.map_err(|reason| {
                     (failures::no_result(out.call.name(), &reason), Ending::Failed)
                 });
-                if out.attempt >= attempt {
+                // What a lost attempt has left may be gone; the next one goes on.
+                if out.attempt == attempt || (out.attempt > attempt && result.is_ok()) {
                     self.end(number, result);
                 }
             }
@@ -242,8 +246,11 @@ impl AtWork {
     fn look(&mut self) {
         let now = Instant::now();
         self.seen.workers.store(self.workers.alive(now), Ordering::Relaxed);
+        let looked = std::mem::replace(&mut self.looked, now);
+        // What was said while this process was stopped, or this task was busy, is still to be heard.
+        let was_away = now.saturating_duration_since(looked) > 2 * self.beat();
         // Nothing is heard of anybody without a connection, and for a moment after it.
-        if !self.queue.is_connected() {
+        if was_away || !self.queue.link.is_connected() {
             self.connected_since = None;
             return;
         }
