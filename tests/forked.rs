@@ -6,6 +6,12 @@ use std::process::Command;
 
 #[test]
 fn a_call_in_a_child_that_was_forked_says_so_and_does_not_hang() {
+    for _ in 0..20 {
+        forks();
+    }
+}
+
+fn forks() {
     let output = Command::new(env!("CARGO_BIN_EXE_forks")).output().unwrap();
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -554,27 +554,48 @@ fn let_chains(text: &str) -> Vec<usize> {
 /// All of it is proved by a compiler of that age, in `.ci/run`. This is what one forgets.
 #[test]
 fn the_published_crates_have_no_let_chains() {
-    fn check(folder: &Path, faults: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                check(&path, faults);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let lines = let_chains(&fs::read_to_string(&path).unwrap());
-                faults.extend(lines.iter().map(|line| format!("{}:{line}", path.display())));
-            }
-        }
-    }
-
     let text =
         "fn one() { if let Some(_) = a && b {} }\nfn two() { while a && let Some(_) = b {} }";
     assert_eq!(let_chains(text), [1, 2]);
     assert_eq!(let_chains("fn none() { if let Some(_) = a {} if b && c {} }"), [0; 0]);
 
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut faults = Vec::new();
-    for published in ["offload-macros/src", "offload-runtime/src"] {
-        check(&root.join(published), &mut faults);
+    for (path, text) in ["offload-macros/src", "offload-runtime/src"].into_iter().flat_map(sources)
+    {
+        let lines = let_chains(&text);
+        faults.extend(lines.iter().map(|line| format!("{}:{line}", path.display())));
     }
     assert!(faults.is_empty(), "Rust 1.85 has no `if let … && …`: {faults:#?}");
+}
+
+/// The files below a folder of the project, with their text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    fn read(folder: &Path, sources: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, sources);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                sources.push((path, text));
+            }
+        }
+    }
+
+    let mut sources = Vec::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), &mut sources);
+    sources
+}
+
+/// All are entered by `unpoisoned`, which goes no further if a panic has left what one guards half done.
+#[test]
+fn no_lock_of_the_runtime_is_entered_through_poison() {
+    let sources = sources("offload-runtime/src");
+    let words = ["PoisonError", "TryLockError", "clear_poison", "is_poisoned"];
+    let enters = |text: &str| words.iter().any(|word| text.contains(word));
+    let faults: Vec<_> =
+        sources.iter().filter(|(_, text)| enters(text)).map(|(path, _)| path).collect();
+    assert!(faults.is_empty(), "they enter locks that are poisoned: {faults:#?}");
+    let locks = sources.iter().filter(|(_, text)| text.contains(".unpoisoned()"));
+    assert!(locks.count() > 20, "the locks are entered in another way");
 }

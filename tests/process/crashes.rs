@@ -103,13 +103,20 @@ fn by_an_exit() {
 fn by_a_stack_overflow() {
     let error = death(Death::StackOverflow);
     assert_eq!(error.kind(), ErrorKind::WorkerDied);
+    // The parent knows which function it was, and the signal, whatever the worker could say.
+    let text = error.to_string();
+    assert!(error.function().ends_with("::die") && text.contains("::die`"), "{text}");
     // The standard library says so and aborts, if it knows the place for one below the stack: not
     // always, and then the system ends the process for the access.
     match error.signal() {
         Some(6) => {
+            assert!(text.contains("SIGABRT"), "{text}");
             assert!(error.stderr().unwrap().contains("overflowed its stack"), "{error:?}");
         }
-        signal => assert_eq!(signal, Some(11)),
+        signal => {
+            assert_eq!(signal, Some(11));
+            assert!(text.contains("SIGSEGV"), "{text}");
+        }
     }
 }
 

@@ -163,7 +163,9 @@ impl Builder {
     ///
     /// It is what a body may use. The arguments and the result of a call are on the heap while they
     /// are on their way, if they are large. A body that needs more ends the process, as any thread's
-    /// stack that overflows; the message has the name of the thread, which is that of its pool.
+    /// stack that overflows. The message of the standard library has the name of the thread, which is
+    /// that of its pool; it cannot tell the function. So functions that recurse are best off in a pool
+    /// of their own, or in processes: there an error names the function, and the program goes on.
     pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
         self.thread.stack_size = Some(bytes);
         self

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::gate::{Gate, Of, Size};
 use crate::sync::foreign::{drop_payload, drop_quietly};
 use crate::sync::timer;
+use crate::system::abort::Unpoisoned;
 use crate::task::loan::{Lender, Loan, Thing};
 
 /// Instances that bodies borrow one at a time and do not own: connections to a database, parsers, an
@@ -180,7 +181,7 @@ impl<T: Send + 'static> Resource<T> {
 
 impl<T> Resource<T> {
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unpoisoned()
     }
 }
 

@@ -21,10 +21,11 @@ pub(crate) mod shared;
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::gate::Gate;
+use crate::system::abort::Unpoisoned;
 use crate::task::loan::Lender;
 
 /// A resource, whatever it lends.
@@ -73,7 +74,7 @@ static KNOWN: Mutex<Vec<Lends>> = Mutex::new(Vec::new());
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn make_known(lends: Lends) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock().unpoisoned();
     if !known.iter().any(|other| std::ptr::addr_eq(other.0, lends.0)) {
         known.push(lends);
     }
@@ -81,7 +82,7 @@ pub(crate) fn make_known(lends: Lends) {
 
 /// All that are known.
 pub(crate) fn all() -> Vec<Lends> {
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    KNOWN.lock().unpoisoned().clone()
 }
 
 /// Whether an instance that comes back is dropped.

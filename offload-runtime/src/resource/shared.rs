@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::making::{self, Make};
 use super::{AnyResource, Counts, Numbers, is_closed};
 use crate::error::Error;
 use crate::gate::{Gate, Of, Size};
 use crate::sync::foreign::drop_quietly;
+use crate::system::abort::Unpoisoned;
 use crate::task::loan::{Lender, Loan, Thing};
 
 /// More bodies than there ever are.
@@ -83,7 +84,7 @@ impl<T: Send + Sync + 'static> SharedResource<T> {
 
 impl<T> SharedResource<T> {
     fn instance(&self) -> MutexGuard<'_, Option<Arc<T>>> {
-        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+        self.instance.lock().unpoisoned()
     }
 }
 

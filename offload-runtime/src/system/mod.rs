@@ -4,7 +4,7 @@
 pub(crate) mod abort;
 pub(crate) mod cores;
 pub(crate) mod fork;
-pub(crate) mod kept;
+pub(crate) mod masks;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod pipe;
 pub(crate) mod priority;

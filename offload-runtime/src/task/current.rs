@@ -2,8 +2,6 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::mem;
-#[cfg(feature = "process")]
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -85,6 +83,20 @@ impl Drop for Busy {
     }
 }
 
+/// A frame is that of this thread, as long as this is there.
+struct Entered {
+    outer: Option<Frame>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let frame = FRAME.replace(self.outer.take());
+        if let Some(caller) = frame.as_ref().and_then(|frame| frame.caller.get()) {
+            caller.end();
+        }
+    }
+}
+
 /// Whose body it is.
 enum Body {
     Task(Awaited),
@@ -148,13 +160,8 @@ impl Frame {
             self.answer_by = [self.answer_by, outer_end].into_iter().flatten().min();
             frame.replace(self)
         });
-        // Nothing unwinds out of `run`: it runs a task.
-        let result = run();
-        let frame = FRAME.replace(outer);
-        if let Some(caller) = frame.as_ref().and_then(|frame| frame.caller.get()) {
-            caller.end();
-        }
-        result
+        let _entered = Entered { outer };
+        run()
     }
 
     fn about(&self) -> &'static About {
@@ -250,8 +257,7 @@ pub(crate) fn with_loans<R>(about: &'static About, loans: Loans, run: impl FnOnc
         return run();
     }
     let frame = Frame { loans, ..Frame::of_worker(about, Arc::default()) };
-    let ended = frame.enter(|| catch_unwind(AssertUnwindSafe(run)));
-    ended.unwrap_or_else(|payload| resume_unwind(payload))
+    frame.enter(run)
 }
 
 /// What the body on this thread borrows, by its number; it is taken once.

@@ -1,8 +1,10 @@
 //! What is kept of a body between two of its parts, whatever it makes.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::system::abort::Unpoisoned;
 
 /// See the [module](self). `P`: its permits.
 pub(crate) struct Kept<P> {
@@ -40,11 +42,11 @@ impl<P> Kept<P> {
 
     /// Keeps what the body has permits for, as long as it is on no thread.
     pub(crate) fn keep(&self, permits: P) {
-        *self.permits.lock().unwrap_or_else(PoisonError::into_inner) = Some(permits);
+        *self.permits.lock().unpoisoned() = Some(permits);
     }
 
     pub(crate) fn take(&self) -> Option<P> {
-        self.permits.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.permits.lock().unpoisoned().take()
     }
 
     /// How long its parts have run.

@@ -126,6 +126,16 @@ pub(crate) enum Failure {
     Error(Error),
 }
 
+impl Failure {
+    /// The kind of the error, if it is one.
+    fn error(&self) -> Option<ErrorKind> {
+        match self {
+            Failure::Error(error) => Some(error.kind()),
+            Failure::Panic(_) => None,
+        }
+    }
+}
+
 /// A task at its caller's end.
 pub(crate) type Awaited = Arc<dyn Work>;
 
@@ -190,11 +200,15 @@ where
     Arc::new(Task { content: Mutex::new(Content::Body(body, captured)), meta })
 }
 
+/// What a task holds. Never contended, so nobody waits here: the state says whose it is.
+fn own<C>(content: &Mutex<C>) -> MutexGuard<'_, C> {
+    let content = content.try_lock();
+    content.unwrap_or_else(|_| unreachable!("it has one owner at a time, and none panics"))
+}
+
 impl<F, T> Task<F, T> {
-    /// Never contended, so nobody waits here: the state says whose it is.
     fn content(&self) -> MutexGuard<'_, Content<F, T>> {
-        let content = self.content.try_lock();
-        content.unwrap_or_else(|_| unreachable!("it has one owner at a time, and none panics"))
+        own(&self.content)
     }
 
     fn replace(&self, content: Content<F, T>) -> Content<F, T> {
@@ -249,10 +263,7 @@ where
 
     fn error(&self) -> Option<ErrorKind> {
         match &*self.content() {
-            Content::Failure(failure) => match &**failure {
-                Failure::Error(error) => Some(error.kind()),
-                Failure::Panic(_) => None,
-            },
+            Content::Failure(failure) => failure.error(),
             _ => None,
         }
     }

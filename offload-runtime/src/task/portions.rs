@@ -14,12 +14,12 @@ use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::context::Captured;
 use super::kept::Kept;
 use super::meta::Meta;
-use super::{Failure, Permits, Work, current};
+use super::{Failure, Permits, Work, current, own};
 use crate::error::{Error, ErrorKind};
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
@@ -61,7 +61,7 @@ where
         true
     }
 
-    /// The call was queued. Until now it was counted as suspended: a shutdown must find it somewhere.
+    /// The call was queued, and is not counted as suspended any more.
     pub(crate) fn is_queued_again(&self) {
         self.meta.about().counts().suspended.fetch_sub(1, Ordering::AcqRel);
     }
@@ -97,13 +97,8 @@ where
 }
 
 impl<F, I, T> Portions<F, I, T> {
-    /// Never contended, so nobody waits here: the state says whose it is.
     fn content(&self) -> MutexGuard<'_, Content<F, I>> {
-        match self.content.try_lock() {
-            Ok(content) => content,
-            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
-            Err(TryLockError::WouldBlock) => unreachable!("the content has one owner at a time"),
-        }
+        own(&self.content)
     }
 
     fn replace(&self, content: Content<F, I>) -> Content<F, I> {
@@ -184,10 +179,7 @@ where
 
     fn error(&self) -> Option<ErrorKind> {
         match &*self.content() {
-            Content::Failure(failure) => match &**failure {
-                Failure::Error(error) => Some(error.kind()),
-                Failure::Panic(_) => None,
-            },
+            Content::Failure(failure) => failure.error(),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use crate::sync::ring::Ring;
 use crate::task::context::Captured;
 use crate::task::meta::{Deadlines, Meta, Slot};
 use crate::task::{current, maker};
+use crate::system::abort::Unpoisoned;
 
 /// What both ends have.
 pub(super) struct Channel<T> {
@@ -250,14 +251,14 @@ struct Blocked;
 
 impl Blocked {
     fn here() -> Blocked {
-        BLOCKED.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current());
+        BLOCKED.lock().unpoisoned().push(thread::current());
         Blocked
     }
 }
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        let mut blocked = BLOCKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocked = BLOCKED.lock().unpoisoned();
         let id = thread::current().id();
         if let Some(at) = blocked.iter().position(|thread| thread.id() == id) {
             drop(blocked.swap_remove(at));
@@ -267,5 +268,5 @@ impl Drop for Blocked {
 
 /// All bodies were told to stop: those that wait for room learn it.
 pub(crate) fn wake_blocked() {
-    BLOCKED.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Thread::unpark);
+    BLOCKED.lock().unpoisoned().iter().for_each(Thread::unpark);
 }

@@ -85,12 +85,8 @@ where
         Ok(State::Sent(sent.of_items(), receiver))
     }
 
-    fn fail_item(&self) -> Option<fn(Error) -> Ending<E>> {
-        self.fail
-    }
-
     fn last(&self, failure: Failure) -> Option<Result<T, E>> {
-        last(self.function, self.fail_item(), failure).err().map(Err)
+        last(self.function, self.fail, failure).err().map(Err)
     }
 }
 

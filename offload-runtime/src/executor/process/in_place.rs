@@ -2,7 +2,7 @@
 //! that would be sent encoded and decoded.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::failures;
 use super::items::Take;
@@ -14,6 +14,7 @@ use crate::wire::arguments::{Arguments, Outbound, Outlet, Write};
 use crate::wire::codec::Decoder;
 use crate::wire::frames::{HEADER, Outgoing, TooLarge};
 use crate::wire::registry::Callable;
+use crate::system::abort::Unpoisoned;
 
 /// Runs `function` on this thread, has its items taken, and `decode` its result.
 pub(crate) fn run(
@@ -63,7 +64,7 @@ struct State {
 impl Here {
     /// What writes and reads an item is foreign, and may panic.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 }
 

@@ -21,12 +21,13 @@
 use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::executor::StandIn;
 use crate::sync::timer::Alarm;
+use crate::system::abort::Unpoisoned;
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// See the [module](self).
@@ -85,7 +86,7 @@ impl KillHandle {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Whether the call has to end.

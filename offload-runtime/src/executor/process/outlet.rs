@@ -10,13 +10,14 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::messages::{Failure, Kind, cut};
 use super::to_parent::{Then, hear_more, send_blob, write};
 use crate::wire::arguments::{Outlet, Write};
 use crate::wire::blobs;
 use crate::wire::frames::{Outgoing, TooLarge};
+use crate::system::abort::Unpoisoned;
 
 /// See the [module](self).
 pub(super) struct ToParent {
@@ -50,7 +51,7 @@ impl ToParent {
 
     /// What writes an item is foreign, and may panic.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Why an item could not be sent, if one could not.

@@ -2,8 +2,10 @@
 //! may take as long as they like, and no worker waits for that.
 
 use std::io::{self, Write};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::{mem, thread};
+
+use crate::system::abort::Unpoisoned;
 
 /// So many bytes may wait to be read. What comes beyond is left out.
 const ROOM: usize = 1 << 20;
@@ -49,14 +51,14 @@ pub(super) fn print(bytes: &[u8]) {
 
 impl Printer {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unpoisoned()
     }
 
     fn print_all(&self) -> ! {
         loop {
             let mut waiting = self.lock();
             while waiting.bytes.is_empty() && waiting.left_out == 0 {
-                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                waiting = self.changed.wait(waiting).unpoisoned();
             }
             let Waiting { bytes, left_out } = mem::take(&mut *waiting);
             drop(waiting);

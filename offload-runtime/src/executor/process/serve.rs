@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{io, mem, process, thread};
 
@@ -26,6 +26,7 @@ use super::outlet::ToParent;
 use super::to_parent::{self, Then, send_blob, write};
 use super::{descendants, events, inherited, panics, plan, way};
 use crate::sync::foreign::drop_payload;
+use crate::system::abort::Unpoisoned;
 use crate::system::pipe::PipeReader;
 use crate::task::current::{self, Frame};
 use crate::wire::arguments::Arguments;
@@ -151,7 +152,7 @@ fn watch(mut control: PipeReader) -> io::Result<()> {
     let watch = move || {
         let mut number = [0; 8];
         while control.read_exact(&mut number).is_ok() {
-            let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut call = CALL.lock().unpoisoned();
             call.cancelled = u64::from_le_bytes(number);
             if let (true, Some(flag)) = (call.cancelled == call.number, &call.flag) {
                 flag.store(true, Ordering::Release);
@@ -288,7 +289,7 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
 
 /// From now on this call runs here. What is returned says whether its caller awaits it no more.
 fn begin(number: u64) -> Arc<AtomicBool> {
-    let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut call = CALL.lock().unpoisoned();
     let flag = Arc::new(AtomicBool::new(call.cancelled == number));
     (call.number, call.flag) = (number, Some(Arc::clone(&flag)));
     flag
@@ -296,7 +297,7 @@ fn begin(number: u64) -> Arc<AtomicBool> {
 
 /// No call runs here.
 fn end() {
-    let mut call = CALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut call = CALL.lock().unpoisoned();
     (call.number, call.flag) = (0, None);
 }
 

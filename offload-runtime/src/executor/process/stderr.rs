@@ -9,13 +9,14 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::{fmt, thread};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags};
 
 use super::printer;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// So much is kept for the error, in bytes.
@@ -119,7 +120,7 @@ impl Stderr {
     }
 
     fn lock(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tail.lock().unpoisoned()
     }
 
     /// Takes what is there; whether there may be more.
@@ -170,7 +171,7 @@ struct Reader {
 
 impl Reader {
     fn add(&self, stderr: Arc<Stderr>) {
-        self.new.lock().unwrap_or_else(PoisonError::into_inner).push(stderr);
+        self.new.lock().unpoisoned().push(stderr);
         self.wake();
     }
 
@@ -184,7 +185,7 @@ impl Reader {
 fn reader() -> io::Result<&'static Reader> {
     static READER: OnceLock<Reader> = OnceLock::new();
     static STARTING: Mutex<()> = Mutex::new(());
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = STARTING.lock().unpoisoned();
     if let Some(reader) = READER.get() {
         return Ok(reader);
     }
@@ -198,8 +199,10 @@ fn reader() -> io::Result<&'static Reader> {
     rustix::io::ioctl_fionbio(&waker, true)?;
     thread::Builder::new().name("offload-stderr".into()).spawn(move || {
         // Whoever starts this thread has the lock until the reader is there.
-        drop(STARTING.lock().unwrap_or_else(PoisonError::into_inner));
-        read_all(READER.get().expect("it is set under the lock"), listener);
+        drop(STARTING.lock().unpoisoned());
+        abort_on_panic("the thread that reads what workers print", || {
+            read_all(READER.get().expect("it is set under the lock"), listener);
+        });
     })?;
     Ok(READER.get_or_init(|| Reader { new: Mutex::default(), waker }))
 }
@@ -240,7 +243,7 @@ fn read_all(reader: &Reader, mut listener: PipeReader) -> ! {
             }
             !has_ended
         });
-        workers.append(&mut reader.new.lock().unwrap_or_else(PoisonError::into_inner));
+        workers.append(&mut reader.new.lock().unpoisoned());
     }
 }
 

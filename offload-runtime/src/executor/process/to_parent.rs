@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use super::messages::{Kind, MORE};
 use crate::wire::blobs;
+use crate::system::abort::Unpoisoned;
 
 /// What frames are written to.
 static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
@@ -39,7 +40,7 @@ pub(super) fn hear_more() -> Option<u32> {
 /// The parent has sent a call, and listens from now on.
 pub(super) fn listen() {
     if let Some(outlet) = DATA.get() {
-        outlet.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
+        outlet.lock().unpoisoned().is_open = true;
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) fn send_blob(blob: &[u8]) -> bool {
 /// The same as [`write`], of a message in two parts.
 fn write_parts(parts: [&[u8]; 2], then: Then) -> bool {
     let Some(outlet) = DATA.get() else { return false };
-    let mut outlet = outlet.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut outlet = outlet.lock().unpoisoned();
     if !outlet.is_open {
         return false;
     }

@@ -19,7 +19,7 @@
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::checked_out::CheckedOut;
@@ -29,6 +29,7 @@ use super::plan::Plan;
 use super::state::State;
 use super::worker::{Dead, Worker};
 use crate::executor;
+use crate::system::abort::Unpoisoned;
 use crate::task::meta::Meta;
 use crate::wire::registry::Host;
 
@@ -87,7 +88,7 @@ impl Workers {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     pub(crate) fn plan(&'static self) -> &'static Plan {
@@ -193,10 +194,10 @@ impl Workers {
             };
             let pause = [pause, left].into_iter().flatten().min();
             state = match pause {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self.changed.wait(state).unpoisoned(),
                 Some(pause) => {
                     let woken = self.changed.wait_timeout(state, pause);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
+                    woken.unpoisoned().0
                 }
             };
         };

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::sleep::{Sleep, WorkerState};
 use crate::sync::foreign::quietly;
 use crate::system::sleepers;
+use crate::task::about::About;
 
 /// What the last look saw, while calls waited.
 #[derive(Default)]
@@ -24,21 +25,20 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    /// Looks at the threads of the pool with this label, whose calls wait. `progress` changes as
-    /// they get on; so many have others in their place already, and so many may; `stand_in` has one
-    /// stand in for a thread.
+    /// Looks at the threads of a pool whose calls wait. `progress` changes as they get on; so many
+    /// have others in their place already, and so many may; `stand_in` has one stand in for a thread.
+    /// Returns those that are blocked, if there may be no more.
     pub(super) fn look(
         &mut self,
-        pool: &str,
         sleep: &'static Sleep,
         progress: u64,
         [extra, most]: [usize; 2],
         stand_in: &dyn Fn(&'static WorkerState),
-    ) {
+    ) -> Vec<&'static About> {
         let has_moved = self.progress.replace(progress) != Some(progress);
         let before = std::mem::take(&mut self.asleep);
         if has_moved {
-            return;
+            return Vec::new();
         }
         let mut blocked = Vec::new();
         for (number, state) in sleep.states().enumerate() {
@@ -61,22 +61,23 @@ impl Blocked {
                 continue;
             }
             if room == 0 {
-                return tell(pool, &blocked);
+                return blocked.iter().filter_map(|state| state.running()).collect();
             }
             stand_in(state);
             (missing, room) = (missing - 1, room - 1);
         }
+        Vec::new()
     }
 }
 
-/// As many threads stand in for others as may.
-fn tell(pool: &str, blocked: &[&'static WorkerState]) {
+/// Of the pool with this label, as many threads stand in for those that these bodies block as may. A
+/// subscriber is foreign: nothing is locked.
+pub(super) fn tell(pool: &str, blocked: &[&'static About]) {
     static TOLD: AtomicBool = AtomicBool::new(false);
-    if TOLD.swap(true, Ordering::Relaxed) {
+    if blocked.is_empty() || TOLD.swap(true, Ordering::Relaxed) {
         return;
     }
-    let mut names: Vec<_> =
-        blocked.iter().filter_map(|state| state.running()).map(|about| about.name).collect();
+    let mut names: Vec<_> = blocked.iter().map(|about| about.name).collect();
     names.sort_unstable();
     names.dedup();
     quietly(|| report(pool, &names.join("`, `")));

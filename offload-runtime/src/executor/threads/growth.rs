@@ -14,6 +14,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::blocked;
 use super::pool::{Kind, Pool, Seen};
 use super::sleep::WorkerState;
 use crate::executor::StandIn;
@@ -96,6 +97,7 @@ impl Pool {
             return;
         }
         let threads = started.threads.load(Ordering::Acquire);
+        let mut blocked = Vec::new();
         let wanted = match self.kind {
             _ if threads < started.rules.base => 1,
             Kind::Thread => self.wanted(&mut seen, now, threads),
@@ -104,7 +106,8 @@ impl Pool {
                 let extra = started.extra.load(Ordering::Acquire);
                 let bounds = [extra, started.rules.max];
                 let stand_in = |state| self.stand_in_for(state);
-                seen.blocked.look(self.label(), &started.sleep, popped + ended, bounds, &stand_in);
+                blocked =
+                    seen.blocked.look(&started.sleep, popped + ended, bounds, &stand_in);
                 0
             }
             Kind::Process => 0,
@@ -119,6 +122,7 @@ impl Pool {
         if self.kind != Kind::Process || growth.is_refused() {
             self.watch();
         }
+        blocked::tell(self.label(), &blocked);
     }
 
     /// How many threads are wanted, beyond `base`.

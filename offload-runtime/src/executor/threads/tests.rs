@@ -180,3 +180,54 @@ fn dropped_calls_leave_the_queue_and_never_run() {
     release.send(()).unwrap();
     blocker.join().unwrap();
 }
+
+/// Tells of each error that the runtime reports whether the lock of the pool's growth is free then.
+#[cfg(feature = "tracing")]
+struct Told(Mutex<mpsc::Sender<bool>>);
+
+#[cfg(feature = "tracing")]
+static ALL_BLOCKED: CpuPool = CpuPool::new("all blocked").threads(1);
+
+#[cfg(feature = "tracing")]
+impl tracing::Subscriber for Told {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "offload" && *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        let is_free = ALL_BLOCKED.pool().started().growth.seen.try_lock().is_ok();
+        // It may use the pool, too.
+        let load = ALL_BLOCKED.pool().load();
+        self.0.lock().unwrap().send(is_free && load.queued > 0).unwrap();
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn who_is_told_that_all_threads_are_blocked_is_called_under_no_lock() {
+    static FUNCTION: Function = Function::cpu("all blocked", &ALL_BLOCKED);
+    let (tell, told) = mpsc::channel();
+    tracing::subscriber::set_global_default(Told(Mutex::new(tell))).unwrap();
+    let (gates, calls): (Vec<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (release, held) = mpsc::channel::<()>();
+            (release, Call::new(&FUNCTION, move || held.recv().is_ok()))
+        })
+        .unzip();
+    let all = thread::spawn(|| block_on(join_all(calls)));
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(true), "a lock of the pool is held meanwhile");
+    drop(gates);
+    all.join().unwrap();
+}

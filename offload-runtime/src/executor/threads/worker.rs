@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::pool::{Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
 use crate::sync::foreign::quietly;
-use crate::system::kept::Kept;
+use crate::system::masks::Masks;
 use crate::task::current::Stops;
 use crate::task::{Admitted, Permits, completion, meta};
 
@@ -29,8 +29,8 @@ struct Worker {
     is_searching: bool,
     /// What is done next takes its time from here.
     now: Instant,
-    /// What is set back before the thread is idle, if a body has run since it was.
-    kept: Kept,
+    /// They are set back before the thread is idle, if a body has run since it was.
+    masks: Masks,
     has_run: bool,
 }
 
@@ -55,9 +55,9 @@ impl Pool {
         self.thread_arrived();
         let state = started.sleep.state(number);
         let now = Instant::now();
-        let (is_searching, kept, has_run) = (false, Kept::here(), false);
+        let (is_searching, masks, has_run) = (false, Masks::here(), false);
         let mut worker =
-            Worker { pool: self, started, number, state, is_searching, now, kept, has_run };
+            Worker { pool: self, started, number, state, is_searching, now, masks, has_run };
         worker.run();
         started.sleep.unregister(number);
         if let Some(serve) = started.serve {
@@ -129,7 +129,7 @@ impl Worker {
     fn rest(&mut self) -> bool {
         let started = self.started;
         if std::mem::take(&mut self.has_run) {
-            self.kept.set_back();
+            self.masks.set_back();
         }
         let is_over = || started.closed.load(Ordering::SeqCst) && started.queue.is_empty();
         let keep_alive = started.rules.keep_alive;

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, Once};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::recent::Recents;
 use super::view::{self, Json};
 use crate::api::shutdown;
 use crate::sync::foreign::quietly;
+use crate::system::abort::Unpoisoned;
 
 /// How often the numbers are taken.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -71,7 +72,7 @@ struct Subscriber {
 }
 
 fn lock() -> MutexGuard<'static, State> {
-    SUBSCRIBERS.state.lock().unwrap_or_else(PoisonError::into_inner)
+    SUBSCRIBERS.state.lock().unpoisoned()
 }
 
 /// The numbers: those that were taken for who looks, or, if nobody does, those
@@ -226,7 +227,7 @@ fn take_numbers() {
                 break;
             }
             let woken = SUBSCRIBERS.changed.wait_timeout(state, due - now);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state = woken.unpoisoned().0;
         }
         // After a pause of the whole machine, no periods are made up for.
         due = due.max(Instant::now() - PERIOD / 2);

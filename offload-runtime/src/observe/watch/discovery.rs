@@ -4,13 +4,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::probe::Probe;
+use crate::system::abort::Unpoisoned;
 
 /// No worker is held for longer, when a program begins to watch …
 pub(super) const AT_FIRST: Duration = Duration::from_millis(50);
@@ -55,10 +56,10 @@ struct Call {
 impl Call {
     /// Waits until so many have come. False: it is too late.
     fn wait_for(&self, workers: usize) -> bool {
-        let come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
+        let come = self.come.lock().unpoisoned();
         let left = self.until.saturating_duration_since(Instant::now());
         let woken = self.changed.wait_timeout_while(come, left, |come| *come < workers);
-        *woken.unwrap_or_else(PoisonError::into_inner).0 >= workers
+        *woken.unpoisoned().0 >= workers
     }
 }
 
@@ -76,7 +77,7 @@ impl Future for Come {
         while !self.probe.note() && Instant::now() < settled {
             std::thread::yield_now();
         }
-        *self.call.come.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.call.come.lock().unpoisoned() += 1;
         self.call.changed.notify_all();
         self.call.wait_for(self.call.all);
         Poll::Ready(())

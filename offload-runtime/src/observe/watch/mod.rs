@@ -17,7 +17,7 @@ mod system_calls;
 mod thread;
 mod workers;
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread as os;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ use self::workers::Workers;
 use crate::api::loops;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::settings;
+use crate::system::abort::Unpoisoned;
 
 /// Watches the event loop of the tokio runtime that this is called in, until
 /// the runtime ends.
@@ -154,7 +155,7 @@ struct Entry {
 const KEEP: Duration = Duration::from_secs(5);
 
 fn lock() -> MutexGuard<'static, State> {
-    WATCHED.state.lock().unwrap_or_else(PoisonError::into_inner)
+    WATCHED.state.lock().unpoisoned()
 }
 
 impl State {

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 
 use super::record::Record;
 use super::thread::number;
+use crate::system::abort::Unpoisoned;
 
 /// What the watching thread and the task share.
 pub(super) struct Probe {
@@ -55,7 +56,7 @@ impl Probe {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Spawns the task, if that was not done.
@@ -167,13 +168,13 @@ impl Future for Task {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
+        let (now, waker) = (Instant::now(), cx.waker().clone());
         let mut state = self.0.lock();
         if state.over {
             return Poll::Ready(());
         }
         let asked = state.asked.take();
-        let old = state.waker.replace(cx.waker().clone());
+        let old = state.waker.replace(waker);
         drop(state);
         drop(old);
         if let Some(asked) = asked {

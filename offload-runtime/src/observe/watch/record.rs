@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 #[cfg(feature = "metrics")]
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -14,6 +14,7 @@ use crate::api::loops::{Doing, LoopStats, StallStats};
 use crate::api::stats::Percentiles;
 use crate::sync::histogram::Histogram;
 use crate::task::incidents::{self, What};
+use crate::system::abort::Unpoisoned;
 
 /// The seconds of lag that are kept.
 const SECONDS: usize = 300;
@@ -117,7 +118,7 @@ impl Record {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Records that the probe was polled `lag` after it was woken.

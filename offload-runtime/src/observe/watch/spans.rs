@@ -3,13 +3,15 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use tracing::span::Id;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::system::abort::Unpoisoned;
 
 /// A `tracing_subscriber` layer that lets [`watch`](fn@crate::watch) say in which span a stuck event loop is.
 ///
@@ -58,19 +60,18 @@ thread_local! {
 
 impl Own {
     fn new() -> Own {
-        let spans = Spans::default();
-        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads = threads.get_or_insert_default();
-        threads.insert(thread::current().id(), Arc::clone(&spans));
+        let (spans, here) = (Spans::default(), thread::current().id());
+        let mut threads = THREADS.lock().unpoisoned();
+        threads.get_or_insert_default().insert(here, Arc::clone(&spans));
         Own(spans)
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(threads) = threads.as_mut() {
-            threads.remove(&thread::current().id());
+        let here = thread::current().id();
+        if let Some(threads) = THREADS.lock().unpoisoned().as_mut() {
+            threads.remove(&here);
         }
     }
 }
@@ -79,7 +80,7 @@ impl Drop for Own {
 fn change(change: impl FnOnce(&mut Vec<(Id, &'static Metadata<'static>)>)) {
     let _ = OWN.try_with(|own| {
         let spans = &own.get_or_init(Own::new).0;
-        change(&mut spans.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut spans.lock().unpoisoned());
     });
 }
 
@@ -105,12 +106,12 @@ where
 /// The spans that a thread is in, the outermost first, each with its place in
 /// the source.
 pub(super) fn of(thread: ThreadId) -> Vec<(String, Option<String>)> {
-    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let threads = THREADS.lock().unpoisoned();
     let Some(spans) = threads.as_ref().and_then(|threads| threads.get(&thread)).cloned() else {
         return Vec::new();
     };
     drop(threads);
-    let spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
+    let spans = spans.lock().unpoisoned();
     let name = |metadata: &Metadata<'_>| format!("{}::{}", metadata.target(), metadata.name());
     let source =
         |metadata: &Metadata<'_>| Some(format!("{}:{}", metadata.file()?, metadata.line()?));

@@ -5,7 +5,7 @@
 //! runs in a worker may be out of its mind: their number is bounded.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, Mutex, OnceLock};
 
 use tracing_core::callsite::{self, Callsite};
 use tracing_core::field::FieldSet;
@@ -13,6 +13,7 @@ use tracing_core::metadata::Kind;
 use tracing_core::{Interest, Metadata, identify_callsite};
 
 use super::record::{Place, filter};
+use crate::system::abort::Unpoisoned;
 
 /// A program has fewer places that say anything.
 const MOST: usize = 10_000;
@@ -37,18 +38,20 @@ impl Places {
 
 /// A place that is kept for ever; `None` if there are too many.
 fn keep(place: Place) -> Option<&'static Metadata<'static>> {
-    static KEPT: Mutex<Option<HashMap<Place, &'static Metadata<'static>>>> = Mutex::new(None);
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let kept = kept.get_or_insert_default();
+    static KEPT: LazyLock<Mutex<HashMap<Place, &'static Metadata<'static>>>> =
+        LazyLock::new(Mutex::default);
+    let kept = KEPT.lock().unpoisoned();
     if let Some(metadata) = kept.get(&place) {
         return Some(metadata);
     }
     if kept.len() >= MOST {
         return None;
     }
+    drop(kept);
+    // Subscribers are told of it, who are foreign: nothing is locked. Of two that are made of the same
+    // place at once, one is forgotten.
     let metadata = leak(&place)?;
-    kept.insert(place, metadata);
-    Some(metadata)
+    Some(KEPT.lock().unpoisoned().entry(place).or_insert(metadata))
 }
 
 fn leak(place: &Place) -> Option<&'static Metadata<'static>> {

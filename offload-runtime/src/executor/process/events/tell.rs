@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Debug};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
@@ -18,6 +18,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use super::record::{Place, Record, Value, Values, filter, number};
+use crate::system::abort::Unpoisoned;
 use crate::wire::codec;
 
 /// Records are sent together until there are so many bytes of them.
@@ -62,7 +63,7 @@ pub(crate) fn end() {
 
 fn with_teller<T>(f: impl FnOnce(&mut Teller) -> T) -> Option<T> {
     let teller = TELLER.get()?;
-    Some(f(&mut teller.lock().unwrap_or_else(PoisonError::into_inner)))
+    Some(f(&mut teller.lock().unpoisoned()))
 }
 
 impl Teller {

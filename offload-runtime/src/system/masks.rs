@@ -1,10 +1,10 @@
-//! On which processors a thread of a pool may run, and which signals it blocks: a body may change
-//! that of its thread, and it is set back when the thread goes idle.
+//! The masks of a thread of a pool: on which processors it may run, and which signals it blocks. A body
+//! may change them, and they are set back when the thread goes idle.
 //!
 //! That costs two system calls for each time that a thread goes idle after a body, and none
 //! between bodies. Elsewhere than on Linux nothing is set back.
 
-pub(crate) use imp::Kept;
+pub(crate) use imp::Masks;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod imp {
@@ -16,21 +16,22 @@ mod imp {
     const THIS: Pid = Pid::from_raw(0);
 
     /// What a thread had before its first body.
-    pub(crate) struct Kept {
+    pub(crate) struct Masks {
         processors: Option<CpuSet>,
-        mask: Option<SigSet>,
+        signals: Option<SigSet>,
     }
 
-    impl Kept {
+    impl Masks {
         /// What this thread has. What the system does not tell is not set back.
-        pub(crate) fn here() -> Kept {
-            Kept { processors: sched_getaffinity(THIS).ok(), mask: SigSet::thread_get_mask().ok() }
+        pub(crate) fn here() -> Masks {
+            let signals = SigSet::thread_get_mask().ok();
+            Masks { processors: sched_getaffinity(THIS).ok(), signals }
         }
 
-        /// Sets it back on this thread.
+        /// Sets them back on this thread.
         pub(crate) fn set_back(&mut self) {
-            if let Some(mask) = &self.mask {
-                let _ = mask.thread_set_mask();
+            if let Some(signals) = &self.signals {
+                let _ = signals.thread_set_mask();
             }
             let (Some(own), Ok(now)) = (&mut self.processors, sched_getaffinity(THIS)) else {
                 return;
@@ -51,11 +52,11 @@ mod imp {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod imp {
     /// Nothing.
-    pub(crate) struct Kept;
+    pub(crate) struct Masks;
 
-    impl Kept {
-        pub(crate) fn here() -> Kept {
-            Kept
+    impl Masks {
+        pub(crate) fn here() -> Masks {
+            Masks
         }
 
         pub(crate) fn set_back(&mut self) {}
