@@ -19,7 +19,7 @@ use futures::executor::{LocalPool, block_on};
 use futures::future::join_all;
 use offload_runtime::{
     Builder, CpuPool, Error, Limiter, ThreadPool, is_cancelled, offload, propagate, propagate_with,
-    stats,
+    shutdown, stats,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -337,4 +337,7 @@ fn nothing_is_left_of_calls_whose_foreign_code_does_what_it_likes() {
     assert_eq!((last.0, last.1), (first.0, first.1), "threads and descriptors");
     assert!(last.2 <= first.2 + 16, "{first:?} MiB have become {last:?}");
     assert!(calls > 1000 && panics > 100);
+    // Each call has ended, and once.
+    let report = block_on(shutdown(Duration::from_secs(60)));
+    assert_eq!((report.finished, report.abandoned), (0, 0));
 }

@@ -12,7 +12,7 @@ use crate::function::Function;
 use crate::resource::{self, dropping};
 use crate::sync::timer::Alarm;
 use crate::system::abort::Unpoisoned;
-use crate::task::current;
+use crate::task::{current, under_way};
 
 /// How often a shutdown looks whether the calls have ended.
 const LOOK: Duration = Duration::from_millis(2);
@@ -56,24 +56,17 @@ const LOOK: Duration = Duration::from_millis(2);
 pub async fn shutdown(grace: Duration) -> Report {
     executor::close_all();
     tell_listeners();
-    let under_way = under_way();
+    let before = under_way::count();
     let end = Instant::now().checked_add(grace);
-    let abandoned = loop {
-        Drained::new(|| self::under_way() == 0, end).await;
-        // Once more: a body that ends between two looks at pools may have started a call on the
-        // one that was looked at first.
-        let left = self::under_way();
-        if left == 0 || end.is_some_and(|end| end <= Instant::now()) {
-            break left;
-        }
-    };
-    if abandoned > 0 {
-        abandon();
-    }
+    Drained::new(|| under_way::count() == 0, end).await;
+    let abandoned = under_way::count();
+    // Also if none is left: who has asked before the end whether calls are taken, and makes one just
+    // now, is told, and does not wait for a pool that has no workers any more.
+    abandon();
     dropping::on_pool(resource::close_all());
     Drained::new(dropping::is_done, end).await;
     executor::all().into_iter().for_each(|executor| executor.dismiss());
-    Report { finished: under_way.saturating_sub(abandoned), abandoned }
+    Report { finished: before.saturating_sub(abandoned), abandoned }
 }
 
 /// The outcome of the calls that were under way when a [`shutdown`] began, or when
@@ -103,14 +96,6 @@ pub(crate) fn on_shutdown(listener: fn()) {
 fn tell_listeners() {
     let listeners = std::mem::take(&mut *LISTENERS.lock().unpoisoned());
     listeners.into_iter().for_each(|listener| listener());
-}
-
-/// Calls that wait or run.
-fn under_way() -> usize {
-    let in_line: usize = Function::all_gates().iter().map(|gate| gate.waiting()).sum();
-    let loads = executor::all().into_iter().map(|executor| executor.load());
-    let suspended = Function::known().iter().map(|one| one.suspended()).sum::<usize>();
-    loads.map(|load| load.running + load.queued).sum::<usize>() + in_line + suspended
 }
 
 /// Ends the calls that wait, and tells the bodies that run.

@@ -107,6 +107,7 @@ impl Sent {
         let sent =
             Sent { function, task, alarm, has_waker: true, answered: false, is_started: false };
         Owner::about(function).count(|counts| &counts.submitted.0);
+        sent.task.meta().set_under_way();
         admission::submit(function, &sent.task);
         Ok(sent)
     }
@@ -139,6 +140,7 @@ impl Sent {
         };
         Owner::about(function).count(|counts| &counts.submitted.0);
         sent.task.meta().set_spawned();
+        sent.task.meta().set_under_way();
         function.executor().submit(Queued::new(Arc::clone(&sent.task)));
         sent
     }

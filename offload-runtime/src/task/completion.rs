@@ -153,7 +153,7 @@ fn abandon(kept: &Kept<Permits>, meta: &Meta, phase: Phase) {
     }
     about.count(|counts| &counts.abandoned);
     about.counts().run.record(kept.ran());
-    meta.leave_slots();
+    meta.set_ended();
 }
 
 /// Ends a call that is not started, in its own frame. `None`: it was cancelled.
@@ -248,7 +248,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
     if began.is_some() {
         current::end_body();
     }
-    meta.leave_slots();
+    meta.set_ended();
     if meta.state.finish() {
         let waker = meta.waker.take();
         // Before the caller is woken, so that the rest is dropped there.
@@ -312,7 +312,7 @@ pub(crate) fn cancel_started(task: &Awaited) -> Option<Left> {
 /// As [`cancel`], of a call that runs all the same.
 pub(crate) fn detach(task: &Awaited) -> Left {
     let phase = task.meta().state.detach();
-    drop(task.meta().waker.take());
+    drop_quietly(task.meta().waker.take());
     let is_ours = phase == Phase::Done && task.has_drop_glue();
     Left { phase, leftover: is_ours.then(|| Arc::clone(task)) }
 }
@@ -321,7 +321,7 @@ fn left(task: &Awaited, phase: Phase) -> Left {
     let meta = task.meta();
     // A waker may be the last that holds a task: it is dropped here, and not where the body
     // runs.
-    drop(meta.waker.take());
+    drop_quietly(meta.waker.take());
     if let (Some(kept), true) = (task.kept(), meta.state.has_begun()) {
         if matches!(phase, Phase::Queued | Phase::Suspended) {
             abandon(kept, meta, phase);
@@ -332,7 +332,7 @@ fn left(task: &Awaited, phase: Phase) -> Left {
     } else if matches!(phase, Phase::Queued | Phase::Waiting) {
         meta.about().count(|counts| &counts.cancelled);
         meta.about().count(|counts| &counts.unstarted);
-        meta.leave_slots();
+        meta.set_ended();
         if phase == Phase::Waiting {
             meta.owner.leave_line(meta.line.gate());
         } else if meta.take_reservation() {

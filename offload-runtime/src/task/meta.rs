@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::about::About;
 use super::state::State;
-use super::{Owner, Permits};
+use super::{Owner, Permits, under_way};
 use crate::sync::AtomicWaker;
 use crate::sync::foreign::drop_quietly;
 use crate::system::abort::Unpoisoned;
@@ -48,6 +48,8 @@ pub(crate) struct Meta {
     pub(crate) function_slot: Slot,
     /// It is one of those that the pool's `queue` bounds.
     pub(crate) pool_slot: Slot,
+    /// It was counted as under way, by who handed it over.
+    is_under_way: AtomicBool,
 }
 
 /// A time, so that to have none takes no room.
@@ -172,6 +174,21 @@ impl Meta {
             line: Line::default(),
             function_slot,
             pool_slot,
+            is_under_way: AtomicBool::new(false),
+        }
+    }
+
+    /// It is about to be handed over: a shutdown waits for it.
+    pub(crate) fn set_under_way(&self) {
+        self.is_under_way.store(true, Ordering::Relaxed);
+        under_way::take();
+    }
+
+    /// It has ended, once.
+    pub(super) fn set_ended(&self) {
+        self.leave_slots();
+        if self.is_under_way.load(Ordering::Relaxed) {
+            under_way::end();
         }
     }
 

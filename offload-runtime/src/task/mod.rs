@@ -18,6 +18,7 @@ pub(crate) mod meta;
 pub(crate) mod portions;
 mod spans;
 pub(crate) mod state;
+pub(crate) mod under_way;
 
 use std::any::Any;
 use std::mem;
