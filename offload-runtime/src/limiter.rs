@@ -31,8 +31,8 @@ use crate::sync::foreign::drop_payload;
 ///
 /// The permit belongs to the body: it is given back when the body has ended, also if its future was
 /// dropped long before. A call that is dropped while it waits gives up its place at once. An
-/// empty shell of it, some hundred bytes, stays in memory until a permit comes back: so if none ever does,
-/// calls that time out add up.
+/// empty shell of it, of some hundred bytes and the size of its arguments, may stay in memory for a
+/// while: of as many calls as wait and some dozens more, also if no permit ever comes back.
 ///
 /// A body that itself waits for a call with the same limit, all of whose permits belong to bodies that
 /// wait so, would wait for ever; that call ends with [`Deadlock`](crate::ErrorKind::Deadlock), or,

@@ -112,7 +112,7 @@ impl Gate {
 
     /// A call that waited here was cancelled.
     pub(crate) fn leave(&self) {
-        self.semaphore().leave();
+        self.semaphore().leave_shell();
     }
 
     /// A call that had a reservation was cancelled.
@@ -128,7 +128,7 @@ impl Gate {
         };
         for task in semaphore.take_if(is_meant) {
             if task.meta().state.requeue() {
-                self.leave();
+                semaphore.leave();
                 let owner = task.meta().owner;
                 let error = why(task.meta().about().name);
                 completion::refuse(task, error);

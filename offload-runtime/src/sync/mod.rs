@@ -6,6 +6,7 @@
 
 pub(crate) mod foreign;
 pub(crate) mod histogram;
+mod line;
 pub(crate) mod queue;
 pub(crate) mod ring;
 pub(crate) mod semaphore;
@@ -17,7 +18,7 @@ mod imp {
         AtomicBool, AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use std::sync::{Mutex, MutexGuard};
-    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+    pub(crate) use std::thread::{Thread, current, park, park_timeout, yield_now};
 
     pub(crate) use atomic_waker::AtomicWaker;
     pub(crate) use crossbeam_queue::{ArrayQueue, SegQueue};
@@ -31,7 +32,7 @@ mod imp {
         AtomicBool, AtomicIsize, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::sync::{Mutex, MutexGuard};
-    pub(crate) use loom::thread::{Thread, current, park};
+    pub(crate) use loom::thread::{Thread, current, park, yield_now};
 
     pub(crate) use super::queue::stand_in::SegQueue;
     pub(crate) use super::ring::stand_in::ArrayQueue;
@@ -60,6 +61,17 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// How models are run.
+#[cfg(all(test, offload_loom))]
+pub(crate) mod model {
+    /// With every order of steps in which a thread loses its core so often, though it could go on.
+    pub(crate) fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(bound);
+        builder.check(model);
+    }
+}
 
 use crate::system::abort::Unpoisoned;
 

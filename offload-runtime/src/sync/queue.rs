@@ -41,8 +41,8 @@ impl<T> Queue<T> {
 }
 
 /// What stands for the queue in models, since loom does not see into the real one: the
-/// items under a lock, and whether there are any in an atomic of its own, with the orderings
-/// that the real one has.
+/// items under a lock, and how many there are in an atomic of its own, whose orderings are the weakest
+/// that a queue can have: what the models prove depends on fences of ours, and not on the real one's.
 #[cfg(offload_loom)]
 pub(crate) mod stand_in {
     use std::collections::VecDeque;
@@ -64,13 +64,13 @@ pub(crate) mod stand_in {
         pub(crate) fn push(&self, item: T) {
             let mut items = self.items.lock().unwrap();
             items.push_back(item);
-            self.length.store(items.len(), Ordering::SeqCst);
+            self.length.store(items.len(), Ordering::Release);
         }
 
         pub(crate) fn pop(&self) -> Option<T> {
             let mut items = self.items.lock().unwrap();
             let item = items.pop_front();
-            self.length.store(items.len(), Ordering::SeqCst);
+            self.length.store(items.len(), Ordering::Release);
             item
         }
 
@@ -79,7 +79,7 @@ pub(crate) mod stand_in {
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.length.load(Ordering::SeqCst)
+            self.length.load(Ordering::Acquire)
         }
     }
 }

@@ -66,14 +66,14 @@ pub(crate) mod stand_in {
                 return Err(item);
             }
             items.push_back(item);
-            self.length.store(items.len(), Ordering::SeqCst);
+            self.length.store(items.len(), Ordering::Release);
             Ok(())
         }
 
         pub(crate) fn pop(&self) -> Option<T> {
             let mut items = self.items.lock().unwrap();
             let item = items.pop_front();
-            self.length.store(items.len(), Ordering::SeqCst);
+            self.length.store(items.len(), Ordering::Release);
             item
         }
 
@@ -82,7 +82,7 @@ pub(crate) mod stand_in {
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.length.load(Ordering::SeqCst)
+            self.length.load(Ordering::Acquire)
         }
 
         pub(crate) fn capacity(&self) -> usize {

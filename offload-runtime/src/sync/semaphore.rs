@@ -19,15 +19,17 @@
 //! *Nobody is forgotten.* Who joins the line does so first and then looks whether a permit is
 //! free; who gives one back makes it free first and then looks whether somebody waits; with a
 //! fence between in both cases, so at least one of them sees the other, and it hands out what
-//! there is ([`hand_out`](Semaphore::hand_out)). That holds for who changes the limit, too.
+//! there is ([`hand_out`](Semaphore::hand_out)). That holds for who changes the limit, and for who sweeps
+//! the [line](super::line) of the shells of cancelled calls, too.
 //!
 //! *Calls that block bodies* are few, and their list has a lock, which no other call takes as
 //! long as the list is empty. They are served first. If all permits belong to bodies that are
 //! blocked so, the last to ask is told that this is a deadlock.
 
 use std::collections::HashSet;
+use std::mem;
 
-use super::queue::Queue;
+use super::line::{Line, Taking};
 use super::{AtomicIsize, AtomicUsize, Mutex, Ordering, fence, lock};
 
 /// What waits for a permit.
@@ -54,7 +56,7 @@ pub(crate) struct Semaphore<W> {
     reserved: AtomicUsize,
     /// How many wait; not those that were cancelled.
     waiting: AtomicUsize,
-    line: Queue<W>,
+    line: Line<W>,
     blocking: Mutex<Vec<Blocking<W>>>,
     /// As the length of that list, to be read without its lock.
     blocked: AtomicUsize,
@@ -94,7 +96,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
             free: AtomicIsize::new(signed(limit)),
             reserved: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
-            line: Queue::new(),
+            line: Line::new(),
             blocking: Mutex::new(Vec::new()),
             blocked: AtomicUsize::new(0),
         }
@@ -125,8 +127,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
 
     /// A permit, if one is free and nobody waits for it.
     pub(crate) fn try_acquire(&'static self) -> Option<Permit<W>> {
-        let nobody_waits = self.line.is_empty() && self.blocked.load(Ordering::SeqCst) == 0;
-        (nobody_waits && self.take_free()).then(|| Permit(self))
+        (self.waiting() == 0 && self.take_free()).then(|| Permit(self))
     }
 
     /// A call that a thread is ready to run asks for a permit. `is_reserved`: it had a
@@ -166,10 +167,14 @@ impl<W: Waiter + 'static> Semaphore<W> {
         if is_reserved && self.take_reservation() {
             return Acquired::Permit(waiter, Permit(self));
         }
+        // Dropped when the lock is not held any more.
+        let _shells;
         let mut blocking = lock(&self.blocking);
         // A body whose call was cancelled goes on.
-        let others = blocking.iter().filter(|blocked| blocked.waiter.is_awaited());
-        let others = others.flat_map(|blocked| &blocked.holders);
+        (_shells, *blocking) =
+            mem::take(&mut *blocking).into_iter().partition(|blocked| !blocked.waiter.is_awaited());
+        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        let others = blocking.iter().flat_map(|blocked| &blocked.holders);
         let all: HashSet<usize> = others.chain(&holders).copied().collect();
         loop {
             if self.take_free() || self.take_reservation() {
@@ -200,9 +205,17 @@ impl<W: Waiter + 'static> Semaphore<W> {
         Acquired::Waits
     }
 
-    /// One that waited here was cancelled.
+    /// One that waited here does so no more.
     pub(crate) fn leave(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// One that waited here was cancelled.
+    pub(crate) fn leave_shell(&self) {
+        self.leave();
+        if self.line.sweep(self.waiting(), W::is_awaited) {
+            self.hand_out();
+        }
     }
 
     /// A reservation was given up: its call was cancelled.
@@ -216,31 +229,25 @@ impl<W: Waiter + 'static> Semaphore<W> {
     /// Takes out those of them that wait and are meant.
     pub(crate) fn take_if(&self, is_meant: impl Fn(&W) -> bool) -> Vec<W> {
         let mut blocking = lock(&self.blocking);
-        let (mut taken, kept): (Vec<_>, Vec<_>) =
+        let (taken, kept): (Vec<_>, Vec<_>) =
             blocking.drain(..).partition(|blocked| is_meant(&blocked.waiter));
         *blocking = kept;
         self.blocked.store(blocking.len(), Ordering::SeqCst);
         drop(blocking);
-        let mut taken: Vec<_> = taken.drain(..).map(|blocked| blocked.waiter).collect();
-        let mut kept = Vec::new();
-        // Those that come meanwhile came too late to be meant.
-        for _ in 0..self.line.len() {
-            let Some(waiter) = self.line.pop() else { break };
-            if is_meant(&waiter) { &mut taken } else { &mut kept }.push(waiter);
-        }
-        kept.into_iter().for_each(|waiter| self.line.push_front(waiter));
+        let mut taken: Vec<_> = taken.into_iter().map(|blocked| blocked.waiter).collect();
+        taken.extend(self.line.take_if(is_meant));
         // A permit may have been given back while nobody seemed to wait.
         self.hand_out();
         taken
     }
 
-    /// Takes out one that waits, if any do.
-    fn drain(&self) -> Option<W> {
-        if self.blocked.load(Ordering::SeqCst) > 0 {
-            self.pop_blocking().or_else(|| self.line.pop())
-        } else {
-            self.line.pop()
-        }
+    fn take_out(&self, line: &Taking<'_, W>) -> Option<W> {
+        let blocking = (self.blocked.load(Ordering::SeqCst) > 0).then(|| self.pop_blocking());
+        blocking.flatten().or_else(|| line.pop())
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.blocked.load(Ordering::SeqCst) > 0 || !self.line.is_empty()
     }
 
     fn make_free(&self) {
@@ -251,12 +258,22 @@ impl<W: Waiter + 'static> Semaphore<W> {
     /// Reserves what is free for those that wait.
     fn hand_out(&self) {
         fence(Ordering::SeqCst);
-        while (self.blocked.load(Ordering::SeqCst) > 0 || !self.line.is_empty()) && self.take_free()
-        {
-            if let Some(waiter) = self.drain() {
+        while self.has_waiters() && self.take_free() {
+            let waiter = match self.line.taking() {
+                Ok(line) => self.take_out(&line),
+                Err(barred) => {
+                    self.free.fetch_add(1, Ordering::SeqCst);
+                    // Who sweeps does this when it is done, unless it was just now.
+                    match barred.leave() {
+                        true => return,
+                        false => continue,
+                    }
+                }
+            };
+            if let Some(waiter) = waiter {
                 self.reserved.fetch_add(1, Ordering::AcqRel);
                 if waiter.set_reserved() {
-                    // Counted here until it is queued: a shutdown must find it somewhere.
+                    // Nobody overtakes it until it is queued.
                     waiter.resume();
                     self.leave();
                     continue;
@@ -317,216 +334,5 @@ fn signed(count: usize) -> isize {
 #[cfg(all(test, not(offload_loom)))]
 mod tests;
 
-/// Every order of the steps of a few threads.
 #[cfg(all(test, offload_loom))]
-mod models {
-    mod reservations;
-
-    use loom::sync::Arc;
-    use loom::thread;
-
-    use super::*;
-    use crate::sync::AtomicBool;
-    use crate::task::state::{Phase, State};
-
-    /// A call, and where it goes when there is a permit.
-    struct Call {
-        state: State,
-        reserved: AtomicBool,
-        ready: Arc<Queue<Arc<Call>>>,
-    }
-
-    impl Call {
-        fn new(ready: &Arc<Queue<Arc<Call>>>) -> Arc<Call> {
-            let (state, reserved) = (State::new(), AtomicBool::new(false));
-            Arc::new(Call { state, reserved, ready: Arc::clone(ready) })
-        }
-
-        /// As the side that awaits it does.
-        fn cancel(&self, semaphore: &Semaphore<Arc<Call>>) {
-            match self.state.cancel() {
-                Phase::Waiting => semaphore.leave(),
-                Phase::Queued if self.reserved.swap(false, Ordering::AcqRel) => semaphore.give_up(),
-                _ => {}
-            }
-        }
-    }
-
-    impl Waiter for Arc<Call> {
-        fn set_waiting(&self) -> bool {
-            self.state.set_waiting()
-        }
-
-        fn set_reserved(&self) -> bool {
-            self.reserved.store(true, Ordering::Release);
-            self.state.requeue() || {
-                self.reserved.store(false, Ordering::Release);
-                false
-            }
-        }
-
-        fn resume(self) {
-            let ready = Arc::clone(&self.ready);
-            ready.push(self);
-        }
-
-        fn is_awaited(&self) -> bool {
-            self.state.is_unstarted()
-        }
-    }
-
-    fn semaphore(limit: usize) -> &'static Semaphore<Arc<Call>> {
-        Box::leak(Box::new(Semaphore::new(limit)))
-    }
-
-    /// A thread meets a call: it runs if there is a permit. Whether it has run.
-    fn meet(semaphore: &'static Semaphore<Arc<Call>>, call: Arc<Call>) -> bool {
-        let is_reserved = call.reserved.swap(false, Ordering::AcqRel);
-        match semaphore.acquire(call, is_reserved) {
-            Acquired::Permit(call, permit) => {
-                let runs = call.state.begin();
-                if runs {
-                    let _ = call.state.finish();
-                }
-                drop(permit);
-                runs
-            }
-            Acquired::Waits | Acquired::Cancelled => false,
-            Acquired::Deadlock(_) => unreachable!("it blocks no body"),
-        }
-    }
-
-    /// Meets all that is ready, until there is none. How many have run.
-    fn meet_ready(semaphore: &'static Semaphore<Arc<Call>>, ready: &Queue<Arc<Call>>) -> usize {
-        let mut ran = 0;
-        while let Some(call) = ready.pop() {
-            ran += usize::from(meet(semaphore, call));
-        }
-        ran
-    }
-
-    fn assert_all_given_back(semaphore: &Semaphore<Arc<Call>>) {
-        assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
-        assert_eq!(semaphore.reserved.load(Ordering::Relaxed), 0);
-        assert_eq!(semaphore.free.load(Ordering::Relaxed), signed(semaphore.limit()));
-    }
-
-    #[test]
-    fn a_call_that_comes_to_wait_as_the_permit_is_given_back_is_not_forgotten() {
-        loom::model(|| {
-            let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-            let (first, second) = (Call::new(&ready), Call::new(&ready));
-            let theirs = thread::spawn(move || usize::from(meet(semaphore, first)));
-            let mine = usize::from(meet(semaphore, second));
-            let ran = mine + theirs.join().unwrap() + meet_ready(semaphore, &ready);
-            assert_eq!(ran, 2);
-            assert_all_given_back(semaphore);
-        });
-    }
-
-    #[test]
-    fn the_permit_of_a_call_that_is_cancelled_at_any_moment_comes_back() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-            let (first, second) = (Call::new(&ready), Call::new(&ready));
-            let Acquired::Permit(_, permit) = semaphore.acquire(first, false) else {
-                unreachable!("it is free")
-            };
-            let waits = Arc::clone(&second);
-            let releases = thread::spawn(move || drop(permit));
-            let cancels = Arc::clone(&second);
-            let cancelled = thread::spawn(move || cancels.cancel(semaphore));
-            let mut ran = usize::from(meet(semaphore, waits));
-            releases.join().unwrap();
-            cancelled.join().unwrap();
-            ran += meet_ready(semaphore, &ready);
-            assert!(ran <= 1);
-            assert_all_given_back(semaphore);
-        });
-    }
-
-    /// A call that blocks a body may take the reservation of another, which then waits again, in
-    /// front.
-    #[test]
-    fn a_reservation_that_was_taken_is_given_to_its_call_again() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-            let (holder, waits, blocks) = (Call::new(&ready), Call::new(&ready), Call::new(&ready));
-            let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
-                unreachable!("it is free")
-            };
-            assert!(!meet(semaphore, waits));
-            let releases = thread::spawn({
-                let ready = Arc::clone(&ready);
-                move || {
-                    drop(permit);
-                    meet_ready(semaphore, &ready)
-                }
-            });
-            // It holds nothing itself, and has what it needs, or waits first in the line.
-            let mut ran = 0;
-            match semaphore.acquire_blocking(blocks, Vec::new(), false) {
-                Acquired::Permit(call, permit) => {
-                    assert!(call.state.begin());
-                    ran += 1;
-                    drop(permit);
-                }
-                Acquired::Waits => {}
-                _ => unreachable!("it is awaited, and holds nothing"),
-            }
-            ran += releases.join().unwrap();
-            ran += meet_ready(semaphore, &ready);
-            assert_eq!(ran, 2);
-            assert_all_given_back(semaphore);
-        });
-    }
-
-    #[test]
-    fn a_limit_that_is_raised_as_a_call_comes_to_wait_lets_it_run() {
-        loom::model(|| {
-            let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-            let (holder, second) = (Call::new(&ready), Call::new(&ready));
-            let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
-                unreachable!("it is free")
-            };
-            let raises = thread::spawn(move || semaphore.set_limit(2));
-            let mut ran = usize::from(meet(semaphore, second));
-            raises.join().unwrap();
-            ran += meet_ready(semaphore, &ready);
-            assert_eq!(ran, 1);
-            drop(permit);
-            assert_all_given_back(semaphore);
-        });
-    }
-
-    /// At a shutdown all that wait are taken out while permits come back.
-    #[test]
-    fn a_call_that_waits_is_handed_a_permit_or_taken_out_and_not_both() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-            let (holder, waits) = (Call::new(&ready), Call::new(&ready));
-            let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
-                unreachable!("it is free")
-            };
-            assert!(!meet(semaphore, waits));
-            let releases = thread::spawn(move || drop(permit));
-            let mut ended = 0;
-            while let Some(call) = semaphore.drain() {
-                if call.state.requeue() {
-                    semaphore.leave();
-                    ended += usize::from(call.state.begin());
-                }
-            }
-            releases.join().unwrap();
-            let ran = meet_ready(semaphore, &ready);
-            assert_eq!(ended + ran, 1);
-            assert_all_given_back(semaphore);
-        });
-    }
-}
+mod models;

@@ -21,10 +21,10 @@ use crate::executor::threads::THREAD;
 use crate::function::Function;
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
+use crate::system::abort::Unpoisoned;
 use crate::task::context::Captured;
 use crate::task::meta::{Deadlines, Meta, Slot};
 use crate::task::{current, maker};
-use crate::system::abort::Unpoisoned;
 
 /// What both ends have.
 pub(super) struct Channel<T> {

@@ -9,12 +9,12 @@ use super::items::Take;
 use super::messages::{Failure, Kind, cut};
 use super::plan::MAX_MESSAGE;
 use crate::error::Error;
+use crate::system::abort::Unpoisoned;
 use crate::task::current;
 use crate::wire::arguments::{Arguments, Outbound, Outlet, Write};
 use crate::wire::codec::Decoder;
 use crate::wire::frames::{HEADER, Outgoing, TooLarge};
 use crate::wire::registry::Callable;
-use crate::system::abort::Unpoisoned;
 
 /// Runs `function` on this thread, has its items taken, and `decode` its result.
 pub(crate) fn run(

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::messages::{Failure, Kind, cut};
 use super::to_parent::{Then, hear_more, send_blob, write};
+use crate::system::abort::Unpoisoned;
 use crate::wire::arguments::{Outlet, Write};
 use crate::wire::blobs;
 use crate::wire::frames::{Outgoing, TooLarge};
-use crate::system::abort::Unpoisoned;
 
 /// See the [module](self).
 pub(super) struct ToParent {

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, OnceLock};
 
 use super::messages::{Kind, MORE};
-use crate::wire::blobs;
 use crate::system::abort::Unpoisoned;
+use crate::wire::blobs;
 
 /// What frames are written to.
 static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();

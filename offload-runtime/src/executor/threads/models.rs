@@ -4,8 +4,9 @@
 use loom::thread;
 
 use super::sleep::{Sleep, Woken};
+use crate::sync::model::check;
 use crate::sync::queue::Queue;
-use crate::sync::semaphore::{Acquired, Semaphore, Waiter};
+use crate::sync::semaphore::{Acquired, Permit, Semaphore, Waiter};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::state::{Phase, State};
 
@@ -39,6 +40,10 @@ impl Waiter for &'static Call {
         }
     }
 
+    fn is_awaited(&self) -> bool {
+        self.state.is_unstarted()
+    }
+
     fn resume(self) {
         self.pool.queue.push_front(self);
         self.pool.tend();
@@ -63,7 +68,7 @@ impl Call {
     fn cancel(&self) {
         match self.state.cancel() {
             Phase::Waiting => {
-                self.pool.limiter.leave();
+                self.pool.limiter.leave_shell();
                 self.end();
             }
             Phase::Queued => {
@@ -186,16 +191,18 @@ impl Pool {
         }
     }
 
+    /// The permit, which is free.
+    fn held(&'static self) -> Permit<&'static Call> {
+        match self.limiter.acquire(Call::new(self), false) {
+            Acquired::Permit(_, permit) => permit,
+            _ => unreachable!("it is free"),
+        }
+    }
+
     fn assert_nothing_is_left(&self) {
         assert!(self.queue.is_empty());
         assert_eq!((self.limiter.in_use(), self.limiter.waiting()), (0, 0));
     }
-}
-
-fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(bound);
-    builder.check(model);
 }
 
 /// The permit is another body's, and given back meanwhile.
@@ -203,9 +210,7 @@ fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
 fn a_call_that_waits_for_a_permit_and_is_cancelled_has_one_end() {
     check(2, || {
         let pool = Pool::new();
-        let Acquired::Permit(_, permit) = pool.limiter.acquire(Call::new(pool), false) else {
-            unreachable!("it is free")
-        };
+        let permit = pool.held();
         let (stays, goes) = (Call::new(pool), Call::new(pool));
         let worker = thread::spawn(move || pool.work());
         pool.submit(goes);
@@ -225,11 +230,9 @@ fn a_call_that_waits_for_a_permit_and_is_cancelled_has_one_end() {
 /// The end comes while permits are handed over.
 #[test]
 fn a_call_that_is_handed_a_permit_at_the_end_has_one_end() {
-    check(2, || {
+    check(1, || {
         let pool = Pool::new();
-        let Acquired::Permit(_, permit) = pool.limiter.acquire(Call::new(pool), false) else {
-            unreachable!("it is free")
-        };
+        let permit = pool.held();
         let (first, second) = (Call::new(pool), Call::new(pool));
         pool.meet(first);
         let releases = thread::spawn(move || drop(permit));
@@ -252,9 +255,7 @@ fn a_call_that_is_handed_a_permit_at_the_end_has_one_end() {
 fn a_call_that_stays_in_line_while_others_are_taken_out_has_its_permit() {
     check(3, || {
         let pool = Pool::new();
-        let Acquired::Permit(_, permit) = pool.limiter.acquire(Call::new(pool), false) else {
-            unreachable!("it is free")
-        };
+        let permit = pool.held();
         let (goes, stays) = (Call::new(pool), Call::new(pool));
         pool.meet(goes);
         pool.meet(stays);

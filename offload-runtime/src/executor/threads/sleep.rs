@@ -361,6 +361,7 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::sync::model::check;
     use crate::sync::queue::Queue;
 
     struct Pool {
@@ -435,12 +436,6 @@ mod models {
                 is_searching = woken == Woken::Called;
             }
         }
-    }
-
-    fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(bound);
-        builder.check(model);
     }
 
     #[test]

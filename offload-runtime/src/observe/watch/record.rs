@@ -13,8 +13,8 @@ use super::probe::Worker;
 use crate::api::loops::{Doing, LoopStats, StallStats};
 use crate::api::stats::Percentiles;
 use crate::sync::histogram::Histogram;
-use crate::task::incidents::{self, What};
 use crate::system::abort::Unpoisoned;
+use crate::task::incidents::{self, What};
 
 /// The seconds of lag that are kept.
 const SECONDS: usize = 300;

@@ -7,12 +7,12 @@ use super::*;
 fn a_call_that_joins_the_line_behind_a_shell_is_not_forgotten() {
     loom::model(|| {
         let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-        let (holder, shell, second) = (Call::new(&ready), Call::new(&ready), Call::new(&ready));
-        let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
-            unreachable!("it is free")
-        };
+        let (shell, second) = (Call::new(&ready), Call::new(&ready));
+        let permit = held(semaphore);
         assert!(!meet(semaphore, Arc::clone(&shell)));
-        shell.cancel(semaphore);
+        // Nobody sweeps it out.
+        assert_eq!(shell.state.cancel(), Phase::Waiting);
+        semaphore.leave();
         let releases = thread::spawn(move || drop(permit));
         let mut ran = usize::from(meet(semaphore, second));
         releases.join().unwrap();
@@ -27,10 +27,8 @@ fn a_call_that_joins_the_line_behind_a_shell_is_not_forgotten() {
 fn a_reservation_is_given_up_or_taken_and_not_both() {
     loom::model(|| {
         let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
-        let (holder, waits, blocks) = (Call::new(&ready), Call::new(&ready), Call::new(&ready));
-        let Acquired::Permit(_, permit) = semaphore.acquire(holder, false) else {
-            unreachable!("it is free")
-        };
+        let (waits, blocks) = (Call::new(&ready), Call::new(&ready));
+        let permit = held(semaphore);
         assert!(!meet(semaphore, Arc::clone(&waits)));
         drop(permit);
         let cancels = thread::spawn(move || waits.cancel(semaphore));

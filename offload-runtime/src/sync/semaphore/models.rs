@@ -1,0 +1,208 @@
+//! Every order of the steps of a few threads.
+
+mod reservations;
+mod sweeping;
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+use crate::sync::AtomicBool;
+use crate::sync::model::check;
+use crate::sync::queue::Queue;
+use crate::task::state::{Phase, State};
+
+/// A call, and where it goes when there is a permit.
+struct Call {
+    state: State,
+    reserved: AtomicBool,
+    ready: Arc<Queue<Arc<Call>>>,
+}
+
+impl Call {
+    fn new(ready: &Arc<Queue<Arc<Call>>>) -> Arc<Call> {
+        let (state, reserved) = (State::new(), AtomicBool::new(false));
+        Arc::new(Call { state, reserved, ready: Arc::clone(ready) })
+    }
+
+    /// As the side that awaits it does.
+    fn cancel(&self, semaphore: &Semaphore<Arc<Call>>) {
+        match self.state.cancel() {
+            Phase::Waiting => semaphore.leave_shell(),
+            Phase::Queued if self.reserved.swap(false, Ordering::AcqRel) => semaphore.give_up(),
+            _ => {}
+        }
+    }
+}
+
+impl Waiter for Arc<Call> {
+    fn set_waiting(&self) -> bool {
+        self.state.set_waiting()
+    }
+
+    fn set_reserved(&self) -> bool {
+        self.reserved.store(true, Ordering::Release);
+        self.state.requeue() || {
+            self.reserved.store(false, Ordering::Release);
+            false
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.state.is_unstarted()
+    }
+
+    fn resume(self) {
+        let ready = Arc::clone(&self.ready);
+        ready.push(self);
+    }
+}
+
+fn semaphore(limit: usize) -> &'static Semaphore<Arc<Call>> {
+    Box::leak(Box::new(Semaphore::new(limit)))
+}
+
+/// The permit, which is free.
+fn held(semaphore: &'static Semaphore<Arc<Call>>) -> Permit<Arc<Call>> {
+    match semaphore.acquire(Call::new(&Arc::new(Queue::new())), false) {
+        Acquired::Permit(_, permit) => permit,
+        _ => unreachable!("it is free"),
+    }
+}
+
+/// A thread meets a call: it runs if there is a permit. Whether it has run.
+fn meet(semaphore: &'static Semaphore<Arc<Call>>, call: Arc<Call>) -> bool {
+    let is_reserved = call.reserved.swap(false, Ordering::AcqRel);
+    match semaphore.acquire(call, is_reserved) {
+        Acquired::Permit(call, permit) => {
+            let runs = call.state.begin();
+            if runs {
+                let _ = call.state.finish();
+            }
+            drop(permit);
+            runs
+        }
+        Acquired::Waits | Acquired::Cancelled => false,
+        Acquired::Deadlock(_) => unreachable!("it blocks no body"),
+    }
+}
+
+/// Meets all that is ready, until there is none. How many have run.
+fn meet_ready(semaphore: &'static Semaphore<Arc<Call>>, ready: &Queue<Arc<Call>>) -> usize {
+    let mut ran = 0;
+    while let Some(call) = ready.pop() {
+        ran += usize::from(meet(semaphore, call));
+    }
+    ran
+}
+
+fn assert_all_given_back(semaphore: &Semaphore<Arc<Call>>) {
+    assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
+    assert_eq!(semaphore.reserved.load(Ordering::Relaxed), 0);
+    assert_eq!(semaphore.free.load(Ordering::Relaxed), signed(semaphore.limit()));
+}
+
+#[test]
+fn a_call_that_comes_to_wait_as_the_permit_is_given_back_is_not_forgotten() {
+    loom::model(|| {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let (first, second) = (Call::new(&ready), Call::new(&ready));
+        let theirs = thread::spawn(move || usize::from(meet(semaphore, first)));
+        let mine = usize::from(meet(semaphore, second));
+        let ran = mine + theirs.join().unwrap() + meet_ready(semaphore, &ready);
+        assert_eq!(ran, 2);
+        assert_all_given_back(semaphore);
+    });
+}
+
+#[test]
+fn the_permit_of_a_call_that_is_cancelled_at_any_moment_comes_back() {
+    check(3, || {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let second = Call::new(&ready);
+        let permit = held(semaphore);
+        let waits = Arc::clone(&second);
+        let releases = thread::spawn(move || drop(permit));
+        let cancels = Arc::clone(&second);
+        let cancelled = thread::spawn(move || cancels.cancel(semaphore));
+        let mut ran = usize::from(meet(semaphore, waits));
+        releases.join().unwrap();
+        cancelled.join().unwrap();
+        ran += meet_ready(semaphore, &ready);
+        assert!(ran <= 1);
+        assert_all_given_back(semaphore);
+    });
+}
+
+/// A call that blocks a body may take the reservation of another, which then waits again, in
+/// front.
+#[test]
+fn a_reservation_that_was_taken_is_given_to_its_call_again() {
+    check(3, || {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let (waits, blocks) = (Call::new(&ready), Call::new(&ready));
+        let permit = held(semaphore);
+        assert!(!meet(semaphore, waits));
+        let releases = thread::spawn({
+            let ready = Arc::clone(&ready);
+            move || {
+                drop(permit);
+                meet_ready(semaphore, &ready)
+            }
+        });
+        // It holds nothing itself, and has what it needs, or waits first in the line.
+        let mut ran = 0;
+        match semaphore.acquire_blocking(blocks, Vec::new(), false) {
+            Acquired::Permit(call, permit) => {
+                assert!(call.state.begin());
+                ran += 1;
+                drop(permit);
+            }
+            Acquired::Waits => {}
+            _ => unreachable!("it is awaited, and holds nothing"),
+        }
+        ran += releases.join().unwrap();
+        ran += meet_ready(semaphore, &ready);
+        assert_eq!(ran, 2);
+        assert_all_given_back(semaphore);
+    });
+}
+
+#[test]
+fn a_limit_that_is_raised_as_a_call_comes_to_wait_lets_it_run() {
+    loom::model(|| {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let second = Call::new(&ready);
+        let permit = held(semaphore);
+        let raises = thread::spawn(move || semaphore.set_limit(2));
+        let mut ran = usize::from(meet(semaphore, second));
+        raises.join().unwrap();
+        ran += meet_ready(semaphore, &ready);
+        assert_eq!(ran, 1);
+        drop(permit);
+        assert_all_given_back(semaphore);
+    });
+}
+
+/// At a shutdown all that wait are taken out while permits come back.
+#[test]
+fn a_call_that_waits_is_handed_a_permit_or_taken_out_and_not_both() {
+    check(3, || {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let waits = Call::new(&ready);
+        let permit = held(semaphore);
+        assert!(!meet(semaphore, waits));
+        let releases = thread::spawn(move || drop(permit));
+        let mut ended = 0;
+        for call in semaphore.take_if(|_| true) {
+            if call.state.requeue() {
+                semaphore.leave();
+                ended += usize::from(call.state.begin());
+            }
+        }
+        releases.join().unwrap();
+        let ran = meet_ready(semaphore, &ready);
+        assert_eq!(ended + ran, 1);
+        assert_all_given_back(semaphore);
+    });
+}

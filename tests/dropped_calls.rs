@@ -1,0 +1,74 @@
+//! Calls that are dropped while they wait for a limit that nobody gives back: what is left of them does
+//! not add up.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::{Context, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dhat::{Alloc, HeapStats, Profiler};
+use futures::executor::block_on;
+use offload_runtime::{Limiter, offload};
+
+#[global_allocator]
+static ALLOC: Alloc = Alloc;
+
+static STUCK: Limiter = Limiter::new(1);
+
+#[offload(thread, limit = STUCK)]
+fn limited<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    body()
+}
+
+/// Nothing reports that a thread has met a call, so this looks again and again.
+fn until_so_many_wait(calls: usize) {
+    let start = Instant::now();
+    while STUCK.waiting() != calls {
+        assert!(start.elapsed() < Duration::from_secs(60), "{STUCK:?}");
+        thread::yield_now();
+    }
+}
+
+fn begun<F: Future>(call: F) -> Pin<Box<F>> {
+    let mut call = Box::pin(call);
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    call
+}
+
+#[test]
+fn calls_that_are_dropped_behind_a_limit_that_is_stuck_leave_nothing_that_adds_up() {
+    let _profiler = Profiler::builder().testing().build();
+    let (release, held) = mpsc::channel::<()>();
+    let (starts, started) = mpsc::channel();
+    let holder = begun(limited(move || {
+        starts.send(()).unwrap();
+        held.recv().unwrap_err();
+    }));
+    started.recv().unwrap();
+    // Those that stay are served in their order, after all.
+    let (runs, ran) = mpsc::channel();
+    let mut stay = Vec::new();
+    let mut memory = Vec::new();
+    for batch in 0..100 {
+        let goes = (0..1000)
+            .map(|_| begun(limited(|| unreachable!("it was dropped"))))
+            .collect::<Vec<_>>();
+        until_so_many_wait(1000 + stay.len());
+        drop(goes);
+        assert_eq!(STUCK.waiting(), stay.len());
+        if batch % 10 == 0 {
+            let runs = runs.clone();
+            stay.push(begun(limited(move || runs.send(batch).unwrap())));
+            until_so_many_wait(stay.len());
+        }
+        memory.push(HeapStats::get().curr_bytes);
+    }
+    let (before, after) = (memory[4..14].iter().max().unwrap(), memory.last().unwrap());
+    assert!(*after < before + (100 << 10), "{memory:?}");
+    drop(release);
+    block_on(holder);
+    stay.into_iter().for_each(block_on);
+    assert!(ran.try_iter().eq((0..100).step_by(10)));
+}
