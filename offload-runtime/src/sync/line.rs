@@ -220,6 +220,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_moved_is_taken_out_before_the_rest() {
+        let line = Line::new();
+        (0..10 * STEPS).for_each(|number| line.push(number));
+        // All are moved once, and some of them once more: both halves have some.
+        for _ in 0..12 {
+            assert!(line.sweep(0, |_| true));
+        }
+        assert!(line.swept.iter().all(|half| !half.is_empty()));
+        let taking = line.taking().ok().unwrap();
+        assert!(std::iter::from_fn(|| taking.pop()).eq(0..10 * STEPS));
+    }
+
+    #[test]
     fn who_takes_out_and_who_sweeps_exclude_each_other() {
         let line = Line::new();
         (0..100).for_each(|number| line.push(number));

@@ -5,7 +5,7 @@
 //! formats nothing most of the time: a server that has too much to do is not held up by it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, TryLockError};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "process")]
@@ -113,11 +113,7 @@ pub(crate) fn note_error(function: &str, error: &Error) {
     if !IS_SHOWN {
         return;
     }
-    let mut all = match LAST.try_lock() {
-        Ok(all) => all,
-        Err(TryLockError::Poisoned(all)) => all.into_inner(),
-        Err(TryLockError::WouldBlock) => return,
-    };
+    let Ok(mut all) = LAST.try_lock() else { return };
     add(&mut all, SystemTime::now(), what, function, || error.to_string());
 }
 

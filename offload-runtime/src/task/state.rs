@@ -527,6 +527,19 @@ mod models {
         });
     }
 
+    /// The rest of a stream that is dropped while its thread claims it back.
+    #[test]
+    fn the_rest_of_a_stream_that_is_claimed_back_has_exactly_one_owner() {
+        loom::model(|| {
+            let call = call(&Sleeper::new());
+            assert!(call.state.begin());
+            let theirs = Arc::clone(&call);
+            let thread = thread::spawn(move || !theirs.state.suspend() || theirs.state.reclaim());
+            let is_ours = call.state.cancel() == Phase::Suspended;
+            assert_ne!(is_ours, thread.join().unwrap());
+        });
+    }
+
     /// The rest of a stream that is dropped while its part ends.
     #[test]
     fn the_rest_of_a_cancelled_stream_has_exactly_one_owner() {

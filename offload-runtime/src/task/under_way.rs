@@ -124,9 +124,13 @@ mod models {
                     second.end();
                 }
             });
-            if difference(&[caller, first, second]) == 0 {
-                assert!(all_ended.load(Ordering::Relaxed), "one is under way");
-            }
+            // The last to be started, so that it sees what the others did at any of their steps.
+            let looks = thread::spawn(move || {
+                if difference(&[caller, first, second]) == 0 {
+                    assert!(all_ended.load(Ordering::Relaxed), "one is under way");
+                }
+            });
+            looks.join().unwrap();
             body.join().unwrap();
             other.join().unwrap();
             let left = usize::from(queue.pop().is_some());
@@ -134,26 +138,26 @@ mod models {
         });
     }
 
-    /// One that was ended by its caller, who has cancelled it, or by the thread that ran it.
+    /// By its caller, say, who has cancelled it.
     #[test]
     fn a_call_that_another_thread_ends_is_never_counted_as_less_than_none() {
         loom::model(|| {
             let [caller, worker] = counted();
             let queue: &'static Queue<()> = Box::leak(Box::new(Queue::new()));
-            let theirs = thread::spawn(move || {
+            let calls = thread::spawn(move || {
                 caller.take();
                 queue.push(());
-                caller.take();
             });
             let ends = thread::spawn(move || {
                 if queue.pop().is_some() {
                     worker.end();
                 }
             });
-            let ended = worker.ended.load(Ordering::Acquire);
-            assert!(caller.taken.load(Ordering::Relaxed) >= ended);
-            theirs.join().unwrap();
-            ends.join().unwrap();
+            let looks = thread::spawn(move || {
+                let ended = worker.ended.load(Ordering::Acquire);
+                assert!(caller.taken.load(Ordering::Relaxed) >= ended);
+            });
+            [calls, ends, looks].into_iter().for_each(|thread| thread.join().unwrap());
         });
     }
 }

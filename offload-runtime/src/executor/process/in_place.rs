@@ -2,7 +2,7 @@
 //! that would be sent encoded and decoded.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use super::failures;
 use super::items::Take;
@@ -29,8 +29,8 @@ pub(crate) fn run(
     arguments(&mut outbound);
     let request = outbound.finish().map_err(|reason| failures::unsendable(name, &reason))?;
     let request = request.finish().map_err(|large| failures::too_large(name, &large))?;
-    let state = Mutex::new(State { take, buffer: Vec::new(), failure: None });
-    let outlet = Arc::new(Here { function: name, state });
+    let sending = Mutex::new(Some(Sending { take, buffer: Vec::new() }));
+    let outlet = Arc::new(Here { function: name, sending, failure: Mutex::new(None) });
     let decoder = Decoder::new(&request[HEADER..]);
     let mut arguments =
         Arguments::new(decoder, Kind::Done as u8, MAX_MESSAGE)
@@ -38,7 +38,8 @@ pub(crate) fn run(
     let entry = function.entry().expect("a function of the kind has one");
     let loans = function.lend()?;
     let ended = current::with_loans(function.about(), loans, || entry(&mut arguments));
-    if let Some(failure) = outlet.lock().failure.take() {
+    let failure = outlet.failure.lock().unpoisoned().take();
+    if let Some(failure) = failure {
         return Err(failed(failure));
     }
     ended.map_err(|malformed| failed(Failure::Arguments(malformed.into_reason())))?;
@@ -50,21 +51,43 @@ pub(crate) fn run(
 /// Where the items of such a stream go.
 struct Here {
     function: &'static str,
-    state: Mutex<State>,
+    /// Not there while an item is sent: what writes and reads it is foreign, and nothing is locked.
+    sending: Mutex<Option<Sending>>,
+    /// Why one could not be sent: none is after it.
+    failure: Mutex<Option<Failure>>,
 }
 
-struct State {
+struct Sending {
     take: Box<dyn Take>,
     /// That of the last item.
     buffer: Vec<u8>,
-    /// Why one could not be sent: none is after it.
-    failure: Option<Failure>,
 }
 
-impl Here {
-    /// What writes and reads an item is foreign, and may panic.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unpoisoned()
+/// What sends an item, which is put back when this is dropped.
+struct Held<'a> {
+    here: &'a Here,
+    sending: Option<Sending>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *self.here.sending.lock().unpoisoned() = self.sending.take();
+    }
+}
+
+impl Sending {
+    /// Whether the consumer takes more.
+    fn send(&mut self, write: Write<'_>) -> Result<bool, Failure> {
+        let buffer = mem::take(&mut self.buffer);
+        let mut message = Outgoing::reuse(buffer, Kind::Item as u8, MAX_MESSAGE);
+        let failed = |reason| Failure::Item(cut(reason));
+        write(&mut message).map_err(failed)?;
+        let item =
+            message.finish().map_err(|TooLarge { bytes, .. }| Failure::ItemTooLarge(bytes))?;
+        let read = self.take.read(Decoder::new(&item[HEADER..]));
+        self.buffer = item;
+        read.map_err(failed)?;
+        Ok(self.take.pass_on())
     }
 }
 
@@ -74,25 +97,16 @@ impl Outlet for Here {
     }
 
     fn send(&self, write: Write<'_>) -> bool {
-        let mut state = self.lock();
-        let state = &mut *state;
-        if state.failure.is_some() {
+        if self.failure.lock().unpoisoned().is_some() {
             return false;
         }
-        let buffer = mem::take(&mut state.buffer);
-        let mut message = Outgoing::reuse(buffer, Kind::Item as u8, MAX_MESSAGE);
-        match write(&mut message).map(|()| message.finish()) {
-            Ok(Ok(item)) => {
-                let read = state.take.read(Decoder::new(&item[HEADER..]));
-                state.buffer = item;
-                match read {
-                    Ok(()) => return state.take.pass_on(),
-                    Err(reason) => state.failure = Some(Failure::Item(cut(reason))),
-                }
-            }
-            Ok(Err(TooLarge { bytes, .. })) => state.failure = Some(Failure::ItemTooLarge(bytes)),
-            Err(reason) => state.failure = Some(Failure::Item(cut(reason))),
-        }
-        false
+        let sending = self.sending.lock().unpoisoned().take();
+        let mut held = Held { here: self, sending };
+        // Only the body sends, one item after the other.
+        let Some(sending) = &mut held.sending else { return false };
+        sending.send(write).unwrap_or_else(|failure| {
+            *self.failure.lock().unpoisoned() = Some(failure);
+            false
+        })
     }
 }

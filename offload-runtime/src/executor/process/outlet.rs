@@ -49,7 +49,6 @@ impl ToParent {
         ToParent { function, max_message, cancelled, state: Mutex::new(state) }
     }
 
-    /// What writes an item is foreign, and may panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unpoisoned()
     }
@@ -75,6 +74,8 @@ impl Outlet for ToParent {
             return false;
         }
         let buffer = mem::take(&mut state.buffer);
+        // What writes an item is foreign, and may panic. Only the body sends.
+        drop(state);
         let mut message = Outgoing::reuse(buffer, Kind::Item as u8, self.max_message);
         message = message.with_blobs(send_blob);
         let mut ahead = Ahead { is_lost: true };
@@ -83,12 +84,15 @@ impl Outlet for ToParent {
             Ok(Ok(item)) => {
                 ahead.is_lost = false;
                 let is_sent = write(&item, Then::Continue);
+                let mut state = self.lock();
                 state.credit -= 1;
                 state.buffer = item;
                 return is_sent;
             }
-            Ok(Err(TooLarge { bytes, .. })) => state.failure = Some(Failure::ItemTooLarge(bytes)),
-            Err(reason) => state.failure = Some(Failure::Item(cut(reason))),
+            Ok(Err(TooLarge { bytes, .. })) => {
+                self.lock().failure = Some(Failure::ItemTooLarge(bytes))
+            }
+            Err(reason) => self.lock().failure = Some(Failure::Item(cut(reason))),
         }
         false
     }

@@ -5,7 +5,7 @@ use super::*;
 /// The shell of a cancelled call is first in the line.
 #[test]
 fn a_call_that_joins_the_line_behind_a_shell_is_not_forgotten() {
-    loom::model(|| {
+    check(3, || {
         let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
         let (shell, second) = (Call::new(&ready), Call::new(&ready));
         let permit = held(semaphore);
