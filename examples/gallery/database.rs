@@ -6,7 +6,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use offload_runtime::{Resource, offload};
@@ -27,7 +27,7 @@ static FILE: OnceLock<PathBuf> = OnceLock::new();
 /// If it is open in another folder.
 pub async fn open(folder: PathBuf) -> Result<(), Problem> {
     keep(folder).await?;
-    try_out().await
+    make_tables().await
 }
 
 /// Makes the folder and the file.
@@ -38,16 +38,23 @@ fn keep(folder: PathBuf) -> Result<(), Problem> {
     keep_private(&folder, file).map_err(|error| Problem::Folder(folder, error))
 }
 
-/// The first connection: what is wrong with the file is told now, and not to the first visitor.
+/// Makes the tables. What is wrong with the file is told now, and not to the first visitor.
 #[offload(thread)]
-fn try_out(#[resource(DB)] _db: &mut Connection) -> Result<(), Problem> {
-    Ok(())
+fn make_tables(#[resource(DB)] db: &mut Connection) -> Result<(), Problem> {
+    // Of two that open a new file at once, SQLite refuses one the change to its write-ahead log.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(db.execute_batch(include_str!("schema.sql"))?)
 }
 
 /// A connection, whoever needs it.
 pub(crate) fn connect() -> Result<Connection, Box<dyn Error + Send + Sync>> {
     let connection = Connection::open(FILE.get().ok_or("the database is not open")?)?;
-    connection.execute_batch(include_str!("schema.sql"))?;
+    connection.execute_batch(
+        "PRAGMA synchronous = NORMAL;
+         PRAGMA busy_timeout = 5000; -- milliseconds that a second writer waits for the first
+         PRAGMA foreign_keys = ON;",
+    )?;
     Ok(connection)
 }
 

@@ -1,7 +1,4 @@
-PRAGMA journal_mode = WAL;   -- readers and one writer do not wait for each other
-PRAGMA synchronous = NORMAL;
-PRAGMA busy_timeout = 5000;  -- milliseconds that a second writer waits for the first
-PRAGMA foreign_keys = ON;
+PRAGMA journal_mode = WAL; -- readers and one writer do not wait for each other
 
 CREATE TABLE IF NOT EXISTS users (
     id       INTEGER PRIMARY KEY,
