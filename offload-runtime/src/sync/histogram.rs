@@ -1,7 +1,9 @@
 //! Durations, counted by size, for percentiles: lock-free and of fixed size,
 //! so that keeping one costs a body two additions.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Steps in each power of two: a percentile is at most an eighth too high.
@@ -10,54 +12,92 @@ const STEPS: usize = 8;
 /// Up to 2^40 ns, which is 18 minutes; what is longer counts as that.
 const POWERS: usize = 38;
 
-/// See the [module](self).
+/// How many numbers a histogram has.
+const BUCKETS: usize = POWERS * STEPS;
+
+/// See the [module](self). Threads that record at the same time most often do so in shards of their
+/// own: two that write one cache line wait for each other.
+#[derive(Default)]
 pub(crate) struct Histogram {
-    counts: [AtomicU64; POWERS * STEPS],
+    shards: [OnceLock<Box<Shard>>; SHARDS],
+}
+
+/// How many shards there may be; each is made when a thread records there.
+const SHARDS: usize = 4;
+
+#[repr(align(128))]
+struct Shard {
+    counts: [AtomicU64; BUCKETS],
     max: AtomicU64,
 }
 
-impl Default for Histogram {
-    fn default() -> Histogram {
-        Histogram { counts: [const { AtomicU64::new(0) }; POWERS * STEPS], max: AtomicU64::new(0) }
+impl Default for Shard {
+    fn default() -> Shard {
+        Shard { counts: [const { AtomicU64::new(0) }; BUCKETS], max: AtomicU64::new(0) }
     }
+}
+
+/// The number of this thread's shard: the threads take them in turn.
+fn shard_here() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static HERE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    if HERE.get() == usize::MAX {
+        HERE.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
+    }
+    HERE.get()
 }
 
 impl Histogram {
     #[cfg(feature = "axum")]
-    pub(crate) const BUCKETS: usize = POWERS * STEPS;
+    pub(crate) const BUCKETS: usize = BUCKETS;
 
-    /// One more. Returns how many of about that size there were before.
+    /// One more. Returns how many of about that size there were before in this thread's shard.
     pub(crate) fn record(&self, time: Duration) -> u64 {
         if cfg!(offload_uncounted) {
             return u64::MAX;
         }
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let shard = self.shards[shard_here()].get_or_init(Box::default);
         // What was counted before is seen by who sees this.
-        let before = self.counts[bucket(nanos)].fetch_add(1, Ordering::Release);
-        if nanos > self.max.load(Ordering::Relaxed) {
-            self.max.fetch_max(nanos, Ordering::Relaxed);
+        let before = shard.counts[bucket(nanos)].fetch_add(1, Ordering::Release);
+        if nanos > shard.max.load(Ordering::Relaxed) {
+            shard.max.fetch_max(nanos, Ordering::Relaxed);
         }
         before
     }
 
-    /// How many there were.
-    pub(crate) fn total(&self) -> u64 {
-        self.counts.iter().map(|count| count.load(Ordering::Acquire)).sum()
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter_map(|shard| shard.get().map(|shard| &**shard))
     }
 
-    /// The times that these shares of all did not exceed, in the order of
+    /// How many there were.
+    pub(crate) fn total(&self) -> u64 {
+        let counts = self.shards().flat_map(|shard| &shard.counts);
+        counts.map(|count| count.load(Ordering::Acquire)).sum()
+    }
+
+/// The times that these shares of all did not exceed, in the order of
     /// `shares`, which has to be ascending; and the longest.
     pub(crate) fn percentiles<const N: usize>(
         &self,
         shares: [f64; N],
     ) -> ([Duration; N], Duration) {
-        let max = Duration::from_nanos(self.max.load(Ordering::Relaxed));
+        let max = self.shards().map(|shard| shard.max.load(Ordering::Relaxed)).max();
+        let max = Duration::from_nanos(max.unwrap_or(0));
         (percentiles(&self.read(), shares).map(|time| time.min(max)), max)
     }
 
     /// How many times of each size there were.
     pub(crate) fn read(&self) -> Vec<u64> {
-        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        let mut all = vec![0; BUCKETS];
+        for shard in self.shards() {
+            for (sum, count) in all.iter_mut().zip(&shard.counts) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
+        all
     }
 }
 
@@ -83,7 +123,7 @@ fn bucket(nanos: u64) -> usize {
     }
     let power = (nanos.ilog2() - steps.ilog2()) as usize;
     let step = (nanos >> power) as usize - STEPS;
-    ((power + 1) * STEPS + step).min(POWERS * STEPS - 1)
+    ((power + 1) * STEPS + step).min(BUCKETS - 1)
 }
 
 /// The longest time of a bucket.
@@ -117,7 +157,7 @@ mod tests {
             }
             value *= 2;
         }
-        assert_eq!(bucket(u64::MAX), POWERS * STEPS - 1);
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
     suspended.fetch_sub(1, Ordering::AcqRel);
     kept.set_ran(before);
     if let Some(permits) = kept.take() {
-        drop(current::set_permits(permits));
+        current::set_permits(permits);
     }
     what
 }

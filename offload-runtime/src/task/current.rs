@@ -1,12 +1,13 @@
 //! What runs on this thread: the innermost offloaded body, and on whose behalf.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam_utils::atomic::AtomicCell;
+use scoped_tls::scoped_thread_local;
 
 use super::about::About;
 use super::counts::Ending;
@@ -14,8 +15,9 @@ use super::loan::{Loan, Loans};
 use super::meta::Caller;
 use super::{Awaited, Owner, Permits};
 
-thread_local! {
-    static FRAME: RefCell<Option<Frame>> = const { RefCell::new(None) };
+scoped_thread_local! {
+    /// The innermost. It stays on the stack, where who runs the body has put it.
+    static FRAME: Frame
 }
 
 /// All bodies are told to stop: the process shuts down, and the grace is over.
@@ -23,16 +25,16 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// One body on this thread.
 pub(crate) struct Frame {
-    body: Body,
+    body: RefCell<Body>,
     /// What it borrows, until it takes it. Declared before the permits, and so dropped first: who gets
     /// the permit next finds the instance given back.
-    loans: Loans,
-    permits: Permits,
-    busy: Option<Busy>,
+    loans: RefCell<Loans>,
+    permits: RefCell<Permits>,
+    busy: RefCell<Option<Busy>>,
     /// When its caller is answered without it, and it is cancelled.
     answer_by: Option<Instant>,
     /// How it ended, if it returned.
-    ending: Ending,
+    ending: Cell<Ending>,
     /// As others see it that it waits for; made when it makes a call.
     caller: OnceCell<Arc<Caller>>,
 }
@@ -83,15 +85,12 @@ impl Drop for Busy {
     }
 }
 
-/// A frame is that of this thread, as long as this is there.
-struct Entered {
-    outer: Option<Frame>,
-}
+/// A frame is left when this is dropped.
+struct Left<'frame>(&'frame Frame);
 
-impl Drop for Entered {
+impl Drop for Left<'_> {
     fn drop(&mut self) {
-        let frame = FRAME.replace(self.outer.take());
-        if let Some(caller) = frame.as_ref().and_then(|frame| frame.caller.get()) {
+        if let Some(caller) = self.0.caller.get() {
             caller.end();
         }
     }
@@ -113,21 +112,24 @@ enum Body {
     },
 }
 
+/// What `look` sees of the body on this thread, if there is one.
+fn here<R>(look: impl FnOnce(&Frame) -> R) -> Option<R> {
+    FRAME.is_set().then(|| FRAME.with(look))
+}
+
 /// The body on this thread, for the calls that it makes.
 pub(crate) fn caller() -> Option<Arc<Caller>> {
-    // A thread that is about to end has no body any more.
-    let find = |frame: &RefCell<Option<Frame>>| {
-        let frame = frame.borrow();
-        let frame = frame.as_ref()?;
-        let (owner, callers) = match &frame.body {
+    here(|frame| {
+        let body = frame.body.borrow();
+        let (owner, callers) = match &*body {
             Body::Task(task) => (task.meta().owner, &task.meta().callers),
             Body::Ended { owner, callers } => (*owner, callers),
             Body::Worker { .. } => return None,
         };
-        let make = || Arc::new(Caller::new(owner, !frame.permits.is_empty(), callers.clone()));
+        let has_permits = !frame.permits.borrow().is_empty();
+        let make = || Arc::new(Caller::new(owner, has_permits, callers.clone()));
         Some(Arc::clone(frame.caller.get_or_init(make)))
-    };
-    FRAME.try_with(find).ok().flatten()
+    })?
 }
 
 impl Frame {
@@ -144,41 +146,40 @@ impl Frame {
     }
 
     fn of(body: Body, permits: Permits, busy: Option<Busy>, answer_by: Option<Instant>) -> Frame {
-        let (ending, caller) = (Ending::Returned, OnceCell::new());
-        Frame { body, loans: Loans::NONE, permits, busy, answer_by, ending, caller }
+        // A body inside of another one has no more time than that.
+        let answer_by = [answer_by, self::answer_by()].into_iter().flatten().min();
+        Frame {
+            body: RefCell::new(body),
+            loans: RefCell::new(Loans::NONE),
+            permits: RefCell::new(permits),
+            busy: RefCell::new(busy),
+            answer_by,
+            ending: Cell::new(Ending::Returned),
+            caller: OnceCell::new(),
+        }
     }
 
     /// Makes this the frame of the thread while `run` runs.
-    pub(crate) fn enter<R>(mut self, run: impl FnOnce() -> R) -> R {
-        // A thread that is about to end has none, and drops what its locals held.
-        if FRAME.try_with(|_| ()).is_err() {
-            return run();
-        }
-        let outer = FRAME.with_borrow_mut(|frame| {
-            // A body inside of another one has no more time than that.
-            let outer_end = frame.as_ref().and_then(|outer| outer.answer_by);
-            self.answer_by = [self.answer_by, outer_end].into_iter().flatten().min();
-            frame.replace(self)
-        });
-        let _entered = Entered { outer };
-        run()
+    pub(crate) fn enter<R>(self, run: impl FnOnce() -> R) -> R {
+        let _left = Left(&self);
+        FRAME.set(&self, run)
     }
 
-    fn about(&self) -> &'static About {
-        match &self.body {
-            Body::Task(task) => task.meta().about(),
-            Body::Worker { about, .. } => about,
-            Body::Ended { owner, .. } => owner.about(),
+    fn name(&self) -> &'static str {
+        match &*self.body.borrow() {
+            Body::Task(task) => task.meta().about().name,
+            Body::Worker { about, .. } => about.name,
+            Body::Ended { owner, .. } => owner.about().name,
         }
     }
 
     /// Whether all bodies were told to stop, or all of its pool.
     fn is_stopped(&self) -> bool {
-        STOPPED.load(Ordering::Relaxed) || self.busy.as_ref().is_some_and(Busy::is_stopped)
+        STOPPED.load(Ordering::Relaxed) || self.busy.borrow().as_ref().is_some_and(Busy::is_stopped)
     }
 
     fn is_cancelled(&self) -> bool {
-        let is_cancelled = match &self.body {
+        let is_cancelled = match &*self.body.borrow() {
             Body::Task(task) => task.meta().state.is_cancelled(),
             Body::Worker { cancelled, .. } => cancelled.load(Ordering::Acquire),
             Body::Ended { .. } => false,
@@ -191,50 +192,39 @@ impl Frame {
 
 /// Whether this thread is in a body.
 pub(crate) fn is_in_body() -> bool {
-    // A thread that is about to end is in none any more.
-    FRAME.try_with(|frame| frame.borrow().is_some()).unwrap_or(false)
+    FRAME.is_set()
 }
 
 /// The label of the function whose body runs on this thread, if nobody awaits it any more, or
 /// it is too late.
 pub(crate) fn cancelled() -> Option<String> {
-    FRAME.with_borrow(|frame| {
-        let frame = frame.as_ref().filter(|frame| frame.is_cancelled())?;
-        Some(frame.about().name.to_owned())
-    })
+    here(|frame| frame.is_cancelled().then(|| frame.name().to_owned()))?
 }
 
 /// Whether nobody awaits the body on this thread any more, or it is too late.
 pub(crate) fn is_cancelled() -> bool {
-    FRAME.with_borrow(|frame| frame.as_ref().is_some_and(Frame::is_cancelled))
+    here(Frame::is_cancelled).unwrap_or(false)
 }
 
 /// When the caller of the body on this thread is answered without it.
 pub(crate) fn answer_by() -> Option<Instant> {
-    FRAME.with_borrow(|frame| frame.as_ref().and_then(|frame| frame.answer_by))
+    here(|frame| frame.answer_by)?
 }
 
 /// The body on this thread is about to return, and has come to this.
 #[cfg(feature = "process")]
 pub(crate) fn set_ending(ending: Ending) {
-    FRAME.with_borrow_mut(|frame| {
-        if let Some(frame) = frame {
-            frame.ending = ending;
-        }
-    });
+    here(|frame| frame.ending.set(ending));
 }
 
 /// What the body on this thread has come to, if it returned.
 pub(crate) fn ending() -> Ending {
-    FRAME.with_borrow(|frame| frame.as_ref().map_or(Ending::Returned, |frame| frame.ending))
+    here(|frame| frame.ending.get()).unwrap_or(Ending::Returned)
 }
 
 /// The body on this thread, which is about to start, borrows this.
 pub(crate) fn set_loans(loans: Loans) {
-    let before = FRAME.with_borrow_mut(|frame| {
-        let frame = frame.as_mut()?;
-        Some(mem::replace(&mut frame.loans, loans))
-    });
+    let before = here(|frame| frame.loans.replace(loans));
     drop(before);
 }
 
@@ -250,55 +240,50 @@ pub(crate) fn with_loans<R>(about: &'static About, loans: Loans, run: impl FnOnc
         }
     }
     if is_in_body() {
-        let around = FRAME.with_borrow_mut(|frame| {
-            frame.as_mut().map(|frame| mem::replace(&mut frame.loans, loans))
-        });
-        let _back = around.map(Back);
+        let around = FRAME.with(|frame| frame.loans.replace(loans));
+        let _back = Back(around);
         return run();
     }
-    let frame = Frame { loans, ..Frame::of_worker(about, Arc::default()) };
+    let frame = Frame::of_worker(about, Arc::default());
+    frame.loans.replace(loans);
     frame.enter(run)
 }
 
 /// What the body on this thread borrows, by its number; it is taken once.
 pub(crate) fn take_loan(number: usize) -> Option<Loan> {
-    FRAME.with_borrow_mut(|frame| frame.as_mut()?.loans.take(number))
+    here(|frame| frame.loans.borrow_mut().take(number))?
 }
 
 /// The permits of the body on this thread, which it has no more.
 pub(super) fn take_permits() -> Permits {
-    set_permits(Permits::NONE)
+    here(|frame| frame.permits.replace(Permits::NONE)).unwrap_or(Permits::NONE)
 }
 
-/// The body on this thread has these from now on; those that it had before.
-pub(super) fn set_permits(permits: Permits) -> Permits {
-    FRAME.with_borrow_mut(|frame| match frame {
-        Some(frame) => mem::replace(&mut frame.permits, permits),
-        None => permits,
-    })
+/// The body on this thread has these again, which it had before.
+pub(super) fn set_permits(permits: Permits) {
+    here(|frame| *frame.permits.borrow_mut() = permits);
 }
 
 /// The body of a task on this thread has ended: lets go of the task, and gives its permits back.
 pub(super) fn end_body() {
-    let held = FRAME.with_borrow_mut(|frame| {
-        let frame = frame.as_mut()?;
-        let Body::Task(task) = &frame.body else { return None };
+    // They are dropped in this order, with nothing borrowed: that may call foreign code.
+    let held = here(|frame| {
+        let mut body = frame.body.borrow_mut();
+        let Body::Task(task) = &*body else { return None };
         let (owner, callers) = (task.meta().owner, task.meta().callers.clone());
         if let Some(caller) = frame.caller.get() {
             caller.lose_permits();
         }
-        let task = mem::replace(&mut frame.body, Body::Ended { owner, callers });
-        let loans = mem::replace(&mut frame.loans, Loans::NONE);
-        let permits = mem::replace(&mut frame.permits, Permits::NONE);
-        Some((task, frame.busy.take(), loans, permits))
+        let task = mem::replace(&mut *body, Body::Ended { owner, callers });
+        let busy = frame.busy.take();
+        Some((task, busy, frame.loans.replace(Loans::NONE), frame.permits.replace(Permits::NONE)))
     });
     drop(held);
 }
 
 /// Whether all bodies were told to stop, or all of the pool of the one on this thread.
 pub(crate) fn is_stopped() -> bool {
-    FRAME.with_borrow(|frame| frame.as_ref().is_some_and(Frame::is_stopped))
-        || STOPPED.load(Ordering::Relaxed)
+    here(Frame::is_stopped).unwrap_or_else(|| STOPPED.load(Ordering::Relaxed))
 }
 
 /// Tells all bodies to stop.
