@@ -138,9 +138,22 @@ impl<T> Sink<T> {
 const GATHERED: usize = 16 * 1024;
 
 #[cfg(feature = "bytes")]
-impl io::Write for Sink<bytes::Bytes> {
-    /// Sends an item when 16 KiB are gathered.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Sink<bytes::Bytes> {
+    /// Adds this to what is gathered, if that does not make an item: what most writes do, and so
+    /// it is compiled into the function that writes.
+    #[inline]
+    fn gather(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.gathered {
+            Some((gathered, _)) if bytes.len() < GATHERED - gathered.len() => {
+                gathered.extend_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds what there is room for, and sends an item if that makes one.
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let new = || (Vec::with_capacity(GATHERED), bytes::Bytes::from as Pack<bytes::Bytes>);
         let (gathered, _) = self.gathered.get_or_insert_with(new);
         let count = bytes.len().min(GATHERED - gathered.len());
@@ -149,6 +162,27 @@ impl io::Write for Sink<bytes::Bytes> {
             self.send_gathered()?;
         }
         Ok(count)
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl io::Write for Sink<bytes::Bytes> {
+    /// Sends an item when 16 KiB are gathered.
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.gather(bytes) {
+            true => Ok(bytes.len()),
+            false => self.write_some(bytes),
+        }
+    }
+
+    #[inline]
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !self.gather(bytes) {
+            let count = self.write_some(bytes)?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
     }
 
     /// Sends what is gathered.
