@@ -227,15 +227,12 @@ where
     }
 
     fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
-        // It is this thread's until the body has ended, whoever asks meanwhile whose it is.
-        let mut content = self.content();
-        let Content::Body(body, captured) = mem::replace(&mut *content, Content::Nothing) else {
-            return;
-        };
+        let Content::Body(body, captured) = self.replace(Content::Nothing) else { return };
         let mut body = Some(body);
         enter(captured, &mut || {
             if let Some(body) = body.take() {
-                *content = Content::Result(body());
+                let result = body();
+                *self.content() = Content::Result(result);
             }
         });
         // It was not called, if its context could not be entered.
