@@ -48,10 +48,6 @@ impl Waiter for &'static Call {
         self.pool.queue.push_front(self);
         self.pool.tend();
     }
-
-    fn is_awaited(&self) -> bool {
-        self.state.is_unstarted()
-    }
 }
 
 impl Call {
