@@ -1,5 +1,6 @@
 //! `#[offload(remote)]`: bodies on other machines, one file a subject.
 
+mod carried;
 mod here;
 mod shapes;
 mod started;

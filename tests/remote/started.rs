@@ -1,9 +1,12 @@
 //! Calls that are started at once, and whose bodies are on another machine.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, is_cancelled, offload};
+use offload_runtime::{Error, ErrorKind, Limiter, Ran, is_cancelled, offload, spawn_cpu};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +51,7 @@ fn a_body_that_is_cancelled_is_told_and_its_result_is_given() {
     fn asks() -> Result<String, Error> {
         BEGUN.wait();
         while !is_cancelled() {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         Ok("told".to_owned())
     }
@@ -57,4 +60,34 @@ fn a_body_that_is_cancelled_is_told_and_its_result_is_given() {
     BEGUN.wait();
     started.cancel();
     assert_eq!(started.wait().unwrap().unwrap(), "told");
+}
+
+#[test]
+fn a_started_call_that_nobody_awaits_and_that_gets_no_thread_in_time_gives_its_permit_back() {
+    static ONE: Limiter = Limiter::new(1);
+    static IS_FREE: AtomicBool = AtomicBool::new(false);
+
+    #[offload(remote, timeout = "50ms", limit = ONE, spawn = late_soon)]
+    fn late() -> Result<(), Error> {
+        Ok(())
+    }
+    #[offload(remote, timeout = "60s", limit = ONE)]
+    fn next() -> Result<(), Error> {
+        Ok(())
+    }
+    let threads = thread::available_parallelism().unwrap().get();
+    let compute = || {
+        while !IS_FREE.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+    };
+    let busy: Vec<_> = (0..threads).map(|_| spawn_cpu(compute)).collect();
+    drop(late_soon());
+    // Until it is late.
+    thread::sleep(Duration::from_millis(100));
+    IS_FREE.store(true, Ordering::Relaxed);
+    block_on(next()).unwrap();
+    for body in busy {
+        body.wait().unwrap();
+    }
 }

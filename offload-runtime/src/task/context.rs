@@ -50,13 +50,13 @@ impl Captured {
 
     /// What was [`carried`] here from elsewhere, as far as its names are known here.
     #[cfg(feature = "remote")]
-    pub(crate) fn from_elsewhere(carried: Vec<(String, String)>) -> Captured {
+    pub(crate) fn from_elsewhere(carried: impl Iterator<Item = (String, String)>) -> Captured {
         let keys = *REMOTE_KEYS.read().unpoisoned();
         let enter = |(name, text): (String, String)| {
             let key = keys.iter().find(|key| key.name == name)?;
             Some(Quiet::new(key.key.value_of(text)))
         };
-        let values: Vec<_> = carried.into_iter().filter_map(enter).collect();
+        let values: Vec<_> = carried.filter_map(enter).collect();
         let is_any = !values.is_empty();
         Captured(is_any.then(|| Box::new(Surroundings { values, spans: None })))
     }
@@ -166,6 +166,9 @@ where
 ///
 /// `name` is that of the header in which it travels, where `enter` is called by the worker: both
 /// programs register it. It has letters, digits, `-` and `_`; a text with line ends is not carried.
+///
+/// All that a call carries so may have 32 KiB, names included, and counts as its arguments do. With more the call is rejected, with
+/// [`Serialization`](crate::ErrorKind::Serialization).
 ///
 /// # Panics
 ///

@@ -8,14 +8,19 @@ use std::env;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, OnceLock, mpsc};
-use std::time::Duration;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, context::ContextBuilder};
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subject};
+use bytes::Bytes;
 use futures_core::Stream;
 use tokio::runtime::{self, Handle};
+use tokio::task::unconstrained;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind, Ran};
+use crate::sync::foreign::quietly;
 use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::spawner;
 
@@ -30,6 +35,16 @@ const USUAL_PAYLOAD: usize = 1 << 20;
 
 /// How long the server has to answer what is asked of it. What is asked is asked again.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What asks the server several things, one after the other, has failed after this.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the server is asked whether it is there. One that is silent for the third time is not, and
+/// the client connects again.
+const PING: Duration = Duration::from_secs(10);
+
+/// How often it is looked for a connection that is lost.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -65,18 +80,43 @@ pub(super) fn link() -> Result<Option<Link>, Error> {
         }
         let Some(url) = env::var_os(URL).filter(|url| !url.is_empty()) else { return Ok(None) };
         let url = url.into_string().map_err(|_| Error::config(format!("`{URL}` is no text")))?;
+        let refused = |error: String| Error::config(format!("`{URL}`: {error}"));
+        let addresses = url.split(',').map(|address| address.trim().parse());
+        let addresses: Result<Vec<ServerAddr>, _> = addresses.collect();
+        let addresses = addresses.map_err(|error| refused(error.to_string()))?;
         let handle = start()?;
         let (tell, told) = mpsc::channel();
         handle.spawn(async move {
-            // It connects in the background, and again if the connection is lost.
-            let options = ConnectOptions::new().retry_on_initial_connect();
-            let client = options.name(client_name()).connect(&url).await;
-            let _ = tell.send(client.map_err(|error| format!("`{URL}` is `{url}`: {error}")));
+            let client = options(&addresses).connect(&addresses[..]).await;
+            let _ = tell.send(client.map_err(|error| error.to_string()));
         });
         let client = told.recv().unwrap_or_else(|_| Err("its thread has ended".to_owned()));
-        Ok(Some(Link::new(client.map_err(Error::config)?, handle)))
+        Ok(Some(Link::new(client.map_err(refused)?, handle)))
     })
     .clone()
+}
+
+/// How the program connects with these.
+fn options(addresses: &[ServerAddr]) -> ConnectOptions {
+    // It connects in the background, and again if the connection is lost.
+    let options = ConnectOptions::new()
+        .retry_on_initial_connect()
+        .ping_interval(PING)
+        .event_callback(|event| async { warn_of(event) })
+        .name(client_name());
+    // The client itself makes nothing of what an address says of these.
+    match addresses.iter().find_map(|address| Some((address.username()?, address.password()?))) {
+        Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
+        None => options,
+    }
+}
+
+/// Says why there is no connection, which is tried again all the same.
+fn warn_of(event: Event) {
+    if let Event::ClientError(_) | Event::ServerError(_) | Event::SlowConsumer(_) = &event {
+        // A subscriber is foreign, and its panic would be one of the client's.
+        quietly(|| tracing::warn!(target: "offload", %event, "the connection for remote calls"));
+    }
 }
 
 /// What the server shows of this process.
@@ -125,6 +165,54 @@ impl Link {
             poll_fn(|cx| abort_on_panic("what sees to remote calls", || work.as_mut().poll(cx)))
                 .await;
         });
+    }
+
+    /// Says something to whoever listens there, and waits for nothing: without a connection, or if the client does not take it
+    /// for too long, it is lost. Who waits for what follows says it again.
+    pub(super) fn say(&self, subject: impl Into<Subject>, answer_to: Option<Subject>, text: Bytes) {
+        let (client, subject) = (self.client.clone(), subject.into());
+        self.send(async move {
+            // What cannot be sent is as good as lost.
+            let _ = match answer_to {
+                Some(answer_to) => client.publish_with_reply(subject, answer_to, text).await,
+                None => client.publish(subject, text).await,
+            };
+        });
+    }
+
+    /// The same of what the client is to send.
+    pub(super) fn send(&self, sending: impl Future<Output = ()> + Send + 'static) {
+        // The client would keep all that is said meanwhile, and send it afterwards, when it is old.
+        if !self.is_connected() {
+            return;
+        }
+        // It is done at once as long as the client keeps up. The budget of the task that says it is no reason to wait.
+        let mut sending = Box::pin(unconstrained(sending));
+        if sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.spawn(async move { drop(timeout(PATIENCE, sending).await) });
+        }
+    }
+
+    /// What the server is asked, one thing after the other, unless it takes too long.
+    pub(super) async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
+        let late = |_| Err("the server does not answer".to_owned());
+        timeout(LONG_PATIENCE, asked).await.unwrap_or_else(late)
+    }
+
+    /// Waits until there is a connection. False: there was none until then.
+    pub(super) async fn connected(&self, until: Option<Instant>) -> bool {
+        while !self.is_connected() {
+            let now = Instant::now();
+            let left = until.map_or(LOOK, |until| until.saturating_duration_since(now));
+            if left.is_zero() {
+                return false;
+            }
+            sleep(left.min(LOOK)).await;
+        }
+        true
     }
 
     pub(super) fn is_connected(&self) -> bool {

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use super::in_flight::{InFlight, Stage};
+use super::parcel::Answer;
 use super::served::Serving;
+use crate::error::Error;
 use crate::system::abort::Unpoisoned;
 
 /// See the [module](self).
@@ -44,6 +47,37 @@ impl Calls {
             Slot::Occupied(slot) if Arc::ptr_eq(&slot.get().call, call) => Some(slot.remove()),
             _ => None,
         }
+    }
+
+    /// A worker may begin this call. False: it was cancelled, is late, or another has begun it.
+    pub(super) fn begin(&self, call: &Arc<InFlight>) -> bool {
+        !self.expire(call, Instant::now()) && call.begin()
+    }
+
+    /// Ends this call, if no worker has begun it.
+    pub(super) fn refuse(&self, call: &Arc<InFlight>, error: Error) -> bool {
+        let has_ended = call.refuse(error);
+        self.remove_ended(call, has_ended)
+    }
+
+    /// Ends this call, if it has not begun and is too late to.
+    pub(super) fn expire(&self, call: &Arc<InFlight>, now: Instant) -> bool {
+        let has_ended = call.expire(now);
+        self.remove_ended(call, has_ended)
+    }
+
+    /// Ends this call, if it has begun: this is its answer.
+    pub(super) fn end(&self, call: &Arc<InFlight>, answer: Answer) -> bool {
+        let has_ended = call.end(answer);
+        self.remove_ended(call, has_ended)
+    }
+
+    // Not before: a call that is not here is taken for one that has been answered.
+    fn remove_ended(&self, call: &Arc<InFlight>, has_ended: bool) -> bool {
+        if has_ended {
+            drop(self.remove(call));
+        }
+        has_ended
     }
 
     /// This is done for a call.

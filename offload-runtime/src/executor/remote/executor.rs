@@ -2,16 +2,17 @@
 //! worker, or back.
 
 use std::fmt;
-use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::broker::{self, Link};
+use super::call_guard::CallGuard;
 use super::caller::{Caller, Request};
 use super::calls::{Calls, Entry};
+use super::carried::Carried;
+use super::embedded::Embedded;
 use super::failures;
-use super::here::Here;
 use super::in_flight::{InFlight, Stage};
 use super::parcel;
 use super::plan::Plan;
@@ -23,7 +24,7 @@ use crate::executor::{self, Executor, Load, StandIn, threads};
 use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
-use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion, context};
+use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion};
 use crate::wire::registry::{self, Callable, Host, Named, Service};
 
 /// See the [module](self).
@@ -112,10 +113,10 @@ impl Remotes {
         call: &Arc<InFlight>,
         answer_by: Option<Instant>,
     ) -> Serving {
-        let (calls, site, call) = (self.calls(), self.site(), Arc::clone(call));
+        let (site, call) = (self.site(), CallGuard::new(Arc::clone(call), self.calls()));
         match self.caller() {
-            None => Here { calls, site, about, call, answer_by }.start(),
-            Some(caller) => Outgoing { calls, site, about, call, answer_by, caller }.start(),
+            None => Embedded { site, about, call, answer_by }.start(),
+            Some(caller) => Outgoing { site, about, call, answer_by, caller }.start(),
         }
     }
 
@@ -237,11 +238,9 @@ impl Executor for Remotes {
             completion::refuse(task, error);
             return;
         }
-        // What it asks is foreign code.
-        let carried = match catch_unwind(context::carried) {
+        let carried = match Carried::here(task.meta().about().name) {
             Ok(carried) => carried,
-            Err(payload) => {
-                let error = Error::panicked_before(task.meta().about().name, payload);
+            Err(error) => {
                 completion::refuse(task, error);
                 return;
             }
@@ -316,8 +315,7 @@ impl Executor for Remotes {
     fn drain(&'static self) {
         self.started().drained.store(true, Ordering::SeqCst);
         for Entry { call, here } in self.calls().all() {
-            if call.refuse(Error::shutting_down(call.name())) {
-                drop(self.calls().remove(&call));
+            if self.calls().refuse(&call, Error::shutting_down(call.name())) {
                 self.ask(Request::Forget(call.number));
             } else {
                 self.ask(Request::Cancel(call.number));

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Ran};
+use crate::executor;
+use crate::wire::frames::TooLarge;
 
 /// The stream of the pool has no room.
 pub(super) fn full(function: &str, reason: &str) -> Error {
@@ -16,6 +18,38 @@ pub(super) fn full(function: &str, reason: &str) -> Error {
 pub(super) fn unavailable(function: &str, reason: &str) -> Error {
     let what = format!("was not started, since it could not be sent: {reason}");
     Error::new(ErrorKind::Unavailable, Ran::No, function, what)
+}
+
+/// What was to send it, or to run it here, has thrown it away.
+pub(super) fn dropped(function: &str) -> Error {
+    if executor::is_closed() {
+        return Error::shutting_down(function);
+    }
+    unavailable(function, "no thread of this program could see to it")
+}
+
+/// So many bytes of context do not go with a call.
+pub(super) fn carries_too_much(function: &str, bytes: usize, most: usize) -> Error {
+    let what = format!(
+        "was not started, since it carries {bytes} bytes of its caller's context, by `propagate_remote`, and a call \
+         carries at most {most}"
+    );
+    Error::new(ErrorKind::Serialization, Ran::No, function, what)
+}
+
+/// Arguments and context are too large together.
+pub(super) fn too_large_with(
+    function: &str,
+    large: &TooLarge,
+    carried: usize,
+    max_message: usize,
+) -> Error {
+    let bytes = large.bytes;
+    let what = format!(
+        "has arguments of {bytes} bytes, and {carried} bytes of context that it carries, and its pool sends at \
+         most {max_message}"
+    );
+    Error::new(ErrorKind::Serialization, Ran::No, function, what)
 }
 
 /// Workers are there, and this function is none of theirs.
@@ -79,4 +113,15 @@ pub(super) fn no_server() -> Error {
 pub(super) fn not_again(function: &str, reason: &Error) -> Error {
     let what = format!("lost its worker, and could not be given to another: {reason}");
     Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what)
+}
+
+/// Its worker was lost, and no other has begun it in time.
+pub(super) fn too_late_again(function: &str) -> Error {
+    let what = "lost its worker, and no other has begun it before its deadline";
+    Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what)
+}
+
+/// The server did not say in time that its message is gone, without which no worker starts it.
+pub(super) fn unconfirmed(function: &str) -> Error {
+    unavailable(function, "the server did not confirm in time that a worker has it")
 }

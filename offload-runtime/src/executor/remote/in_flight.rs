@@ -3,8 +3,8 @@
 //! # The protocol
 //!
 //! A call *waits* until a worker asks whether it may begin. Only here that is decided, by the state
-//! of the task: a call that was cancelled, or is late, is refused, and so is a second worker that
-//! has got the same call. So what this side says of a call that has ended, whether its body was
+//! of the task and its deadline: a call that was cancelled, or is late, does not begin, and a second worker
+//! that has got the same call is told no. One that is late ends also if nobody asks, and nobody awaits it. So what this side says of a call that has ended, whether its body was
 //! started, is true whatever the network does to messages.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::carried::Carried;
 use super::parcel::{Answer, Parcel};
 use crate::error::{Error, Ran};
 use crate::system::abort::Unpoisoned;
@@ -27,8 +28,8 @@ pub(super) struct InFlight {
     pub(super) place: usize,
     /// No other call of this process has it.
     pub(super) number: u64,
-    /// What goes with it of its caller's context, by name.
-    pub(super) carried: Vec<(&'static str, String)>,
+    /// What goes with it of its caller's context.
+    pub(super) carried: Carried,
     state: Mutex<State>,
     /// A worker was told that the body may start.
     is_granted: AtomicBool,
@@ -57,11 +58,7 @@ pub(super) enum Stage {
 }
 
 impl InFlight {
-    pub(super) fn new(
-        parcel: Arc<Parcel>,
-        place: usize,
-        carried: Vec<(&'static str, String)>,
-    ) -> InFlight {
+    pub(super) fn new(parcel: Arc<Parcel>, place: usize, carried: Carried) -> InFlight {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::New);
@@ -87,14 +84,9 @@ impl InFlight {
 
     /// The arguments, as they are sent. It runs foreign code: `Serialize`.
     pub(super) fn pack(&self, max_message: usize) -> Result<Bytes, Error> {
-        let pack = || self.parcel.pack(max_message);
+        let pack = || self.parcel.pack(max_message, self.carried.bytes());
         catch_unwind(AssertUnwindSafe(pack))
             .unwrap_or_else(|payload| Err(Error::panicked_before(self.name(), payload)))
-    }
-
-    /// The same, as it comes out over there.
-    pub(super) fn carried(&self) -> Vec<(String, String)> {
-        self.carried.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect()
     }
 
     /// It has all that it needs, and waits for a worker. False: it was cancelled meanwhile.
@@ -182,6 +174,17 @@ impl InFlight {
     /// Whether it has begun, and nobody awaits it any more.
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(&*self.lock(), State::Begun { task, .. } if task.meta().state.is_cancelled())
+    }
+
+    /// Ends it, if it has not begun and is too late to.
+    pub(super) fn expire(&self, now: Instant) -> bool {
+        let error = match &*self.lock() {
+            State::Waiting(task, _) if task.meta().start_by().is_some_and(|by| by <= now) => {
+                completion::expired_in_queue(&**task, now)
+            }
+            _ => return false,
+        };
+        self.refuse(error)
     }
 
     /// Ends it, if no worker has begun it.

@@ -1,6 +1,8 @@
 //! One call at the worker that has got it: claimed, begun, answered. What its caller does is in
 //! [`caller`](super::caller).
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +19,9 @@ use super::failures;
 use super::messages::{self, Outcome, ToCaller, ToWorker};
 use super::objects::Objects;
 use super::parcel::Answer;
-use super::served::{self, Serving, Site};
+use super::served::{self, Counted, Serving, Site};
 use super::subjects::{self, CallId};
+use crate::error::Error;
 use crate::task::context::Captured;
 use crate::wire::registry::{self, Callable, Named};
 
@@ -60,6 +63,8 @@ pub(super) struct Job {
     /// As it came out of the stream.
     pub(super) message: Message,
     pub(super) heard: UnboundedReceiver<Heard>,
+    /// It was heard that nobody waits for it any more.
+    pub(super) is_unwanted: bool,
 }
 
 /// A call that has begun.
@@ -82,30 +87,36 @@ impl Job {
     pub(super) async fn run(mut self) -> Option<Delivery> {
         let Some(name) = self.header(subjects::FUNCTION) else {
             // It is none of ours, and would be offered again and again.
-            self.acknowledge(AckKind::Term).await;
+            self.acknowledge(AckKind::Term);
             return None;
         };
         let Some(function) = self.context.find(&name) else {
             let CallId { number, attempt, .. } = self.id;
-            self.say(&ToCaller::Unknown { number, attempt, function: name }, b"").await;
-            self.acknowledge(AckKind::Nak(Some(HAND_BACK))).await;
+            self.say(&ToCaller::Unknown { number, attempt, function: name }, b"");
+            self.acknowledge(AckKind::Nak(Some(HAND_BACK)));
             return None;
         };
         let begun = self.claim().await?;
         let give_up = Instant::now() + begun.left.unwrap_or_default() + KEEP_ANSWER;
-        let is_object = self.header(subjects::OBJECT).is_some();
-        let arguments = match is_object {
-            false => Ok(self.message.payload.clone()),
-            true => self.context.objects().get(&self.id.arguments()).await,
+        let arguments = match self.header(subjects::OBJECT) {
+            None => Ok(self.message.payload.clone()),
+            Some(_) => self.fetch(give_up, begun.beat).await,
         };
+        let name = function.about().name;
+        let unstarted = |error| (Outcome::Unstarted(error), Bytes::new());
         let (outcome, body) = match arguments {
+            Ok(_) if self.is_unwanted => unstarted(Error::cancelled(name)),
             Ok(arguments) => self.serve(function, arguments, &begun).await,
-            Err(reason) => {
-                let error = failures::no_arguments(function.about().name, &reason);
-                (Outcome::Unstarted(error), Bytes::new())
-            }
+            Err(reason) => unstarted(failures::no_arguments(name, &reason)),
         };
         Some(Delivery { job: self, outcome, body, give_up, beat: begun.beat })
+    }
+
+    /// Gets the arguments out of the object store.
+    async fn fetch(&mut self, until: Instant, beat: Duration) -> Result<Bytes, String> {
+        let (objects, name) = (self.context.objects(), self.id.arguments());
+        let fetching = ToCaller::fetching(&self.id, &self.context.name);
+        self.while_saying(&fetching, beat, || {}, objects.get(&name, until)).await
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -123,23 +134,18 @@ impl Job {
     }
 
     /// Says something to the caller, and asks to be told if that is not there.
-    async fn say(&self, message: &ToCaller, body: &[u8]) {
+    fn say(&self, message: &ToCaller, body: &[u8]) {
         let WorkerContext { link, pool, name, .. } = &*self.context;
-        // What is said meanwhile would all arrive at once afterwards. It is said again.
-        if !link.is_connected() {
-            return;
-        }
         let caller = subjects::caller(pool, &self.id.caller);
         let here = format!("{}.call.{}", subjects::worker(pool, name), self.id);
-        // What is lost is said again.
-        let _ = link.client.publish_with_reply(caller, here, messages::write(message, body)).await;
+        link.say(caller, Some(here.into()), messages::write(message, body));
     }
 
     /// Tells the server what becomes of the message.
-    async fn acknowledge(&self, kind: AckKind) {
+    fn acknowledge(&self, kind: AckKind) {
         if let Some(acknowledge) = &self.message.reply {
-            // Otherwise the server offers it again.
-            let _ = self.context.link.client.publish(acknowledge.clone(), kind.into()).await;
+            // If that is lost, the server offers it again.
+            self.context.link.say(acknowledge.clone(), None, kind.into());
         }
     }
 
@@ -152,7 +158,7 @@ impl Job {
         let timeout = self.header(subjects::TIMEOUT).and_then(|text| text.parse().ok());
         let timeout = timeout.map_or(Duration::MAX, Duration::from_millis);
         loop {
-            self.say(&claim, b"").await;
+            self.say(&claim, b"");
             tokio::select! {
                 heard = self.heard.recv() => match heard? {
                     Heard::Told(ToWorker::Grant { left, beat }) => {
@@ -163,7 +169,7 @@ impl Job {
                     Heard::Nobody => {
                         let is_late = self.age() > timeout;
                         let end = if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
-                        self.acknowledge(end).await;
+                        self.acknowledge(end);
                         return None;
                     }
                 },
@@ -172,7 +178,7 @@ impl Job {
                         // Whoever else gets it hears that it is late.
                         return None;
                     }
-                    self.acknowledge(AckKind::Progress).await;
+                    self.acknowledge(AckKind::Progress);
                 }
             }
         }
@@ -199,38 +205,58 @@ impl Job {
         arguments: Bytes,
         begun: &Begun,
     ) -> (Outcome, Bytes) {
-        let (tell, mut told) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
         let serving = self.submit(function, arguments, begun, tell);
         let working = ToCaller::working(&self.id, &self.context.name);
-        let mut beats = interval(begun.beat);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        beats.reset();
-        let (mut unheard, mut last) = (0, Instant::now());
-        let answer = loop {
-            tokio::select! {
-                answer = &mut told => break answer,
-                heard = self.heard.recv() => match heard {
-                    Some(Heard::Told(ToWorker::Cancel | ToWorker::Gone)) => serving.cancel(),
-                    Some(Heard::Told(_)) => unheard = 0,
-                    Some(Heard::Nobody) => {
-                        // Only one after the other: each that is heard is not answered.
-                        let before = std::mem::replace(&mut last, Instant::now());
-                        unheard = if before.elapsed() > 2 * begun.beat { 1 } else { unheard + 1 };
-                        if unheard >= CALLER_GONE {
-                            serving.cancel();
-                        }
-                    }
-                    None => break told.await,
-                },
-                _ = beats.tick() => self.say(&working, b"").await,
-            }
-        };
+        let answer = self.while_saying(&working, begun.beat, || serving.cancel(), told).await;
         let name = function.about().name;
         match answer {
             Ok(Ok(body)) => (Outcome::Returned, body),
             Ok(Err((error, ending))) => (Outcome::of(error, ending), Bytes::new()),
             // It was dropped before it started.
             Err(_) => (Outcome::Unstarted(failures::unstarted(name)), Bytes::new()),
+        }
+    }
+
+    /// Waits for this, and says meanwhile, once a beat, how far the call is: so its caller knows that there is a
+    /// worker. If nobody waits for the call any more, `stop` is called.
+    async fn while_saying<T>(
+        &mut self,
+        message: &ToCaller,
+        beat: Duration,
+        stop: impl Fn(),
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = pin!(work);
+        let mut beats = interval(beat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beats.reset();
+        let (mut unheard, mut last) = (0, Instant::now());
+        loop {
+            let is_unwanted = tokio::select! {
+                result = &mut work => return result,
+                Some(heard) = self.heard.recv() => match heard {
+                    Heard::Told(ToWorker::Cancel | ToWorker::Gone) => true,
+                    Heard::Told(_) => {
+                        unheard = 0;
+                        false
+                    }
+                    Heard::Nobody => {
+                        // Only one after the other: each that is heard is not answered.
+                        let before = std::mem::replace(&mut last, Instant::now());
+                        unheard = if before.elapsed() > 2 * beat { 1 } else { unheard + 1 };
+                        unheard >= CALLER_GONE
+                    }
+                },
+                _ = beats.tick() => {
+                    self.say(message, b"");
+                    false
+                }
+            };
+            if is_unwanted {
+                self.is_unwanted = true;
+                stop();
+            }
         }
     }
 
@@ -245,8 +271,9 @@ impl Job {
         let _entered = self.context.runtime.as_ref().map(Handle::enter);
         let CallId { caller, number, attempt } = &self.id;
         let span = tracing::info_span!(target: "offload", "remote", caller, number, attempt);
-        let captured = Captured::from_elsewhere(self.carried());
-        served::submit(site, function.about(), begun.left, captured, move || {
+        let captured = Captured::from_elsewhere(self.carried().into_iter());
+        let served = served::as_served(site, function.about(), Counted::Here);
+        served::submit(served, begun.left, captured, move || {
             // It is told to who waits for it, if somebody does.
             let _ = tell.send(span.in_scope(|| served::call(site, function, &arguments)));
         })
@@ -259,17 +286,22 @@ impl Delivery {
         let CallId { number, attempt, .. } = self.job.id;
         let worker = self.job.context.name.clone();
         let (objects, name) = (self.job.context.objects(), self.job.id.result());
-        let is_object = self.body.len() > self.job.context.link.max_body();
+        // Also a body that has run for longer than anybody waits has an answer.
+        let give_up = self.give_up.max(Instant::now() + KEEP_ANSWER);
+        let mut is_object = self.body.len() > self.job.context.link.max_body();
         if is_object {
-            if let Err(reason) = objects.put(&name, &self.body).await {
+            let working = ToCaller::working(&self.job.id, &worker);
+            let body = std::mem::take(&mut self.body);
+            let put = objects.put(&name, &body, give_up);
+            if let Err(reason) = self.job.while_saying(&working, self.beat, || {}, put).await {
                 let function = self.job.header(subjects::FUNCTION).unwrap_or_default();
                 self.outcome = Outcome::Failed(failures::no_result(&function, &reason));
+                is_object = false;
             }
-            self.body = Bytes::new();
         }
         let answer = ToCaller::Answer { number, attempt, worker, outcome: self.outcome, is_object };
-        while Instant::now() < self.give_up {
-            self.job.say(&answer, &self.body).await;
+        while Instant::now() < give_up {
+            self.job.say(&answer, &self.body);
             let again = sleep(self.beat.min(AGAIN));
             tokio::pin!(again);
             loop {

@@ -24,7 +24,9 @@ pub(super) enum ToCaller {
     },
     /// It does not know this call's function, and has handed it back.
     Unknown { number: u64, attempt: u32, function: String },
-    /// It works on this call.
+    /// It has got this call, and its arguments are on their way there.
+    Fetching { number: u64, attempt: u32, worker: String },
+    /// It works on this call, or sends its result.
     Working { number: u64, attempt: u32, worker: String },
     /// What this call came to. The result, if there is one, follows.
     Answer {
@@ -94,6 +96,11 @@ impl ToCaller {
         let CallId { number, attempt, .. } = *id;
         let (worker, acknowledge) = (worker.to_owned(), acknowledge.to_owned());
         ToCaller::Claim { number, attempt, worker, acknowledge }
+    }
+
+    pub(super) fn fetching(id: &CallId, worker: &str) -> ToCaller {
+        let CallId { number, attempt, .. } = *id;
+        ToCaller::Fetching { number, attempt, worker: worker.to_owned() }
     }
 
     pub(super) fn working(id: &CallId, worker: &str) -> ToCaller {

@@ -8,7 +8,9 @@
 //! | `executor` | how a call is submitted, cancelled, counted |
 //! | `calls` | the calls of a pool that have not ended |
 //! | `in_flight` | one of them: waiting, begun, ended |
-//! | `here` | how a call is made on this machine where there is no server |
+//! | `call_guard` | that whoever holds it ends it |
+//! | `carried` | what it takes along of its caller's context |
+//! | `embedded` | how a call is made on this machine where there is no server |
 //! | `served` | a body that runs on this machine, for whoever called it |
 //!
 //! Where there is a server, at the caller's end:
@@ -33,11 +35,13 @@
 //! called there), `messages` (what is said past the stream), `objects` (what is too large for a message), `plan` (a pool's settings).
 
 pub(crate) mod broker;
+mod call_guard;
 mod caller;
 mod calls;
+mod carried;
+mod embedded;
 mod executor;
 mod failures;
-mod here;
 mod in_flight;
 mod job;
 mod known_workers;

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::broker::Link;
 use super::queue::{PAUSE, with_sources};
@@ -17,8 +18,11 @@ use crate::sync::foreign::quietly;
 /// What nobody has removed, since caller and worker are gone, goes after this.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is not there after so long is not to be had.
+/// What is not there after so long, with a connection, is not to be had; and what does not move for so long has failed.
 const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// What could not be removed for so long stays.
+const REMOVE: Duration = Duration::from_secs(60);
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -40,26 +44,36 @@ impl Objects {
         store.map_err(|error| with_sources(&error))
     }
 
-    /// Stores these bytes.
-    pub(super) async fn put(&self, name: &str, bytes: &Bytes) -> Result<(), String> {
+    /// Stores these bytes, for somebody who waits until then.
+    pub(super) async fn put(
+        &self,
+        name: &str,
+        bytes: &Bytes,
+        until: Instant,
+    ) -> Result<(), String> {
         let put = || async {
             let store = self.store().await?;
             let put = store.put(name, &mut &bytes[..]).await;
             put.map(drop).map_err(|error| with_sources(&error))
         };
-        again(put).await
+        self.again(until, put).await
     }
 
-    /// Bytes that somebody has stored.
-    pub(super) async fn get(&self, name: &str) -> Result<Bytes, String> {
+    /// Bytes that somebody has stored, for somebody who waits until then.
+    pub(super) async fn get(&self, name: &str, until: Instant) -> Result<Bytes, String> {
         let get = || async {
             let store = self.store().await?;
             let mut object = store.get(name).await.map_err(|error| with_sources(&error))?;
-            let mut bytes = Vec::with_capacity(object.info().size);
-            object.read_to_end(&mut bytes).await.map_err(|error| error.to_string())?;
-            Ok(Bytes::from(bytes))
+            let mut bytes = Vec::with_capacity(object.info().size.saturating_add(1));
+            loop {
+                let read = timeout(GIVE_UP, object.read_buf(&mut bytes)).await;
+                let read = read.map_err(|_| "it does not come".to_owned())?;
+                if read.map_err(|error| error.to_string())? == 0 {
+                    return Ok(Bytes::from(bytes));
+                }
+            }
         };
-        again(get).await
+        self.again(until, get).await
     }
 
     /// Removes them, with the note that they were there.
@@ -79,7 +93,7 @@ impl Objects {
             let purged = stream.purge().filter(note).await;
             purged.map(drop).map_err(|error| with_sources(&error))
         };
-        if let Err(reason) = again(remove).await {
+        if let Err(reason) = self.again(Instant::now() + REMOVE, remove).await {
             // A subscriber is foreign, and its panic would be one of ours here.
             quietly(|| {
                 tracing::warn!(
@@ -92,18 +106,26 @@ impl Objects {
             });
         }
     }
-}
 
-/// Tries until it works, for some time.
-async fn again<T, F>(work: impl Fn() -> F) -> Result<T, String>
-where
-    F: Future<Output = Result<T, String>>,
-{
-    let began = Instant::now();
-    loop {
-        match work().await {
-            Err(_) if began.elapsed() < GIVE_UP => tokio::time::sleep(PAUSE).await,
-            result => return result,
+    /// Tries until it works: with a connection for some time, and without one as long as somebody waits.
+    async fn again<T, F>(&self, until: Instant, work: impl Fn() -> F) -> Result<T, String>
+    where
+        F: Future<Output = Result<T, String>>,
+    {
+        let give_up = Instant::now() + GIVE_UP;
+        let until = until.max(give_up);
+        loop {
+            self.link.connected(Some(until)).await;
+            let reason = match timeout_at(until.into(), work()).await {
+                Ok(Err(reason)) => reason,
+                Ok(done) => return done,
+                Err(_) => "it takes too long".to_owned(),
+            };
+            let now = Instant::now();
+            if now >= until || (now >= give_up && self.link.is_connected()) {
+                return Err(reason);
+            }
+            sleep(PAUSE).await;
         }
     }
 }

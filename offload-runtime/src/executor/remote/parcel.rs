@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use super::failures::too_large_with;
 use crate::error::Error;
 use crate::executor::process::failures;
 use crate::system::abort::Unpoisoned;
@@ -66,16 +67,20 @@ impl Parcel {
         std::mem::replace(&mut *place, content)
     }
 
-    /// The arguments, as they are sent. It runs foreign code: `Serialize`.
-    pub(super) fn pack(&self, max_message: usize) -> Result<Bytes, Error> {
+    /// The arguments, as they are sent beside so many bytes of `carried` context. It runs foreign code:
+    /// `Serialize`.
+    pub(super) fn pack(&self, max_message: usize, carried: usize) -> Result<Bytes, Error> {
         let Content::Arguments(pack) = self.replace(Content::Nothing) else {
             unreachable!("the arguments of a call are sent once")
         };
         let name = self.function.about().name;
-        let mut outbound = Outbound::new(Outgoing::new(0, max_message));
+        let mut outbound = Outbound::new(Outgoing::new(0, max_message.saturating_sub(carried)));
         pack(&mut outbound);
         let message = outbound.finish().map_err(|reason| failures::unsendable(name, &reason))?;
-        let message = message.finish().map_err(|large| failures::too_large(name, &large))?;
+        let message = message.finish().map_err(|large| match carried {
+            0 => failures::too_large(name, &large),
+            _ => too_large_with(name, &large, carried, max_message),
+        })?;
         Ok(Bytes::from(message).slice(HEADER..))
     }
 

@@ -9,6 +9,7 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stream};
 use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
+use tokio::time::{sleep, timeout};
 
 use super::broker::{Link, PATIENCE};
 use super::subjects;
@@ -22,6 +23,9 @@ const MOST: i64 = 50_000;
 
 /// What is wrong with a server that never answers is said after this.
 const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// A message that could not be taken out for so long stays until a worker gets it.
+const DELETE: Duration = Duration::from_secs(60);
 
 /// A pause before what failed is tried again.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
@@ -60,8 +64,8 @@ impl Queue {
             ),
             ..Config::default()
         };
-        let stream = self.link.jetstream.get_or_create_stream(config).await;
-        stream.map_err(|error| with_sources(&error))
+        let stream = self.link.jetstream.get_or_create_stream(config);
+        self.link.in_time(async { stream.await.map_err(|error| with_sources(&error)) }).await
     }
 
     /// What the workers of the pool get their calls from. One of which nothing is heard for
@@ -76,8 +80,8 @@ impl Queue {
             ..pull::Config::default()
         };
         let stream = self.stream().await?;
-        let consumer = stream.get_or_create_consumer(subjects::CONSUMER, config).await;
-        consumer.map_err(|error| with_sources(&error))
+        let consumer = stream.get_or_create_consumer(subjects::CONSUMER, config);
+        self.link.in_time(async { consumer.await.map_err(|error| with_sources(&error)) }).await
     }
 
     /// Puts a message into the stream; its number there. One that is sent again, since it is not
@@ -90,6 +94,9 @@ impl Queue {
     ) -> Result<u64, Refusal> {
         let began = Instant::now();
         loop {
+            if !self.link.connected(until).await {
+                return Err(Refusal::Late);
+            }
             let subject = subjects::calls(self.pool);
             let sent =
                 self.link.jetstream.publish_with_headers(subject, headers.clone(), payload.clone());
@@ -114,7 +121,7 @@ impl Queue {
                 Err(reason) if began.elapsed() > GIVE_UP && self.link.is_connected() => {
                     return Err(Refusal::Other(reason));
                 }
-                _ => tokio::time::sleep(PAUSE).await,
+                _ => sleep(PAUSE).await,
             }
         }
     }
@@ -122,7 +129,9 @@ impl Queue {
     /// How many messages wait, and how long the first of them has, by the clocks of the server and of this
     /// machine.
     pub(super) async fn waiting(&self) -> Option<(u64, Duration)> {
-        let stream = self.link.jetstream.get_stream(subjects::stream(self.pool)).await.ok()?;
+        let stream = self.link.jetstream.get_stream(subjects::stream(self.pool));
+        let stream = async { stream.await.map_err(|error| with_sources(&error)) };
+        let stream = self.link.in_time(stream).await.ok()?;
         let state = &stream.cached_info().state;
         let stored = u64::try_from(state.first_timestamp.unix_timestamp_nanos()).unwrap_or(0);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -132,17 +141,21 @@ impl Queue {
 
     /// Takes a message out again, which may be gone already.
     pub(super) async fn delete(&self, sequence: u64) {
-        for _ in 0..10 {
-            let Ok(stream) =
-                self.link.jetstream.get_stream_no_info(subjects::stream(self.pool)).await
-            else {
-                return;
+        let until = Instant::now() + DELETE;
+        while self.link.connected(Some(until)).await && Instant::now() < until {
+            let delete = async {
+                let name = subjects::stream(self.pool);
+                let stream = self.link.jetstream.get_stream_no_info(name).await;
+                let stream = stream.map_err(|error| with_sources(&error))?;
+                match stream.delete_message(sequence).await {
+                    // The server has answered: there is no such message.
+                    Err(error) if !is_answer(&error) => Err(with_sources(&error)),
+                    _ => Ok(()),
+                }
             };
-            match stream.delete_message(sequence).await {
-                Ok(_) => return,
-                // The server has answered: there is no such message.
-                Err(error) if is_answer(&error) => return,
-                Err(_) => tokio::time::sleep(PAUSE).await,
+            match self.link.in_time(delete).await {
+                Ok(()) => return,
+                Err(_) => sleep(PAUSE).await,
             }
         }
     }
@@ -154,9 +167,12 @@ impl Queue {
             let request = async_nats::Request::new()
                 .payload(Bytes::from_static(b"+ACK"))
                 .timeout(Some(PATIENCE));
-            match self.link.client.send_request(subject.to_owned(), request).await {
-                Ok(_) => return true,
-                Err(_) => tokio::time::sleep(PAUSE).await,
+            // It may also be the client that does not take it.
+            match timeout(2 * PATIENCE, self.link.client.send_request(subject.to_owned(), request))
+                .await
+            {
+                Ok(Ok(_)) => return true,
+                _ => sleep(PAUSE).await,
             }
         }
         false

@@ -26,23 +26,44 @@ use crate::wire::codec::Decoder;
 use crate::wire::frames::HEADER;
 use crate::wire::registry::{Callable, Host};
 
-/// A function as it is served. Its limits are its caller's affair.
-struct Served {
+/// A function, as the pool on whose threads its bodies run knows it. Its limits are its caller's affair.
+pub(super) struct Served {
     about: &'static About,
     executor: &'static dyn Executor,
 }
 
-/// One for each function that was served, for good.
-static SERVED: Mutex<Vec<&'static Served>> = Mutex::new(Vec::new());
+/// Whether what is done for a function is one of its calls here, and counts as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    Here,
+    /// Where it was called.
+    Elsewhere,
+}
 
-fn owner(about: &'static About, executor: &'static dyn Executor) -> &'static Served {
-    let mut served = SERVED.lock().unpoisoned();
-    if let Some(known) = served.iter().find(|known| ptr::eq(known.about, about)) {
-        return known;
+/// Those that are known, for good.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+struct Known {
+    about: &'static About,
+    counted: Counted,
+    served: &'static Served,
+}
+
+/// A function as it is served, one for each.
+pub(super) fn as_served(site: Site, about: &'static About, counted: Counted) -> &'static Served {
+    let mut known = KNOWN.lock().unpoisoned();
+    let is_it = |known: &&Known| ptr::eq(known.about, about) && known.counted == counted;
+    if let Some(found) = known.iter().find(is_it) {
+        return found.served;
     }
-    let new = Box::leak(Box::new(Served { about, executor }));
-    served.push(new);
-    new
+    let shown = match counted {
+        Counted::Here => about,
+        // It has the name, and numbers that nobody sees.
+        Counted::Elsewhere => Box::leak(Box::new(About::new(about.name, about.kind))),
+    };
+    let served = Box::leak(Box::new(Served { about: shown, executor: site.executor }));
+    known.push(Known { about, counted, served });
+    served
 }
 
 impl Owner for Served {
@@ -77,19 +98,6 @@ impl Owner for Served {
     fn give_up_reservation(&'static self, _: usize) {}
 }
 
-/// As this function, without its numbers: one for each, for good.
-pub(super) fn unseen(about: &'static About) -> &'static About {
-    static UNSEEN: Mutex<Vec<(usize, &'static About)>> = Mutex::new(Vec::new());
-    let place = ptr::from_ref(about).addr();
-    let mut unseen = UNSEEN.lock().unpoisoned();
-    if let Some((_, known)) = unseen.iter().find(|(known, _)| *known == place) {
-        return known;
-    }
-    let new: &'static About = Box::leak(Box::new(About::new(about.name, about.kind)));
-    unseen.push((place, new));
-    new
-}
-
 /// A call that is served.
 #[derive(Clone)]
 pub(super) struct Serving {
@@ -110,16 +118,14 @@ pub(super) struct Site {
 /// Has `work` done on a thread on which [`call`] may be called. If that is not to be any more, it
 /// is dropped.
 pub(super) fn submit(
-    site: Site,
-    about: &'static About,
+    served: &'static Served,
     timeout: Option<Duration>,
     captured: Captured,
     work: impl FnOnce() + Send + 'static,
 ) -> Serving {
-    let executor = site.executor;
-    let owner = owner(about, executor);
+    let executor = served.executor;
     let deadlines = Deadlines::new(timeout, None, false);
-    let mut meta = Meta::new(owner, false, deadlines, None, [Slot::default(), Slot::default()]);
+    let mut meta = Meta::new(served, false, deadlines, None, [Slot::default(), Slot::default()]);
     // Also when no further calls are taken.
     meta.is_of_body = true;
     let task = maker()(meta, captured, work);

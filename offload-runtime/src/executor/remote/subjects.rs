@@ -5,6 +5,7 @@
 //! | `offload-POOL` | the stream of a pool, and `workers`, the consumer that all its workers share; and its object store |
 //! | `offload.POOL.calls` | calls, on their way into the stream |
 //! | `offload.POOL.caller.CALLER` | what workers say to a caller |
+//! | `offload.POOL.caller.CALLER.echo` | nothing: that nobody listens there, the server says to the caller |
 //! | `offload.POOL.worker.WORKER.call.CALL` | what a caller says to the worker that has this call |
 //! | `offload.POOL.worker.WORKER.pull.SLOT` | the calls that a worker gets out of the stream |
 //! | `offload.POOL.present` | workers, saying which functions they know |

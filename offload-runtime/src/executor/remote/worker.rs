@@ -16,7 +16,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::unconstrained;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::broker::{PATIENCE, next};
 use super::job::{Heard, Job, WorkerContext};
@@ -31,13 +32,16 @@ use crate::wire::registry;
 /// A request for a call waits so long at the server.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// Meanwhile the server says so often that it is there.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Meanwhile the server says so often that it is there, to each slot: with thousands of them that is most of what it does.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// A request of whose server nothing was heard for so long is lost.
-const LOST: Duration = Duration::from_secs(3);
+const LOST: Duration = Duration::from_secs(12);
 
-/// How often it looks for requests that are lost.
+/// A request that the server has refused is made again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often it looks for requests that are lost; and it says that it is there no more often than this.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The calls that a worker has, by their names: what is heard of them goes there.
@@ -49,6 +53,8 @@ enum Done {
     Slot(usize),
     /// An answer was delivered, or given up.
     Delivered,
+    /// The server was asked for what calls are got from; `None`: to no avail.
+    Consumer(Option<Arc<PullConsumer>>),
 }
 
 /// The client has ended, and does not come back.
@@ -63,6 +69,19 @@ pub(super) struct Worker {
     slots: Vec<Slot>,
     done: UnboundedSender<Done>,
     deliveries: usize,
+    consumer: Consumer,
+    /// When it said last that it is there.
+    said: Option<Instant>,
+    /// It was asked whether it is there, and has not said so.
+    is_probed: bool,
+}
+
+/// What calls are got from.
+enum Consumer {
+    Unknown,
+    /// The server is asked for it.
+    Asked,
+    Known(Arc<PullConsumer>),
 }
 
 /// Takes one call at a time.
@@ -73,6 +92,10 @@ enum Slot {
     /// It has asked. Of the server something was heard then.
     Asked {
         heard: Instant,
+    },
+    /// It has asked, and was refused then: the consumer is gone, say, or on its way to another server.
+    Refused {
+        at: Instant,
     },
     Busy,
 }
@@ -101,8 +124,18 @@ impl Worker {
         let slots = vec![Slot::Free; slots.max(1)];
         let context = Arc::new(context);
         let routes = Routes::default();
-        let mut worker = Worker { context, queue, ack_wait, routes, slots, done, deliveries: 0 };
-        let mut consumer = None;
+        let mut worker = Worker {
+            context,
+            queue,
+            ack_wait,
+            routes,
+            slots,
+            done,
+            deliveries: 0,
+            consumer: Consumer::Unknown,
+            said: None,
+            is_probed: false,
+        };
         let (mut says, mut looks) = (interval(SAY_SO), interval(LOOK));
         says.set_missed_tick_behavior(MissedTickBehavior::Delay);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,7 +147,7 @@ impl Worker {
                 break;
             }
             if !is_stopping {
-                worker.request(&mut consumer).await;
+                worker.request();
             }
             tokio::select! {
                 message = next(&mut to_worker) => match message {
@@ -126,20 +159,26 @@ impl Worker {
                     None if is_stopping => drop(pulls.swap_remove(slot)),
                     None => return Err(Disconnected),
                 },
-                _ = next(&mut probes) => worker.say_present(is_stopping).await,
-                _ = says.tick() => worker.say_present(is_stopping).await,
-                // Requests may be lost.
-                _ = looks.tick() => {}
+                _ = next(&mut probes) => worker.probed(is_stopping),
+                _ = says.tick() => worker.say_present(is_stopping),
+                // Requests may be lost, and it may be connected only now.
+                _ = looks.tick() => if worker.is_probed || worker.said.is_none() {
+                    worker.say_present(is_stopping);
+                },
                 Some(done) = is_done.recv() => match done {
                     Done::Slot(slot) => worker.slots[slot] = Slot::Free,
                     Done::Delivered => worker.deliveries -= 1,
+                    Done::Consumer(found) => {
+                        worker.consumer = found.map_or(Consumer::Unknown, Consumer::Known);
+                    }
                 },
                 _ = stop.changed(), if !is_stopping => {
                     stopped = Some(Instant::now());
-                    worker.say_present(true).await;
-                    // Nothing is to come from now on; what is on its way is handed back.
+                    worker.say_present(true);
+                    // Nothing is to come from now on; what is on its way is handed back. Nobody waits for
+                    // a client that does not take this.
                     for pull in &mut pulls {
-                        let _ = pull.drain().await;
+                        let _ = unconstrained(timeout(Duration::ZERO, pull.drain())).await;
                     }
                 }
             }
@@ -154,7 +193,21 @@ impl Worker {
         self.deliveries == 0
     }
 
-    async fn say_present(&self, is_stopping: bool) {
+    /// Somebody asks who is there: many may ask at once, and all hear the answer.
+    fn probed(&mut self, is_stopping: bool) {
+        self.is_probed = true;
+        if self.said.is_none_or(|said| said.elapsed() >= LOOK) {
+            self.say_present(is_stopping);
+        }
+    }
+
+    fn say_present(&mut self, is_stopping: bool) {
+        if !self.context.link.is_connected() {
+            self.said = None;
+            return;
+        }
+        self.said = Some(Instant::now());
+        self.is_probed = false;
         let worker = self.context.name.clone();
         let presence = if is_stopping {
             Presence::Leaving { worker }
@@ -164,21 +217,22 @@ impl Worker {
             Presence::Here { worker, functions }
         };
         let subject = subjects::present(self.context.pool);
-        let _ = self.context.link.client.publish(subject, messages::write(&presence, b"")).await;
+        self.context.link.say(subject, None, messages::write(&presence, b""));
     }
 
     /// Asks for as many calls as there are slots that have nothing to do.
-    async fn request(&mut self, consumer: &mut Option<PullConsumer>) {
+    fn request(&mut self) {
         let now = Instant::now();
         let is_idle = |slot: &Slot| match slot {
             Slot::Free => true,
             Slot::Asked { heard } => now.saturating_duration_since(*heard) > LOST,
+            Slot::Refused { at } => now.saturating_duration_since(*at) > AGAIN,
             Slot::Busy => false,
         };
         if !self.context.link.is_connected() {
             // The server forgets what was asked.
             for slot in &mut self.slots {
-                if matches!(slot, Slot::Asked { .. }) {
+                if matches!(slot, Slot::Asked { .. } | Slot::Refused { .. }) {
                     *slot = Slot::Free;
                 }
             }
@@ -188,27 +242,16 @@ impl Worker {
             return;
         }
         // What was asked and not answered may be gone with the consumer.
-        if self.slots.iter().any(|slot| is_idle(slot) && *slot != Slot::Free) {
-            *consumer = None;
+        let mut is_lost = false;
+        for slot in self.slots.iter_mut().filter(|slot| is_idle(slot) && **slot != Slot::Free) {
+            *slot = Slot::Free;
+            is_lost = true;
         }
-        if consumer.is_none() {
-            match self.queue.consumer(self.ack_wait).await {
-                Ok(found) => *consumer = Some(found),
-                Err(reason) => {
-                    // A subscriber is foreign, and its panic would be one of ours here.
-                    quietly(|| {
-                        tracing::warn!(
-                            target: "offload",
-                            pool = self.context.pool,
-                            reason,
-                            "no calls can be got"
-                        );
-                    });
-                    return tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-        let Some(consumer) = consumer else { return };
+        let consumer = match &self.consumer {
+            Consumer::Known(consumer) if !is_lost => consumer,
+            Consumer::Asked => return,
+            Consumer::Known(_) | Consumer::Unknown => return self.find_consumer(),
+        };
         let own = subjects::worker(self.context.pool, &self.context.name);
         for (number, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| is_idle(slot)) {
             let expires = Some(REQUEST);
@@ -218,11 +261,35 @@ impl Worker {
                 idle_heartbeat: HEARTBEAT,
                 ..BatchConfig::default()
             };
-            if consumer.request_batch(request, format!("{own}.pull.{number}").into()).await.is_ok()
-            {
-                *slot = Slot::Asked { heard: Instant::now() };
-            }
+            let (consumer, here) = (Arc::clone(consumer), format!("{own}.pull.{number}").into());
+            self.context.link.send(async move {
+                // What is lost is asked again.
+                let _ = consumer.request_batch(request, here).await;
+            });
+            *slot = Slot::Asked { heard: Instant::now() };
         }
+    }
+
+    /// Asks the server for what calls are got from. That takes its time, in which what is heard is dealt with.
+    fn find_consumer(&mut self) {
+        self.consumer = Consumer::Asked;
+        let (queue, ack_wait, done) = (self.queue.clone(), self.ack_wait, self.done.clone());
+        self.context.link.spawn(async move {
+            let found = queue.consumer(ack_wait).await;
+            if let Err(reason) = &found {
+                // A subscriber is foreign, and its panic would be one of ours here.
+                quietly(|| {
+                    tracing::warn!(
+                        target: "offload",
+                        pool = queue.pool,
+                        reason,
+                        "no calls can be got"
+                    );
+                });
+                sleep(PAUSE).await;
+            }
+            let _ = done.send(Done::Consumer(found.ok().map(Arc::new)));
+        });
     }
 
     /// Something was said of a call that is here.
@@ -255,8 +322,12 @@ impl Worker {
                 }
                 return;
             }
-            // The consumer is gone, say. It is asked again when this request counts as lost.
-            Some(_) => return,
+            Some(_) => {
+                if self.slots[slot] != Slot::Busy {
+                    self.slots[slot] = Slot::Refused { at: Instant::now() };
+                }
+                return;
+            }
         }
         let id = message
             .headers
@@ -266,12 +337,9 @@ impl Worker {
         let is_surplus = self.slots[slot] == Slot::Busy || is_stopping;
         let Some(id) = id.filter(|_| !is_surplus) else {
             let what = if is_surplus { &b"-NAK"[..] } else { b"+TERM" };
-            let (client, acknowledge) = (self.context.link.client.clone(), message.reply);
-            self.context.link.spawn(async move {
-                if let Some(acknowledge) = acknowledge {
-                    let _ = client.publish(acknowledge, Bytes::from_static(what)).await;
-                }
-            });
+            if let Some(acknowledge) = message.reply {
+                self.context.link.say(acknowledge, None, Bytes::from_static(what));
+            }
             if !is_surplus {
                 self.slots[slot] = Slot::Free;
             }
@@ -293,7 +361,8 @@ impl Worker {
         }
         self.slots[slot] = Slot::Busy;
         self.deliveries += 1;
-        let job = Job { context: Arc::clone(&self.context), id, message, heard };
+        let context = Arc::clone(&self.context);
+        let job = Job { context, id, message, heard, is_unwanted: false };
         let (routes, done) = (Arc::clone(&self.routes), self.done.clone());
         self.context.link.spawn(async move {
             let delivery = job.run().await;

@@ -106,8 +106,7 @@ impl Pool {
                 let extra = started.extra.load(Ordering::Acquire);
                 let bounds = [extra, started.rules.max];
                 let stand_in = |state| self.stand_in_for(state);
-                blocked =
-                    seen.blocked.look(&started.sleep, popped + ended, bounds, &stand_in);
+                blocked = seen.blocked.look(&started.sleep, popped + ended, bounds, &stand_in);
                 0
             }
             Kind::Process => 0,

@@ -12,24 +12,30 @@
 //!
 //! A worker of which nothing is heard for `ack_wait` while there is a connection is lost. Then the call
 //! has failed, or, if its function has `attempts`, is put into the stream again as the next
-//! attempt.
+//! attempt. A connection is one on which something is heard: the server is asked for a sign of life more often than
+//! workers say that they work.
+//!
+//! The task waits for nothing but what comes next: what takes time is done by others, which send it a
+//! [`Request`] when it is done.
 
-mod hears;
-mod out;
-mod sends;
+mod outstanding;
+mod publishing;
+mod receiving;
 
 use std::collections::HashMap;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_nats::Subscriber;
+use async_nats::{Message, Subscriber};
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::out::Out;
-pub(super) use self::out::ToSend;
+use self::outstanding::Outstanding;
+pub(super) use self::outstanding::ToSend;
 use super::broker::next;
 use super::calls::Calls;
 use super::failures;
@@ -41,6 +47,9 @@ use super::served::Site;
 use super::subjects;
 use crate::executor::Remote;
 use crate::task::counts::Ending;
+
+/// How often it looks for calls that are late, if workers do not say more often that they work.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the other threads of the process ask of it, and what was begun comes to.
 pub(super) enum Request {
@@ -65,8 +74,8 @@ pub(super) enum Request {
         attempt: u32,
         result: Result<Bytes, String>,
     },
-    /// A worker did not know its function, and then others were asked.
-    Judge {
+    /// A worker did not know its function, and then others were asked, who have said by now what they know.
+    Unknown {
         number: u64,
         since: Instant,
     },
@@ -89,21 +98,23 @@ impl Caller {
         let (requests, received) = unbounded_channel();
         let seen = Arc::new(Seen::default());
         let link = queue.link.clone();
-        let at_work = AtWork {
+        let dispatcher = Dispatcher {
             name: link.new_name(),
             queue,
             site,
             calls,
             ack_wait,
             requests: requests.clone(),
-            out: HashMap::new(),
+            outstanding: HashMap::new(),
             workers: KnownWorkers::default(),
             seen: Arc::clone(&seen),
             connected_since: None,
+            link_heard: Instant::now(),
+            is_probed: false,
             looked: Instant::now(),
             has_objects: false,
         };
-        link.spawn(at_work.run(received));
+        link.spawn(dispatcher.run(received));
         Caller { requests, seen }
     }
 
@@ -117,8 +128,8 @@ impl Caller {
     }
 }
 
-/// The task.
-struct AtWork {
+/// The task: it sends calls out, and deals with what is heard of them.
+struct Dispatcher {
     /// Of this process, as workers know it.
     name: String,
     queue: Queue,
@@ -127,55 +138,64 @@ struct AtWork {
     ack_wait: Duration,
     requests: UnboundedSender<Request>,
     /// Those that have not ended, by their numbers.
-    out: HashMap<u64, Out>,
+    outstanding: HashMap<u64, Outstanding>,
     workers: KnownWorkers,
     seen: Arc<Seen>,
     /// `None`: it is not.
     connected_since: Option<Instant>,
+    /// When something came from the server.
+    link_heard: Instant,
+    /// Workers were asked once who is there.
+    is_probed: bool,
     /// When it looked for workers that are lost.
     looked: Instant,
     /// Something was in the object store.
     has_objects: bool,
 }
 
-impl AtWork {
+impl Dispatcher {
     async fn run(mut self, mut requests: UnboundedReceiver<Request>) {
         let client = self.queue.link.client.clone();
-        let to_caller = client.subscribe(subjects::caller(self.queue.pool, &self.name)).await;
-        let present = client.subscribe(subjects::present(self.queue.pool)).await;
-        let subscriptions: Option<(Subscriber, Subscriber)> = to_caller.ok().zip(present.ok());
-        if let Some((mut to_caller, mut present)) = subscriptions {
-            self.probe().await;
-            let mut ticks = interval(self.beat());
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut counts = interval(SAY_SO);
-            counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    request = requests.recv() => match request {
-                        Some(request) => self.handle(request).await,
-                        None => return,
-                    },
-                    message = next(&mut to_caller) => match message {
-                        Some(message) => self.hear(&message).await,
-                        None => break,
-                    },
-                    message = next(&mut present) => match message {
-                        Some(message) => self.hear_presence(&message),
-                        None => break,
-                    },
-                    _ = ticks.tick() => self.look(),
-                    _ = counts.tick() => self.count(),
-                }
+        let (here, workers) =
+            (subjects::caller(self.queue.pool, &self.name), subjects::present(self.queue.pool));
+        let mut subscribing = pin!(async {
+            let to_caller = client.subscribe(here).await.ok()?;
+            Some((to_caller, client.subscribe(workers).await.ok()?))
+        });
+        let (mut to_caller, mut present) = (None, None);
+        let mut ticks = interval(self.beat().min(LOOK));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut counts = interval(SAY_SO);
+        counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                subscribed = &mut subscribing, if to_caller.is_none() => match subscribed {
+                    Some(subscribed) => (to_caller, present) = (Some(subscribed.0), Some(subscribed.1)),
+                    None => break,
+                },
+                request = requests.recv() => match request {
+                    Some(request) => self.handle(request),
+                    None => return,
+                },
+                message = next_of(&mut to_caller) => match message {
+                    Some(message) => self.hear(&message),
+                    None => break,
+                },
+                message = next_of(&mut present) => match message {
+                    Some(message) => self.hear_presence(&message),
+                    None => break,
+                },
+                _ = ticks.tick() => self.look(),
+                _ = counts.tick() => self.count(),
             }
         }
         // The client has ended, and does not come back.
-        let lost: Vec<u64> = self.out.keys().copied().collect();
+        let lost: Vec<u64> = self.outstanding.keys().copied().collect();
         lost.into_iter().for_each(|number| self.fail_disconnected(number));
         while let Some(request) = requests.recv().await {
             if let Request::Send(to_send) = request {
                 let number = to_send.call.number;
-                self.out.insert(number, Out::new(to_send));
+                self.outstanding.insert(number, Outstanding::new(to_send));
                 self.fail_disconnected(number);
             }
         }
@@ -186,32 +206,28 @@ impl AtWork {
         self.ack_wait / 5
     }
 
-    async fn handle(&mut self, request: Request) {
+    fn handle(&mut self, request: Request) {
         match request {
             Request::Send(to_send) => {
                 // What is over was cancelled, and is forgotten.
                 if to_send.call.stage() == Stage::Waiting {
                     let number = to_send.call.number;
-                    let mut out = Out::new(to_send);
+                    let mut out = Outstanding::new(to_send);
                     let bytes = out.arguments.as_ref().map_or(0, Bytes::len);
                     out.is_object = bytes > self.queue.link.max_body();
                     self.has_objects |= out.is_object;
-                    self.out.insert(number, out);
-                    self.send(number);
+                    self.outstanding.insert(number, out);
+                    self.publish(number);
                 }
             }
-            Request::Forget(number) => {
-                if let Some(out) = self.remove(number) {
-                    self.take_out(out.sequence);
-                }
-            }
-            Request::Cancel(number) => self.cancel(number).await,
+            Request::Forget(number) => self.forget(number),
+            Request::Cancel(number) => self.cancel(number),
             Request::Stored { number, attempt, stored } => self.stored(number, attempt, stored),
             Request::Acknowledged { number, attempt, is_gone } => {
-                self.acknowledged(number, attempt, is_gone).await;
+                self.acknowledged(number, attempt, is_gone);
             }
             Request::Fetched { number, attempt, result } => {
-                let Some(out) = self.out.get(&number) else { return };
+                let Some(out) = self.outstanding.get(&number) else { return };
                 let result = result.map_err(|reason| {
                     (failures::no_result(out.call.name(), &reason), Ending::Failed)
                 });
@@ -220,8 +236,8 @@ impl AtWork {
                     self.end(number, result);
                 }
             }
-            Request::Judge { number, since } => {
-                let Some(out) = self.out.get(&number) else { return };
+            Request::Unknown { number, since } => {
+                let Some(out) = self.outstanding.get(&number) else { return };
                 if let Some(workers) = self.workers.without(out.call.name(), since) {
                     let error = failures::unknown(out.call.name(), workers);
                     self.refuse(number, error);
@@ -232,6 +248,9 @@ impl AtWork {
 
     /// Asks the server what waits.
     fn count(&self) {
+        if !self.queue.link.is_connected() {
+            return;
+        }
         let (queue, seen) = (self.queue.clone(), Arc::clone(&self.seen));
         self.queue.link.spawn(async move {
             if let Some((messages, oldest)) = queue.waiting().await {
@@ -242,34 +261,52 @@ impl AtWork {
         });
     }
 
-    /// Whether workers are lost.
+    /// Whether calls are late, or workers are lost.
     fn look(&mut self) {
         let now = Instant::now();
         self.seen.workers.store(self.workers.alive(now), Ordering::Relaxed);
+        let numbers: Vec<u64> = self.outstanding.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.expire(number, now));
+        self.ask_for_echo();
         let looked = std::mem::replace(&mut self.looked, now);
         // What was said while this process was stopped, or this task was busy, is still to be heard.
         let was_away = now.saturating_duration_since(looked) > 2 * self.beat();
+        // Also where nobody has told the client that its connection leads nowhere.
+        let is_deaf = now.saturating_duration_since(self.link_heard) > 3 * self.beat();
         // Nothing is heard of anybody without a connection, and for a moment after it.
-        if was_away || !self.queue.link.is_connected() {
+        if was_away || is_deaf || !self.queue.link.is_connected() {
             self.connected_since = None;
             return;
         }
+        if !std::mem::replace(&mut self.is_probed, true) {
+            self.probe();
+        }
         let since = *self.connected_since.get_or_insert(now);
-        let is_lost = |out: &Out| {
-            let taken =
-                out.taken.as_ref().filter(|taken| taken.is_granted && !taken.has_answered)?;
-            let silent = now.saturating_duration_since(taken.heard.max(since));
-            (silent >= self.ack_wait).then(|| (taken.worker.clone(), silent))
+        let is_lost = |out: &Outstanding| {
+            let assigned = out
+                .assignment
+                .as_ref()
+                .filter(|assigned| assigned.is_granted && !assigned.has_answered)?;
+            let silent = now.saturating_duration_since(assigned.heard.max(since));
+            (silent >= self.ack_wait).then(|| (assigned.worker.clone(), silent))
         };
         let lost: Vec<_> = self
-            .out
+            .outstanding
             .iter()
             .filter_map(|(number, out)| {
                 is_lost(out).map(|(worker, silent)| (*number, worker, silent))
             })
             .collect();
         for (number, worker, silent) in lost {
-            self.lose(number, &worker, silent);
+            self.give_up_worker(number, &worker, silent);
         }
+    }
+}
+
+/// What comes next, if anything can.
+async fn next_of(subscriber: &mut Option<Subscriber>) -> Option<Message> {
+    match subscriber {
+        Some(subscriber) => next(subscriber).await,
+        None => pending().await,
     }
 }

@@ -1,24 +1,21 @@
-//! A call that is out: what is known of it, and how it ends.
+//! A call that has been sent, or is being: what is known of it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::executor::remote::calls::Calls;
-use crate::executor::remote::in_flight::InFlight;
-use crate::executor::remote::parcel::Answer;
+use crate::executor::remote::call_guard::CallGuard;
 
-/// A call that is to go out.
+/// A call that is to be sent.
 pub(in crate::executor::remote) struct ToSend {
-    pub(in crate::executor::remote) call: Arc<InFlight>,
+    pub(in crate::executor::remote) call: CallGuard,
     pub(in crate::executor::remote) arguments: Bytes,
     pub(in crate::executor::remote) answer_by: Option<Instant>,
 }
 
-/// A call that is out.
-pub(super) struct Out {
-    pub(super) call: Arc<InFlight>,
+/// A call that has been sent, or is being, and has not ended.
+pub(super) struct Outstanding {
+    pub(super) call: CallGuard,
     /// What it sends, as long as it may have to be sent again.
     pub(super) arguments: Option<Bytes>,
     pub(super) answer_by: Option<Instant>,
@@ -27,11 +24,11 @@ pub(super) struct Out {
     pub(super) is_object: bool,
     /// Its message in the stream, as far as that is known.
     pub(super) sequence: Option<u64>,
-    pub(super) taken: Option<Taken>,
+    pub(super) assignment: Option<Assignment>,
 }
 
 /// A worker has it.
-pub(super) struct Taken {
+pub(super) struct Assignment {
     pub(super) worker: String,
     /// Of which something was heard then.
     pub(super) heard: Instant,
@@ -40,32 +37,28 @@ pub(super) struct Taken {
     pub(super) has_answered: bool,
 }
 
-impl Out {
-    pub(super) fn new(to_send: ToSend) -> Out {
+impl Assignment {
+    pub(super) fn new(worker: String) -> Assignment {
+        Assignment { worker, heard: Instant::now(), is_granted: false, has_answered: false }
+    }
+}
+
+impl Outstanding {
+    pub(super) fn new(to_send: ToSend) -> Outstanding {
         let ToSend { call, arguments, answer_by } = to_send;
-        Out {
+        Outstanding {
             call,
             arguments: Some(arguments),
             answer_by,
             attempt: 1,
             is_object: false,
             sequence: None,
-            taken: None,
+            assignment: None,
         }
     }
-}
 
-/// The call ends when this is dropped.
-pub(super) struct Ended {
-    pub(super) call: Arc<InFlight>,
-    pub(super) calls: &'static Calls,
-    pub(super) answer: Option<Answer>,
-}
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        if self.answer.take().is_some_and(|answer| self.call.end(answer)) {
-            drop(self.calls.remove(&self.call));
-        }
+    /// Whether nobody waits for its answer any more.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.answer_by.is_some_and(|by| by <= now)
     }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use async_nats::Message;
 use bytes::Bytes;
 
-use super::out::Taken;
-use super::{AtWork, Request};
+use super::outstanding::Assignment;
+use super::{Dispatcher, Request};
 use crate::error::{Error, Ran};
 use crate::executor::remote::failures;
-use crate::executor::remote::in_flight::{InFlight, Stage};
+use crate::executor::remote::in_flight::Stage;
 use crate::executor::remote::messages::{self, Outcome, Presence, ToCaller, ToWorker};
 use crate::executor::remote::parcel::Answer;
 use crate::executor::remote::queue::PAUSE;
@@ -21,55 +21,49 @@ use crate::task::counts::Ending;
 /// How long workers have to say which functions they know.
 const PROBE: Duration = Duration::from_secs(1);
 
-impl AtWork {
-    pub(super) async fn tell(&self, worker: &str, number: u64, attempt: u32, message: &ToWorker) {
+impl Dispatcher {
+    pub(super) fn tell(&self, worker: &str, number: u64, attempt: u32, message: &ToWorker) {
         let id = self.id(number, attempt);
         let subject = format!("{}.call.{id}", subjects::worker(self.queue.pool, worker));
         // What is lost is said again when the worker says something again.
-        let _ = self.queue.link.client.publish(subject, messages::write(message, b"")).await;
+        self.queue.link.say(subject, None, messages::write(message, b""));
     }
 
-    pub(super) async fn hear(&mut self, message: &Message) {
+    pub(super) fn hear(&mut self, message: &Message) {
+        self.link_heard = Instant::now();
         let Some((told, body)) = messages::read(&message.payload) else { return };
         match told {
             ToCaller::Claim { number, attempt, worker, acknowledge } => {
-                self.claim(number, attempt, worker, acknowledge).await;
+                self.claim(number, attempt, worker, acknowledge);
             }
             ToCaller::Unknown { number, attempt, .. } => {
-                if self.out.get(&number).is_some_and(|out| out.attempt == attempt) {
+                if self.outstanding.get(&number).is_some_and(|out| out.attempt == attempt) {
                     let since = Instant::now();
-                    self.probe().await;
+                    self.probe();
                     let requests = self.requests.clone();
                     self.queue.link.spawn(async move {
                         tokio::time::sleep(PROBE).await;
-                        let _ = requests.send(Request::Judge { number, since });
+                        let _ = requests.send(Request::Unknown { number, since });
                     });
                 }
             }
+            ToCaller::Fetching { number, attempt, worker } => {
+                self.hear_of(number, attempt, &worker, false);
+            }
             ToCaller::Working { number, attempt, worker } => {
-                let mut is_wanted = false;
-                if let Some((out, taken)) = self.taken(number, attempt, &worker) {
-                    taken.heard = Instant::now();
-                    if taken.is_granted {
-                        out.set_started();
-                    }
-                    is_wanted = !out.is_cancelled();
-                }
-                if !is_wanted {
-                    self.tell(&worker, number, attempt, &ToWorker::Cancel).await;
-                }
+                self.hear_of(number, attempt, &worker, true);
             }
             ToCaller::Answer { number, attempt, worker, outcome, is_object } => {
-                self.tell(&worker, number, attempt, &ToWorker::Received).await;
+                self.tell(&worker, number, attempt, &ToWorker::Received);
                 self.has_objects |= is_object;
                 // Also one of a worker that was thought to be lost.
-                let out = self.out.get_mut(&number).filter(|out| out.attempt >= attempt);
+                let out = self.outstanding.get_mut(&number).filter(|out| out.attempt >= attempt);
                 match out {
                     Some(out) if is_object => {
                         out.call.set_started();
-                        let is_first = match &mut out.taken {
-                            Some(taken) if out.attempt == attempt => {
-                                !std::mem::replace(&mut taken.has_answered, true)
+                        let is_first = match &mut out.assignment {
+                            Some(assigned) if out.attempt == attempt => {
+                                !std::mem::replace(&mut assigned.has_answered, true)
                             }
                             // One that was thought to be lost.
                             _ => true,
@@ -96,68 +90,66 @@ impl AtWork {
         }
     }
 
-    /// A call, if this worker has it.
-    pub(super) fn taken(
-        &mut self,
-        number: u64,
-        attempt: u32,
-        worker: &str,
-    ) -> Option<(&InFlight, &mut Taken)> {
-        let out = self.out.get_mut(&number).filter(|out| out.attempt == attempt)?;
-        let taken = out.taken.as_mut().filter(|taken| taken.worker == worker)?;
-        Some((&out.call, taken))
+    /// A worker says that it has this call.
+    fn hear_of(&mut self, number: u64, attempt: u32, worker: &str, has_started: bool) {
+        let out = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt);
+        let assigned = out.and_then(|out| {
+            let assigned = out.assignment.as_mut().filter(|assigned| assigned.worker == worker)?;
+            Some((&out.call, assigned))
+        });
+        let mut is_wanted = false;
+        if let Some((call, assigned)) = assigned {
+            assigned.heard = Instant::now();
+            if assigned.is_granted && has_started {
+                call.set_started();
+            }
+            is_wanted = !call.is_cancelled();
+        }
+        if !is_wanted {
+            self.tell(worker, number, attempt, &ToWorker::Cancel);
+        }
     }
 
     /// A worker asks whether it may begin this call.
-    pub(super) async fn claim(
-        &mut self,
-        number: u64,
-        attempt: u32,
-        worker: String,
-        acknowledge: String,
-    ) {
-        let out = self.out.get_mut(&number).filter(|out| out.attempt == attempt);
+    pub(super) fn claim(&mut self, number: u64, attempt: u32, worker: String, acknowledge: String) {
+        let out = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt);
         let Some(out) = out else {
-            self.decline(&worker, number, attempt, acknowledge).await;
+            self.decline(&worker, number, attempt, acknowledge);
             return;
         };
-        match &mut out.taken {
-            Some(taken) if taken.worker == worker => {
+        match &mut out.assignment {
+            Some(assigned) if assigned.worker == worker => {
                 // It was said before, and the grant was lost or is on its way.
-                taken.heard = Instant::now();
-                if taken.is_granted {
-                    self.grant(number).await;
+                assigned.heard = Instant::now();
+                if assigned.is_granted {
+                    self.grant(number);
                 }
             }
-            Some(_) => self.decline(&worker, number, attempt, acknowledge).await,
+            Some(_) => self.decline(&worker, number, attempt, acknowledge),
             None if attempt > 1 || out.call.begin() => {
-                let taken =
-                    Taken { worker, heard: Instant::now(), is_granted: false, has_answered: false };
-                out.taken = Some(taken);
-                let (call, queue) = (Arc::clone(&out.call), self.queue.clone());
-                let requests = self.requests.clone();
+                out.assignment = Some(Assignment::new(worker));
+                let (call, queue) = (Arc::clone(out.call.call()), self.queue.clone());
+                let (requests, answer_by) = (self.requests.clone(), out.answer_by);
                 self.queue.link.spawn(async move {
-                    let goes_on = || call.stage() == Stage::Begun && !call.is_cancelled();
+                    let goes_on = || {
+                        let is_late = answer_by.is_some_and(|by| by <= Instant::now());
+                        call.stage() == Stage::Begun && !call.is_cancelled() && !is_late
+                    };
                     let is_gone = queue.acknowledge(&acknowledge, goes_on).await;
                     let _ = requests.send(Request::Acknowledged { number, attempt, is_gone });
                 });
             }
             None => {
+                // The worker takes its message out.
                 drop(self.remove(number));
-                self.decline(&worker, number, attempt, acknowledge).await;
+                self.decline(&worker, number, attempt, acknowledge);
             }
         }
     }
 
     /// Nobody waits for it, or another worker has it.
-    pub(super) async fn decline(
-        &self,
-        worker: &str,
-        number: u64,
-        attempt: u32,
-        acknowledge: String,
-    ) {
-        self.tell(worker, number, attempt, &ToWorker::Gone).await;
+    pub(super) fn decline(&self, worker: &str, number: u64, attempt: u32, acknowledge: String) {
+        self.tell(worker, number, attempt, &ToWorker::Gone);
         let queue = self.queue.clone();
         let until = Instant::now() + self.ack_wait;
         self.queue.link.spawn(async move {
@@ -166,41 +158,46 @@ impl AtWork {
     }
 
     /// The message is gone, or nobody waits for the call any more.
-    pub(super) async fn acknowledged(&mut self, number: u64, attempt: u32, is_gone: bool) {
-        let Some(out) = self.out.get_mut(&number).filter(|out| out.attempt == attempt) else {
+    pub(super) fn acknowledged(&mut self, number: u64, attempt: u32, is_gone: bool) {
+        let Some(out) = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt)
+        else {
             return;
         };
-        let Some(taken) = &mut out.taken else { return };
+        let Some(assigned) = &mut out.assignment else { return };
         if is_gone && out.call.grant() {
-            taken.is_granted = true;
-            taken.heard = Instant::now();
+            assigned.is_granted = true;
+            assigned.heard = Instant::now();
             out.sequence = None;
-            self.grant(number).await;
+            self.grant(number);
             return;
         }
-        // Its caller has been told that it did not run.
-        let (worker, sequence, name) = (taken.worker.clone(), out.sequence, out.call.name());
-        self.tell(&worker, number, attempt, &ToWorker::Gone).await;
+        let (worker, sequence, name) = (assigned.worker.clone(), out.sequence, out.call.name());
+        let answer = match out.call.is_cancelled() {
+            // Its caller has been told that it did not run.
+            true => (Error::cancelled(name), Ending::Returned),
+            false => (failures::unconfirmed(name), Ending::Died),
+        };
+        self.tell(&worker, number, attempt, &ToWorker::Gone);
         if !is_gone {
             self.take_out(sequence);
         }
-        self.end(number, Err((Error::cancelled(name), Ending::Returned)));
+        self.end(number, Err(answer));
     }
 
-    pub(super) async fn grant(&self, number: u64) {
-        let Some(out) = self.out.get(&number) else { return };
-        let Some(taken) = &out.taken else { return };
+    pub(super) fn grant(&self, number: u64) {
+        let Some(out) = self.outstanding.get(&number) else { return };
+        let Some(assigned) = &out.assignment else { return };
         let left = out.answer_by.map(|by| by.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| u64::try_from(left.as_millis()).ok());
         let beat = u64::try_from(self.beat().as_millis()).unwrap_or(u64::MAX);
-        self.tell(&taken.worker, number, out.attempt, &ToWorker::Grant { left, beat }).await;
+        self.tell(&assigned.worker, number, out.attempt, &ToWorker::Grant { left, beat });
     }
 
-    pub(super) async fn cancel(&mut self, number: u64) {
-        let Some(out) = self.out.get(&number) else { return };
-        match &out.taken {
-            Some(taken) if taken.is_granted => {
-                self.tell(&taken.worker, number, out.attempt, &ToWorker::Cancel).await;
+    pub(super) fn cancel(&mut self, number: u64) {
+        let Some(out) = self.outstanding.get(&number) else { return };
+        match &out.assignment {
+            Some(assigned) if assigned.is_granted => {
+                self.tell(&assigned.worker, number, out.attempt, &ToWorker::Cancel);
             }
             // Not again.
             None if out.attempt > 1 => {
@@ -214,27 +211,35 @@ impl AtWork {
     }
 
     pub(super) fn hear_presence(&mut self, message: &Message) {
+        self.link_heard = Instant::now();
         if let Some((presence, _)) = messages::read::<Presence>(&message.payload) {
             self.workers.hear(presence, Instant::now());
         }
     }
 
     /// Asks workers which functions they know.
-    pub(super) async fn probe(&self) {
-        let subject = subjects::probe(self.queue.pool);
-        let _ = self.queue.link.client.publish(subject, Bytes::new()).await;
+    pub(super) fn probe(&self) {
+        self.queue.link.say(subjects::probe(self.queue.pool), None, Bytes::new());
     }
 
-    pub(super) fn lose(&mut self, number: u64, worker: &str, silent: Duration) {
-        let Some(out) = self.out.get_mut(&number) else { return };
+    /// Nobody listens there, which the server says to where this process listens: so it hears that there is
+    /// a way there and back.
+    pub(super) fn ask_for_echo(&self) {
+        let here = subjects::caller(self.queue.pool, &self.name);
+        self.queue.link.say(format!("{here}.echo"), Some(here.into()), Bytes::new());
+    }
+
+    /// Nothing was heard of the worker of a call for too long.
+    pub(super) fn give_up_worker(&mut self, number: u64, worker: &str, silent: Duration) {
+        let Some(out) = self.outstanding.get_mut(&number) else { return };
         let attempts = out.call.parcel.function().attempts();
         let (has_objects, attempt) = (self.has_objects, out.attempt);
         let is_late = out.answer_by.is_some_and(|by| by <= Instant::now() + PAUSE);
         if out.attempt < attempts && !is_late && !out.call.is_cancelled() {
             Seen::count(&self.seen.again);
             out.attempt += 1;
-            (out.taken, out.sequence) = (None, None);
-            self.send(number);
+            (out.assignment, out.sequence) = (None, None);
+            self.publish(number);
         } else {
             let error = failures::worker_lost(out.call.name(), worker, silent);
             self.end(number, Err((error, Ending::Died)));

@@ -1,18 +1,19 @@
-//! What the caller puts into the stream and the object store, and takes out again.
+//! What the caller puts into the stream and the object store, and takes out again; and how calls end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 
-use super::out::{Ended, Out};
-use super::{AtWork, Request};
+use super::outstanding::Outstanding;
+use super::{Dispatcher, Request};
 use crate::error::Error;
 use crate::executor::remote::failures;
 use crate::executor::remote::objects::Objects;
 use crate::executor::remote::parcel::Answer;
 use crate::executor::remote::queue::Refusal;
-use crate::executor::remote::served;
+use crate::executor::remote::served::{self, Counted};
 use crate::executor::remote::subjects::{self, CallId};
 use crate::task::context::Captured;
 use crate::task::counts::Ending;
@@ -20,10 +21,10 @@ use crate::task::counts::Ending;
 /// A result of more bytes is read on a thread of a pool, as that takes long, and not by this task.
 const LARGE: usize = 64 << 10;
 
-impl AtWork {
+impl Dispatcher {
     /// Puts a call into the stream.
-    pub(super) fn send(&mut self, number: u64) {
-        let Some(out) = self.out.get(&number) else { return };
+    pub(super) fn publish(&mut self, number: u64) {
+        let Some(out) = self.outstanding.get(&number) else { return };
         let Some(arguments) = out.arguments.clone() else { return };
         let (attempt, answer_by) = (out.attempt, out.answer_by);
         let id = self.id(number, attempt);
@@ -35,8 +36,8 @@ impl AtWork {
             let left = answer_by.saturating_duration_since(Instant::now());
             headers.insert(subjects::TIMEOUT, left.as_millis().to_string().as_str());
         }
-        for (name, text) in &out.call.carried {
-            headers.insert(*name, text.as_str());
+        for (name, text) in out.call.carried.iter() {
+            headers.insert(name, text);
         }
         let (queue, requests, objects) =
             (self.queue.clone(), self.requests.clone(), self.objects());
@@ -48,7 +49,8 @@ impl AtWork {
                 headers.insert(subjects::OBJECT, "arguments");
                 payload = Bytes::new();
                 if let Some(name) = name {
-                    if let Err(reason) = objects.put(&name, &arguments).await {
+                    let until = answer_by.unwrap_or_else(Instant::now);
+                    if let Err(reason) = objects.put(&name, &arguments, until).await {
                         let stored = Err(Refusal::Other(reason));
                         let _ = requests.send(Request::Stored { number, attempt, stored });
                         return;
@@ -60,8 +62,9 @@ impl AtWork {
         });
     }
 
+    /// What has become of that.
     pub(super) fn stored(&mut self, number: u64, attempt: u32, stored: Result<u64, Refusal>) {
-        let out = self.out.get_mut(&number).filter(|out| out.attempt == attempt);
+        let out = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt);
         match (out, stored) {
             (Some(out), Ok(sequence)) => {
                 out.sequence = Some(sequence);
@@ -72,7 +75,7 @@ impl AtWork {
             // It was cancelled meanwhile, or has ended.
             (None, stored) => {
                 self.take_out(stored.ok());
-                if !self.out.contains_key(&number) {
+                if !self.outstanding.contains_key(&number) {
                     self.remove_object(self.id(number, attempt).arguments());
                 }
             }
@@ -81,8 +84,7 @@ impl AtWork {
                 let error = match refusal {
                     Refusal::Full(reason) => failures::full(name, &reason),
                     Refusal::Other(reason) => failures::unavailable(name, &reason),
-                    // Its caller sees to that.
-                    Refusal::Late => return,
+                    Refusal::Late => return self.expire(number, Instant::now()),
                 };
                 // If it has begun all the same, its answer tells.
                 self.refuse(number, error);
@@ -92,16 +94,31 @@ impl AtWork {
 
     /// Ends a call that has not begun.
     pub(super) fn refuse(&mut self, number: u64, error: Error) {
-        let Some(out) = self.out.get(&number) else { return };
-        if out.attempt > 1 && out.taken.is_none() {
+        let Some(out) = self.outstanding.get(&number) else { return };
+        if out.attempt > 1 && out.assignment.is_none() {
             // Its body may have run before.
             let error = failures::not_again(out.call.name(), &error);
             self.end(number, Err((error, Ending::Died)));
-        } else if out.call.refuse(error) {
-            drop(self.calls.remove(&out.call));
-            let out = self.remove(number);
-            self.take_out(out.and_then(|out| out.sequence));
+        } else if self.calls.refuse(out.call.call(), error) {
+            self.forget(number);
         }
+    }
+
+    /// Ends a call that is too late to begin, or to begin again. Most often its caller does, but that is gone if it was
+    /// started and its handle dropped.
+    pub(super) fn expire(&mut self, number: u64, now: Instant) {
+        let Some(out) = self.outstanding.get(&number) else { return };
+        if out.attempt > 1 && out.assignment.is_none() && out.is_late(now) {
+            self.end(number, Err((failures::too_late_again(out.call.name()), Ending::Died)));
+        } else if self.calls.expire(out.call.call(), now) {
+            self.forget(number);
+        }
+    }
+
+    /// A call has ended before it has begun.
+    pub(super) fn forget(&mut self, number: u64) {
+        let out = self.remove(number);
+        self.take_out(out.and_then(|out| out.sequence));
     }
 
     /// Takes a message out of the stream.
@@ -111,9 +128,9 @@ impl AtWork {
         self.queue.link.spawn(async move { queue.delete(sequence).await });
     }
 
-    /// It is out no more.
-    pub(super) fn remove(&mut self, number: u64) -> Option<Out> {
-        let out = self.out.remove(&number)?;
+    /// It is outstanding no more.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Outstanding> {
+        let out = self.outstanding.remove(&number)?;
         if out.is_object {
             self.remove_object(self.id(number, out.attempt).arguments());
         }
@@ -138,10 +155,12 @@ impl AtWork {
 
     /// Gets a result out of the object store.
     pub(super) fn fetch(&self, number: u64, attempt: u32) {
+        let until = self.outstanding.get(&number).and_then(|out| out.answer_by);
+        let until = until.unwrap_or_else(Instant::now);
         let (objects, name) = (self.objects(), self.id(number, attempt).result());
         let requests = self.requests.clone();
         self.queue.link.spawn(async move {
-            let result = objects.get(&name).await;
+            let result = objects.get(&name, until).await;
             let _ = requests.send(Request::Fetched { number, attempt, result });
             objects.remove(&name).await;
         });
@@ -149,26 +168,24 @@ impl AtWork {
 
     /// Ends a call that has begun.
     pub(super) fn end(&mut self, number: u64, answer: Answer) {
-        let Some(out) = self.remove(number) else { return };
-        if out.taken.is_none() {
+        let Some(mut out) = self.remove(number) else { return };
+        if out.assignment.is_none() {
             self.take_out(out.sequence);
         }
         let is_large = answer.as_ref().is_ok_and(|body| body.len() > LARGE);
-        let (about, calls) = (out.call.parcel.function().about(), self.calls);
-        let ended = Ended { call: out.call, calls, answer: Some(answer) };
+        out.call.set_answer(answer);
         if is_large {
-            let work = move || drop(ended);
-            served::submit(self.site, served::unseen(about), None, Captured::NOTHING, work);
+            let served = served::as_served(self.site, out.call.about(), Counted::Elsewhere);
+            served::submit(served, None, Captured::NOTHING, move || drop(out.call));
         }
     }
 
+    /// Ends a call when there is no client any more.
     pub(super) fn fail_disconnected(&mut self, number: u64) {
-        let Some(out) = self.out.remove(&number) else { return };
-        let error = failures::disconnected(out.call.name());
-        if out.call.refuse(failures::unavailable(out.call.name(), "its client has ended"))
-            || out.call.end(Err((error, Ending::Died)))
-        {
-            drop(self.calls.remove(&out.call));
+        let Some(out) = self.outstanding.remove(&number) else { return };
+        let (call, name) = (Arc::clone(out.call.call()), out.call.name());
+        if !self.calls.refuse(&call, failures::unavailable(name, "its client has ended")) {
+            out.call.end(Err((failures::disconnected(name), Ending::Died)));
         }
     }
 }

@@ -1,0 +1,37 @@
+//! A call where there is no server: its body runs on this machine, with all that would be sent
+//! encoded and decoded.
+
+use std::time::Instant;
+
+use super::call_guard::CallGuard;
+use super::served::{self, Counted, Serving, Site};
+use crate::task::about::About;
+
+/// A call that is made here.
+pub(super) struct Embedded {
+    pub(super) site: Site,
+    /// Of its function.
+    pub(super) about: &'static About,
+    pub(super) call: CallGuard,
+    /// Its answer is wanted until then.
+    pub(super) answer_by: Option<Instant>,
+}
+
+impl Embedded {
+    pub(super) fn start(self) -> Serving {
+        let Embedded { site, about, call, answer_by } = self;
+        let timeout = answer_by.map(|by| by.saturating_duration_since(Instant::now()));
+        let served = served::as_served(site, about, Counted::Elsewhere);
+        let captured = call.carried.captured();
+        served::submit(served, timeout, captured, move || match call.pack(site.max_message) {
+            Ok(arguments) => {
+                if call.begin() {
+                    call.set_started();
+                    let answer = served::call(site, call.parcel.function(), &arguments);
+                    call.end(answer);
+                }
+            }
+            Err(error) => call.refuse(error),
+        })
+    }
+}
