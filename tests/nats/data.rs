@@ -84,6 +84,26 @@ fn a_trace_goes_on_over_there() {
     });
 }
 
+#[test]
+fn the_longest_context_fits_beside_the_largest_arguments_of_a_message() {
+    let name = "data::the_longest_context_fits_beside_the_largest_arguments_of_a_message";
+    with_server(name, async |server| {
+        let worker = Worker::start("jobs");
+        propagate_remote("traceparent", || TRACE.with_borrow(Clone::clone), drop);
+        // With the name, the colon and the line end this is all that may be carried.
+        TRACE.set(Some("t".repeat((32 << 10) - 14)));
+        let text = "x".repeat((1 << 20) - (64 << 10) - 40);
+        let mut call = std::pin::pin!(f::look_up(text.clone()));
+        let polled = futures::poll!(call.as_mut());
+        TRACE.set(None);
+        assert!(polled.is_pending());
+        assert_eq!(call.await.unwrap(), text.len());
+        assert_eq!(objects(server).await, None);
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        assert!(!server.log().contains("Payload"), "{}", server.log());
+    });
+}
+
 /// As this build has what `tests/programs/remote_worker.rs` has otherwise.
 static BUILDS: RemotePool = RemotePool::new("builds");
 

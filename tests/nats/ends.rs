@@ -48,6 +48,7 @@ fn a_worker_that_is_told_to_end_finishes_what_it_has_and_takes_no_more() {
         let line = Line::new();
         let call = tokio::spawn(f::hold(line.port()));
         let body = line.next().await;
+        until("it is there", || remote_stats().workers == 1).await;
         worker.terminate();
         // It has said that it leaves; it has slots that are free.
         until("nobody is there", || remote_stats().workers == 0).await;

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offload_runtime::{Error, RemotePool, is_cancelled, offload};
+use offload_runtime::{Error, Limiter, RemotePool, is_cancelled, offload};
 use serde::{Deserialize, Serialize};
 
 pub(crate) const JOBS_NAME: &str = "jobs";
@@ -20,6 +20,12 @@ pub(crate) static JOBS: RemotePool = RemotePool::new(JOBS_NAME).ack_wait(Duratio
 
 /// One call may wait.
 pub(crate) static FULL: RemotePool = RemotePool::new("full").queue(1);
+
+/// Soon after its worker is silent, a call has failed: for tests in which it is silent.
+pub(crate) static PARTED: RemotePool = RemotePool::new("parted").ack_wait(Duration::from_secs(3));
+
+/// The permits of several functions.
+static ONE: Limiter = Limiter::new(1);
 
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub(crate) enum Problem {
@@ -68,6 +74,48 @@ pub(crate) fn hold_again(test: u16) -> Result<u32, Error> {
 #[offload(remote, timeout = "60s", queue_timeout = "500ms", pool = JOBS, name = "soon")]
 pub(crate) fn soon() -> Result<(), Error> {
     Ok(())
+}
+
+#[offload(remote, timeout = "1s", pool = JOBS, limit = ONE, spawn = start_late, name = "late")]
+pub(crate) fn late(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", queue_timeout = "300ms", pool = JOBS, limit = ONE, spawn = start_late_to_begin, name = "late to begin")]
+pub(crate) fn late_to_begin(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, limit = ONE, name = "next")]
+pub(crate) fn next() -> Result<u32, Error> {
+    Ok(std::process::id())
+}
+
+#[offload(remote, timeout = "60s", pool = PARTED, name = "process id, parted")]
+pub(crate) fn process_id_parted() -> Result<u32, Error> {
+    Ok(std::process::id())
+}
+
+#[offload(remote, timeout = "60s", pool = PARTED, name = "hold, parted")]
+pub(crate) fn hold_parted(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", pool = PARTED, attempts = 3, name = "hold again, parted")]
+pub(crate) fn hold_again_parted(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+#[offload(remote, timeout = "60s", pool = PARTED, name = "give back, parted")]
+pub(crate) fn give_back_parted(text: String) -> Result<String, Error> {
+    Ok(text)
+}
+
+/// When the test says so, a result of so many bytes.
+#[offload(remote, timeout = "60s", pool = JOBS, name = "hold and fill")]
+pub(crate) fn hold_and_fill(test: u16, with: u8, bytes: usize) -> Result<Vec<u8>, Error> {
+    wait_for_word(test)?;
+    Ok(vec![with; bytes])
 }
 
 #[offload(remote, timeout = "60s", pool = FULL, name = "fill")]

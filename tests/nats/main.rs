@@ -1,11 +1,15 @@
 //! `#[offload(remote)]` with a server and workers of the test's own, one file a subject.
 
 mod calls;
+mod connecting;
 mod data;
 mod ends;
 mod functions;
+mod partitions;
+mod proxy;
 mod restarts;
 mod server;
+mod started;
 mod stress;
 
 offload_runtime::test_worker!();

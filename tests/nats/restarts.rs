@@ -39,3 +39,14 @@ fn a_call_that_was_stored_is_there_when_the_server_is_again() {
         server.has_messages("jobs", 0).await;
     });
 }
+
+#[test]
+fn a_worker_whose_consumer_was_deleted_makes_it_again() {
+    let name = "restarts::a_worker_whose_consumer_was_deleted_makes_it_again";
+    with_server(name, async |server| {
+        let worker = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        server.stream("jobs").await.delete_consumer("workers").await.unwrap();
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+    });
+}

@@ -6,14 +6,19 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, fs, thread};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use offload_runtime::remote::async_nats::{self, jetstream};
 
+use crate::proxy::Proxy;
+
 /// Of this test binary: in such a process the test itself runs.
 const INSIDE: &str = "OFFLOAD_TEST_INSIDE";
+/// Where the server is.
+const SERVER: &str = "OFFLOAD_TEST_SERVER";
+/// What the runtime is told of that.
 const URL: &str = "OFFLOAD_NATS_URL";
 
 /// Longer than anything takes that does not hang.
@@ -22,50 +27,140 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs a test in a process of its own, with a server. Without the program it says so and does nothing;
 /// where `CI` is set it fails.
 pub(crate) fn with_server(test: &str, run: impl AsyncFnOnce(&mut Server)) {
-    with_server_for(PATIENCE, test, run);
+    Setup::new(test).run(run);
 }
 
-/// The same, of a test that may take so long.
-pub(crate) fn with_server_for(patience: Duration, test: &str, run: impl AsyncFnOnce(&mut Server)) {
-    if env::var(INSIDE).is_ok_and(|inside| inside == test) {
-        let mut server = Server::start();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let result =
-            runtime.block_on(async { tokio::time::timeout(patience, run(&mut server)).await });
-        // A thread may still wait for a body.
-        runtime.shutdown_background();
-        assert!(result.is_ok(), "it takes too long");
-        return;
+/// A test that runs in a process of its own, with a server.
+pub(crate) struct Setup<'a> {
+    test: &'a str,
+    patience: Duration,
+    config: &'a str,
+    user: &'a str,
+    way: Way,
+}
+
+/// How calls of the test's process get to the server.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Direct,
+    Proxy,
+    /// The test sees to that.
+    Own,
+}
+
+impl<'a> Setup<'a> {
+    pub(crate) fn new(test: &'a str) -> Setup<'a> {
+        Setup { test, patience: PATIENCE, config: "", user: "", way: Way::Direct }
     }
-    if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
-        assert!(env::var_os("CI").is_none(), "nats-server is not installed, and this is CI");
-        println!("skipped: nats-server is not installed (apt-get install nats-server)");
-        return;
+
+    /// It may take so long.
+    pub(crate) fn patience(self, patience: Duration) -> Self {
+        Setup { patience, ..self }
     }
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let mut inside = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, test)
-        .env(URL, format!("nats://127.0.0.1:{port}"))
-        .process_group(0)
-        .spawn()
-        .unwrap();
-    let status = inside.wait().unwrap();
-    // What it has started and not ended.
-    let _ = killpg(pid(&inside), Signal::SIGKILL);
-    assert!(status.success(), "{test}: {status}");
+
+    /// What the server's own configuration says.
+    pub(crate) fn config(self, config: &'a str) -> Self {
+        Setup { config, ..self }
+    }
+
+    /// As this, `NAME:PASSWORD@`, all others but the test's calls connect.
+    pub(crate) fn user(self, user: &'a str) -> Self {
+        Setup { user, ..self }
+    }
+
+    /// Calls of the test's process go through [`Server::proxy`]; workers do not.
+    pub(crate) fn through_proxy(self) -> Self {
+        Setup { way: Way::Proxy, ..self }
+    }
+
+    /// The test's process is not told where the server is.
+    pub(crate) fn without_url(self) -> Self {
+        Setup { way: Way::Own, ..self }
+    }
+
+    pub(crate) fn run(self, run: impl AsyncFnOnce(&mut Server)) {
+        let Setup { test, patience, config, user, way } = self;
+        if env::var(INSIDE).is_ok_and(|inside| inside == test) {
+            let mut server = Server::start(config, way);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let result =
+                runtime.block_on(async { tokio::time::timeout(patience, run(&mut server)).await });
+            // A thread may still wait for a body.
+            runtime.shutdown_background();
+            assert!(result.is_ok(), "it takes too long");
+            return;
+        }
+        if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+            assert!(env::var_os("CI").is_none(), "nats-server is not installed, and this is CI");
+            println!("skipped: nats-server is not installed (apt-get install nats-server)");
+            return;
+        }
+        let url = |user| format!("nats://{user}127.0.0.1:{}", free_port());
+        let server = url(user);
+        let mut inside = Command::new(env::current_exe().unwrap());
+        match way {
+            Way::Direct => inside.env(URL, &server),
+            Way::Proxy => inside.env(URL, url("")),
+            Way::Own => inside.env_remove(URL),
+        };
+        let mut inside = inside
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(INSIDE, test)
+            .env(SERVER, server)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let status = inside.wait().unwrap();
+        // What it has started and not ended.
+        let _ = killpg(pid(&inside), Signal::SIGKILL);
+        assert!(status.success(), "{test}: {status}");
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn port_of(url: &str) -> u16 {
+    url.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 /// A server, killed when this is dropped.
 pub(crate) struct Server {
     process: Child,
     store: tempfile::TempDir,
+    /// Between it and the test's own process, if the test wants that.
+    proxy: Option<Proxy>,
 }
 
 impl Server {
-    fn start() -> Server {
+    fn start(config: &str, way: Way) -> Server {
         let store = tempfile::tempdir().unwrap();
-        Server { process: start_server(store.path()), store }
+        fs::write(store.path().join("config"), config).unwrap();
+        let process = start_server(store.path());
+        let proxy = (way == Way::Proxy)
+            .then(|| Proxy::start(port_of(&env::var(URL).unwrap()), port_of(&server_url())));
+        Server { process, store, proxy }
+    }
+
+    /// Where it is, for who has credentials of its own.
+    pub(crate) fn address(&self) -> String {
+        format!("nats://127.0.0.1:{}", port_of(&server_url()))
+    }
+
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("the test goes through one")
+    }
+
+    /// Another one, for a worker, and where that finds it.
+    pub(crate) fn own_proxy(&self) -> (Proxy, String) {
+        let port = free_port();
+        (Proxy::start(port, port_of(&server_url())), format!("nats://127.0.0.1:{port}"))
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.store.path().join("log")).unwrap()
     }
 
     /// Kills it, with all that it has not stored.
@@ -80,7 +175,12 @@ impl Server {
 
     /// A client of the test's own.
     pub(crate) async fn client(&self) -> async_nats::Client {
-        async_nats::connect(url()).await.unwrap()
+        let url = server_url();
+        let address: async_nats::ServerAddr = url.parse().unwrap();
+        let (user, password) = (address.username().unwrap_or(""), address.password().unwrap_or(""));
+        let options =
+            async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
+        options.connect(url).await.unwrap()
     }
 
     /// The stream of a pool, when there is one.
@@ -110,20 +210,21 @@ impl Drop for Server {
     }
 }
 
-fn url() -> String {
-    env::var(URL).unwrap()
+/// Where the server is, for all but the test's own calls.
+pub(crate) fn server_url() -> String {
+    env::var(SERVER).unwrap()
 }
 
 fn start_server(store: &Path) -> Child {
-    let url = url();
-    let (_, port) = url.rsplit_once(':').unwrap();
+    let port = port_of(&server_url());
     let mut command = Command::new("nats-server");
-    command.args(["-js", "-a", "127.0.0.1", "-p", port, "-sd"]).arg(store);
+    command.args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(store);
+    command.arg("-c").arg(store.join("config")).arg("-l").arg(store.join("log"));
     let mut process = command.stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
     loop {
         let greeting =
-            TcpStream::connect(("127.0.0.1", port.parse().unwrap())).and_then(|mut connection| {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).and_then(|mut connection| {
                 connection.set_read_timeout(Some(Duration::from_secs(5)))?;
                 let mut room = [0; 5];
                 connection.read_exact(&mut room).map(|()| room)
@@ -148,9 +249,15 @@ pub(crate) struct Worker(Child);
 
 impl Worker {
     pub(crate) fn start(pools: &str) -> Worker {
+        Worker::start_at(&server_url(), pools)
+    }
+
+    /// One that finds the server there.
+    pub(crate) fn start_at(url: &str, pools: &str) -> Worker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_remote_worker"));
+        command.env(URL, url).env("OFFLOAD_REMOTE_WORKER", pools);
         // So many at a time, on any machine.
-        command.env("OFFLOAD_REMOTE_WORKER", pools).env("OFFLOAD_CPU_THREADS", "4");
+        command.env("OFFLOAD_CPU_THREADS", "4");
         Worker(command.spawn().unwrap())
     }
 

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::functions as f;
-use crate::server::{Server, Worker, with_server_for};
+use crate::server::{Server, Setup, Worker};
 
 const CALLS: u32 = 10_000;
 
@@ -89,7 +89,6 @@ async fn ends_well(server: &Server) {
 #[test]
 fn each_of_ten_thousand_calls_ends_once_with_its_own_answer_or_a_true_error() {
     let name = "stress::each_of_ten_thousand_calls_ends_once_with_its_own_answer_or_a_true_error";
-    with_server_for(std::time::Duration::from_secs(400), name, async |server| {
-        ends_well(server).await;
-    });
+    let setup = Setup::new(name).patience(std::time::Duration::from_secs(400));
+    setup.run(async |server| ends_well(server).await);
 }

@@ -1,0 +1,82 @@
+//! How a program connects, and becomes a worker, by code of its own.
+
+use std::time::Duration;
+
+use offload_runtime::remote::{self, async_nats};
+use offload_runtime::{Error, ErrorKind, offload};
+
+use crate::functions as f;
+use crate::server::{Line, Setup, Worker, remote_stats, until, with_server};
+
+#[test]
+fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() {
+    let name =
+        "connecting::calls_go_through_the_client_that_the_program_connects_with_its_credentials";
+    let setup = Setup::new(name)
+        .config("authorization { users = [ { user: web, password: secret } ] }")
+        .user("web:secret@")
+        .without_url();
+    setup.run(async |server| {
+        let worker = Worker::start("jobs");
+        assert!(async_nats::connect(server.address()).await.is_err());
+        let options =
+            async_nats::ConnectOptions::with_user_and_password("web".into(), "secret".into());
+        let client = options.connect(server.address()).await.unwrap();
+        remote::connect(client.clone()).unwrap();
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        assert_eq!(f::repeat("x".to_owned(), 3 << 20).await.unwrap().len(), 3 << 20);
+        let error = remote::connect(client).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+/// It needs the runtime in which its program serves.
+#[offload(remote, timeout = "60s", pool = f::JOBS, name = "in a runtime")]
+fn in_a_runtime() -> Result<u32, Error> {
+    let pause = async { tokio::time::sleep(Duration::from_millis(1)).await };
+    tokio::runtime::Handle::current().block_on(pause);
+    Ok(std::process::id())
+}
+
+#[test]
+fn a_program_that_serves_runs_bodies_in_its_runtime_until_it_shuts_down() {
+    let name = "connecting::a_program_that_serves_runs_bodies_in_its_runtime_until_it_shuts_down";
+    with_server(name, async |server| {
+        let serving = tokio::spawn(remote::serve([&f::JOBS]));
+        let line = Line::new();
+        assert_eq!(in_a_runtime().await.unwrap(), std::process::id());
+        let call = tokio::spawn(f::hold(line.port()));
+        let body = line.next().await;
+        until("it is there", || remote_stats().workers == 1).await;
+        let report = tokio::spawn(offload_runtime::shutdown(Duration::from_secs(30)));
+        // It takes no more calls, and waits for this one.
+        until("it has left", || remote_stats().workers == 0).await;
+        assert!(!serving.is_finished());
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), std::process::id());
+        serving.await.unwrap().unwrap();
+        assert_eq!(report.await.unwrap().abandoned, 0);
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn who_stops_serving_takes_no_more_calls_and_ends_those_it_has() {
+    let name = "connecting::who_stops_serving_takes_no_more_calls_and_ends_those_it_has";
+    with_server(name, async |server| {
+        let serving = tokio::spawn(remote::serve([&f::JOBS]));
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        let body = line.next().await;
+        until("it is there", || remote_stats().workers == 1).await;
+        serving.abort();
+        until("it has left", || remote_stats().workers == 0).await;
+        let next = tokio::spawn(f::process_id());
+        server.has_messages("jobs", 1).await;
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), std::process::id());
+        let worker = Worker::start("jobs");
+        assert_eq!(next.await.unwrap().unwrap(), worker.id());
+    });
+}

@@ -1,0 +1,152 @@
+//! Networks that fail, or are slow: a proxy is between.
+
+use std::time::Duration;
+
+use offload_runtime::{ErrorKind, Ran};
+
+use crate::functions as f;
+use crate::proxy::Proxy;
+use crate::server::{Line, Server, Setup, Worker, until};
+
+/// Calls that run, are answered or wait while their caller is cut off from the server for so long.
+async fn calls_outlive(server: &Server, part: fn(&Proxy), time: Duration, join: fn(&Proxy)) {
+    let worker = Worker::start("parted");
+    let (running, answered, dropped) = (Line::new(), Line::new(), Line::new());
+    let runs = tokio::spawn(f::hold_parted(running.port()));
+    let running = running.next().await;
+    let ends = tokio::spawn(f::hold_parted(answered.port()));
+    let answered = answered.next().await;
+    let cancelled = tokio::spawn(f::hold_parted(dropped.port()));
+    let dropped = dropped.next().await;
+    part(server.proxy());
+    answered.go_on();
+    cancelled.abort();
+    let waits = tokio::spawn(f::process_id_parted());
+    // Nothing is heard for longer than a worker may be silent.
+    tokio::time::sleep(time).await;
+    join(server.proxy());
+    assert_eq!(ends.await.unwrap().unwrap(), worker.id());
+    assert_eq!(waits.await.unwrap().unwrap(), worker.id());
+    assert!(dropped.was_told().await);
+    running.go_on();
+    assert_eq!(runs.await.unwrap().unwrap(), worker.id());
+    server.has_messages("parted", 0).await;
+}
+
+#[test]
+fn a_caller_that_hears_nothing_for_a_while_loses_no_call() {
+    let setup = Setup::new("partitions::a_caller_that_hears_nothing_for_a_while_loses_no_call");
+    setup.through_proxy().run(async |server| {
+        calls_outlive(server, Proxy::stop, Duration::from_secs(5), Proxy::go_on).await;
+    });
+}
+
+#[test]
+fn a_caller_whose_connection_breaks_loses_no_call() {
+    let setup = Setup::new("partitions::a_caller_whose_connection_breaks_loses_no_call");
+    setup.through_proxy().run(async |server| {
+        calls_outlive(server, Proxy::cut, Duration::from_millis(3500), Proxy::mend).await;
+    });
+}
+
+#[test]
+fn a_worker_of_which_nothing_is_heard_is_lost_and_told_so_when_it_is_heard_again() {
+    let name =
+        "partitions::a_worker_of_which_nothing_is_heard_is_lost_and_told_so_when_it_is_heard_again";
+    Setup::new(name).run(async |server| {
+        let (proxy, url) = server.own_proxy();
+        let _first = Worker::start_at(&url, "parted");
+        let (once, again) = (Line::new(), Line::new());
+        let runs_once = tokio::spawn(f::hold_parted(once.port()));
+        let once = once.next().await;
+        let runs_again = tokio::spawn(f::hold_again_parted(again.port()));
+        let first_attempt = again.next().await;
+        proxy.stop();
+        let second = Worker::start("parted");
+        let error = runs_once.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+        let second_attempt = again.next().await;
+        assert_eq!(second_attempt.process, second.id());
+        second_attempt.go_on();
+        assert_eq!(runs_again.await.unwrap().unwrap(), second.id());
+        proxy.go_on();
+        assert!(once.was_told().await);
+        assert!(first_attempt.was_told().await);
+        server.has_messages("parted", 0).await;
+    });
+}
+
+#[test]
+fn a_worker_is_heard_while_large_values_are_on_their_way_for_longer_than_it_may_be_silent() {
+    let name = "partitions::a_worker_is_heard_while_large_values_are_on_their_way_for_longer_than_it_may_be_silent";
+    Setup::new(name).run(async |server| {
+        let (proxy, url) = server.own_proxy();
+        let worker = Worker::start_at(&url, "parted");
+        assert_eq!(f::process_id_parted().await.unwrap(), worker.id());
+        // Four seconds each way, at least.
+        proxy.to_client.slow_down(2 << 20);
+        proxy.to_server.slow_down(2 << 20);
+        let text = "x".repeat(8 << 20);
+        assert!(f::give_back_parted(text.clone()).await.unwrap() == text);
+        server.has_messages("parted", 0).await;
+    });
+}
+
+#[test]
+fn an_answer_is_heard_also_if_nothing_can_be_said() {
+    let setup = Setup::new("partitions::an_answer_is_heard_also_if_nothing_can_be_said");
+    setup.through_proxy().run(async |server| {
+        const CALLS: usize = 3000;
+        let worker = Worker::start("jobs");
+        let line = Line::new();
+        let runs = tokio::spawn(f::hold(line.port()));
+        let body = line.next().await;
+        server.proxy().to_server.stop();
+        // More than the client takes, and the network.
+        let others: Vec<_> =
+            (0..CALLS).map(|_| tokio::spawn(f::look_up("x".repeat(20_000)))).collect();
+        let waiting = || {
+            let stats = offload_runtime::stats();
+            stats.pools.iter().find(|pool| pool.name == "jobs").map_or(0, |pool| pool.queued)
+        };
+        until("all wait", || waiting() == CALLS).await;
+        // Until they are where they cannot go on.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        body.go_on();
+        assert_eq!(runs.await.unwrap().unwrap(), worker.id());
+        server.proxy().to_server.go_on();
+        for other in others {
+            assert_eq!(other.await.unwrap().unwrap(), 20_000);
+        }
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_caller_that_the_server_throws_out_since_it_does_not_read_gets_its_answers() {
+    let name =
+        "partitions::a_caller_that_the_server_throws_out_since_it_does_not_read_gets_its_answers";
+    let setup = Setup::new(name).config("max_pending: 2MB\nwrite_deadline: \"2s\"");
+    setup.through_proxy().run(async |server| {
+        const BYTES: usize = 900_000;
+        let _workers = [Worker::start("jobs"), Worker::start("jobs")];
+        let line = Line::new();
+        let mut calls = Vec::new();
+        let mut bodies = Vec::new();
+        for number in 0..8 {
+            calls.push(tokio::spawn(f::hold_and_fill(line.port(), number, BYTES)));
+            bodies.push(line.next().await);
+        }
+        server.proxy().to_client.stop();
+        for body in bodies {
+            body.go_on();
+        }
+        // Nothing of that is to be heard here.
+        until("it is thrown out", || server.log().contains("Slow Consumer")).await;
+        server.proxy().to_client.go_on();
+        for (number, call) in (0..).zip(calls) {
+            assert!(call.await.unwrap().unwrap() == vec![number; BYTES], "{number}");
+        }
+        server.has_messages("jobs", 0).await;
+    });
+}
