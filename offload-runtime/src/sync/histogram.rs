@@ -78,7 +78,7 @@ impl Histogram {
         counts.map(|count| count.load(Ordering::Acquire)).sum()
     }
 
-/// The times that these shares of all did not exceed, in the order of
+    /// The times that these shares of all did not exceed, in the order of
     /// `shares`, which has to be ascending; and the longest.
     pub(crate) fn percentiles<const N: usize>(
         &self,
