@@ -39,8 +39,7 @@ use crate::stream::{self, Form};
 ///             });
 ///             …
 ///         },
-///         64,
-///         __offload::None,
+///         __offload::Shape { room: 64, stall_timeout: __offload::None },
 ///         move |outbound| <Document as __offload::Transfer>::send(&document, outbound),
 ///     )
 /// }
@@ -66,7 +65,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let Asked { call, place, end, answer } = asked(function, &form, &item);
     let entry = entry(function, body, answer);
     let this = describe::function(options, function, Some(entry));
-    let (room, stall_timeout) = (stream::room(options), stream::stall_timeout(options));
+    let shape = stream::shape(options);
     let outbound = ours("__outbound");
     let holds = function.given().map(hold);
     let sends = function.given().map(|argument| send(argument, &outbound));
@@ -74,8 +73,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         quote! {
             #end
             { #this },
-            #room,
-            #stall_timeout,
+            #shape,
             move |#outbound: &mut __offload::Outbound| {
                 let _ = &#outbound;
                 #(#sends)*

@@ -50,16 +50,15 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let form = form(function);
     let item = item(options, function, &form, &runtime);
     let this = describe::function(options, function, None);
-    let room = room(options);
     let fail = fail(options, function, &form, &item);
     let (signature, place) = signature(options, function, &item, &runtime);
     let call = asked(function, &form, form.call());
-    let stall_timeout = matches!(form, Form::Pushed).then(|| {
-        let stall_timeout = stall_timeout(options);
-        quote!(#stall_timeout,)
-    });
+    let ahead = match form {
+        Form::Pushed => shape(options),
+        _ => room(options),
+    };
     wrapper(options, function, signature, |job| {
-        let given = quote!({ #this }, #fail, #room, #stall_timeout #job);
+        let given = quote!({ #this }, #fail, #ahead, #job);
         let mut given = Group::new(Delimiter::Parenthesis, given);
         // What is said of the call is said of the type.
         given.set_span(place);
@@ -67,8 +66,14 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     })
 }
 
+/// How far it goes ahead of its consumer.
+pub(crate) fn shape(options: &Options) -> TokenStream {
+    let (room, stall_timeout) = (room(options), stall_timeout(options));
+    quote!(__offload::Shape { room: #room, stall_timeout: #stall_timeout })
+}
+
 /// How many items are made ahead.
-pub(crate) fn room(options: &Options) -> TokenStream {
+fn room(options: &Options) -> TokenStream {
     match &options.stream {
         Some(Given { value: Some(room), .. }) => room.to_token_stream(),
         _ => quote!(#ROOM),
@@ -76,7 +81,7 @@ pub(crate) fn room(options: &Options) -> TokenStream {
 }
 
 /// How long a body may wait for room, if there is a bound.
-pub(crate) fn stall_timeout(options: &Options) -> TokenStream {
+fn stall_timeout(options: &Options) -> TokenStream {
     match &options.stall_timeout {
         Some(given) => {
             let duration = describe::duration(&given.value);

@@ -21,6 +21,7 @@ pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
 pub use crate::api::streams::{Ends, Iterates};
 pub use crate::call::started::Started;
+pub use crate::call::stream::shape::Shape;
 pub use crate::function::Function;
 pub use crate::limiter::{Limit, Limiter, OwnLimiter, limiter};
 pub use crate::resource::Lends;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_core::Stream;
 
 use crate::call::stream::Pushed;
+use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::error::Error;
 use crate::executor::process::items::{Items, Take};
@@ -80,8 +80,7 @@ impl<X: Send> Take for Taker<X> {
 /// thread.
 pub(super) fn stream<X, E, A>(
     function: &'static Function,
-    room: usize,
-    stall_timeout: Option<fn() -> Duration>,
+    shape: Shape,
     read_item: Read<X>,
     end: End<E>,
     arguments: A,
@@ -104,7 +103,7 @@ where
         let ended = match is_here {
             true => in_place::run(function, take, &mut write, &mut decode),
             false => {
-                let items = Items::new(room, take);
+                let items = Items::new(shape.room, take);
                 exchange::run(function, Some(items), &mut write, &mut decode)
             }
         };
@@ -117,5 +116,5 @@ where
         true => Function::of_closures(function.name(), &THREAD),
         false => function,
     };
-    Pushed::new(runs, Some(end.fail), room, stall_timeout, body)
+    Pushed::new(runs, Some(end.fail), shape, body)
 }

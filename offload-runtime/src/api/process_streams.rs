@@ -3,7 +3,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_core::Stream;
 use serde::Serialize;
@@ -11,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::process_stream::{End, Streamed, stream};
 use super::transfer::read;
+use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::error::Error;
 use crate::function::Function;
@@ -71,12 +71,7 @@ pub trait RemoteItem: Sized {
     type Error;
 
     /// The stream of what an iterator makes.
-    fn items<A>(
-        function: &'static Function,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
-        arguments: A,
-    ) -> Streamed<Self>
+    fn items<A>(function: &'static Function, shape: Shape, arguments: A) -> Streamed<Self>
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
@@ -112,17 +107,12 @@ where
     type Value = T;
     type Error = E;
 
-    fn items<A>(
-        function: &'static Function,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
-        arguments: A,
-    ) -> Streamed<Result<T, E>>
+    fn items<A>(function: &'static Function, shape: Shape, arguments: A) -> Streamed<Result<T, E>>
     where
         A: FnOnce(&mut Outbound) + Send + 'static,
     {
         let end = <Result<(), E> as RemoteEnds>::end();
-        let items = stream(function, room, stall_timeout, read::<T, E>, end, arguments);
+        let items = stream(function, shape, read::<T, E>, end, arguments);
         Streamed::new(Flattened(items))
     }
 

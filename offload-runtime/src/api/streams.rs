@@ -1,10 +1,9 @@
 //! What expanded code calls of a function with `stream`.
 
-use std::time::Duration;
-
 use futures_core::Stream;
 
 use crate::api::bounds::Fail;
+use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::call::stream::{Items, Pushed};
 use crate::function::Function;
@@ -127,8 +126,7 @@ pub trait Ends: Sized {
     fn pushed<F, T>(
         function: &'static Function,
         fail: Option<Fail<Self>>,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
+        shape: Shape,
         body: F,
     ) -> impl Stream<Item = Result<T, Self::Error>> + Send + 'static
     where
@@ -143,8 +141,7 @@ impl<E> Ends for Result<(), E> {
     fn pushed<F, T>(
         function: &'static Function,
         fail: Option<Fail<Result<(), E>>>,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
+        shape: Shape,
         body: F,
     ) -> impl Stream<Item = Result<T, E>> + Send + 'static
     where
@@ -152,6 +149,6 @@ impl<E> Ends for Result<(), E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        Pushed::new(function, fail, room, stall_timeout, body)
+        Pushed::new(function, fail, shape, body)
     }
 }

@@ -4,7 +4,6 @@
 use std::borrow::Borrow;
 #[cfg(feature = "remote")]
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +15,7 @@ use super::process_stream::{End, Streamed, stream};
 #[cfg(feature = "remote")]
 use super::remote_pool::RemotePool;
 use crate::call::made::Made;
+use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::call::{started, starting};
 use crate::error::Error;
@@ -53,8 +53,7 @@ pub trait Transfer: Sized {
     fn pushed<E, A>(
         end: End<E>,
         function: &'static Function,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
+        shape: Shape,
         arguments: A,
     ) -> Streamed<Result<Self, E>>
     where
@@ -78,8 +77,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
     fn pushed<E, A>(
         end: End<E>,
         function: &'static Function,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
+        shape: Shape,
         arguments: A,
     ) -> Streamed<Result<T, E>>
     where
@@ -91,7 +89,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
             decoder.end()?;
             Ok(item)
         };
-        Streamed::new(stream(function, room, stall_timeout, read, end, arguments))
+        Streamed::new(stream(function, shape, read, end, arguments))
     }
 
     fn sink(arguments: &Arguments<'_>) -> Result<Sink<T>, Malformed> {
@@ -160,7 +158,8 @@ pub trait Remote: Sized {
         body: impl FnOnce() -> Self,
     ) -> Result<Self, Answer<Self>>;
 
-    /// In the worker: a call by a body there, which runs in place. For functions that borrow something.
+    /// In the worker: a call that a body there makes. It runs right there, as a call of the plain function would: there
+    /// is nobody to send it to. For functions that borrow something, as others need nothing for that.
     fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self;
 
     /// The same, of a function whose body runs on another machine.

@@ -4,6 +4,7 @@ mod channel;
 pub(crate) mod closed;
 mod items;
 mod pushed;
+pub(crate) mod shape;
 pub(crate) mod sink;
 
 pub(crate) use self::channel::wake_blocked;

@@ -5,11 +5,11 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_core::Stream;
 
 use super::channel::{Channel, Producer, Receiver};
+use super::shape::Shape;
 use super::sink::Sink;
 use crate::call::admission;
 use crate::call::sent::{Sent, count, ended_without, last};
@@ -27,9 +27,7 @@ type Fail<E> = Option<fn(Error) -> Ending<E>>;
 pub(crate) struct Pushed<F, T, E> {
     function: &'static Function,
     fail: Fail<E>,
-    /// So many items may wait.
-    room: usize,
-    stall_timeout: Option<fn() -> Duration>,
+    shape: Shape,
     state: State<F, T, E>,
 }
 
@@ -53,12 +51,11 @@ where
     pub(crate) fn new(
         function: &'static Function,
         fail: Fail<E>,
-        room: usize,
-        stall_timeout: Option<fn() -> Duration>,
+        shape: Shape,
         body: F,
     ) -> Pushed<F, T, E> {
         let state = State::Lazy(body, Captured::here());
-        Pushed { function, fail, room, stall_timeout, state }
+        Pushed { function, fail, shape, state }
     }
 
     fn send(
@@ -68,8 +65,8 @@ where
         cx: &mut Context<'_>,
     ) -> Result<State<F, T, E>, Error> {
         let meta = admission::admit_captured(self.function)?;
-        let stall_timeout = self.stall_timeout.map(|timeout| timeout());
-        let channel = Arc::new(Channel::new(self.function.name(), self.room, stall_timeout));
+        let stall_timeout = self.shape.stall_timeout.map(|timeout| timeout());
+        let channel = Arc::new(Channel::new(self.function.name(), self.shape.room, stall_timeout));
         let receiver = Receiver(Arc::clone(&channel));
         let fail = self.fail;
         let make = task::maker();
