@@ -138,10 +138,8 @@ impl<W: Waiter + 'static> Semaphore<W> {
         }
         // Nobody overtakes the line: a permit that is free while calls wait is about to be
         // reserved for the first of them.
-        if !is_reserved {
-            if let Some(permit) = self.try_acquire() {
-                return Acquired::Permit(waiter, permit);
-            }
+        if let Some(permit) = self.try_acquire() {
+            return Acquired::Permit(waiter, permit);
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if !waiter.set_waiting() {

@@ -168,6 +168,30 @@ fn a_reservation_that_was_taken_is_given_to_its_call_again() {
     });
 }
 
+/// Nobody else waits, who would look once more.
+#[test]
+fn a_call_that_blocks_a_body_as_the_permit_is_given_back_is_not_forgotten() {
+    loom::model(|| {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let blocks = Call::new(&ready);
+        let permit = held(semaphore);
+        let releases = thread::spawn(move || drop(permit));
+        let mut ran = 0;
+        match semaphore.acquire_blocking(blocks, Vec::new(), false) {
+            Acquired::Permit(_, permit) => {
+                ran += 1;
+                drop(permit);
+            }
+            Acquired::Waits => {}
+            _ => unreachable!("it is awaited, and holds nothing"),
+        }
+        releases.join().unwrap();
+        ran += meet_ready(semaphore, &ready);
+        assert_eq!(ran, 1);
+        assert_all_given_back(semaphore);
+    });
+}
+
 #[test]
 fn a_limit_that_is_raised_as_a_call_comes_to_wait_lets_it_run() {
     loom::model(|| {
