@@ -214,14 +214,17 @@ impl Error {
         Error::new(ErrorKind::Config, Ran::No, function, what)
     }
 
-    /// The body panicked, on a thread of this process.
-    pub(crate) fn panicked(function: &str, payload: Payload) -> Error {
-        Error::of_panic(Ran::Yes, function, "panicked", payload)
+    /// The body panicked, on a thread of this process, when it had begun; or what is done before.
+    pub(crate) fn panicked(function: &str, payload: Payload, ran: Ran) -> Error {
+        match ran {
+            Ran::No => Error::panicked_before(function, payload),
+            Ran::Maybe | Ran::Yes => Error::of_panic(ran, function, "panicked", payload),
+        }
     }
 
-    /// What a call asks before it starts panicked: the expression of a deadline, say.
+    /// What is done for a call before it starts panicked: the expression of a deadline, say.
     pub(crate) fn panicked_before(function: &str, payload: Payload) -> Error {
-        let what = "was not started, as a copy, a deadline or what it was to carry along panicked";
+        let what = "was not started, as a copy, a deadline, an argument or what it was to carry along panicked";
         Error::of_panic(Ran::No, function, what, payload)
     }
 

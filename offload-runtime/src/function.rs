@@ -16,6 +16,7 @@ use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
 use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Slot};
+use crate::task::under_way::UnderWay;
 use crate::task::{Admitted, Owner, Queued};
 #[cfg(feature = "process")]
 use crate::wire::registry::{Host, Offered};
@@ -41,8 +42,6 @@ pub struct Function {
     catches_panics: bool,
     /// Calls that were accepted and have not ended, if there is a bound on those that wait.
     accepted: AtomicUsize,
-    /// Calls that wait for permits, or are about to.
-    in_line: AtomicUsize,
     known: AtomicBool,
     /// How another process runs it, if one does.
     offered: Option<Offered>,
@@ -143,7 +142,6 @@ impl Function {
             queue_timeout: None,
             catches_panics: false,
             accepted: AtomicUsize::new(0),
-            in_line: AtomicUsize::new(0),
             known: AtomicBool::new(false),
             offered: None,
         }
@@ -329,16 +327,6 @@ impl Function {
         self.accepted.load(Ordering::Relaxed).saturating_sub(running as usize)
     }
 
-    /// Its streams that have begun, and run on no thread now.
-    pub(crate) fn suspended(&self) -> usize {
-        self.about.counts().suspended.load(Ordering::Acquire) as usize
-    }
-
-    /// Its calls that wait and are in no queue of a pool.
-    pub(crate) fn in_line(&self) -> usize {
-        self.in_line.load(Ordering::Acquire)
-    }
-
     /// From now on it is seen in [`stats`](crate::stats).
     pub(crate) fn make_known(&'static self) {
         if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
@@ -379,16 +367,6 @@ impl Owner for Function {
     fn resume(&'static self, task: Queued) {
         task.meta().pool_slot.take_again();
         self.executor().submit_ahead(task);
-        // Counted here until it is queued: who closes the pool must find it somewhere.
-        self.end_wait();
-    }
-
-    fn begin_wait(&self) {
-        self.in_line.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn end_wait(&self) {
-        self.in_line.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn is_gated_by(&self, gate: usize) -> bool {
@@ -403,9 +381,12 @@ impl Owner for Function {
         std::ptr::from_ref(self.executor()).addr()
     }
 
+    fn under_way(&self) -> &'static UnderWay {
+        self.executor().under_way()
+    }
+
     fn leave_line(&'static self, gate: usize) {
         self.gates()[gate].leave();
-        self.end_wait();
     }
 
     fn refuse_lines(&'static self) {

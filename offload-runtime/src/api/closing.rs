@@ -16,22 +16,23 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
         return Report { finished: 0, abandoned: 0 };
     }
     executor.close();
-    let before = under_way(executor);
+    let under_way = executor.under_way();
+    let before = under_way.count();
     let end = Instant::now().checked_add(grace);
     let abandoned = loop {
-        let is_over = || under_way(executor) == 0 || !executor.is_closed();
+        let is_over = || under_way.count() == 0 || !executor.is_closed();
         Drained::new(is_over, end).await;
         if !executor.is_closed() {
             // It was opened meanwhile: what is under way goes on.
-            return Report { finished: before.saturating_sub(under_way(executor)), abandoned: 0 };
+            return Report { finished: before.saturating_sub(under_way.count()), abandoned: 0 };
         }
         // Once more, as in a shutdown.
-        let left = under_way(executor);
+        let left = under_way.count();
         if left == 0 || end.is_some_and(|end| end <= Instant::now()) {
             break left;
         }
     };
-    // What was on its way past these looks is ended as well.
+    // Also if none is left: who has asked before whether calls are taken, and makes one just now, is told.
     abandon(executor);
     executor.dismiss();
     if !executor.is_closed() {
@@ -41,14 +42,6 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
     let is_over = || abandoned > 0 || executor.load().threads == 0 || !executor.is_closed();
     Drained::new(is_over, end).await;
     Report { finished: before.saturating_sub(abandoned), abandoned }
-}
-
-/// Calls that wait or run there.
-fn under_way(executor: &'static dyn Executor) -> usize {
-    let functions = Function::known_of(executor);
-    let outside: usize = functions.iter().map(|one| one.in_line() + one.suspended()).sum();
-    let load = executor.load();
-    load.running + load.queued + outside
 }
 
 /// Ends the calls that wait there, and tells the bodies that run.

@@ -254,7 +254,13 @@ impl ProcessPool {
     ///
     /// Otherwise that is the parent's as it is when a worker is started: all of it, so also what is
     /// secret there, unless [`env_clear`](Self::env_clear) or [`env_remove`](Self::env_remove) keep it
-    /// away. What is added here is there in any case.
+    /// away. What is added here is there in any case. Called again, it adds more; of a variable that is given
+    /// several times, the last value counts.
+    ///
+    /// # Panics
+    ///
+    /// If a name is empty or has `=` or NUL in it, if a value has NUL in it, or if it is the 17th call; in a
+    /// `static`, that is a compile error.
     ///
     /// ```
     /// # use offload_runtime::ProcessPool;

@@ -12,7 +12,7 @@ use crate::function::Function;
 use crate::resource::{self, dropping};
 use crate::sync::timer::Alarm;
 use crate::system::abort::Unpoisoned;
-use crate::task::{current, under_way};
+use crate::task::current;
 
 /// How often a shutdown looks whether the calls have ended.
 const LOOK: Duration = Duration::from_millis(2);
@@ -56,10 +56,10 @@ const LOOK: Duration = Duration::from_millis(2);
 pub async fn shutdown(grace: Duration) -> Report {
     executor::close_all();
     tell_listeners();
-    let before = under_way::count();
+    let before = executor::under_way();
     let end = Instant::now().checked_add(grace);
-    Drained::new(|| under_way::count() == 0, end).await;
-    let abandoned = under_way::count();
+    Drained::new(|| executor::under_way() == 0, end).await;
+    let abandoned = executor::under_way();
     // Also if none is left: who has asked before the end whether calls are taken, and makes one just
     // now, is told, and does not wait for a pool that has no workers any more.
     abandon();

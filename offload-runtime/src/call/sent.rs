@@ -55,9 +55,9 @@ pub(super) fn answer<T: Send + 'static>(
     Poll::Ready(match ready!(sent.poll(cx, result.as_any())) {
         None => result.result().unwrap_or_else(|| ended_without()),
         Some(Failure::Error(error)) => answer_error(fail, error),
-        Some(Failure::Panic(payload)) => match fail {
+        Some(Failure::Panic(payload, ran)) => match fail {
             Some(fail) if sent.function.catches_panics() => {
-                fail(Error::panicked(sent.name(), payload))
+                fail(Error::panicked(sent.name(), payload, ran))
             }
             _ => resume_unwind(payload),
         },
@@ -76,8 +76,10 @@ pub(super) fn answer_error<T>(fail: Option<fn(Error) -> T>, error: Error) -> T {
 pub(super) fn last<T>(function: &Function, fail: Option<fn(Error) -> T>, failure: Failure) -> T {
     match (failure, fail) {
         (Failure::Error(error), fail) => answer_error(fail, error),
-        (Failure::Panic(payload), Some(fail)) => fail(Error::panicked(function.name(), payload)),
-        (Failure::Panic(payload), None) => resume_unwind(payload),
+        (Failure::Panic(payload, ran), Some(fail)) => {
+            fail(Error::panicked(function.name(), payload, ran))
+        }
+        (Failure::Panic(payload, _), None) => resume_unwind(payload),
     }
 }
 
@@ -194,7 +196,7 @@ impl Sent {
         let failure = ready!(self.poll(cx, result));
         Poll::Ready(failure.map(|failure| match failure {
             Failure::Error(error) => error,
-            Failure::Panic(payload) => Error::panicked(name, payload),
+            Failure::Panic(payload, ran) => Error::panicked(name, payload, ran),
         }))
     }
 

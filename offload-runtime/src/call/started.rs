@@ -110,7 +110,10 @@ pub(crate) fn run_here<T: Send + 'static>(
 ) -> Started<T> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => Started::of(State::Ran(Mutex::new(Box::new(result)))),
-        Err(payload) => Started::rejected(Error::panicked(function.name(), payload)),
+        Err(payload) => {
+            let ran = crate::error::Ran::Yes;
+            Started::rejected(Error::panicked(function.name(), payload, ran))
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
+use crate::task::under_way::{self, UnderWay};
 use crate::task::{Awaited, Queued};
 
 /// Where calls run.
@@ -70,6 +71,9 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     fn is_refused(&'static self) -> bool;
 
     fn load(&'static self) -> Load;
+
+    /// What counts its calls, from its first check on.
+    fn under_way(&'static self) -> &'static UnderWay;
 
     /// Shows each body that runs here, and since when.
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant));
@@ -156,12 +160,26 @@ pub(crate) fn all() -> Vec<&'static dyn Executor> {
     STARTED.lock().unpoisoned().clone()
 }
 
-/// This one is started. If all are closed, it is, too.
-fn started(executor: &'static dyn Executor) {
-    STARTED.lock().unpoisoned().push(executor);
+/// This one is started, as everybody knows before it takes its first call. If all are closed, it is, too.
+fn make_known(executor: &'static dyn Executor, is_known: &AtomicBool) {
+    if is_known.load(Ordering::Acquire) {
+        return;
+    }
+    let mut all = STARTED.lock().unpoisoned();
+    // Another thread may be about to say so, too.
+    if !all.iter().any(|known| std::ptr::addr_eq(*known, executor)) {
+        all.push(executor);
+    }
+    drop(all);
     if is_closed() {
         executor.close();
     }
+    is_known.store(true, Ordering::Release);
+}
+
+/// How many calls of all executors were taken and have not ended.
+pub(crate) fn under_way() -> usize {
+    under_way::count(|| all().into_iter().map(|executor| executor.under_way()))
 }
 
 /// Whether no executor takes calls any more.

@@ -129,10 +129,8 @@ impl Gate {
         for task in semaphore.take_if(is_meant) {
             if task.meta().state.requeue() {
                 semaphore.leave();
-                let owner = task.meta().owner;
                 let error = why(task.meta().about().name);
                 completion::refuse(task, error);
-                owner.end_wait();
             } else {
                 task.discard();
             }
@@ -157,15 +155,12 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
         // Whoever brings the call back, or cancels it, finds what it has.
         let shell = (!permits.is_empty()).then(|| task.awaited());
         task.meta().line.hold(number, permits);
-        let owner = task.meta().owner;
-        owner.begin_wait();
         let acquired = match &task.meta().callers {
             None => semaphore.acquire(task, is_reserved),
             Some(callers) => {
                 let call = task.awaited();
                 if !is_reserved && cycle::closes(&call, callers, gates, number) {
                     drop(task.meta().line.take());
-                    owner.end_wait();
                     let error = gate.deadlock(task.meta().about().name);
                     return Admitted::Refused(task, error);
                 }
@@ -178,9 +173,6 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
                 acquired
             }
         };
-        if !matches!(acquired, Acquired::Waits) {
-            owner.end_wait();
-        }
         match acquired {
             Acquired::Permit(back, permit) => {
                 // None, if it was cancelled just now: then it does not begin.

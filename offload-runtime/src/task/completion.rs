@@ -79,7 +79,7 @@ pub(crate) fn run(
             quietly(|| about.cpu_time.end(about.name, about.kind, &sample));
         }
         let ending = if panic.is_some() { Ending::Panicked } else { current::ending() };
-        let failure = panic.map(Failure::Panic);
+        let failure = panic.map(|payload| Failure::Panic(payload, current::ran()));
         Some(complete(task, Outcome::Ran { ending, failure, began: now }))
     })
 }
@@ -87,7 +87,10 @@ pub(crate) fn run(
 /// Calls the body, or a part of it, in its frame.
 fn call_body(task: &Awaited, about: &'static About, waited: Duration, panic: &mut Option<Payload>) {
     task.call(&mut |captured: Captured, body| {
-        let mut run = || *panic = panic_of(&mut *body);
+        let mut run = || {
+            current::set_ran(Ran::Yes);
+            *panic = panic_of(&mut *body);
+        };
         // What enters and leaves the context is as foreign as the body. It does not run while
         // that unwinds, where a panic of its own would be the end of the process.
         if let Some(payload) = panic_of(|| captured.enter(about, waited, &mut run)) {
@@ -118,7 +121,7 @@ pub(crate) fn end_elsewhere(task: Awaited, permits: Permits, began: Instant) {
         let mut panic = None;
         call_body(&task, meta.about(), waited, &mut panic);
         let ending = if panic.is_some() { Ending::Panicked } else { current::ending() };
-        let failure = panic.map(Failure::Panic);
+        let failure = panic.map(|payload| Failure::Panic(payload, current::ran()));
         complete(task, Outcome::Ran { ending, failure, began })
     });
 }
@@ -203,7 +206,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
                 Ending::Returned => {}
                 Ending::Panicked => {
                     about.count(|counts| &counts.panicked);
-                    if let Some(Failure::Panic(payload)) = &failure {
+                    if let Some(Failure::Panic(payload, _)) = &failure {
                         incidents::note_panic(about.name, payload);
                     }
                 }
@@ -220,8 +223,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
                     about.count(|counts| &counts.abandoned);
                     drop_quietly(failure);
                     let after = ended.saturating_duration_since(meta.since);
-                    let ran = if matches!(ending, Ending::Died) { Ran::Maybe } else { Ran::Yes };
-                    Some(Failure::Error(Error::expired_running(about.name, after, ran)))
+                    Some(Failure::Error(Error::expired_running(about.name, after, current::ran())))
                 }
                 other => other,
             };

@@ -14,6 +14,7 @@ use super::counts::Ending;
 use super::loan::{Loan, Loans};
 use super::meta::Caller;
 use super::{Awaited, Owner, Permits};
+use crate::error::Ran;
 
 scoped_thread_local! {
     /// The innermost. It stays on the stack, where who runs the body has put it.
@@ -35,6 +36,8 @@ pub(crate) struct Frame {
     answer_by: Option<Instant>,
     /// How it ended, if it returned.
     ending: Cell<Ending>,
+    /// Whether it has begun. What is done for it before may be foreign as well.
+    ran: Cell<Ran>,
     /// As others see it that it waits for; made when it makes a call.
     caller: OnceCell<Arc<Caller>>,
 }
@@ -136,7 +139,10 @@ impl Frame {
     pub(crate) fn new(task: Awaited, permits: Permits, busy: Option<Busy>) -> Frame {
         let meta = task.meta();
         let answer_by = meta.answer_by().filter(|_| !meta.about().is_detached);
-        Frame::of(Body::Task(task), permits, busy, answer_by)
+        let ran = if meta.state.has_begun() { Ran::Yes } else { Ran::No };
+        let frame = Frame::of(Body::Task(task), permits, busy, answer_by);
+        frame.ran.set(ran);
+        frame
     }
 
     /// That of a body in a worker process.
@@ -155,6 +161,7 @@ impl Frame {
             busy: RefCell::new(busy),
             answer_by,
             ending: Cell::new(Ending::Returned),
+            ran: Cell::new(Ran::No),
             caller: OnceCell::new(),
         }
     }
@@ -211,10 +218,24 @@ pub(crate) fn answer_by() -> Option<Instant> {
     here(|frame| frame.answer_by)?
 }
 
-/// The body on this thread is about to return, and has come to this.
+/// The body on this thread is about to return, and has come to this. It runs elsewhere, and has begun there
+/// or not.
 #[cfg(feature = "process")]
-pub(crate) fn set_ending(ending: Ending) {
-    here(|frame| frame.ending.set(ending));
+pub(crate) fn set_ending(ending: Ending, ran: Ran) {
+    here(|frame| {
+        frame.ending.set(ending);
+        frame.ran.set(ran);
+    });
+}
+
+/// Whether the body on this thread has begun, as it is known from here on.
+pub(crate) fn set_ran(ran: Ran) {
+    here(|frame| frame.ran.set(ran));
+}
+
+/// Whether the body on this thread has begun.
+pub(crate) fn ran() -> Ran {
+    here(|frame| frame.ran.get()).unwrap_or(Ran::Maybe)
 }
 
 /// What the body on this thread has come to, if it returned.

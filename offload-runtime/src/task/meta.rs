@@ -12,7 +12,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::about::About;
 use super::state::State;
-use super::{Owner, Permits, under_way};
+use super::{Owner, Permits};
 use crate::sync::AtomicWaker;
 use crate::sync::foreign::drop_quietly;
 use crate::system::abort::Unpoisoned;
@@ -178,17 +178,17 @@ impl Meta {
         }
     }
 
-    /// It is about to be handed over: a shutdown waits for it.
+    /// It is about to be handed over: who closes its executor waits for it.
     pub(crate) fn set_under_way(&self) {
         self.is_under_way.store(true, Ordering::Relaxed);
-        under_way::take();
+        self.owner.under_way().take();
     }
 
     /// It has ended, once.
     pub(super) fn set_ended(&self) {
         self.leave_slots();
         if self.is_under_way.load(Ordering::Relaxed) {
-            under_way::end();
+            self.owner.under_way().end();
         }
     }
 

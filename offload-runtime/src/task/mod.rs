@@ -30,7 +30,8 @@ use self::context::Captured;
 use self::large::{is_large, to_heap};
 use self::loan::Loans;
 use self::meta::Meta;
-use crate::error::{Error, ErrorKind};
+use self::under_way::UnderWay;
+use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::{Payload, drop_quietly};
 use crate::sync::semaphore::{self, Waiter};
 
@@ -56,11 +57,8 @@ pub(crate) trait Owner: Sync {
     /// What tells the executor of its calls from others.
     fn executor_place(&self) -> usize;
 
-    /// A call is about to wait for a permit.
-    fn begin_wait(&self) {}
-
-    /// A call that was about to wait for a permit, or did, is ended, or goes on.
-    fn end_wait(&self) {}
+    /// What counts the calls of that executor.
+    fn under_way(&self) -> &'static UnderWay;
 
     /// A call that waited for a permit, from the gate with this number, was cancelled.
     fn leave_line(&'static self, gate: usize);
@@ -121,8 +119,8 @@ pub(crate) trait Work: Send + Sync {
 
 /// Why a call has no result.
 pub(crate) enum Failure {
-    /// The body panicked.
-    Panic(Payload),
+    /// The body panicked, when it had begun; or what is done before.
+    Panic(Payload, Ran),
     /// It was not started, or came too late, or was lost.
     Error(Error),
 }
@@ -132,7 +130,7 @@ impl Failure {
     fn error(&self) -> Option<ErrorKind> {
         match self {
             Failure::Error(error) => Some(error.kind()),
-            Failure::Panic(_) => None,
+            Failure::Panic(..) => None,
         }
     }
 }
@@ -273,7 +271,7 @@ where
         match &*self.content() {
             Content::Body(_, captured) => mem::needs_drop::<F>() || captured.is_any(),
             Content::Result(_) => mem::needs_drop::<T>(),
-            Content::Failure(failure) => matches!(**failure, Failure::Panic(_)),
+            Content::Failure(failure) => matches!(**failure, Failure::Panic(..)),
             Content::Nothing => false,
         }
     }

@@ -20,7 +20,7 @@ use super::context::Captured;
 use super::kept::Kept;
 use super::meta::Meta;
 use super::{Failure, Permits, Work, current, own};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
 
@@ -131,6 +131,9 @@ where
         };
         enter(captured, &mut || {
             if let Some(payload) = panic.take() {
+                if body.is_some() {
+                    current::set_ran(Ran::No);
+                }
                 // That is the body's own.
                 resume_unwind(payload);
             }
@@ -188,7 +191,7 @@ where
         let is_any = match &*self.content() {
             Content::Body(_, captured) => mem::needs_drop::<F>() || captured.is_any(),
             Content::Rest(_, captured) => mem::needs_drop::<I>() || captured.is_any(),
-            Content::Failure(failure) => matches!(**failure, Failure::Panic(_)),
+            Content::Failure(failure) => matches!(**failure, Failure::Panic(..)),
             Content::Nothing => false,
         };
         is_any || mem::needs_drop::<T>()

@@ -1,95 +1,101 @@
-//! How many calls were taken and have not ended, for who waits until there are none.
+//! How many calls of an executor were taken and have not ended, for who waits until there are none.
 //!
 //! # The protocol
 //!
-//! Each thread counts for itself the calls that it hands over and those that it ends, in a cache line of
-//! its own: so that costs a call two stores, and no thread waits for another's line. Both numbers only
-//! grow.
+//! Who hands a call over counts it as taken, and who ends it as ended. Both numbers only grow. They are
+//! spread over cache lines, of which each thread uses one: so a thread hardly ever waits for another's.
 //!
-//! Who asks reads of all threads first what has ended, and then what was taken. A call was taken before
-//! it ended, and whoever sees its end sees that, too: so the difference is never too small. If it is 0,
+//! *No call is missed.* Who closes an executor says so first, and then asks here; who hands a call over counts it
+//! first, and then looks whether the executor is closed. All of that has one order (`SeqCst`, which costs nothing more
+//! where it is a change of a number): so the call is rejected, or who closes the executor waits for its end.
+//!
+//! *None is missed that a body makes.* Who asks reads first what has ended, and then what was taken. A call was
+//! taken before it ended, and whoever sees its end sees that, too: so the difference is never too small. If it is 0,
 //! there was a moment at which no call was under way; and since a body that makes a call has not ended by
 //! then, from that moment on only code outside of all bodies can make another.
 
-use std::sync::Mutex;
+use std::cell::Cell;
+use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 
 use crate::sync::{Apart, AtomicU64, Ordering};
-use crate::system::abort::Unpoisoned;
 
-/// What one thread has counted, or several, one after the other.
-#[derive(Default)]
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    /// As many as some power of two.
+    lines: Box<[Apart<Counted>]>,
+}
+
+#[derive(Debug, Default)]
 struct Counted {
     taken: AtomicU64,
     ended: AtomicU64,
 }
 
-/// Of all threads that there are or were.
-static ALL: Mutex<Vec<&'static Apart<Counted>>> = Mutex::new(Vec::new());
-
-/// Those that no thread uses.
-static FREE: Mutex<Vec<&'static Apart<Counted>>> = Mutex::new(Vec::new());
-
-/// That of this thread. Dropped, it is another's.
-struct Own(&'static Apart<Counted>);
-
 thread_local! {
-    static OWN: Own = Own::new();
+    /// What tells this thread from most others.
+    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-impl Own {
-    fn new() -> Own {
-        if let Some(free) = FREE.lock().unpoisoned().pop() {
-            return Own(free);
-        }
-        let new: &'static Apart<Counted> = Box::leak(Box::default());
-        ALL.lock().unpoisoned().push(new);
-        Own(new)
-    }
-
-    /// Calls this with that of this thread; one that is about to end takes one for a moment.
-    fn with(count: fn(&Counted)) {
-        if OWN.try_with(|own| count(own.0)).is_err() {
-            count(Own::new().0);
-        }
-    }
+fn number() -> usize {
+    static NEXT: StdAtomicUsize = StdAtomicUsize::new(0);
+    NUMBER.get().unwrap_or_else(|| {
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        NUMBER.set(Some(number));
+        number
+    })
 }
 
-impl Drop for Own {
-    fn drop(&mut self) {
-        FREE.lock().unpoisoned().push(self.0);
+impl UnderWay {
+    /// For about as many threads at a time as there are cores.
+    pub(crate) fn new(cores: usize) -> UnderWay {
+        UnderWay { lines: (0..cores.next_power_of_two()).map(|_| Apart::default()).collect() }
+    }
+
+    /// That of this thread.
+    fn own(&self) -> &Counted {
+        &self.lines[number() & (self.lines.len() - 1)]
+    }
+
+    /// A call is about to be handed over on this thread.
+    pub(super) fn take(&self) {
+        self.own().take();
+    }
+
+    /// A call has ended on this thread.
+    pub(super) fn end(&self) {
+        self.own().end();
+    }
+
+    /// How many are under way.
+    pub(crate) fn count(&self) -> usize {
+        count(|| [self])
+    }
+
+    fn taken(&self) -> u64 {
+        self.lines.iter().map(|counted| counted.taken.load(Ordering::SeqCst)).sum()
+    }
+
+    fn ended(&self) -> u64 {
+        self.lines.iter().map(|counted| counted.ended.load(Ordering::Acquire)).sum()
     }
 }
 
 impl Counted {
     fn take(&self) {
-        // Ordered by what hands the call over, and by its end.
-        self.taken.store(self.taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::SeqCst);
     }
 
     fn end(&self) {
-        self.ended.store(self.ended.load(Ordering::Relaxed) + 1, Ordering::Release);
+        self.ended.fetch_add(1, Ordering::Release);
     }
 }
 
-/// A call is about to be handed over on this thread.
-pub(super) fn take() {
-    Own::with(Counted::take);
-}
-
-/// A call has ended on this thread.
-pub(super) fn end() {
-    Own::with(Counted::end);
-}
-
-/// How many are under way.
-pub(crate) fn count() -> usize {
-    // Under the lock: a thread that is not among them yet takes its first call after this.
-    difference(&ALL.lock().unpoisoned())
-}
-
-fn difference(all: &[&'static Apart<Counted>]) -> usize {
-    let ended: u64 = all.iter().map(|counted| counted.ended.load(Ordering::Acquire)).sum();
-    let taken: u64 = all.iter().map(|counted| counted.taken.load(Ordering::Relaxed)).sum();
+/// How many are under way of all of these together. It is asked for them twice, as there may be one more the
+/// second time, whose first call was made by a body of another that has ended since.
+pub(crate) fn count<'a, I: IntoIterator<Item = &'a UnderWay>>(all: impl Fn() -> I) -> usize {
+    let ended: u64 = all().into_iter().map(UnderWay::ended).sum();
+    let taken: u64 = all().into_iter().map(UnderWay::taken).sum();
     usize::try_from(taken.saturating_sub(ended)).unwrap_or(usize::MAX)
 }
 
@@ -98,35 +104,40 @@ mod models {
     use loom::thread;
 
     use super::*;
-    use crate::sync::AtomicBool;
     use crate::sync::queue::Queue;
+    use crate::sync::{AtomicBool, fence};
 
-    fn counted<const N: usize>() -> [&'static Apart<Counted>; N] {
-        std::array::from_fn(|_| -> &'static Apart<Counted> { Box::leak(Box::default()) })
+    /// One executor, of which each thread uses a line of its own, by its number.
+    fn under_way(threads: usize) -> &'static UnderWay {
+        Box::leak(Box::new(UnderWay::new(threads)))
+    }
+
+    fn flag() -> &'static AtomicBool {
+        Box::leak(Box::new(AtomicBool::new(false)))
     }
 
     /// A caller hands a call over, whose body hands another over, to a second pool, and ends.
     #[test]
     fn a_call_that_a_body_makes_is_not_missed_by_who_waits_for_the_end_of_all() {
         loom::model(|| {
-            let [caller, first, second] = counted();
+            let (first, second) = (under_way(2), under_way(2));
             let queue: &'static Queue<()> = Box::leak(Box::new(Queue::new()));
-            let all_ended: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
-            caller.take();
+            let all_ended = flag();
+            first.lines[0].take();
             let body = thread::spawn(move || {
-                first.take();
+                second.lines[0].take();
                 queue.push(());
-                first.end();
+                first.lines[1].end();
             });
             let other = thread::spawn(move || {
                 if queue.pop().is_some() {
                     all_ended.store(true, Ordering::Relaxed);
-                    second.end();
+                    second.lines[1].end();
                 }
             });
             // The last to be started, so that it sees what the others did at any of their steps.
             let looks = thread::spawn(move || {
-                if difference(&[caller, first, second]) == 0 {
+                if count(|| [first, second]) == 0 {
                     assert!(all_ended.load(Ordering::Relaxed), "one is under way");
                 }
             });
@@ -134,7 +145,7 @@ mod models {
             body.join().unwrap();
             other.join().unwrap();
             let left = usize::from(queue.pop().is_some());
-            assert_eq!(difference(&[caller, first, second]), left);
+            assert_eq!(count(|| [first, second]), left);
         });
     }
 
@@ -142,22 +153,50 @@ mod models {
     #[test]
     fn a_call_that_another_thread_ends_is_never_counted_as_less_than_none() {
         loom::model(|| {
-            let [caller, worker] = counted();
+            let calls = under_way(2);
             let queue: &'static Queue<()> = Box::leak(Box::new(Queue::new()));
-            let calls = thread::spawn(move || {
-                caller.take();
+            let caller = thread::spawn(move || {
+                calls.lines[0].take();
                 queue.push(());
             });
             let ends = thread::spawn(move || {
                 if queue.pop().is_some() {
-                    worker.end();
+                    calls.lines[1].end();
                 }
             });
             let looks = thread::spawn(move || {
-                let ended = worker.ended.load(Ordering::Acquire);
-                assert!(caller.taken.load(Ordering::Relaxed) >= ended);
+                let ended = calls.ended();
+                assert!(calls.taken() >= ended);
             });
-            [calls, ends, looks].into_iter().for_each(|thread| thread.join().unwrap());
+            [caller, ends, looks].into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    /// The call comes as its pool is closed. Loom does not know that all of `SeqCst` has one order, but of fences: so
+    /// they stand here for that.
+    #[test]
+    fn a_call_is_rejected_or_who_closes_its_pool_waits_for_its_end() {
+        loom::model(|| {
+            let (calls, closed, ends) = (under_way(1), flag(), flag());
+            let caller = thread::spawn(move || {
+                calls.lines[0].take();
+                fence(Ordering::SeqCst);
+                let is_taken = !closed.load(Ordering::SeqCst);
+                if is_taken {
+                    ends.store(true, Ordering::Relaxed);
+                }
+                calls.lines[0].end();
+                is_taken
+            });
+            closed.store(true, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            if calls.count() == 0 {
+                // From here on nothing of it runs.
+                let has_ended = ends.load(Ordering::Relaxed);
+                assert_eq!(caller.join().unwrap(), has_ended);
+            } else {
+                caller.join().unwrap();
+            }
         });
     }
 }

@@ -10,6 +10,8 @@ use super::blobs::SendBlob;
 use super::codec::top::{Lent, Top};
 use super::codec::{self, Decoder, Target};
 use super::frames::{Outgoing, TooLarge};
+use crate::error::Ran;
+use crate::task::current;
 
 /// An argument that was written already.
 #[derive(Debug)]
@@ -130,9 +132,11 @@ impl<'a> Arguments<'a> {
         self.failed = codec::encode(&result.map(Lent), &mut self.answer).err();
     }
 
-    /// There is no further one.
+    /// There is no further one: the body is next.
     pub fn end(&mut self) -> Result<(), Malformed> {
-        self.decoder.end().map_err(Malformed)
+        self.decoder.end().map_err(Malformed)?;
+        current::set_ran(Ran::Yes);
+        Ok(())
     }
 
     /// The message with the result, or how large it would be; or why it cannot be sent.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::kill_handle::{End, KillHandle};
+use super::kill_handle::{End, KillHandle, Leave};
 use super::plan::Plan;
 use super::worker::{Dead, Worker};
 use super::workers::{Gone, Workers};
+use crate::error::Error;
+use crate::executor;
 use crate::wire::registry::Host;
 
 /// See the [module](self).
@@ -69,6 +71,7 @@ impl CheckedOut {
         self.worker = None;
         let gone = match ended {
             Some(End::Cancelled) => Gone::Ended("nobody waits for its call any more"),
+            Some(End::Told) => Gone::Ended("its call was cancelled"),
             Some(End::Shutdown) => Gone::Ended("its pool is closed"),
             None => Gone::Discarded("it sent what no worker sends"),
         };
@@ -106,12 +109,52 @@ impl CheckedOut {
     }
 
     /// For foreign code, which may not come back.
-    pub(crate) fn handle(&self) -> Arc<KillHandle> {
-        Arc::clone(&self.handle)
+    pub(crate) fn foreign(&self) -> Foreign {
+        let (workers, host) = (self.workers, self.host);
+        Foreign { workers, host, handle: Arc::clone(&self.handle) }
+    }
+
+    /// The call of this function has to end, and the worker has not got it.
+    pub(crate) fn ended_before_start(&self, function: &str) -> Error {
+        match self.handle.end_reason() {
+            Some(End::Shutdown) if executor::is_closed() => Error::shutting_down(function),
+            Some(End::Shutdown) => Error::pool_closed(function, self.host.name()),
+            Some(End::Cancelled | End::Told) | None => Error::cancelled(function),
+        }
     }
 
     pub(crate) fn plan(&self) -> &'static Plan {
         self.workers.plan()
+    }
+}
+
+/// What foreign code is run with, on the thread of a call that has a worker: the code of the types of its
+/// arguments and its result.
+pub(crate) struct Foreign {
+    workers: &'static Workers,
+    host: &'static dyn Host,
+    handle: Arc<KillHandle>,
+}
+
+impl Foreign {
+    /// Runs it, unless the call has ended, and nobody takes what that would make.
+    pub(crate) fn run<R>(&self, foreign: impl FnOnce() -> R) -> Option<R> {
+        /// Also if it panics.
+        struct Back<'a>(&'a KillHandle);
+
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.come_back();
+            }
+        }
+
+        match self.handle.leave() {
+            Leave::Watched => {}
+            Leave::GivenUp => self.workers.give_up(self.host, &self.handle),
+            Leave::InVain => return None,
+        }
+        let _back = Back(&self.handle);
+        Some(foreign())
     }
 }
 

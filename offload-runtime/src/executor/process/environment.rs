@@ -2,39 +2,58 @@
 
 use std::process::Command;
 
-/// So many variables may be removed by name.
+/// So many variables may be removed by name, and as often some may be added.
 const MOST: usize = 16;
+
+type Variables = &'static [(&'static str, &'static str)];
 
 /// See the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Environment {
     /// None of the parent's is kept.
     is_cleared: bool,
-    /// These are not kept; as many of them as `count`.
+    /// These are not kept; as many of them as `removals`.
     removed: [&'static str; MOST],
-    count: usize,
-    /// Added after that.
-    added: &'static [(&'static str, &'static str)],
+    removals: usize,
+    /// Added after that, in this order; as many of them as `additions`.
+    added: [Variables; MOST],
+    additions: usize,
 }
 
 impl Environment {
     /// All that the parent has.
-    pub(super) const INHERITED: Environment =
-        Environment { is_cleared: false, removed: [""; MOST], count: 0, added: &[] };
+    pub(super) const INHERITED: Environment = Environment {
+        is_cleared: false,
+        removed: [""; MOST],
+        removals: 0,
+        added: [&[]; MOST],
+        additions: 0,
+    };
 
     pub(crate) const fn clear(&mut self) {
         self.is_cleared = true;
     }
 
     pub(crate) const fn remove(&mut self, name: &'static str) {
-        assert!(is_name(name), "the name of a variable is not empty, and has no `=` and no NUL");
-        assert!(self.count < MOST, "at most 16 variables can be removed: use `env_clear`");
-        self.removed[self.count] = name;
-        self.count += 1;
+        assert_name(name);
+        assert!(self.removals < MOST, "at most 16 variables can be removed: use `env_clear`");
+        self.removed[self.removals] = name;
+        self.removals += 1;
     }
 
-    pub(crate) const fn add(&mut self, variables: &'static [(&'static str, &'static str)]) {
-        self.added = variables;
+    pub(crate) const fn add(&mut self, variables: Variables) {
+        let mut at = 0;
+        while at < variables.len() {
+            assert_name(variables[at].0);
+            assert!(!has(variables[at].1, 0), "the value of a variable has no NUL");
+            at += 1;
+        }
+        assert!(
+            self.additions < MOST,
+            "`env` can be called at most 16 times: it takes several variables"
+        );
+        self.added[self.additions] = variables;
+        self.additions += 1;
     }
 
     /// What it is for a program that is to be started.
@@ -42,21 +61,63 @@ impl Environment {
         if self.is_cleared {
             command.env_clear();
         }
-        for name in &self.removed[..self.count] {
+        for name in &self.removed[..self.removals] {
             command.env_remove(name);
         }
-        command.envs(self.added.iter().copied());
+        for variables in &self.added[..self.additions] {
+            command.envs(variables.iter().copied());
+        }
     }
 }
 
-const fn is_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
+const fn assert_name(name: &str) {
+    let is_fine = !name.is_empty() && !has(name, b'=') && !has(name, 0);
+    assert!(is_fine, "the name of a variable is not empty, and has no `=` and no NUL");
+}
+
+const fn has(text: &str, byte: u8) -> bool {
+    let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        if matches!(bytes[at], b'=' | 0) {
-            return false;
+        if bytes[at] == byte {
+            return true;
         }
         at += 1;
     }
-    at > 0
+    false
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    /// Why a setting is none.
+    fn problem(set: fn(&mut Environment)) -> String {
+        let set = || set(&mut { Environment::INHERITED });
+        let payload = catch_unwind(set).unwrap_err();
+        (*payload.downcast_ref::<&str>().unwrap()).to_owned()
+    }
+
+    #[test]
+    fn what_the_system_would_refuse_is_refused_where_it_is_set() {
+        let name = "the name of a variable is not empty, and has no `=` and no NUL";
+        assert_eq!(problem(|it| it.remove("")), name);
+        assert_eq!(problem(|it| it.remove("A=")), name);
+        assert_eq!(problem(|it| it.add(&[("A", "1"), ("B=", "2")])), name);
+        assert_eq!(problem(|it| it.add(&[("\0", "1")])), name);
+        assert_eq!(problem(|it| it.add(&[("A", "1\0")])), "the value of a variable has no NUL");
+    }
+
+    #[test]
+    fn what_is_too_much_says_what_to_do_instead() {
+        let removes = |it: &mut Environment| (0..=MOST).for_each(|_| it.remove("A"));
+        assert_eq!(problem(removes), "at most 16 variables can be removed: use `env_clear`");
+        let adds = |it: &mut Environment| (0..=MOST).for_each(|_| it.add(&[("A", "1")]));
+        assert_eq!(
+            problem(adds),
+            "`env` can be called at most 16 times: it takes several variables"
+        );
+    }
 }

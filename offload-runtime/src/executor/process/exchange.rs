@@ -48,12 +48,13 @@ pub(crate) fn run(
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), Error> {
     let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
+    current::set_ran(Ran::No);
     let max_message = worker.plan().max_message;
     let answer_by = current::answer_by();
     let call = Call { function, answer_by, max_message, items, panic: None, unreadable: None };
     let result = call.run(worker, arguments, decode);
     result.map_err(|(error, ending)| {
-        current::set_ending(ending);
+        current::set_ending(ending, error.ran());
         incidents::note_ending(function.about().name, ending, &error);
         error
     })
@@ -94,6 +95,7 @@ impl Sending {
             if !self.worker.begin(self.number) {
                 return false;
             }
+            current::set_ran(Ran::Maybe);
             self.has_begun = true;
             self.worker.process().set_deadline(self.answer_by);
         }
@@ -122,6 +124,8 @@ struct Call {
 /// How the exchange ended.
 enum Said {
     Result,
+    /// A result that was not read, since nobody awaits it.
+    Unawaited,
     Panicked(Panic),
     Failed(Failure),
 }
@@ -153,15 +157,16 @@ impl Call {
         let message =
             self.head(worker.process(), number).map_err(|error| (error, Ending::Failed))?;
         let answer_by = self.answer_by;
-        let handle = worker.handle();
+        let foreign = worker.foreign();
         let sending = Sending { worker, number, answer_by, has_begun: false };
-        let write = || handle.away(|| self.request(message, arguments));
+        let write = || foreign.run(|| self.request(message, arguments));
         let (request, sending) = sending.during(write);
         // What was sent ahead is not kept, so no other worker can have it.
         let Sending { mut worker, has_begun: is_sent_in_part, .. } = sending;
         let request = match request {
-            Ok(request) => request,
-            Err(error) => {
+            Some(Ok(request)) => request,
+            None => return Err((worker.ended_before_start(name), Ending::Killed)),
+            Some(Err(error)) => {
                 if is_sent_in_part {
                     self.forget(worker);
                 }
@@ -171,8 +176,9 @@ impl Call {
         let mut tries = 1;
         loop {
             if !is_sent_in_part && !worker.begin(number) {
-                return Err((failures::ended_before_start(name), Ending::Killed));
+                return Err((worker.ended_before_start(name), Ending::Killed));
             }
+            current::set_ran(Ran::Maybe);
             let mut decoded = Ok(());
             let said = self.talk(&mut worker, &request, &mut |result| decoded = decode(result));
             match (said, worker.let_go()) {
@@ -210,8 +216,10 @@ impl Call {
         let name = self.function.about().name;
         match said {
             Said::Result => {
+                current::set_ran(Ran::Yes);
                 decoded.map_err(|reason| (failures::unreadable(name, &reason), Ending::Failed))
             }
+            Said::Unawaited => Err((failures::unawaited(name), Ending::Returned)),
             Said::Panicked(panic) => Err((failures::panicked(name, panic, None), Ending::Panicked)),
             Said::Failed(failure) => {
                 Err((failures::failed(name, &failure, self.max_message), Ending::Failed))
@@ -223,7 +231,7 @@ impl Call {
     fn lost(self, dead: Dead, killed: Option<End>) -> (Error, Ending) {
         let name = self.function.about().name;
         match (killed, self.panic) {
-            (Some(End::Cancelled), _) => (failures::killed(name), Ending::Killed),
+            (Some(End::Cancelled | End::Told), _) => (failures::killed(name), Ending::Killed),
             (Some(End::Shutdown), _) => (failures::killed_by_shutdown(name), Ending::Killed),
             // One that must not unwind, or with `panic = "abort"`.
             (None, Some(panic)) if dead.is_aborted() => {
@@ -283,7 +291,7 @@ impl Call {
         result: &mut dyn FnMut(Decoder<'_>),
     ) -> Result<Said, Lost> {
         let invalid = |_: String| Lost::Invalid;
-        let handle = worker.handle();
+        let foreign = worker.foreign();
         let mut replay = Replay::new(worker.process().take_places());
         worker.process().set_deadline(self.answer_by);
         write(worker, request, self.answer_by)?;
@@ -308,8 +316,10 @@ impl Call {
             match Kind::of(frame.kind) {
                 Some(Kind::Done) => {
                     let decoder = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                    handle.away(|| result(decoder));
-                    break Said::Result;
+                    match foreign.run(|| result(decoder)) {
+                        Some(()) => break Said::Result,
+                        None => break Said::Unawaited,
+                    }
                 }
                 // Its result may have come in part.
                 Some(Kind::Panicked) => {
@@ -324,7 +334,10 @@ impl Call {
                 Some(Kind::Event) => replay.replay(frame.payload),
                 Some(Kind::Item) => {
                     let item = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                    handle.away(|| self.read_item(item))?;
+                    match foreign.run(|| self.read_item(item)) {
+                        Some(read) => read?,
+                        None => self.items.iter_mut().for_each(Items::skip),
+                    }
                     self.go_on(worker);
                 }
                 _ => return Err(Lost::Invalid),

@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::kill_handle::KillHandle;
+use super::kill_handle::{End, KillHandle};
 use super::plan::Plan;
 use super::ready::{NotThere, Ready};
 use super::workers::{NoWorker, Workers};
 use super::{exchange, failures, way};
-use crate::error::Error;
+use crate::error::{Error, Ran};
 use crate::executor::settings::{DefaultPool, Settings};
 use crate::executor::threads::pool::Serve;
 use crate::executor::threads::{Kind, Pool};
@@ -19,6 +19,7 @@ use crate::task::about::About;
 use crate::task::current::Busy;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
+use crate::task::under_way::UnderWay;
 use crate::task::{Awaited, Permits, Queued, Work, completion};
 use crate::wire::registry::Host;
 
@@ -68,7 +69,8 @@ impl Processes {
 
 impl Serve for Processes {
     fn serve(&'static self, task: Queued, permits: Permits, busy: Busy) -> Option<Instant> {
-        let handle = Arc::new(KillHandle::new(place(&*task), self.workers.plan().grace));
+        let handle =
+            Arc::new(KillHandle::new(place(&*task), self.workers.plan().grace, &self.threads));
         let room = [self.threads.limit(), self.threads.threads()];
         let worker = match self.workers.check_out(self, room, task.meta(), &handle) {
             Ok(worker) => worker,
@@ -150,9 +152,13 @@ impl Executor for Processes {
     }
 
     fn cancel(&'static self, task: &Awaited) {
-        if let Some(handle) = self.workers.end(self, place(&**task)) {
-            handle.stand_in(|| self.threads.stand_in_for_lost());
-        }
+        let why = if task.meta().state.is_awaited() { End::Told } else { End::Cancelled };
+        self.workers.end(self, place(&**task), why);
+    }
+
+    fn ran(&'static self, _: &Awaited) -> Ran {
+        // Its worker says what it comes to, and not when it begins.
+        Ran::Maybe
     }
 
     fn is_tended(&'static self) -> bool {
@@ -168,6 +174,10 @@ impl Executor for Processes {
         Load { workers: Some(self.workers.stats()), ..self.threads.load() }
     }
 
+    fn under_way(&'static self) -> &'static UnderWay {
+        self.threads.under_way()
+    }
+
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
         self.threads.bodies(see);
     }
@@ -178,7 +188,7 @@ impl Executor for Processes {
 
     fn drain(&'static self) {
         self.threads.drain();
-        self.workers.end_all();
+        self.workers.end_all(self);
     }
 
     fn dismiss(&'static self) {
@@ -186,7 +196,9 @@ impl Executor for Processes {
     }
 
     fn open(&'static self) {
-        // In this order: who closes it looks at the threads, when it has closed the workers.
+        // Before: a call that is taken finds them open. After: who closes it looks at the threads, when it
+        // has closed the workers.
+        self.workers.open();
         self.threads.open();
         self.workers.open();
         if self.threads.is_closed() {

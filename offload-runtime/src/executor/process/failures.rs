@@ -19,22 +19,23 @@ pub(crate) fn not_ready(pool: &str, reason: &str) -> Error {
     Error::new(ErrorKind::Unavailable, Ran::No, "", what)
 }
 
-/// Nobody waits for it any more.
-pub(crate) fn ended_before_start(function: &str) -> Error {
-    Error::new(ErrorKind::Cancelled, Ran::No, function, "was cancelled before it started")
-}
-
-/// Nobody waits for it any more.
+/// Nobody waits for it any more. Whether its body was started the worker did not say.
 pub(crate) fn killed(function: &str) -> Error {
-    Error::new(ErrorKind::Cancelled, Ran::Yes, function, "was cancelled, and its process killed")
+    Error::new(ErrorKind::Cancelled, Ran::Maybe, function, "was cancelled, and its process killed")
 }
 
+/// It has ended in its grace, and nobody waits for its result.
+pub(crate) fn unawaited(function: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, Ran::Yes, function, "was cancelled, and has ended since")
+}
+
+/// As with [`killed`].
 pub(crate) fn killed_by_shutdown(function: &str) -> Error {
     let what = match executor::is_closed() {
         true => "had not ended when the process shut down, and its worker was killed",
         false => "had not ended when its pool was closed, and its worker was killed",
     };
-    Error::new(ErrorKind::ShuttingDown, Ran::Yes, function, what)
+    Error::new(ErrorKind::ShuttingDown, Ran::Maybe, function, what)
 }
 
 pub(crate) fn worker_died(function: &str, dead: Dead) -> Error {
@@ -137,11 +138,11 @@ pub(crate) fn failed(function: &str, failure: &Failure, max_message: usize) -> E
 }
 
 pub(crate) fn panicked(function: &str, panic: Panic, dead: Option<Dead>) -> Error {
-    let Panic { message, place, backtrace } = panic;
+    let Panic { message, place, backtrace, ran } = panic;
     let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
     let what = format!("panicked{place}: {message}");
     let remains = dead.map(remains).unwrap_or_default();
-    Error::new(ErrorKind::Panicked, Ran::Yes, function, what)
+    Error::new(ErrorKind::Panicked, ran, function, what)
         .with_remains(Remains { backtrace, ..remains })
 }
 

@@ -1,5 +1,6 @@
-//! A stream that is made use of in a worker: its body runs there, on a thread of a pool, with all
-//! that would be sent encoded and decoded.
+//! A stream that a body in a worker makes use of. There is no worker of this one to send it to: so its body runs in the
+//! same process, in the place of one, on a thread of a pool; and all that would be sent is encoded and decoded, so that it is
+//! the same stream.
 
 use std::mem;
 use std::sync::{Arc, Mutex};

@@ -40,6 +40,12 @@ impl Items {
         if self.is_closed { Ok(()) } else { self.take.read(item) }
     }
 
+    /// One has come, and nobody wants any more.
+    pub(super) fn skip(&mut self) {
+        self.taken += 1;
+        self.is_closed = true;
+    }
+
     /// Waits until there is room for what was read.
     pub(super) fn pass_on(&mut self) {
         if !self.is_closed {

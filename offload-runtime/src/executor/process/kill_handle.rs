@@ -15,8 +15,10 @@
 //! started.
 //!
 //! While the thread that has the worker writes the arguments or reads the result, it is in code of the
-//! user's types, and does not look. That may take for ever. So whoever ends the call then is told, and
-//! sees to it that the pool goes on without this thread and its worker.
+//! user's types, and does not look: it is *away*, perhaps for ever. If the call ends meanwhile, the thread and its worker
+//! are given up, and the pool goes on without them: another thread may be in the place of this one until it is back. If the call
+//! has ended before, the thread does not leave at all, unless its result is awaited all the same, as in the grace after a
+//! shutdown or of a started call; then both are given up as it leaves.
 
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -26,6 +28,7 @@ use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::executor::StandIn;
+use crate::executor::threads::Pool;
 use crate::sync::timer::Alarm;
 use crate::system::abort::Unpoisoned;
 use crate::system::pipe::{PipeReader, PipeWriter, pipe};
@@ -36,6 +39,8 @@ pub(crate) struct KillHandle {
     task: usize,
     /// How long a body that was told to stop may go on.
     grace: Duration,
+    /// Its thread is one of these.
+    threads: &'static Pool,
     state: Mutex<State>,
 }
 
@@ -58,8 +63,21 @@ struct State {
 pub(crate) enum End {
     /// Nobody waits for it any more, or its deadline has passed.
     Cancelled,
+    /// The body is to stop, and what it comes to is awaited all the same.
+    Told,
     /// The process shuts down.
     Shutdown,
+}
+
+/// Whether a thread may run foreign code for its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// Who ends the call gives it up.
+    Watched,
+    /// The call has ended, and nobody does that any more: thread and worker are given up now.
+    GivenUp,
+    /// It has no need to: nobody takes what that would make.
+    InVain,
 }
 
 /// A worker at work.
@@ -74,10 +92,10 @@ pub(crate) struct Held {
 }
 
 impl KillHandle {
-    pub(crate) fn new(task: usize, grace: Duration) -> KillHandle {
+    pub(crate) fn new(task: usize, grace: Duration, threads: &'static Pool) -> KillHandle {
         let (held, stand_in) = (None, None);
         let state = State { end: None, held, killed: false, is_away: false, stand_in, alarm: None };
-        KillHandle { task, grace, state: Mutex::new(state) }
+        KillHandle { task, grace, threads, state: Mutex::new(state) }
     }
 
     /// What tells the call from others.
@@ -89,9 +107,9 @@ impl KillHandle {
         self.state.lock().unpoisoned()
     }
 
-    /// Whether the call has to end.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.lock().end.is_some()
+    /// Why the call has to end, if it has to.
+    pub(crate) fn end_reason(&self) -> Option<End> {
+        self.lock().end
     }
 
     /// The worker is about to get the call. False: it must not.
@@ -117,36 +135,32 @@ impl KillHandle {
         killed
     }
 
-    /// Runs foreign code on the thread that has the worker.
-    pub(crate) fn away<R>(&self, foreign: impl FnOnce() -> R) -> R {
-        /// Also if that panics.
-        struct Back<'a>(&'a KillHandle);
-
-        impl Drop for Back<'_> {
-            fn drop(&mut self) {
-                let mut state = self.0.lock();
-                state.is_away = false;
-                let stand_in = state.stand_in.take();
-                drop(state);
-                drop(stand_in);
+    /// The thread that has the worker is about to run foreign code, and says when it is [back](Self::come_back).
+    pub(super) fn leave(&self) -> Leave {
+        let mut state = self.lock();
+        let leave = match state.end {
+            None => Leave::Watched,
+            Some(End::Told | End::Shutdown) if state.held.is_some() => {
+                state.stand_in = Some(self.threads.stand_in_for_lost());
+                Leave::GivenUp
             }
-        }
-
-        self.lock().is_away = true;
-        let _back = Back(self);
-        foreign()
+            Some(_) => return Leave::InVain,
+        };
+        state.is_away = true;
+        leave
     }
 
-    /// The thread that has the worker is away, and this is in its place until it is back.
-    pub(crate) fn stand_in(&self, make: impl FnOnce() -> StandIn) {
+    /// The thread that was away is back, and needs nothing in its place any more.
+    pub(super) fn come_back(&self) {
         let mut state = self.lock();
-        if state.is_away {
-            state.stand_in = Some(make());
-        }
+        state.is_away = false;
+        let stand_in = state.stand_in.take();
+        drop(state);
+        drop(stand_in);
     }
 
     /// Ends the call: it does not begin, or its worker is told or killed. True: its thread is away, and
-    /// may not come back.
+    /// may not come back. Another may be in its place from now on; its worker is to be given up, too.
     pub(crate) fn end(self: &Arc<KillHandle>, why: End) -> bool {
         let mut state = self.lock();
         if state.end.is_some() {
@@ -155,6 +169,7 @@ impl KillHandle {
         state.end = Some(why);
         if state.is_away {
             state.kill();
+            state.stand_in = Some(self.threads.stand_in_for_lost());
             return true;
         }
         let Some(held) = state.held.clone() else { return false };
@@ -212,5 +227,40 @@ struct Killer(Arc<KillHandle>);
 impl Wake for Killer {
     fn wake(self: Arc<Self>) {
         self.0.lock().kill();
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::executor::threads::Kind;
+
+    static THREADS: Pool = Pool::new("of processes", Kind::Process);
+
+    fn handle() -> Arc<KillHandle> {
+        Arc::new(KillHandle::new(0, Duration::ZERO, &THREADS))
+    }
+
+    #[test]
+    fn a_thread_does_not_leave_for_a_call_that_has_ended_before_its_worker_got_it() {
+        for why in [End::Cancelled, End::Told, End::Shutdown] {
+            let handle = handle();
+            assert!(!handle.end(why), "it is here");
+            assert_eq!(handle.leave(), Leave::InVain);
+            assert_eq!(handle.end_reason(), Some(why));
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_place_of_a_thread_is_there_until_it_is_back() {
+        THREADS.start(&THREADS, None).unwrap();
+        let handle = handle();
+        assert_eq!(handle.leave(), Leave::Watched);
+        assert!(handle.end(End::Cancelled), "it is away");
+        assert!(!handle.end(End::Shutdown), "it has ended already");
+        assert!(handle.lock().stand_in.is_some());
+        handle.come_back();
+        assert!(handle.lock().stand_in.is_none());
+        assert!(!handle.lock().is_away);
     }
 }

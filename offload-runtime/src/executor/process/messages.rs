@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Error, Ran};
 use crate::system::priority::Priority;
 use crate::wire::frames::HEADER;
 
@@ -90,13 +90,15 @@ pub(crate) struct CallHead {
     pub(crate) window: u32,
 }
 
-/// A panic of a body.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// A panic of a body, or of what reads its arguments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Panic {
     pub(crate) message: String,
     /// `src/render.rs:10:5`
     pub(crate) place: Option<String>,
     pub(crate) backtrace: Option<String>,
+    /// Whether the body had begun, or its arguments were still being read.
+    pub(crate) ran: Ran,
 }
 
 /// Why a call has no result, though its worker is well.

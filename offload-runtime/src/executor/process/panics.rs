@@ -6,6 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::panic::{self, PanicHookInfo};
 
 use super::messages::{Panic, cut};
+use crate::error::Ran;
+use crate::task::current;
 
 thread_local! {
     /// A body runs on this thread.
@@ -29,6 +31,7 @@ fn note(info: &PanicHookInfo<'_>, tell: fn(&Panic)) {
         message: message(info.payload()),
         place: info.location().map(ToString::to_string),
         backtrace: backtrace(),
+        ran: current::ran(),
     };
     if RUNNING.get() {
         tell(&panic);
@@ -52,12 +55,13 @@ pub(crate) fn during<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// What is known of a panic that was caught.
-pub(crate) fn take(payload: &(dyn Any + Send)) -> Panic {
+/// What is known of a panic that was caught, by when the body had begun or not.
+pub(crate) fn take(payload: &(dyn Any + Send), ran: Ran) -> Panic {
     let message = message(payload);
     // Another may have been caught by the body, and this one resumed.
     let known = LAST.take().filter(|last| last.message == message);
-    known.unwrap_or(Panic { message, place: None, backtrace: None })
+    let known = known.unwrap_or(Panic { message, place: None, backtrace: None, ran });
+    Panic { ran, ..known }
 }
 
 fn message(payload: &dyn Any) -> String {

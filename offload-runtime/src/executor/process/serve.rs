@@ -25,6 +25,7 @@ use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic,
 use super::outlet::ToParent;
 use super::to_parent::{self, Then, send_blob, write};
 use super::{descendants, events, inherited, panics, plan, way};
+use crate::error::Ran;
 use crate::sync::foreign::drop_payload;
 use crate::system::abort::Unpoisoned;
 use crate::system::pipe::PipeReader;
@@ -201,7 +202,7 @@ fn greet(data: &mut UnixStream, incoming: &mut Incoming) -> Result<Hello, String
     WORKING.store(true, Ordering::Relaxed);
     if let Some(on_start) = host.on_start() {
         catch_unwind(on_start).map_err(|payload| {
-            format!("its start-up function panicked: {}", panics::take(&*payload).message)
+            format!("its start-up function panicked: {}", panics::take(&*payload, Ran::No).message)
         })?;
     }
     events::end();
@@ -258,13 +259,14 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
         }
         // Unwind safety: what the body shared is its own affair, as it is for
         // the bodies of threads.
-        Ok(panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments)))))
+        let ended = panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))));
+        Ok((ended, current::ran()))
     });
     events::end();
     end();
     // What has no line end would come with a later call.
     let _ = io::stdout().flush();
-    let ended = match ended {
+    let (ended, ran) = match ended {
         Ok(ended) => ended,
         Err(error) => return failed(&Failure::Unstarted(error)),
     };
@@ -280,7 +282,7 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
         },
         Ok(Err(malformed)) => failed(&Failure::Arguments(cut(malformed.into_reason()))),
         Err(payload) => {
-            let panic = panics::take(&*payload);
+            let panic = panics::take(&*payload, ran);
             drop_payload(payload);
             message(Kind::Panicked, &panic)
         }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
+use std::time::Instant;
 use std::{io, thread};
 
 use super::messages::Hello;
@@ -21,7 +22,8 @@ use crate::wire::registry::{self, Host};
 impl Workers {
     /// Starts the workers that are wanted.
     pub(super) fn tend(&'static self, host: &'static dyn Host, state: &mut State) {
-        while let Some(why) = state.wants_another(self.plan.max_restarts, cores::count()) {
+        let (most, at_once) = (self.plan.max_restarts, cores::count());
+        while let Some(why) = state.wants_another(most, at_once, Instant::now()) {
             state.starts.under_way += 1;
             // From a thread that is as normal as the main one: a worker is what its starter is.
             let start = move || {
@@ -41,7 +43,7 @@ impl Workers {
                 return;
             }
         }
-        if let Some(at) = state.look_again(self.plan.max_restarts) {
+        if let Some(at) = state.look_again(most) {
             let looker = Waker::from(Arc::new(Looker { workers: self, host }));
             state.starts.is_scheduled = timer::wake_at(at, looker).is_ok();
         }
@@ -50,7 +52,7 @@ impl Workers {
     fn start_refused(&self, state: &mut State, refusal: &io::Error) {
         state.starts.under_way -= 1;
         let reason = format!("the system refuses a thread to start it: {refusal}");
-        state.starts.fail(reason, false, self.plan.max_restarts, state.waiting > 0);
+        state.start_failed(reason, false, self.plan.max_restarts, Instant::now());
         // Whoever waits tries again, or ends its call.
         self.changed.notify_all();
     }
@@ -78,8 +80,7 @@ impl Workers {
                 state.free.insert(0, worker);
             }
             Err(NotReady { reason, was_killed, .. }) => {
-                let (most, has_waiting) = (self.plan.max_restarts, state.waiting > 0);
-                state.starts.fail(reason, was_killed, most, has_waiting);
+                state.start_failed(reason, was_killed, self.plan.max_restarts, Instant::now());
             }
         }
         self.tend(host, &mut state);

@@ -36,10 +36,10 @@ pub(super) struct State {
     pub(super) starts: Starts,
     /// No more are started: the process shuts down, or the pool is closed.
     pub(super) is_closed: bool,
-    /// And no call gets one.
-    pub(super) is_ended: bool,
-    /// So often that was so.
-    pub(super) ends: u64,
+    /// And the grace is over: no call gets one.
+    pub(super) is_drained: bool,
+    /// How often that was so. A call that waits since before gets none, though the pool is open again.
+    pub(super) drains: u64,
 }
 
 /// Those that start, and how it went with those before.
@@ -79,9 +79,26 @@ impl State {
                 is_scheduled: false,
             },
             is_closed: false,
-            is_ended: false,
-            ends: 0,
+            is_drained: false,
+            drains: 0,
         }
+    }
+
+    /// A start has failed. Killed by somebody else, the next may be luckier, and is tried at once.
+    pub(super) fn start_failed(
+        &mut self,
+        reason: String,
+        was_killed: bool,
+        most: u32,
+        now: Instant,
+    ) {
+        let starts = &mut self.starts;
+        starts.in_a_row = starts.in_a_row.saturating_add(1);
+        if !was_killed || starts.is_given_up(most) {
+            starts.useless = Some(now);
+            starts.failure = (self.waiting > 0).then(|| reason.clone());
+        }
+        starts.last_reason = reason;
     }
 
     /// How many there are to be before those who wait for that are told.
@@ -91,13 +108,18 @@ impl State {
 
     /// Why another worker is to be started now, if one is. At most `most` may be of no use in a row,
     /// and at most `at_once` start at a time.
-    pub(super) fn wants_another(&self, most: u32, at_once: usize) -> Option<&'static str> {
+    pub(super) fn wants_another(
+        &self,
+        most: u32,
+        at_once: usize,
+        now: Instant,
+    ) -> Option<&'static str> {
         let Starts { under_way, failure, .. } = &self.starts;
         let there = self.alive + under_way;
         if self.is_closed || there >= self.limit || *under_way >= at_once || failure.is_some() {
             return None;
         }
-        let is_too_soon = self.starts.is_too_soon();
+        let is_too_soon = self.starts.is_too_soon(now);
         if self.starts.is_given_up(most) && (is_too_soon || *under_way > 0) {
             return None;
         }
@@ -124,8 +146,8 @@ impl State {
     }
 
     /// Why no worker is started, if too many were of no use.
-    pub(super) fn given_up(&self, most: u32) -> Option<String> {
-        let is_given_up = self.starts.is_given_up(most) && self.starts.is_too_soon();
+    pub(super) fn given_up(&self, most: u32, now: Instant) -> Option<String> {
+        let is_given_up = self.starts.is_given_up(most) && self.starts.is_too_soon(now);
         let Starts { in_a_row, last_reason, .. } = &self.starts;
         is_given_up.then(|| {
             format!(
@@ -154,9 +176,9 @@ impl State {
     }
 
     /// A worker that was free has died.
-    pub(super) fn lose(&mut self, worker: &Worker) {
+    pub(super) fn lose(&mut self, worker: &Worker, now: Instant) {
         self.alive -= 1;
-        self.starts.ended(worker.since(), worker.calls() > 0);
+        self.starts.ended(worker.since(), worker.calls() > 0, now);
     }
 
     /// Who has this number does not wait for enough workers any more.
@@ -173,23 +195,13 @@ impl State {
 }
 
 impl Starts {
-    /// A start has failed. Killed by somebody else, the next may be luckier, and is tried at once.
-    pub(super) fn fail(&mut self, reason: String, was_killed: bool, most: u32, has_waiting: bool) {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        if !was_killed || self.is_given_up(most) {
-            self.useless = Some(Instant::now());
-            self.failure = has_waiting.then(|| reason.clone());
-        }
-        self.last_reason = reason;
-    }
-
     /// A worker has ended that was there since then, and has run a call or not.
-    pub(super) fn ended(&mut self, since: Instant, has_run: bool) {
-        if has_run || since.elapsed() >= USEFUL {
+    pub(super) fn ended(&mut self, since: Instant, has_run: bool, now: Instant) {
+        if has_run || now.saturating_duration_since(since) >= USEFUL {
             return self.succeed();
         }
         self.in_a_row = self.in_a_row.saturating_add(1);
-        self.useless = Some(Instant::now());
+        self.useless = Some(now);
     }
 
     /// Why the last one that was of no use was that, once it is reaped.
@@ -216,7 +228,10 @@ impl Starts {
         self.in_a_row >= most
     }
 
-    fn is_too_soon(&self) -> bool {
-        self.useless.is_some_and(|useless| useless.elapsed() < PAUSE)
+    fn is_too_soon(&self, now: Instant) -> bool {
+        self.useless.is_some_and(|useless| now.saturating_duration_since(useless) < PAUSE)
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

@@ -140,7 +140,8 @@ impl Workers {
         handle: &KillHandle,
         until: Option<Instant>,
     ) -> Option<Worker> {
-        self.await_worker(host, self.lock(), until, &|| handle.is_ended(), None).ok()
+        let is_ended = || handle.end_reason().is_some();
+        self.await_worker(host, self.lock(), until, &is_ended, None).ok()
     }
 
     /// A worker for a call, which from then on is among those that have one if its handle is `new`.
@@ -154,10 +155,10 @@ impl Workers {
     ) -> Result<Worker, NoWorker> {
         let mut lost = Vec::new();
         state.waiting += 1;
-        let ends = state.ends;
+        let drains = state.drains;
         let result = loop {
             // It may have been opened again since.
-            if state.is_ended || state.ends != ends {
+            if state.is_drained || state.drains != drains {
                 break Err(NoWorker::Shutdown);
             }
             if is_ended() {
@@ -166,7 +167,7 @@ impl Workers {
             match state.free.pop() {
                 Some(worker) if worker.is_alive() => break Ok(worker),
                 Some(worker) => {
-                    state.lose(&worker);
+                    state.lose(&worker, Instant::now());
                     lost.push(worker);
                     continue;
                 }
@@ -182,7 +183,7 @@ impl Workers {
                 if state.starts.failure.is_some() {
                     continue;
                 }
-                failure = state.given_up(self.plan.max_restarts);
+                failure = state.given_up(self.plan.max_restarts, Instant::now());
             }
             let pause = match failure {
                 Some(reason) if state.alive == 0 && state.starts.under_way == 0 => {
@@ -290,7 +291,7 @@ impl Workers {
     ) {
         let mut state = self.lock();
         state.alive -= 1;
-        state.starts.ended(since, has_run);
+        state.starts.ended(since, has_run, Instant::now());
         state.starts.explain(dead.how());
         self.tend(host, &mut state);
         drop(state);
@@ -322,7 +323,8 @@ impl Workers {
             .into_iter()
             .partition::<Vec<_>, _>(|worker| worker.is_alive());
         state.free = alive;
-        lost.iter().for_each(|worker| state.lose(worker));
+        let now = Instant::now();
+        lost.iter().for_each(|worker| state.lose(worker, now));
         let mut wakers = Vec::new();
         if !lost.is_empty() {
             self.tend(host, &mut state);
@@ -341,46 +343,40 @@ impl Workers {
         }
     }
 
-    /// Ends the call that has a worker, if this one does. What is returned has a thread that is away:
-    /// another is to be in its place.
-    pub(crate) fn end(
-        &'static self,
-        host: &'static dyn Host,
-        task: usize,
-    ) -> Option<Arc<KillHandle>> {
+    /// Ends the call that has a worker, if this one does.
+    pub(crate) fn end(&'static self, host: &'static dyn Host, task: usize, why: End) {
         let state = self.lock();
         let handle = state.handles.iter().find(|handle| handle.task() == task).cloned();
         drop(state);
-        let handle = handle?;
-        if !handle.end(End::Cancelled) {
+        let Some(handle) = handle else { return };
+        match handle.end(why) {
+            true => self.give_up(host, &handle),
             // It may wait for another worker.
-            self.wake();
-            return None;
+            false => self.wake(),
         }
+    }
+
+    /// The thread of this call is away, and may not come back: the pool goes on without its worker.
+    pub(super) fn give_up(&'static self, host: &'static dyn Host, handle: &Arc<KillHandle>) {
         let mut state = self.lock();
-        if state.forget(&handle) {
+        if state.forget(handle) {
             state.alive -= 1;
             self.tend(host, &mut state);
             self.changed.notify_all();
         }
-        drop(state);
-        Some(handle)
     }
 
     /// Ends all calls, those that come for a worker later too.
-    pub(crate) fn end_all(&self) {
+    pub(crate) fn end_all(&'static self, host: &'static dyn Host) {
         let mut state = self.lock();
         state.is_closed = true;
-        state.is_ended = true;
-        state.ends += 1;
+        state.is_drained = true;
+        state.drains += 1;
         let handles = state.handles.clone();
         drop(state);
         for handle in handles {
             if handle.end(End::Shutdown) {
-                let mut state = self.lock();
-                if state.forget(&handle) {
-                    state.alive -= 1;
-                }
+                self.give_up(host, &handle);
             }
         }
         self.wake();
@@ -410,7 +406,7 @@ impl Workers {
         let mut state = self.lock();
         if state.is_closed {
             state.is_closed = false;
-            state.is_ended = false;
+            state.is_drained = false;
             state.starts.begin_anew();
         }
     }

@@ -21,9 +21,11 @@ use super::sending::Outgoing;
 use super::served::{Serving, Site};
 use crate::error::{Error, Ran};
 use crate::executor::{self, Executor, Load, StandIn, threads};
+use crate::system::cores;
 use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
+use crate::task::under_way::UnderWay;
 use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion};
 use crate::wire::registry::{self, Callable, Host, Named, Service};
 
@@ -44,6 +46,8 @@ struct Started {
     link: Option<Link>,
     /// If there is, from the first call that has its permits.
     caller: OnceLock<Caller>,
+    under_way: UnderWay,
+    is_known: AtomicBool,
     closed: AtomicBool,
     drained: AtomicBool,
 }
@@ -201,20 +205,20 @@ impl Executor for Remotes {
     }
 
     fn check(&'static self) -> Result<(), Error> {
-        let mut is_new = false;
         let started = self.started.get_or_init(|| {
-            is_new = true;
             self.site().executor.check()?;
             Ok(Box::new(Started {
                 calls: Calls::default(),
                 link: broker::link()?,
                 caller: OnceLock::new(),
+                under_way: UnderWay::new(cores::count()),
+                is_known: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
                 drained: AtomicBool::new(false),
             }))
         });
-        if is_new && started.is_ok() {
-            executor::started(self);
+        if let Ok(started) = started {
+            executor::make_known(self, &started.is_known);
         }
         started.as_ref().map(drop).map_err(Clone::clone)
     }
@@ -229,7 +233,7 @@ impl Executor for Remotes {
 
     fn submit(&'static self, task: Queued) {
         let parcel = parcel::take().expect("a call of a remote function has a parcel");
-        if self.started().closed.load(Ordering::Acquire) && !task.meta().is_of_body {
+        if self.started().closed.load(Ordering::SeqCst) && !task.meta().is_of_body {
             let error = Error::shutting_down(task.meta().about().name);
             completion::refuse(task, error);
             return;
@@ -298,6 +302,10 @@ impl Executor for Remotes {
         let (running, queued) = (calls.count(Stage::Begun), calls.count(Stage::Waiting));
         let remote = self.started().caller.get().map(Caller::seen);
         Load { running, queued, queue_limit: self.plan.queue, remote, ..Load::default() }
+    }
+
+    fn under_way(&'static self) -> &'static UnderWay {
+        &self.started().under_way
     }
 
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {

@@ -100,7 +100,7 @@ impl Parcel {
                 .map_err(|reason| (failures::unreadable(name, &reason), Ending::Failed))
         };
         answer.and_then(read).map_err(|(error, ending)| {
-            current::set_ending(ending);
+            current::set_ending(ending, error.ran());
             incidents::note_ending(name, ending, &error);
             error
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::parcel::Answer;
-use crate::error::Error;
+use crate::error::{Error, Ran};
 use crate::executor::process::messages::{Failure, cut};
 use crate::executor::process::{failures, panics};
 use crate::executor::{Executor, threads};
@@ -20,6 +20,7 @@ use crate::task::counts::Ending;
 use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Meta, Slot};
 use crate::task::state::Phase;
+use crate::task::under_way::UnderWay;
 use crate::task::{Admitted, Awaited, Owner, Permits, Queued, completion, current, maker};
 use crate::wire::arguments::Arguments;
 use crate::wire::codec::Decoder;
@@ -91,6 +92,10 @@ impl Owner for Served {
         std::ptr::from_ref(self.executor).addr()
     }
 
+    fn under_way(&self) -> &'static UnderWay {
+        self.executor.under_way()
+    }
+
     fn leave_line(&'static self, _: usize) {}
 
     fn refuse_lines(&'static self) {}
@@ -152,8 +157,8 @@ impl Serving {
 /// submitted.
 pub(super) fn call(site: Site, function: &'static dyn Callable, arguments: &Bytes) -> Answer {
     let answer = call_on_thread(function, arguments, site.max_message);
-    if let Err((_, ending)) = &answer {
-        current::set_ending(*ending);
+    if let Err((error, ending)) = &answer {
+        current::set_ending(*ending, error.ran());
     }
     answer
 }
@@ -167,6 +172,8 @@ fn call_on_thread(function: &'static dyn Callable, bytes: &Bytes, max_message: u
         return Err(failed(&Failure::Arguments("there is no such function".to_owned())));
     };
     let mut arguments = Arguments::new(Decoder::new(bytes), 0, max_message);
+    // Its arguments come first.
+    current::set_ran(Ran::No);
     match function.lend() {
         Ok(loans) => current::set_loans(loans),
         Err(error) => return Err((error, Ending::Failed)),
@@ -180,7 +187,7 @@ fn call_on_thread(function: &'static dyn Callable, bytes: &Bytes, max_message: u
         },
         Ok(Err(malformed)) => Err(failed(&Failure::Arguments(cut(malformed.into_reason())))),
         Err(payload) => {
-            let panic = panics::take(&*payload);
+            let panic = panics::take(&*payload, current::ran());
             drop_payload(payload);
             Err((failures::panicked(name, panic, None), Ending::Panicked))
         }

@@ -209,10 +209,15 @@ impl Pool {
         }))
     }
 
-    /// The same in the place of one that does not come back.
+    /// The same in the place of one that does not come back; it is started when there is a call for it.
     #[cfg(feature = "process")]
     pub(crate) fn stand_in_for_lost(&'static self) -> StandIn {
-        self.add_stand_in()
+        let stand_in = self.count_stand_in();
+        fence(Ordering::SeqCst);
+        if !self.started().queue.is_empty() {
+            self.tend();
+        }
+        stand_in
     }
 
     /// Whether there are more threads than there may be.

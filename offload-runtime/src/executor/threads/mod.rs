@@ -30,6 +30,7 @@ use crate::error::Error;
 use crate::task::about::About;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
+use crate::task::under_way::UnderWay;
 use crate::task::{Awaited, Queued, completion};
 
 /// What `#[offload(thread)]` uses.
@@ -74,7 +75,7 @@ impl Executor for Pool {
         // At the end of all, what bodies start has the grace that they have. Of one pool that is
         // closed, only a call that blocks one of its bodies has: it is submitted ahead.
         let has_grace = |task: &Queued| task.meta().is_of_body && super::is_closed();
-        if started.closed.load(Ordering::Acquire)
+        if started.closed.load(Ordering::SeqCst)
             && !has_grace(&task)
             && !task.meta().state.has_begun()
         {
@@ -146,6 +147,10 @@ impl Executor for Pool {
         }
     }
 
+    fn under_way(&'static self) -> &'static UnderWay {
+        &self.started().under_way
+    }
+
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
         let started = self.started();
         for (about, after) in started.sleep.states().filter_map(WorkerState::body) {
@@ -172,7 +177,9 @@ impl Executor for Pool {
 
     fn open(&'static self) {
         let started = self.started();
-        // In this order: who closes it looks at the first, when it has set the second.
+        // Before: a call that is taken is not told that it came too late. After: who closes it looks at
+        // the one, when it has set the other.
+        started.drained.store(false, Ordering::SeqCst);
         started.closed.store(false, Ordering::SeqCst);
         started.drained.store(false, Ordering::SeqCst);
         if super::is_closed() {

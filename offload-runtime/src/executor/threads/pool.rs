@@ -21,6 +21,7 @@ use crate::system::abort::abort_on_panic;
 use crate::system::cores;
 use crate::system::priority::Priority;
 use crate::task::current::Busy;
+use crate::task::under_way::UnderWay;
 use crate::task::{Awaited, Permits, Queued, completion};
 
 /// How many threads a thread pool may have.
@@ -104,6 +105,9 @@ pub(super) struct Started {
     pub(super) threads: AtomicUsize,
     /// So many more than `max` there may be, in the place of those whose bodies wait.
     pub(super) extra: AtomicUsize,
+    pub(super) under_way: UnderWay,
+    /// Everybody finds it.
+    is_known: AtomicBool,
     pub(super) closed: AtomicBool,
     /// Calls that wait are not started any more.
     pub(super) drained: AtomicBool,
@@ -217,16 +221,9 @@ impl Pool {
         executor: &'static dyn Executor,
         serve: Option<&'static dyn Serve>,
     ) -> Result<(), Error> {
-        if let Some(started) = self.started.get() {
-            return started.as_ref().map(drop).map_err(Clone::clone);
-        }
-        let mut is_new = false;
-        let started = self.started.get_or_init(|| {
-            is_new = true;
-            self.make(serve)
-        });
-        if is_new && started.is_ok() {
-            executor::started(executor);
+        let started = self.started.get_or_init(|| self.make(serve));
+        if let Ok(started) = started {
+            executor::make_known(executor, &started.is_known);
         }
         started.as_ref().map(drop).map_err(Clone::clone)
     }
@@ -273,6 +270,8 @@ impl Pool {
             growth: Growth::new(self),
             threads: AtomicUsize::new(0),
             extra: AtomicUsize::new(0),
+            under_way: UnderWay::new(cores),
+            is_known: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             stops: AtomicU64::new(0),
