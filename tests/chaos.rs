@@ -2,7 +2,7 @@
 //! process of its own, whose children and files can be counted.
 
 use std::fs;
-use std::process::{Command, id};
+use std::process::id;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,12 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, WorkerStats, offload, stats};
+use offload_tests::{PATIENCE, own_process, settle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
 
 offload_runtime::test_worker!();
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const WORKERS: usize = 4;
 
@@ -30,29 +28,14 @@ static PERMITS: Limiter = Limiter::new(WORKERS);
 /// to be empty after.
 fn passes(test: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .current_dir(&folder)
-        .env("TMPDIR", folder.path())
-        .env("RUST_BACKTRACE", "0")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    let end = &text[text.floor_char_boundary(text.len().saturating_sub(5000))..];
-    assert!(output.status.success() && text.contains("1 passed"), "{end}");
+    let mut process = own_process(test);
+    process.current_dir(&folder).env("TMPDIR", folder.path()).env("RUST_BACKTRACE", "0");
+    offload_tests::passes(&mut process);
     // What the system writes of a crash, where it is told to, is not ours.
     let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()).collect();
     let is_core = |name: &str| name == "core" || name.starts_with("core.");
     let left = left.iter().map(|entry| entry.file_name().into_string().unwrap());
     assert_eq!(left.filter(|name| !is_core(name)).collect::<Vec<_>>(), [""; 0]);
-}
-
-fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Processes that this one started, those that were not reaped included.

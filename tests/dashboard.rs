@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +10,11 @@ use axum::extract::State;
 use axum::routing::get;
 use offload_runtime::axum::{close_dashboard, dashboard, dashboard_with_messages};
 use offload_runtime::{Error, Resource, offload};
+use offload_tests::{PATIENCE, own_process, passes};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whoever looks at the events has the dashboard to itself.
 static EVENTS: Mutex<()> = Mutex::const_new(());
@@ -419,13 +416,7 @@ async fn not_more_than_sixteen_look_at_once() {
 #[test]
 fn responses_end_when_the_server_is_to_stop() {
     for test in ["child_closes_the_dashboard", "child_shuts_down"] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture"])
-            .output()
-            .unwrap();
-        let text =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        passes(&mut own_process(test));
     }
 }
 

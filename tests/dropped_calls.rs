@@ -1,16 +1,14 @@
 //! Calls that are dropped while they wait for a limit that nobody gives back: what is left of them does
 //! not add up.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::mpsc;
-use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
 use offload_runtime::{Limiter, offload};
+use offload_tests::begin;
 
 #[global_allocator]
 static ALLOC: Alloc = Alloc;
@@ -31,18 +29,12 @@ fn until_so_many_wait(calls: usize) {
     }
 }
 
-fn begun<F: Future>(call: F) -> Pin<Box<F>> {
-    let mut call = Box::pin(call);
-    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    call
-}
-
 #[test]
 fn calls_that_are_dropped_behind_a_limit_that_is_stuck_leave_nothing_that_adds_up() {
     let _profiler = Profiler::builder().testing().build();
     let (release, held) = mpsc::channel::<()>();
     let (starts, started) = mpsc::channel();
-    let holder = begun(limited(move || {
+    let holder = begin(limited(move || {
         starts.send(()).unwrap();
         held.recv().unwrap_err();
     }));
@@ -53,14 +45,14 @@ fn calls_that_are_dropped_behind_a_limit_that_is_stuck_leave_nothing_that_adds_u
     let mut memory = Vec::new();
     for batch in 0..100 {
         let goes = (0..1000)
-            .map(|_| begun(limited(|| unreachable!("it was dropped"))))
+            .map(|_| begin(limited(|| unreachable!("it was dropped"))))
             .collect::<Vec<_>>();
         until_so_many_wait(1000 + stay.len());
         drop(goes);
         assert_eq!(STUCK.waiting(), stay.len());
         if batch % 10 == 0 {
             let runs = runs.clone();
-            stay.push(begun(limited(move || runs.send(batch).unwrap())));
+            stay.push(begin(limited(move || runs.send(batch).unwrap())));
             until_so_many_wait(stay.len());
         }
         memory.push(HeapStats::get().curr_bytes);

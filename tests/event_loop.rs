@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::poll_immediate;
 use offload_runtime::{CpuPool, Error, offload};
+use offload_tests::PATIENCE;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells where it is dropped, and would wait there for ever if that were the loop's thread.
 struct Slow {

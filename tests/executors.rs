@@ -6,7 +6,7 @@ use std::future::Future;
 use std::mem;
 use std::pin::pin;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -14,21 +14,12 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::future::{BoxFuture, join_all};
 use offload_runtime::{Error, Limiter, ThreadPool, offload, stats, to_cpu, to_thread};
+use offload_tests::{PATIENCE, one_at_a_time};
 use tokio::runtime::{Builder, Handle, Id, Runtime};
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What comes through a channel.
 fn soon<T>(channel: &Receiver<T>) -> T {
     channel.recv_timeout(PATIENCE).expect("it has to happen")
-}
-
-/// The pools are shared by all tests of this file: one that keeps the CPU
-/// pool's threads busy has to be the only one that does.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn cores() -> usize {
@@ -345,7 +336,7 @@ fn what_nobody_awaits_is_dropped_in_the_runtime_of_its_caller() {
 
     let runtime = current_thread();
     let id = Some(runtime.handle().id());
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for caller_goes_first in [true, false] {
         let (told, tells) = mpsc::channel();
         let (started, start) = mpsc::channel();
@@ -432,7 +423,7 @@ fn whoever_wakes_a_caller_holds_no_lock() {
         Ok(())
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let functions: [(&str, Waits); 4] = [
         ("a thread of the thread pool", |gate| Box::pin(on_thread(gate))),
         ("a thread of the CPU pool", |gate| Box::pin(on_cpu(gate))),
@@ -482,7 +473,7 @@ fn bodies_may_block_on_calls_of_the_other_pool() {
         block_on(cpu_add(n, 1))
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let together = Arc::new(Barrier::new(cores()));
     let calls = (0..cores()).map(|_| cpu_to_thread(Arc::clone(&together)));
     assert!(block_on(join_all(calls)).into_iter().all(|answer| answer == 3));
@@ -538,7 +529,7 @@ fn a_runtime_that_is_dropped_does_not_wait_for_its_calls() {
 
 #[test]
 fn the_queued_calls_of_a_runtime_go_with_it() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for runtime in [multi_thread(), current_thread()] {
         // Another runtime's bodies have the whole pool.
         let other = current_thread();

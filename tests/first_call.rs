@@ -5,13 +5,13 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::{env, fs, thread};
 
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{CpuPool, Priority, ThreadPool, offload, stats};
+use offload_tests::{own_process, passes};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Set in the process that makes the first call.
@@ -22,15 +22,7 @@ fn alone(test: &str, scenario: fn()) {
     if env::var_os(CHILD).is_some() {
         return scenario();
     }
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    let out = String::from_utf8_lossy(&output.stdout);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "{out}");
+    passes(own_process(test).env(CHILD, "1"));
 }
 
 /// Nice value and policy of this thread, as the system tells them.

@@ -6,10 +6,11 @@
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::{env, thread};
 
 use offload_runtime::{offload, spawn_cpu, spawn_thread, to_thread};
+use offload_tests::own_process;
 use tokio::runtime::Builder;
 use tokio::task::spawn_blocking;
 
@@ -82,8 +83,7 @@ const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 9] {
 
 /// Whether the case gets through if its caller's thread has a stack of so many times 256 KiB.
 fn gets_through(size: usize, name: &str, caller: usize) -> bool {
-    let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", "large_values_need_no_more_stack_than_with_spawn_blocking"]);
+    let mut child = own_process("large_values_need_no_more_stack_than_with_spawn_blocking");
     child.env(CASE, format!("{size}/{name}/{caller}")).stdout(Stdio::null()).stderr(Stdio::null());
     child.status().unwrap().success()
 }
@@ -143,8 +143,8 @@ fn deep(frames: usize) -> u8 {
 
 /// What a process says in which a body of each kind needs so much stack.
 fn recurse(test: &str, frames: usize, stack: &str) -> (bool, String) {
-    let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", test]).env(CASE, frames.to_string()).env("OFFLOAD_STACK_KIB", stack);
+    let mut child = own_process(test);
+    child.env(CASE, frames.to_string()).env("OFFLOAD_STACK_KIB", stack);
     let output = child.stdout(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     (output.status.success(), format!("{}: {said}", output.status))

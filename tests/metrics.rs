@@ -1,8 +1,8 @@
 //! The metrics as a monitor gets them: names, labels, units, histograms, and the rules of the guide.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::sync::mpsc;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -10,24 +10,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use offload_runtime::{
     Error, ErrorKind, Resource, ThreadPool, offload, publish_metrics, publish_metrics_every, watch,
 };
+use offload_tests::{PATIENCE, one_at_a_time};
 use yaml_rust2::{Yaml, YamlLoader};
 
 offload_runtime::test_worker!();
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the program has installed. Histograms get what is new, so all tests have the same.
 static HANDLE: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let buckets = [0.001, 0.01, 0.1, 1.0, 10.0];
     PrometheusBuilder::new().set_buckets(&buckets).unwrap().install_recorder().unwrap()
 });
-
-/// Whoever counts what a publication adds has it to itself.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn scrape() -> String {
     let handle = &*HANDLE;
@@ -99,7 +91,7 @@ fn scrape_of_everything() -> String {
 
 #[test]
 fn the_reference_names_each_metric_and_each_has_a_help_text() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let scrape = scrape_of_everything();
     let described: BTreeSet<_> = scrape
         .lines()
@@ -131,7 +123,7 @@ fn the_reference_names_each_metric_and_each_has_a_help_text() {
 
 #[test]
 fn the_rules_of_the_guide_can_be_loaded_and_name_metrics_that_there_are() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let scrape = scrape_of_everything();
     let page = include_str!("../offload-runtime/docs/metrics.md");
     let rules = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
@@ -177,7 +169,7 @@ fn histograms_get_each_call_once_however_often_they_are_published() {
     #[offload(cpu, name = "in a histogram")]
     fn nothing() {}
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let of = &["function=\"in a histogram\""];
     for calls in [3, 5] {
         let before = value(&scrape(), "offload_run_seconds_count", of).unwrap_or_default();
@@ -207,7 +199,7 @@ fn each_call_has_one_outcome_and_what_runs_and_waits_is_there_now() {
         end.recv().map_err(|_| panic!("on purpose"))
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let of = "function=\"has outcomes\"";
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let (started, starts) = mpsc::channel();
@@ -257,7 +249,7 @@ fn one_call_at_the_start_publishes_from_then_on() {
     #[offload(cpu, name = "published by itself")]
     fn nothing() {}
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let error = publish_metrics_every(Duration::ZERO).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let handle = &*HANDLE;

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -16,10 +16,8 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::{self, FutureExt, join_all};
 use offload_runtime::{CpuPool, Limiter, ThreadPool, offload, to_cpu, to_thread};
+use offload_tests::{PATIENCE, one_at_a_time};
 use tokio::runtime::Builder;
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What comes through a channel.
 fn soon<T>(channel: &Receiver<T>) -> T {
@@ -52,13 +50,6 @@ async fn on<T: Send + 'static>(kind: Kind, body: impl FnOnce() -> T + Send + 'st
     }
 }
 
-/// The pools are shared by all tests of this file: one that keeps their threads
-/// busy has to be the only one that does.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn cores() -> usize {
     thread::available_parallelism().unwrap().get()
 }
@@ -84,7 +75,7 @@ struct FullCpuPool {
 }
 
 fn fill_cpu_pool() -> FullCpuPool {
-    let alone = alone();
+    let alone = one_at_a_time();
     let (started, start) = mpsc::channel();
     let release = (0..2 * cores()).map(|_| {
         let started = started.clone();
@@ -261,7 +252,7 @@ fn the_threads_survive_the_panics_of_their_bodies() {
         panic_any(thread::current().id());
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let (mut waits, mut computes) = (HashSet::new(), HashSet::new());
     let thread = |payload: Box<dyn Any + Send>| *payload.downcast::<ThreadId>().unwrap();
     for _ in 0..500 {
@@ -279,7 +270,7 @@ fn the_threads_survive_the_panics_of_their_bodies() {
 
 #[test]
 fn a_panicking_destructor_of_an_argument_or_of_a_local_is_a_panic_of_the_body() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         let (argument, went_off) = bomb();
         let payload = panic_of(on(kind, move || drop(argument)));
@@ -305,7 +296,7 @@ fn a_panicking_destructor_of_an_argument_or_of_a_local_is_a_panic_of_the_body() 
 /// process, or takes the pool's thread with it.
 #[test]
 fn a_panicking_destructor_of_a_result_that_nobody_awaits_takes_nothing_down() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         let (result, went_off) = bomb();
         let (call, release) = running(kind, move || result);
@@ -323,7 +314,7 @@ fn a_panicking_destructor_of_a_result_that_nobody_awaits_takes_nothing_down() {
 
 #[test]
 fn a_panic_payload_that_panics_when_it_is_dropped_takes_nothing_down() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         // The payload of the body's panic, which nobody awaits: dropped while
         // it runs, dropped when it has ended.
@@ -408,7 +399,7 @@ fn a_panicking_destructor_of_a_propagated_value_takes_nothing_down() {
     drop(call);
     soon(&tells);
     drop(full);
-    let _alone = alone();
+    let _alone = one_at_a_time();
     assert_the_pools_serve();
 }
 
@@ -434,7 +425,7 @@ fn a_panicking_destructor_of_an_argument_that_was_never_used_takes_nothing_down(
     assert!(is_of(&soon(&went_off), Kind::Thread));
     drop(full);
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     assert_the_pools_serve();
 }
 
@@ -486,7 +477,7 @@ fn a_thousand_dropped_calls_of_a_full_pool_never_run_and_their_arguments_are_gon
     drop(full);
 
     // What was queued before this would run before it.
-    let _alone = alone();
+    let _alone = one_at_a_time();
     cpu_threads();
     assert_eq!(ran.load(Ordering::Relaxed), 0);
 }
@@ -512,7 +503,7 @@ fn a_call_that_select_or_a_timeout_dropped_in_the_queue_never_runs() {
     });
     fall_to(&ran, 1);
     drop(full);
-    let _alone = alone();
+    let _alone = one_at_a_time();
     cpu_threads();
     assert_eq!(ran.load(Ordering::Relaxed), 0);
 }
@@ -549,7 +540,7 @@ fn a_dropped_call_that_runs_goes_on_to_its_end_with_all_its_arguments() {
         }
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         let (event, events) = mpsc::channel();
         let guard = Event("the guard goes", event.clone());
@@ -573,7 +564,7 @@ fn a_dropped_call_that_runs_goes_on_to_its_end_with_all_its_arguments() {
 
 #[test]
 fn a_result_that_nobody_awaits_is_dropped_on_the_pool() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         // The caller goes first.
         let (told, tells) = mpsc::channel();
@@ -600,7 +591,7 @@ fn a_result_of_a_detached_call_that_nobody_awaits_is_dropped_on_the_pool() {
         result
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for caller_goes_first in [true, false] {
         let (started, start) = mpsc::channel();
         let (release, released) = mpsc::channel();
@@ -688,7 +679,7 @@ fn a_destructor_may_itself_make_a_call() {
     assert_eq!(soon(&answers), 7);
     drop(full);
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for (kind, other) in [(Kind::Thread, Kind::Cpu), (Kind::Cpu, Kind::Thread)] {
         let result = Calls(other, answer.clone());
         let (call, release) = running(kind, move || result);
@@ -704,7 +695,7 @@ fn a_destructor_may_itself_make_a_call() {
 
 #[test]
 fn a_body_may_drop_its_own_call() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         type Slot = Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>;
         let slot: Slot = Arc::default();
@@ -744,7 +735,7 @@ fn a_call_that_is_polled_after_its_answer_says_so() {
 
 #[test]
 fn a_call_wakes_the_task_that_polled_it_last() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     for kind in KINDS {
         let (mut call, release) = running(kind, || 7);
         let (first, _) = bell();
@@ -953,7 +944,7 @@ fn the_destructor_of_a_result_that_nobody_awaits_may_make_a_call_to_its_own_full
 /// nobody can free of that, is replaced.
 #[test]
 fn a_body_that_leaks_the_guard_of_a_runtime_costs_its_thread_and_nothing_else() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let runtime = Builder::new_current_thread().build().unwrap();
     let other = Builder::new_current_thread().build().unwrap();
     let handle = other.handle().clone();
@@ -984,7 +975,7 @@ fn the_waker_of_a_call_that_is_dropped_goes_with_it() {
         }
     }
 
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let (noted, note) = mpsc::channel();
     let (mut call, release) = running(Kind::Cpu, || ());
     {
@@ -1024,6 +1015,6 @@ fn a_call_that_is_dropped_as_its_thread_ends_is_cancelled() {
     .unwrap();
     fall_to(&argument, 1);
     drop(full);
-    let _alone = alone();
+    let _alone = one_at_a_time();
     assert_the_pools_serve();
 }

@@ -9,7 +9,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::process::{self, Command};
+use std::process;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Waker};
@@ -20,12 +20,10 @@ use std::{env, fs};
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::offload;
+use offload_tests::{PATIENCE, own_process, passes};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Set in the process that has to do without threads.
 const CHILD: &str = "OFFLOAD_TESTS_REFUSED_THREAD";
@@ -47,18 +45,10 @@ fn alone(test: &str, scenario: fn()) {
         });
         return scenario();
     }
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--include-ignored"])
-        .env(CHILD, "1")
-        .env("RUST_MIN_STACK", STACK.to_string())
-        // Else glibc reserves as much again for each thread, when it likes.
-        .env("MALLOC_ARENA_MAX", "1")
-        .output()
-        .unwrap();
-    let out = String::from_utf8_lossy(&output.stdout);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
-    assert!(out.contains("1 passed"), "{out}");
+    let mut process = own_process(test);
+    process.env(CHILD, "1").env("RUST_MIN_STACK", STACK.to_string());
+    // Else glibc reserves as much again for each thread, when it likes.
+    passes(process.env("MALLOC_ARENA_MAX", "1"));
 }
 
 /// While this is alive, no thread can be started.

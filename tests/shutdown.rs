@@ -1,6 +1,5 @@
 //! `shutdown` is for the whole process, so each of its tests has one.
 
-use std::process::Command;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -11,18 +10,11 @@ use offload_runtime::{
     Error, ErrorKind, Ran, Resource, SharedResource, ThreadPool, ThreadResource, is_cancelled,
     offload, shutdown, spawn_cpu, spawn_thread,
 };
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+use offload_tests::{PATIENCE, own_process};
 
 /// Runs a test of this file in a process of its own.
 fn passes(test: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    offload_tests::passes(&mut own_process(test));
 }
 
 #[offload(thread, queue = 1000)]

@@ -5,24 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use offload_runtime::{
-    Error, ErrorKind, FunctionStats, Ran, Started, ThreadPool, is_cancelled, offload,
-};
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+use offload_runtime::{Error, ErrorKind, Ran, Started, ThreadPool, is_cancelled, offload};
+use offload_tests::{PATIENCE, numbers};
 
 fn soon<T>(channel: &Receiver<T>) -> T {
     channel.recv_timeout(PATIENCE).expect("it has to happen")
-}
-
-fn stats_of(label: &str) -> FunctionStats {
-    let functions = offload_runtime::stats().functions;
-    functions.into_iter().find(|function| function.name == label).unwrap()
 }
 
 #[offload(thread, spawn = tell_soon)]
@@ -87,7 +77,7 @@ fn both_ways_have_one_label_and_one_set_of_numbers() {
     let before = block_on(count());
     let after = count_soon().wait().unwrap();
     assert_eq!(before + after, 2);
-    assert_eq!(stats_of("spawned twice").finished, 2);
+    assert_eq!(numbers("spawned twice").finished, 2);
 }
 
 #[offload(thread, spawn = fail_soon)]

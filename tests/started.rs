@@ -1,24 +1,20 @@
 //! Calls that are started at once, and their handles.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, FunctionStats, Limiter, Ran, Started, ThreadPool, is_cancelled,
-    offload, propagate, spawn_cpu, spawn_thread, to_cpu, to_thread,
+    CpuPool, Error, ErrorKind, Limiter, Ran, Started, ThreadPool, is_cancelled, offload, propagate,
+    spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
+use offload_tests::{PATIENCE, numbers};
 use tokio::runtime::{Builder, Handle};
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What comes through a channel.
 fn soon<T>(channel: &Receiver<T>) -> T {
@@ -38,11 +34,6 @@ fn held(
     }));
     soon(&start_seen);
     (handle, release)
-}
-
-fn stats_of(label: &str) -> FunctionStats {
-    let functions = offload_runtime::stats().functions;
-    functions.into_iter().find(|function| function.name == label).unwrap()
 }
 
 #[test]
@@ -230,7 +221,7 @@ fn a_handle_is_send_and_sync_and_unpin() {
 #[test]
 fn started_calls_are_in_the_numbers() {
     spawn_cpu(|| ()).wait().unwrap();
-    let stats = stats_of("spawn_cpu");
+    let stats = numbers("spawn_cpu");
     assert_eq!((stats.kind, stats.pool), ("cpu", "cpu"));
     assert!(stats.started > 0);
     assert_eq!(stats.abandoned, 0, "nobody abandons what was started");
@@ -241,7 +232,7 @@ fn started_calls_are_in_the_numbers() {
 fn started_calls_are_counted_until_they_end() {
     static ONE: ThreadPool = ThreadPool::new("spawned-one").threads(1).queue(3);
 
-    let spawned = || stats_of("spawned-one").spawned;
+    let spawned = || numbers("spawned-one").spawned;
     let (held, release) = held(|body| ONE.spawn(body));
     let mut queued: Vec<_> = (0..2).map(|_| ONE.spawn(|| ())).collect();
     let mut awaited = Box::pin(ONE.run(|| ()));
@@ -277,7 +268,7 @@ fn closures_run_on_the_pool_that_is_asked_and_are_counted_under_their_label() {
     assert!(block_on(FILES.run(thread)).starts_with("started-files-"));
     assert!(FILES.spawn(thread).wait().unwrap().starts_with("started-files-"));
     for (label, kind) in [("started-images", "cpu"), ("started-files", "thread")] {
-        let stats = stats_of(label);
+        let stats = numbers(label);
         assert_eq!((stats.started, stats.kind, stats.pool), (2, kind, label));
     }
     // Other closures with the same label are the same, and on another pool they are not.
@@ -295,7 +286,7 @@ fn closures_run_on_the_pool_that_is_asked_and_are_counted_under_their_label() {
         .collect();
     found.sort_unstable();
     assert_eq!(found, [("cpu", 1), ("started-files", 1), ("started-images", 2)]);
-    assert_eq!(stats_of("started-images").started, 2, "those with a label are apart");
+    assert_eq!(numbers("started-images").started, 2, "those with a label are apart");
 }
 
 #[test]
@@ -322,7 +313,7 @@ fn a_queued_call_that_is_cancelled_never_runs_and_wakes_who_awaits_it() {
     assert!(!held.wait().unwrap());
     // The shell is behind the first, and ahead of this one.
     ONE.spawn(|| ()).wait().unwrap();
-    let stats = stats_of("started-one");
+    let stats = numbers("started-one");
     assert_eq!((stats.started, stats.finished, stats.cancelled), (2, 2, 1));
     let pools = offload_runtime::stats().pools;
     let pool = pools.iter().find(|pool| pool.name == "started-one").unwrap();
@@ -341,7 +332,7 @@ fn a_rejected_call_says_so_by_its_handle() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No));
     drop(release);
     held.wait().unwrap();
-    assert_eq!(stats_of("started-full").refused, 1);
+    assert_eq!(numbers("started-full").refused, 1);
 }
 
 /// The body has the only thread, and another takes its place.

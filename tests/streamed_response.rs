@@ -7,13 +7,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::routing::get;
 use futures::StreamExt;
 use offload_runtime::{Sink, ThreadPool, offload};
+use offload_tests::PATIENCE;
 use tokio::net::TcpListener;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -28,9 +29,6 @@ const FILE: usize = 1 << 20;
 const BUFFER: usize = 64 << 10;
 /// What lies in the buffers of both sockets, and a little more.
 const AHEAD: usize = 24 << 20;
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Bytes that were made.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 /// Who is told that a body has ended.

@@ -16,9 +16,7 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use offload_runtime::{
     Error, ErrorKind, Limiter, Sink, ThreadPool, is_cancelled, offload, to_thread,
 };
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+use offload_tests::PATIENCE;
 
 #[offload(thread, stream)]
 fn numbers(below: u32) -> impl Iterator<Item = u32> {

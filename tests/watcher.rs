@@ -11,13 +11,11 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 use offload_runtime::{Doing, ErrorKind, LoopStats, StallStats, WatchLayer, stats, watch};
+use offload_tests::{PATIENCE, own_process, passes};
 use tokio::runtime::{Builder, Runtime};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument, Subscriber, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was warned of, of all tests: the fields of each event.
 static WARNINGS: Mutex<Vec<HashMap<String, String>>> = Mutex::new(Vec::new());
@@ -306,12 +304,7 @@ fn outside_of_a_runtime_there_is_no_loop_to_watch() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_watcher_ends_with_the_runtimes_that_it_watches() {
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_watches_and_ends", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    passes(&mut own_process("child_watches_and_ends"));
 }
 
 #[cfg(target_os = "linux")]

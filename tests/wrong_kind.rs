@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{FunctionStats, offload, to_thread};
+use offload_tests::{PATIENCE, numbers};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One test at a time: a crowd of bodies leaves no time to the others.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -53,11 +51,6 @@ fn warnings(of: &str) -> Vec<String> {
     // That bodies wait for a processor is another matter.
     let is_of = |message: &&String| message.contains(of) && message.contains("its kind is");
     all.iter().filter(is_of).cloned().collect()
-}
-
-fn numbers(name: &str) -> FunctionStats {
-    let all = offload_runtime::stats().functions;
-    all.into_iter().find(|function| function.name == name).unwrap()
 }
 
 fn compute(time: Duration) {

@@ -1,6 +1,7 @@
 //! Workers and callers that end, and how.
 
 use offload_runtime::{ErrorKind, Ran};
+use offload_tests::own_process;
 
 use crate::functions as f;
 use crate::server::{Line, Worker, remote_stats, until, with_server};
@@ -81,8 +82,7 @@ async fn a_caller_that_another_test_starts() {
 const CALLER: &str = "OFFLOAD_TEST_CALLER";
 
 fn start_caller(kind: &str, line: &Line) -> std::process::Child {
-    std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "ends::a_caller_that_another_test_starts", "--nocapture"])
+    own_process("ends::a_caller_that_another_test_starts")
         .env(CALLER, format!("{kind} {}", line.port()))
         .spawn()
         .unwrap()

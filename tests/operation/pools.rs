@@ -1,11 +1,12 @@
 //! Custom pools, and the settings of the default ones.
 
 use std::collections::HashSet;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::{Builder, CpuPool, Error, ErrorKind, ThreadPool, offload, stats};
+use offload_tests::own_process;
 
 use crate::support::{Gate, begin, pool};
 
@@ -57,18 +58,14 @@ fn infallible() -> usize {
 }
 
 /// Settings are for a whole process, so each of these tests has one.
-fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Output {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("pools::{test}"), "--ignored", "--nocapture"])
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
+fn in_a_process(test: &str, variables: &[(&str, &str)]) -> Command {
+    let mut process = own_process(&format!("pools::{test}"));
+    process.envs(variables.iter().copied());
+    process
 }
 
 fn passes(test: &str, variables: &[(&str, &str)]) {
-    let output = in_a_process(test, variables);
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    offload_tests::passes(&mut in_a_process(test, variables));
 }
 
 #[test]
@@ -129,7 +126,8 @@ fn a_variable_that_makes_no_sense_is_named() {
         passes("child_has_a_bad_environment", &[("OFFLOAD_THREADS", value)]);
         passes("child_has_a_bad_environment", &[("OFFLOAD_THREADS", value), ("INSTALL", "1")]);
     }
-    let output = in_a_process("child_cannot_return_an_error", &[("OFFLOAD_CPU_THREADS", "x")]);
+    let mut process = in_a_process("child_cannot_return_an_error", &[("OFFLOAD_CPU_THREADS", "x")]);
+    let output = process.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(text.contains("OFFLOAD_CPU_THREADS is \"x\", not a number"), "{text}");

@@ -1,14 +1,9 @@
 //! What the tests have in common: bodies that wait until they are let go.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
-/// How long a test waits for something before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use offload_tests::{PATIENCE, begin, numbers, poll, pool, settle};
 
 /// Holds bodies until it is opened.
 #[derive(Clone, Debug, Default)]
@@ -83,37 +78,4 @@ impl Peak {
     pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::SeqCst)
     }
-}
-
-/// A call on the heap, polled once, so that it is on its way.
-pub(crate) fn begin<F: Future>(call: F) -> Pin<Box<F>> {
-    let mut call = Box::pin(call);
-    assert!(poll(&mut call).is_pending(), "it has its answer already");
-    call
-}
-
-/// Polls without being woken.
-pub(crate) fn poll<F: Future>(call: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Looks again and again until something is so that nothing reports.
-pub(crate) fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
-        std::thread::yield_now();
-    }
-}
-
-/// The numbers of one function.
-pub(crate) fn numbers(name: &str) -> offload_runtime::FunctionStats {
-    let all = offload_runtime::stats().functions;
-    all.into_iter().find(|function| function.name == name).expect("it was called")
-}
-
-/// The numbers of one pool.
-pub(crate) fn pool(name: &str) -> offload_runtime::PoolStats {
-    let all = offload_runtime::stats().pools;
-    all.into_iter().find(|pool| pool.name == name).expect("it was used")
 }

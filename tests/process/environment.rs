@@ -1,10 +1,10 @@
 //! The environment variables that workers have.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ProcessPool, offload};
+use offload_tests::{own_process, passes};
 
 type Variables = BTreeMap<String, String>;
 
@@ -18,7 +18,8 @@ static SOME: ProcessPool = ProcessPool::new("some variables")
     .env_remove("OFFLOAD_TEST_SECRET")
     .env_remove("OFFLOAD_TEST_REPLACED")
     .env_remove("OFFLOAD_TEST_MISSING")
-    .env(&[("OFFLOAD_TEST_REPLACED", "new")]);
+    .env(&[("OFFLOAD_TEST_REPLACED", "not yet"), ("OFFLOAD_TEST_FIRST", "stays")])
+    .env(&[("OFFLOAD_TEST_REPLACED", "newer"), ("OFFLOAD_TEST_REPLACED", "new")]);
 
 #[offload(process, pool = ALL)]
 fn all() -> Result<Variables, Error> {
@@ -37,14 +38,8 @@ fn some() -> Result<Variables, Error> {
 
 #[test]
 fn workers_have_the_variables_of_their_parent_but_for_those_that_are_kept_away() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "environment::child_has_variables", "--ignored", "--nocapture"])
-        .env("OFFLOAD_TEST_SECRET", "42")
-        .env("OFFLOAD_TEST_REPLACED", "old")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let mut child = own_process("environment::child_has_variables");
+    passes(child.env("OFFLOAD_TEST_SECRET", "42").env("OFFLOAD_TEST_REPLACED", "old"));
 }
 
 #[test]
@@ -61,7 +56,9 @@ fn child_has_variables() {
 
     let mut expected = own;
     expected.remove("OFFLOAD_TEST_SECRET");
+    // Of several values the last, also of several calls.
     expected.insert("OFFLOAD_TEST_REPLACED".to_owned(), "new".to_owned());
+    expected.insert("OFFLOAD_TEST_FIRST".to_owned(), "stays".to_owned());
     let some = block_on(some()).unwrap();
     assert!(!some.contains_key("OFFLOAD_TEST_SECRET"));
     assert!(expected.iter().all(|(name, value)| some.get(name) == Some(value)), "{some:?}");

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
+use offload_tests::begin;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::ends::{Told, begin, spin, tell};
+use crate::ends::{Told, spin, tell};
 use crate::support::{is_there, runs, settle, workers};
 
 /// Leaves the group of its worker, and its parent too, and tells its number.

@@ -1,16 +1,16 @@
 //! What is told of workers through `tracing`.
 
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ProcessPool, offload, shutdown};
+use offload_tests::{begin, own_process, passes};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::ends::{Told, begin, spin, tell};
+use crate::ends::{Told, spin, tell};
 use crate::support::settle;
 
 /// One event about a worker.
@@ -81,12 +81,7 @@ impl Listener {
 
 #[test]
 fn each_start_end_kill_and_recycling_is_told_with_its_reason() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lifecycle::child_tells", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    passes(&mut own_process("lifecycle::child_tells"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod orphans;
 mod own_context;
 mod pools;
 mod prints;
+mod ran;
 mod shapes;
 mod started;
 mod starts;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Once, mpsc};
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ProcessPool, offload};
+use offload_tests::own_process;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -34,8 +35,7 @@ fn what_is_printed_goes_to_stderr_and_not_into_the_protocol() {
         "err of a child",
         "out, by its number",
     ];
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "prints::child_prints", "--ignored", "--nocapture"])
+    let mut child = own_process("prints::child_prints")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -3,6 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use offload_tests::{own_process, passes};
+
 /// What it prints to stdout.
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
@@ -36,10 +38,7 @@ fn without_either_the_error_says_what_to_write() {
 /// As nextest runs a test: by itself, in a process of its own.
 #[test]
 fn one_test_alone_has_workers() {
-    let own = std::env::current_exe().unwrap();
-    let name = "shapes::a_body_runs_in_another_process";
-    let text = run(own.to_str().unwrap(), &["--exact", name, "--nocapture"]);
-    assert!(text.contains("1 passed"), "{text}");
+    passes(&mut own_process("shapes::a_body_runs_in_another_process"));
 }
 
 #[test]

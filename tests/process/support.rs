@@ -1,19 +1,8 @@
 //! What the tests have in common.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
-/// How long a test waits for something before it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Looks again and again until something is so that nothing reports.
-pub(crate) fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
+pub(crate) use offload_tests::{PATIENCE, numbers, settle};
 
 /// Whether a process with this number runs: it is there, and no zombie.
 pub(crate) fn runs(pid: u32) -> bool {
@@ -44,17 +33,9 @@ fn parent(pid: u32) -> Option<u32> {
     line.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The numbers of one function.
-pub(crate) fn numbers(name: &str) -> offload_runtime::FunctionStats {
-    let all = offload_runtime::stats().functions;
-    all.into_iter().find(|function| function.name == name).expect("it was called")
-}
-
 /// The numbers of the workers of one pool.
 pub(crate) fn workers(pool: &str) -> offload_runtime::WorkerStats {
-    let all = offload_runtime::stats().pools;
-    let pool = all.into_iter().find(|known| known.name == pool).expect("it was used");
-    pool.workers.expect("it is a pool of processes")
+    offload_tests::pool(pool).workers.expect("it is a pool of processes")
 }
 
 /// The system call in which the main thread of a process waits, of those that

@@ -120,16 +120,7 @@ fn after_too_many_that_do_not_start_up_none_is_started_for_a_while() {
         ProcessPool::new("gives up").workers(1).max_restarts(2).on_start(loads);
 
     fn loads() {
-        fs::write(format!("{FONTS}.{}", std::process::id()), "").unwrap();
         assert!(Path::new(FONTS).exists(), "no fonts");
-    }
-
-    fn starts() -> usize {
-        let all = fs::read_dir(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        all.filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with("fonts.")
-        })
-        .count()
     }
 
     #[offload(process, pool = POOL)]
@@ -138,17 +129,17 @@ fn after_too_many_that_do_not_start_up_none_is_started_for_a_while() {
     }
 
     let _ = fs::remove_file(FONTS);
-    let before = starts();
-    for _ in 0..2 {
-        let error = block_on(pid()).unwrap_err();
-        assert!(!error.to_string().contains("in a row"), "{error}");
+    // Each is told why its own worker did not start up, until too many did not. Where a second passes between two
+    // calls, one more is tried.
+    let mut error = block_on(pid()).unwrap_err();
+    assert!(!error.to_string().contains("in a row"), "{error}");
+    let start = Instant::now();
+    while !error.to_string().contains("in a row") {
+        assert!(start.elapsed() < PATIENCE, "it tries for ever: {error}");
+        error = block_on(pid()).unwrap_err();
     }
-    let error = block_on(pid()).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
-    assert!(error.to_string().contains("2 in a row"), "{error}");
     assert!(error.to_string().contains("no fonts"), "{error}");
-    // Unless this took a second.
-    assert!(starts() - before <= 3);
     fs::write(FONTS, "").unwrap();
     let start = Instant::now();
     while block_on(pid()).is_err() {
@@ -160,31 +151,48 @@ fn after_too_many_that_do_not_start_up_none_is_started_for_a_while() {
     assert_eq!(block_on(pid()).unwrap(), first);
 }
 
+/// Each is killed when it is ready.
 #[test]
-fn workers_that_end_as_soon_as_they_are_ready_are_not_started_for_ever() {
+fn workers_that_end_before_they_have_run_a_call_are_not_started_for_ever() {
+    const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/short_lives");
     static POOL: ProcessPool =
-        ProcessPool::new("short lives").workers(1).min_workers(1).max_restarts(3).on_start(ends);
+        ProcessPool::new("short lives").workers(1).min_workers(1).max_restarts(3).on_start(tells);
 
-    fn ends() {
-        std::thread::spawn(|| {
-            // Once it is ready.
-            std::thread::sleep(Duration::from_millis(50));
-            eprintln!("out of luck");
-            std::process::exit(7);
-        });
+    fn tells() {
+        fs::write(format!("{FOLDER}/{}", std::process::id()), "").unwrap();
     }
 
     #[offload(process, pool = POOL)]
-    fn never() -> Result<(), Error> {
-        std::thread::sleep(Duration::from_secs(1));
+    fn nothing() -> Result<(), Error> {
         Ok(())
     }
 
-    block_on(POOL.ready()).unwrap();
-    settle("three have ended", || workers("short lives").restarts == 3);
-    let error = block_on(never()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert!(error.to_string().contains("3 in a row"), "{error}");
-    assert!(error.to_string().contains("exit status: 7"), "{error}");
-    assert_eq!(workers("short lives").restarts, 3);
+    let kill_all = || {
+        for entry in fs::read_dir(FOLDER).unwrap().flatten() {
+            let pid: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+            fs::remove_file(entry.path()).unwrap();
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        }
+    };
+    let _ = fs::remove_dir_all(FOLDER);
+    fs::create_dir_all(FOLDER).unwrap();
+    let start = Instant::now();
+    // A machine that stands still for a second, just before the call, looks as if all were well again; but not
+    // each time.
+    let error = loop {
+        block_on(POOL.ready()).unwrap_or(());
+        let before = workers("short lives").restarts;
+        settle("three more have ended", || {
+            if workers("short lives").idle == 1 {
+                kill_all();
+            }
+            workers("short lives").restarts >= before + 3
+        });
+        match block_on(nothing()) {
+            Err(error) if error.to_string().contains("3 in a row") => break error,
+            result => assert!(start.elapsed() < PATIENCE, "{result:?}"),
+        }
+    };
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
+    assert!(error.to_string().contains("signal: 9"), "{error}");
 }

@@ -14,7 +14,9 @@ const AT_ONCE: usize = 2;
 static THREADS: Pool = Pool::new("of processes", Kind::Process);
 
 /// What becomes of a state, and whether another worker is wanted after that.
-type Case = (&'static str, fn(&mut State, Instant), Option<&'static str>);
+type Case = (&'static str, Change, Option<&'static str>);
+
+type Change = fn(&mut State, Instant);
 
 fn handle() -> Arc<KillHandle> {
     Arc::new(KillHandle::new(0, Duration::ZERO, &THREADS))
@@ -111,7 +113,7 @@ fn another_is_started_when_it_is_wanted_and_there_may_be_one() {
 
 #[test]
 fn after_one_that_was_of_no_use_only_a_call_has_another_started_for_a_second() {
-    let cases: [(_, fn(&mut State, Instant), _, _); 4] = [
+    let cases: [(_, Change, _, _); 4] = [
         ("none is wanted but ahead", |state, now| fail(state, 1, now), None, Some("ahead of need")),
         (
             "some are kept ready",
