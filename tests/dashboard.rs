@@ -344,6 +344,35 @@ async fn each_field_of_the_json_is_in_the_reference_and_says_its_unit() {
     }
 }
 
+/// The other way round, by the source: of some there is nothing to tell in a test.
+#[test]
+fn the_reference_names_no_field_of_the_json_that_there_is_not() {
+    let reference = include_str!("../offload-runtime/src/observe/dashboard/mod.rs");
+    let source = [
+        include_str!("../offload-runtime/src/api/loops.rs"),
+        include_str!("../offload-runtime/src/api/stats.rs"),
+        include_str!("../offload-runtime/src/observe/dashboard/notes.rs"),
+        include_str!("../offload-runtime/src/observe/dashboard/process.rs"),
+        include_str!("../offload-runtime/src/observe/dashboard/recent.rs"),
+        include_str!("../offload-runtime/src/observe/dashboard/view.rs"),
+    ]
+    .concat();
+    let table = reference.lines().filter(|line| line.starts_with("/// | `"));
+    let named: BTreeSet<_> = table.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 50, "{named:?}");
+    for name in named {
+        let field = name.rsplit('.').next().unwrap().trim_end_matches("[]");
+        let is_there = source.contains(&format!("    {field}: "))
+            || source.contains(&format!("pub {field}: "))
+            || source.contains(&format!("pub(super) {field}: "))
+            || source.contains(&format!("\"{field}\""))
+            || source.contains(&format!("struct {field} "))
+            // A level, of which only the first letter is another in the source.
+            || ["bad", "warn", "null"].contains(&field);
+        assert!(is_there, "{field}");
+    }
+}
+
 #[tokio::test]
 async fn the_process_says_which_it_is() {
     let address = serve().await;

@@ -1,14 +1,21 @@
 //! The metrics as a monitor gets them: names, labels, units, histograms, and the rules of the guide.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Metadata, NoopRecorder, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use offload_runtime::{
-    Error, ErrorKind, Resource, ThreadPool, offload, publish_metrics, publish_metrics_every, watch,
+    Error, ErrorKind, Limiter, Resource, ThreadPool, offload, publish_metrics,
+    publish_metrics_every, stats, watch,
 };
 use offload_tests::{PATIENCE, one_at_a_time};
 use yaml_rust2::{Yaml, YamlLoader};
@@ -115,6 +122,25 @@ fn the_reference_names_each_metric_and_each_has_a_help_text() {
         .filter(|name| !name.starts_with("remote_"))
         .collect();
     assert_eq!(in_table, described);
+    let described = include_str!("../offload-runtime/src/observe/metrics/described.rs");
+    assert_eq!(names(&table), names(described), "also those of remote pools");
+    // What tells samples of one name apart is named with its values, where these are ours.
+    let common = ["function", "kind", "pool", "resource", "loop", "flavor", "le"];
+    for sample in scrape.lines().filter(|line| line.starts_with("offload_")) {
+        let Some((name, labels)) = sample.split_once('{') else { continue };
+        let labels = labels.rsplit_once('}').unwrap().0;
+        for (label, value) in labels.split("\",").map(|label| label.split_once("=\"").unwrap()) {
+            if common.contains(&label) {
+                continue;
+            }
+            let row = table.lines().find(|row| row.contains(&format!("`{name}`"))).unwrap();
+            let values = row.split_once(&format!("`{label}`: ")).unwrap_or_else(|| {
+                panic!("{name} has the label {label}, which is not in the table")
+            });
+            let value = value.trim_end_matches('"');
+            assert!(values.1.contains(&format!("`{value}`")), "{name} has {label}={value}");
+        }
+    }
     // The unit is in the name, and in the table.
     for row in table.lines().filter(|row| row.contains("_seconds`")) {
         assert!(row.contains("| seconds"), "{row}");
@@ -264,4 +290,179 @@ fn one_call_at_the_start_publishes_from_then_on() {
             std::thread::yield_now();
         }
     }
+}
+
+/// Methods of the same name in one module, pools and resources that two crates name alike.
+#[test]
+fn what_has_the_same_labels_is_added_up() {
+    static SHARED: Limiter = Limiter::new(3);
+    static ONE: ThreadPool = ThreadPool::new("twin").threads(2).queue(7);
+    static OTHER: ThreadPool = ThreadPool::new("twin").threads(3).queue(5);
+    static LENT: Resource<()> = Resource::new("twin", || Ok(())).size(2);
+    static LENT_TOO: Resource<()> = Resource::new("twin", || Ok(())).size(1);
+
+    type Started = mpsc::Sender<()>;
+    type End = mpsc::Receiver<()>;
+
+    struct Cat;
+    struct Dog;
+
+    impl Cat {
+        #[offload(thread, limit = SHARED)]
+        fn speaks(self, started: Started, end: End) {
+            started.send(()).unwrap();
+            let _ = end.recv();
+        }
+
+        #[offload(thread, limit = 2, queue = 4)]
+        fn eats(self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        #[offload(thread, pool = ONE)]
+        fn sleeps(self, #[resource(LENT)] _basket: &mut ()) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    impl Dog {
+        #[offload(thread, limit = SHARED)]
+        fn speaks(self, started: Started, end: End) {
+            started.send(()).unwrap();
+            let _ = end.recv();
+        }
+
+        #[offload(thread, limit = 5, queue = 6)]
+        fn eats(self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        #[offload(thread, pool = OTHER)]
+        fn sleeps(self, #[resource(LENT_TOO)] _basket: &mut ()) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    let _alone = one_at_a_time();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (started, starts) = mpsc::channel();
+    let (ends, calls): (Vec<_>, Vec<_>) = (0..3)
+        .map(|number| {
+            let (end, ended) = mpsc::channel::<()>();
+            let call = match number {
+                0 => runtime.spawn(Cat.speaks(started.clone(), ended)),
+                _ => runtime.spawn(Dog.speaks(started.clone(), ended)),
+            };
+            starts.recv_timeout(PATIENCE).unwrap();
+            (end, call)
+        })
+        .unzip();
+    let of = "function=\"metrics::speaks\"";
+    let now = scrape();
+    for (name, number) in [
+        ("offload_calls_started_total", 3.0),
+        ("offload_calls_running", 3.0),
+        ("offload_limit_permits", 3.0),
+        ("offload_limit_in_use", 3.0),
+        ("offload_wait_seconds_count", 3.0),
+    ] {
+        assert_eq!(value(&now, name, &[of]), Some(number), "{name}");
+    }
+    let longest = value(&now, "offload_longest_running_seconds", &[of]).unwrap();
+    let functions = stats().functions.into_iter().filter(|one| one.name == "metrics::speaks");
+    let ages: Vec<_> = functions.filter_map(|one| one.longest_running).collect();
+    assert_eq!(ages.len(), 2);
+    assert!(longest <= ages.iter().max().unwrap().as_secs_f64(), "{longest} of {ages:?}");
+    drop(ends);
+    calls.into_iter().for_each(|call| runtime.block_on(call).unwrap());
+    let outcome = value(&scrape(), "offload_calls_total", &[of, "outcome=\"finished\""]);
+    assert_eq!(outcome, Some(3.0));
+
+    runtime.block_on(Cat.eats()).unwrap();
+    runtime.block_on(Dog.eats()).unwrap();
+    runtime.block_on(Cat.sleeps()).unwrap();
+    runtime.block_on(Dog.sleeps()).unwrap();
+    let now = scrape();
+    let of = "function=\"metrics::eats\"";
+    assert_eq!(
+        value(&now, "offload_limit_permits", &[of]),
+        Some(7.0),
+        "each has a limit of its own"
+    );
+    assert_eq!(value(&now, "offload_queue_bound", &[of]), Some(10.0));
+    for (name, number) in [
+        ("offload_pool_threads_limit", 5.0),
+        ("offload_pool_queue_limit", 12.0),
+        ("offload_calls_started_total", 2.0),
+    ] {
+        assert_eq!(value(&now, name, &["pool=\"twin\""]), Some(number), "{name}");
+    }
+    assert_eq!(value(&now, "offload_resource_size", &["resource=\"twin\""]), Some(3.0));
+    let made = &["resource=\"twin\"", "event=\"made\""];
+    assert_eq!(value(&now, "offload_resource_instances_total", made), Some(2.0));
+}
+
+/// Asks for the numbers while it is told some. One of the histograms it takes badly.
+#[derive(Default)]
+struct Unruly {
+    is_inside: Cell<bool>,
+    panics: Cell<bool>,
+    histograms: Cell<usize>,
+}
+
+impl Unruly {
+    fn call_back(&self) {
+        if !self.is_inside.replace(true) {
+            publish_metrics();
+            drop(stats());
+            self.is_inside.set(false);
+        }
+    }
+}
+
+impl Recorder for Unruly {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.call_back();
+        NoopRecorder.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.call_back();
+        NoopRecorder.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.histograms.set(self.histograms.get() + 1);
+        self.call_back();
+        assert!(!self.panics.take(), "on purpose");
+        NoopRecorder.register_histogram(key, metadata)
+    }
+}
+
+#[test]
+fn a_recorder_may_call_back_and_one_that_panicked_is_told_the_next_time() {
+    #[offload(cpu, name = "told to an unruly recorder")]
+    fn nothing() {}
+
+    let _alone = one_at_a_time();
+    let unruly = Unruly::default();
+    let publish = || with_local_recorder(&unruly, publish_metrics);
+    block_on(nothing());
+    publish();
+    assert!(unruly.histograms.take() > 2, "it was told in the middle, too");
+    unruly.panics.set(true);
+    unruly.is_inside.set(true); // this time it does nothing else
+    catch_unwind(AssertUnwindSafe(publish)).unwrap_err();
+    assert_eq!(unruly.histograms.take(), 1);
+    publish();
+    assert!(unruly.histograms.get() > 1, "it was told of no more than one");
+
+    let of = &["told to an unruly recorder"];
+    let before = value(&scrape(), "offload_run_seconds_count", of).unwrap_or_default();
+    block_on(nothing());
+    assert_eq!(value(&scrape(), "offload_run_seconds_count", of), Some(before + 1.0));
 }

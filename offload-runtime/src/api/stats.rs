@@ -67,7 +67,7 @@ pub struct Stats {
 pub struct PoolStats {
     /// Its name; `thread`, `cpu` and `process` are the default pools.
     pub name: &'static str,
-    /// Its kind: `thread`, `cpu` or `process`.
+    /// Its kind: `thread`, `cpu`, `process` or `remote`.
     pub kind: &'static str,
     /// Threads that there are.
     pub threads: usize,
@@ -149,7 +149,7 @@ impl WorkerStats {
 pub struct FunctionStats {
     /// Its label: the option `name`, or its path.
     pub name: &'static str,
-    /// Its kind: `thread`, `cpu` or `process`.
+    /// Its kind: `thread`, `cpu`, `process` or `remote`.
     pub kind: &'static str,
     /// The name of its pool.
     pub pool: &'static str,

@@ -60,15 +60,15 @@ pub(super) fn of_function(stats: &FunctionStats, recent: Option<&Summary>) -> Ve
     if let Some(queue) = near {
         let (waiting, bound) = (queue.waiting, queue.bound);
         notes.push(warn(format!(
-            "Near the end of its queue: {waiting} of {bound} calls wait; what comes then is refused."
+            "Near the end of its queue: {waiting} of {bound} calls wait; one more is rejected."
         )));
     }
     let Some(recent) = recent else { return notes };
     for (count, one, more) in [
-        (recent.refused, "was refused", "were refused"),
+        (recent.refused, "was rejected", "were rejected"),
         (recent.timed_out, "ran out of time", "ran out of time"),
         (recent.panicked, "panicked", "panicked"),
-        (recent.died, "took its process with it", "took their processes with them"),
+        (recent.died, "lost its process", "lost their processes"),
     ] {
         if count > 0 {
             let calls = calls(usize::try_from(count).unwrap_or(usize::MAX), one, more);
@@ -120,7 +120,7 @@ pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
     let near = stats.queue_limit.filter(|bound| stats.queued > 0 && is_near(stats.queued, *bound));
     if let Some(bound) = near {
         notes.push(warn(format!(
-            "Near the end of its queue: {} of {bound} calls wait; what comes then is refused.",
+            "Near the end of its queue: {} of {bound} calls wait; one more is rejected.",
             stats.queued
         )));
     }

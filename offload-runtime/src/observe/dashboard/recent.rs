@@ -57,7 +57,7 @@ pub(super) struct Summary {
     pub(super) refused: u64,
     pub(super) timed_out: u64,
     pub(super) panicked: u64,
-    /// Bodies that took their process with them.
+    /// Bodies whose process died.
     pub(super) died: u64,
     pub(super) wait_seconds: Option<Times>,
     pub(super) run_seconds: Option<Times>,

@@ -55,7 +55,7 @@ const GAUGES: [(&str, Unit, &str); 23] = [
     (
         "offload_queue_bound",
         Unit::Count,
-        "Calls of the function that may wait; one more is refused.",
+        "Calls of the function that may wait; one more is rejected.",
     ),
     ("offload_queue_waiting", Unit::Count, "Calls that wait, of those that the bound counts."),
     ("offload_pool_threads", Unit::Count, "Threads of the pool, by state."),
@@ -65,7 +65,7 @@ const GAUGES: [(&str, Unit, &str); 23] = [
     (
         "offload_pool_queue_limit",
         Unit::Count,
-        "Calls that may wait for a thread; one more is refused.",
+        "Calls that may wait for a thread; one more is rejected.",
     ),
     ("offload_pool_workers", Unit::Count, "Worker processes of the pool, by state."),
     (

@@ -2,18 +2,22 @@
 
 mod described;
 mod periodic;
+mod publication;
 mod recorded;
 
+use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 
-use metrics::{Label, counter, gauge};
+use metrics::Label;
 
 pub use self::periodic::publish_metrics_every;
+use self::publication::{Publication, Times};
 use self::recorded::Recorded;
 use crate::api::stats::{FunctionStats, Oldest, PoolStats, ResourceStats};
 use crate::executor;
 use crate::function::Function;
 use crate::resource;
+use crate::sync::histogram::Histogram;
 use crate::system::abort::Unpoisoned;
 use crate::task::Owner;
 
@@ -48,34 +52,39 @@ use crate::task::Owner;
 /// `kind`; those of resources `resource` and `kind`; those of event loops `loop`, which is a
 /// number, and `flavor`. Further labels are in the table. Each has its help text and its unit.
 ///
-/// | name | sort | unit | further labels |
+/// Functions, pools or resources with the same labels are one: methods of the same name in one module
+/// have one label, unless `name` says otherwise. Their numbers are added up, but for
+/// `offload_longest_running_seconds` and `offload_processor_wait_ratio`, which are the largest of
+/// theirs; a limit that they share counts once.
+///
+/// | name | type | unit, and what it is | further labels |
 /// | --- | --- | --- | --- |
-/// | `offload_calls_started_total` | counter | bodies | |
-/// | `offload_calls_total` | counter | calls that ended, each once | `outcome`: `finished`, `panicked`, `cancelled`, `refused`; of the kinds `process` and `remote` also `died`, `killed`, `failed` |
-/// | `offload_calls_timed_out_total` | counter | calls; they are also counted with an outcome, when they end | |
-/// | `offload_calls_abandoned_total` | counter | bodies; they are also counted with an outcome | |
-/// | `offload_calls_running`, `offload_calls_waiting` | gauge | bodies, calls | |
-/// | `offload_longest_running_seconds` | gauge | seconds | |
-/// | `offload_wait_seconds`, `offload_run_seconds` | histogram | seconds | |
-/// | `offload_processor_wait_ratio` | gauge | 0 to 1; not there until enough bodies were sampled (feature `watch`, Linux) | |
-/// | `offload_limit_permits`, `offload_limit_in_use`, `offload_limit_waiting` | gauge | bodies, bodies, calls; of functions with a limit, and the same for all that share one | |
-/// | `offload_queue_bound`, `offload_queue_waiting` | gauge | calls; of functions with a bounded queue | |
+/// | `offload_calls_started_total` | counter | bodies that have started | |
+/// | `offload_calls_total` | counter | calls that ended, each once | `outcome`: `finished`, `panicked`, `cancelled` (never started), `refused` (rejected); of the kinds `process` and `remote` also `died`, `killed` (nobody awaited them any more), `failed` (arguments or result could not be sent) |
+/// | `offload_calls_timed_out_total` | counter | calls that a deadline answered; they are also counted with an outcome, when they end | |
+/// | `offload_calls_abandoned_total` | counter | bodies that ended when nobody awaited their call any more; they are also counted with an outcome | |
+/// | `offload_calls_running`, `offload_calls_waiting` | gauge | bodies that run now, calls that wait for a thread, a permit or a resource | |
+/// | `offload_longest_running_seconds` | gauge | seconds since the start of the oldest body that runs now; 0 if none does | |
+/// | `offload_wait_seconds`, `offload_run_seconds` | histogram | seconds from the first poll to the start of the body, and from there to its end | |
+/// | `offload_processor_wait_ratio` | gauge | 0 to 1, the share of their time for which sampled bodies were ready to run and had no processor; not there until enough were sampled (feature `watch`, Linux) | |
+/// | `offload_limit_permits`, `offload_limit_in_use`, `offload_limit_waiting` | gauge | bodies that may run at once, bodies that do, calls that wait for it; of functions with a limit, and the same for all that share one | |
+/// | `offload_queue_bound`, `offload_queue_waiting` | gauge | calls that may wait, calls that do; of functions with a bounded queue | |
 /// | `offload_pool_threads` | gauge | threads | `state`: `idle`, `busy` |
-/// | `offload_pool_threads_limit` | gauge | threads | |
-/// | `offload_pool_running`, `offload_pool_queued` | gauge | bodies, calls | |
-/// | `offload_pool_queue_limit` | gauge | calls; of pools with a bounded queue | |
+/// | `offload_pool_threads_limit` | gauge | threads that there may be at most | |
+/// | `offload_pool_running`, `offload_pool_queued` | gauge | bodies that run now, calls that wait for a thread | |
+/// | `offload_pool_queue_limit` | gauge | calls that may wait for a thread; of pools with a bounded queue | |
 /// | `offload_pool_workers` | gauge | processes; of the kind `process` | `state`: `idle`, `busy` |
 /// | `offload_remote_workers` | gauge | workers that said within 16 s that they are there; of the kind `remote`, as the two below | |
 /// | `offload_remote_oldest_seconds`, `offload_remote_waiting` | gauge | seconds that the first call in the stream has waited, and calls of all programs there; at most 5 s old | |
 /// | `offload_remote_total` | counter | calls of this program given to another worker, and answers that nobody awaited | `event`: `redelivered`, `unawaited` |
 /// | `offload_workers_total` | counter | processes that ended; of the kind `process` | `end`: `restarted` (it died by itself), `killed`, `recycled` |
-/// | `offload_resource_size` | gauge | bodies; of the kind `exclusive` | |
-/// | `offload_resource_in_use`, `offload_resource_waiting` | gauge | bodies, calls | |
+/// | `offload_resource_size` | gauge | bodies that may have it at once; of the kind `exclusive` | |
+/// | `offload_resource_in_use`, `offload_resource_waiting` | gauge | bodies that have it, calls that wait for it | |
 /// | `offload_resource_instances_total` | counter | instances | `event`: `made`, `dropped`, `failed` |
-/// | `offload_loop_lag_seconds` | histogram | seconds; while it is [watched](fn@crate::watch) | |
-/// | `offload_loop_stalls_total` | counter | stalls | `doing`: `computing`, `waiting`, `starved`, `unknown` |
-/// | `offload_loop_stuck_workers` | gauge | threads | |
-/// | `offload_loop_workers` | gauge | threads | |
+/// | `offload_loop_lag_seconds` | histogram | seconds from the wake-up of a task to its poll; while it is [watched](fn@crate::watch) | |
+/// | `offload_loop_stalls_total` | counter | polls that lasted longer than the stall threshold | `doing`: `computing`, `waiting`, `starved`, `unknown` |
+/// | `offload_loop_stuck_workers` | gauge | threads that are in such a poll now | |
+/// | `offload_loop_workers` | gauge | threads that poll the tasks of the event loop | |
 ///
 /// A stall with `doing="starved"` is not one that the program can help: the machine has more to
 /// do than it can. Rules for alerts that use these names are in [the guide](crate::guide::metrics).
@@ -90,49 +99,51 @@ use crate::task::Owner;
 ///
 /// Since they get only what is new, histograms are right for one recorder: publish always to the
 /// same.
+///
+/// # Panics
+///
+/// If the recorder does. What it had not been told of histograms by then is not told again; all
+/// else is, the next time. No lock is held while it is called.
 pub fn publish_metrics() {
     described::describe();
+    let mut all = Publication::default();
     let oldest = Oldest::look();
-    let mut given = GIVEN.lock().unpoisoned();
-    for one in Function::known() {
-        let labels = function(&FunctionStats::of(one, &oldest));
-        let counts = one.about().counts();
-        let place = std::ptr::from_ref(one).addr();
-        given.give("offload_wait_seconds", place, labels.clone(), &counts.wait);
-        given.give("offload_run_seconds", place, labels, &counts.run);
-    }
+    let mut limits = BTreeSet::new();
+    Function::known().into_iter().for_each(|one| function(&mut all, one, &oldest, &mut limits));
     #[cfg(feature = "watch")]
-    for record in crate::observe::watch::records() {
-        event_loop(&record, &mut given);
-    }
-    drop(given);
-    executor::all().into_iter().map(PoolStats::of).for_each(|one| pool(&one));
-    resource::all().into_iter().map(ResourceStats::of).for_each(|one| borrowed(&one));
+    crate::observe::watch::records().iter().for_each(|record| event_loop(&mut all, record));
+    executor::all().into_iter().map(PoolStats::of).for_each(|one| pool(&mut all, &one));
+    resource::all().into_iter().map(ResourceStats::of).for_each(|one| borrowed(&mut all, &one));
+    all.tell();
 }
 
-/// What the recorder has got of histograms.
-static GIVEN: LazyLock<Mutex<Recorded<usize>>> = LazyLock::new(Mutex::default);
+/// What is new in a histogram since the last time.
+fn new(name: &'static str, key: usize, histogram: &Histogram) -> Times {
+    static GIVEN: LazyLock<Mutex<Recorded>> = LazyLock::new(Mutex::default);
+    GIVEN.lock().unpoisoned().take(name, key, histogram)
+}
+
+fn labels<const N: usize>(pairs: [(&'static str, &'static str); N]) -> Vec<Label> {
+    pairs.iter().map(|(key, value)| Label::from_static_parts(key, value)).collect()
+}
 
 /// Labels with one more.
 fn with(labels: &[Label], key: &'static str, value: &'static str) -> Vec<Label> {
     [labels, &[Label::from_static_parts(key, value)]].concat()
 }
 
-fn count(name: &'static str, labels: Vec<Label>, value: u64) {
-    counter!(name, labels).absolute(value);
-}
-
-fn set(name: &'static str, labels: &[Label], value: usize) {
-    gauge!(name, labels.to_vec()).set(value as f64);
-}
-
-/// Returns the labels.
-fn function(stats: &FunctionStats) -> Vec<Label> {
-    let labels = [("function", stats.name), ("kind", stats.kind), ("pool", stats.pool)];
-    let labels = labels.map(|(key, value)| Label::from_static_parts(key, value));
-    count("offload_calls_started_total", labels.to_vec(), stats.started);
-    let outcome = |outcome, value| {
-        count("offload_calls_total", with(&labels, "outcome", outcome), value);
+/// `limits` are the limiters that were seen already, with the labels of the functions they are of.
+fn function(
+    all: &mut Publication,
+    function: &'static Function,
+    oldest: &Oldest,
+    limits: &mut BTreeSet<(Vec<Label>, usize)>,
+) {
+    let stats = FunctionStats::of(function, oldest);
+    let labels = labels([("function", stats.name), ("kind", stats.kind), ("pool", stats.pool)]);
+    all.count("offload_calls_started_total", labels.clone(), stats.started);
+    let mut outcome = |outcome, value| {
+        all.count("offload_calls_total", with(&labels, "outcome", outcome), value);
     };
     outcome("finished", stats.finished);
     outcome("panicked", stats.panicked);
@@ -144,90 +155,100 @@ fn function(stats: &FunctionStats) -> Vec<Label> {
         outcome("killed", stats.killed);
         outcome("failed", stats.failed);
     }
-    count("offload_calls_timed_out_total", labels.to_vec(), stats.timed_out);
-    count("offload_calls_abandoned_total", labels.to_vec(), stats.abandoned);
-    set("offload_calls_running", &labels, stats.running);
-    set("offload_calls_waiting", &labels, stats.waiting);
+    all.count("offload_calls_timed_out_total", labels.clone(), stats.timed_out);
+    all.count("offload_calls_abandoned_total", labels.clone(), stats.abandoned);
+    all.add("offload_calls_running", &labels, stats.running);
+    all.add("offload_calls_waiting", &labels, stats.waiting);
     let longest = stats.longest_running.unwrap_or_default().as_secs_f64();
-    gauge!("offload_longest_running_seconds", labels.to_vec()).set(longest);
+    all.largest("offload_longest_running_seconds", &labels, longest);
     #[cfg(feature = "watch")]
     if let Some(share) = stats.starved {
-        gauge!("offload_processor_wait_ratio", labels.to_vec()).set(share);
+        all.largest("offload_processor_wait_ratio", &labels, share);
     }
-    if let Some(limit) = stats.limit {
-        set("offload_limit_permits", &labels, limit.permits);
-        set("offload_limit_in_use", &labels, limit.used);
-        set("offload_limit_waiting", &labels, limit.waiting);
+    let place = function.limiter().map(|limiter| limiter.gate().place());
+    if let (Some(limit), Some(place)) = (stats.limit, place) {
+        // Two that share a limit, and have the same labels, have its permits once.
+        if limits.insert((labels.clone(), place)) {
+            all.add("offload_limit_permits", &labels, limit.permits);
+            all.add("offload_limit_in_use", &labels, limit.used);
+            all.add("offload_limit_waiting", &labels, limit.waiting);
+        }
     }
     if let Some(queue) = stats.queue {
-        set("offload_queue_bound", &labels, queue.bound);
-        set("offload_queue_waiting", &labels, queue.waiting);
+        all.add("offload_queue_bound", &labels, queue.bound);
+        all.add("offload_queue_waiting", &labels, queue.waiting);
     }
-    labels.to_vec()
+    let key = std::ptr::from_ref(function).addr();
+    let counts = function.about().counts();
+    for (name, times) in
+        [("offload_wait_seconds", &counts.wait), ("offload_run_seconds", &counts.run)]
+    {
+        all.record(name, &labels, new(name, key, times));
+    }
 }
 
-fn pool(stats: &PoolStats) {
-    let labels = [("pool", stats.name), ("kind", stats.kind)];
-    let labels = labels.map(|(key, value)| Label::from_static_parts(key, value));
+fn pool(all: &mut Publication, stats: &PoolStats) {
+    let labels = labels([("pool", stats.name), ("kind", stats.kind)]);
     let busy = stats.threads.saturating_sub(stats.idle);
-    set("offload_pool_threads", &with(&labels, "state", "idle"), stats.idle);
-    set("offload_pool_threads", &with(&labels, "state", "busy"), busy);
-    set("offload_pool_threads_limit", &labels, stats.limit);
-    set("offload_pool_running", &labels, stats.running);
-    set("offload_pool_queued", &labels, stats.queued);
+    all.add("offload_pool_threads", &with(&labels, "state", "idle"), stats.idle);
+    all.add("offload_pool_threads", &with(&labels, "state", "busy"), busy);
+    all.add("offload_pool_threads_limit", &labels, stats.limit);
+    all.add("offload_pool_running", &labels, stats.running);
+    all.add("offload_pool_queued", &labels, stats.queued);
     if let Some(bound) = stats.queue_limit {
-        set("offload_pool_queue_limit", &labels, bound);
+        all.add("offload_pool_queue_limit", &labels, bound);
     }
     #[cfg(feature = "remote")]
     if let Some(remote) = stats.remote {
-        gauge!("offload_remote_workers", labels.to_vec()).set(remote.workers as f64);
-        gauge!("offload_remote_waiting", labels.to_vec()).set(remote.waiting as f64);
-        gauge!("offload_remote_oldest_seconds", labels.to_vec()).set(remote.oldest.as_secs_f64());
+        // Pools of the same name have the same stream at the server.
+        all.largest("offload_remote_workers", &labels, remote.workers as f64);
+        all.largest("offload_remote_waiting", &labels, remote.waiting as f64);
+        all.largest("offload_remote_oldest_seconds", &labels, remote.oldest.as_secs_f64());
         for (event, value) in [("redelivered", remote.redelivered), ("unawaited", remote.unawaited)]
         {
-            count("offload_remote_total", with(&labels, "event", event), value);
+            all.count("offload_remote_total", with(&labels, "event", event), value);
         }
     }
     #[cfg(feature = "process")]
     if let Some(workers) = stats.workers {
         let busy = workers.alive.saturating_sub(workers.idle);
-        set("offload_pool_workers", &with(&labels, "state", "idle"), workers.idle);
-        set("offload_pool_workers", &with(&labels, "state", "busy"), busy);
+        all.add("offload_pool_workers", &with(&labels, "state", "idle"), workers.idle);
+        all.add("offload_pool_workers", &with(&labels, "state", "busy"), busy);
         for (end, value) in [
             ("restarted", workers.restarts),
             ("killed", workers.kills),
             ("recycled", workers.recycled),
         ] {
-            count("offload_workers_total", with(&labels, "end", end), value);
+            all.count("offload_workers_total", with(&labels, "end", end), value);
         }
     }
 }
 
-fn borrowed(stats: &ResourceStats) {
-    let labels = [("resource", stats.name), ("kind", stats.kind)];
-    let labels = labels.map(|(key, value)| Label::from_static_parts(key, value));
+fn borrowed(all: &mut Publication, stats: &ResourceStats) {
+    let labels = labels([("resource", stats.name), ("kind", stats.kind)]);
     if let Some(size) = stats.size {
-        set("offload_resource_size", &labels, size);
+        all.add("offload_resource_size", &labels, size);
     }
-    set("offload_resource_in_use", &labels, stats.in_use);
-    set("offload_resource_waiting", &labels, stats.waiting);
+    all.add("offload_resource_in_use", &labels, stats.in_use);
+    all.add("offload_resource_waiting", &labels, stats.waiting);
     for (event, value) in
         [("made", stats.made), ("dropped", stats.dropped), ("failed", stats.failed)]
     {
-        count("offload_resource_instances_total", with(&labels, "event", event), value);
+        all.count("offload_resource_instances_total", with(&labels, "event", event), value);
     }
 }
 
 #[cfg(feature = "watch")]
-fn event_loop(record: &crate::observe::watch::Record, given: &mut Recorded<usize>) {
+fn event_loop(all: &mut Publication, record: &crate::observe::watch::Record) {
     let stats = record.stats();
     let number = record.number();
     let labels =
         [Label::new("loop", number.to_string()), Label::from_static_parts("flavor", stats.flavor)];
-    set("offload_loop_workers", &labels, stats.workers);
-    set("offload_loop_stuck_workers", &labels, stats.stuck_workers);
+    all.add("offload_loop_workers", &labels, stats.workers);
+    all.add("offload_loop_stuck_workers", &labels, stats.stuck_workers);
     for (doing, value) in record.stalls() {
-        count("offload_loop_stalls_total", with(&labels, "doing", doing), value);
+        all.count("offload_loop_stalls_total", with(&labels, "doing", doing), value);
     }
-    given.give("offload_loop_lag_seconds", number, labels.to_vec(), record.lag());
+    let name = "offload_loop_lag_seconds";
+    all.record(name, &labels, new(name, number, record.lag()));
 }

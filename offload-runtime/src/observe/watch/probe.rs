@@ -32,7 +32,7 @@ struct State {
     gone: bool,
     /// It is to end.
     over: bool,
-    threads: Vec<Seated>,
+    threads: Vec<Indexed>,
 }
 
 /// A thread that polled something of ours, so a worker of the runtime.
@@ -44,7 +44,7 @@ pub(super) struct Worker {
     pub(super) number: Option<u32>,
 }
 
-struct Seated {
+struct Indexed {
     worker: Worker,
     /// Which of the runtime's workers it can be; one, when it is known.
     maybe: Vec<usize>,
@@ -110,18 +110,18 @@ impl Probe {
     pub(super) fn note(&self) -> bool {
         let thread = thread::current().id();
         let mut state = self.lock();
-        let place = state.threads.iter().position(|seated| seated.worker.thread == thread);
+        let place = state.threads.iter().position(|indexed| indexed.worker.thread == thread);
         let mut awake = self.awake();
         let place = place.unwrap_or_else(|| {
             let name = thread::current().name().unwrap_or("a thread without a name").to_owned();
             let worker = Worker { thread, name, number: number() };
-            state.threads.push(Seated { worker, maybe: awake.clone() });
+            state.threads.push(Indexed { worker, maybe: awake.clone() });
             state.threads.len() - 1
         });
         // Two threads are not the same worker, unless one has left its place to
         // the other: `block_in_place` does that.
-        let known = |seated: &Seated| match seated.maybe[..] {
-            [one] if seated.worker.thread != thread => Some(one),
+        let known = |indexed: &Indexed| match indexed.maybe[..] {
+            [one] if indexed.worker.thread != thread => Some(one),
             _ => None,
         };
         let others: Vec<usize> = state.threads.iter().filter_map(known).collect();
@@ -135,9 +135,9 @@ impl Probe {
             *maybe = awake;
         }
         let [worker] = maybe[..] else { return false };
-        for (n, seated) in state.threads.iter_mut().enumerate() {
+        for (n, indexed) in state.threads.iter_mut().enumerate() {
             if n != place {
-                seated.maybe.retain(|other| *other != worker);
+                indexed.maybe.retain(|other| *other != worker);
             }
         }
         true
@@ -146,18 +146,18 @@ impl Probe {
     /// Whether it is known of each worker which thread it is.
     pub(super) fn knows_all(&self) -> bool {
         let state = self.lock();
-        let known = state.threads.iter().filter(|seated| seated.maybe.len() == 1);
+        let known = state.threads.iter().filter(|indexed| indexed.maybe.len() == 1);
         known.count() >= self.metrics.num_workers()
     }
 
     /// The threads that can be this worker; and whether it is known which, so that there is one.
     pub(super) fn threads_of(&self, worker: usize) -> (Vec<Worker>, bool) {
         let state = self.lock();
-        let can = state.threads.iter().filter(|seated| seated.maybe.contains(&worker));
-        let known = can.clone().find(|seated| seated.maybe.len() == 1);
+        let can = state.threads.iter().filter(|indexed| indexed.maybe.contains(&worker));
+        let known = can.clone().find(|indexed| indexed.maybe.len() == 1);
         match known {
             Some(known) => (vec![known.worker.clone()], true),
-            None => (can.map(|seated| seated.worker.clone()).collect(), false),
+            None => (can.map(|indexed| indexed.worker.clone()).collect(), false),
         }
     }
 }

@@ -21,7 +21,7 @@ function report(data) {
   section("Resources", data.resources.map(one =>
     `- ${one.name}: ${one.in_use} in use${one.size === null ? "" : ` of ${one.size}`}, ${one.waiting} waiting; made ${one.made}, dropped ${one.dropped}, failed ${one.failed}`));
   section("Functions", data.functions.flatMap(one => [
-    `- ${one.name} (${one.kind}, ${one.pool}): ${one.running} running, ${one.waiting} waiting, oldest ${duration(one.longest_running_seconds)}${one.limit ? `, limit ${one.limit.used} of ${one.limit.permits}` : ""}; wait ${times(one.last_minute?.wait_seconds, one.wait_seconds)}; run ${times(one.last_minute?.run_seconds, one.run_seconds)}; without processor ${percent(one.processor_wait_share)}; started ${one.started}, finished ${one.finished}, panicked ${one.panicked}, refused ${one.refused}, timed out ${one.timed_out}, cancelled ${one.cancelled}, abandoned ${one.abandoned}, died ${one.died}, killed ${one.killed}`,
+    `- ${one.name} (${one.kind}, ${one.pool}): ${one.running} running, ${one.waiting} waiting, oldest ${duration(one.longest_running_seconds)}${one.limit ? `, limit ${one.limit.used} of ${one.limit.permits}` : ""}; wait ${times(one.last_minute?.wait_seconds, one.wait_seconds)}; run ${times(one.last_minute?.run_seconds, one.run_seconds)}; without processor ${percent(one.processor_wait_share)}; started ${one.started}, finished ${one.finished}, panicked ${one.panicked}, rejected ${one.refused}, timed out ${one.timed_out}, cancelled ${one.cancelled}, abandoned ${one.abandoned}, died ${one.died}, killed ${one.killed}`,
     ...noted(one.notes),
   ]));
   return `${lines.join("\n")}\n`.replaceAll("\u00a0", " ");

@@ -82,8 +82,8 @@ const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digi
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const happened = {
   panicked: "panicked",
-  died: "took its process with it",
-  refused: "was refused",
+  died: "lost its process",
+  refused: "was rejected",
   timed_out: "ran out of time",
   stalled: "was stuck",
   starved: "had no processor",
@@ -215,7 +215,7 @@ const functions = table({
       mark(cell, "zero", item.processor_wait_share === null);
       mark(cell, "hurts", item.processor_wait_share >= 0.5);
     } },
-    number("refused", "Refused", item => item.refused, { hurts: item => item.last_minute?.refused }),
+    number("refused", "Rejected", item => item.refused, { hurts: item => item.last_minute?.refused }),
     number("timed_out", "Timed out", item => item.timed_out, { hurts: item => item.last_minute?.timed_out }),
     number("panicked", "Panicked", item => item.panicked, { hurts: item => item.last_minute?.panicked }),
     number("cancelled", "Cancelled", item => item.cancelled + item.abandoned),
@@ -281,7 +281,7 @@ function showTiles(data) {
   showTile("waiting", "Calls waiting", count(waiting), "for a thread, a permit, a resource", false);
   showTile("rate", "Calls a second", rate(sum(data.functions, one => one.last_minute?.started_per_second ?? 0)), `${count(data.functions.length)} functions`, false);
   const lost = sum(data.functions, one => (one.last_minute?.refused ?? 0) + (one.last_minute?.timed_out ?? 0) + (one.last_minute?.panicked ?? 0) + (one.last_minute?.died ?? 0));
-  showTile("lost", "Failed in a minute", count(lost), "refused, timed out, panicked, died", lost > 0);
+  showTile("lost", "Failed in a minute", count(lost), "rejected, timed out, panicked, died", lost > 0);
   const standing = data.functions.filter(worst).length + data.pools.filter(worst).length;
   showTile("notes", "Stand out", count(standing), standing ? "see below, in words" : "nothing to say", data.functions.some(one => worst(one) === 2));
 }
