@@ -616,6 +616,37 @@ async fn an_album_is_exported_as_a_zip() {
 }
 
 #[tokio::test]
+async fn of_each_user_one_album_leaves_at_a_time() {
+    let gallery = Gallery::open().await;
+    let (anna, ben) = (gallery.member("Anna").await, gallery.member("Ben").await);
+    let mut photo = png(9, 9);
+    photo.resize(MAX_BODY, 0);
+    // More than the buffers on the way hold.
+    for name in ["1", "2", "3"] {
+        assert_eq!(anna.upload(name, photo.clone()).await.status(), 201);
+    }
+    let mut album = anna.get("/album.zip").await;
+    for read in [false, true] {
+        assert_eq!(album.status(), 200);
+        assert!(problem(anna.get("/album.zip").await, 429).await.contains("on its way already"));
+        assert_eq!(ben.get("/album.zip").await.status(), 200);
+        // It makes room when its client has gone, and when it is there.
+        match read {
+            true => assert!(album.bytes().await.unwrap().len() > 3 * MAX_BODY),
+            false => drop(album),
+        }
+        let start = Instant::now();
+        album = loop {
+            let album = anna.get("/album.zip").await;
+            if album.status() != 429 || start.elapsed() > PATIENCE {
+                break album;
+            }
+        };
+    }
+    assert_eq!(album.status(), 200);
+}
+
+#[tokio::test]
 async fn long_work_stops_when_nobody_follows_it_any_more() {
     let gallery = Gallery::open().await;
     let anna = gallery.member("Anna").await;

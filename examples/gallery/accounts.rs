@@ -18,7 +18,7 @@ use rand::{Rng, TryRngCore, rngs::OsRng};
 use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, database::DB, turns::Turns};
+use crate::{Problem, Shared, database::DB};
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 40;
@@ -61,12 +61,12 @@ pub(crate) async fn sign_up(
 }
 
 pub(crate) async fn log_in(
-    State(turns): State<Turns<String>>,
+    State(shared): State<Shared>,
     jar: CookieJar,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<(CookieJar, Json<User>), Problem> {
     // Whoever guesses at one name's password leaves the others alone.
-    let _turn = turns.take(name.trim().to_lowercase()).ok_or(Problem::ManyLogIns)?;
+    let _turn = shared.log_ins.take(name.trim().to_lowercase()).ok_or(Problem::ManyLogIns)?;
     let (user, hash) = find_user(name).await?.unzip();
     check_password(password, hash).await?;
     let user = user.ok_or(Problem::WrongPassword)?;

@@ -1,7 +1,7 @@
 //! The export: all photos of a user in one file, which leaves as it is made.
 //!
 //! Its body writes, and so waits while the client reads slowly. That costs nobody else anything: it has
-//! threads and connections of its own, and a photo at a time in memory.
+//! threads and connections of its own, and a photo at a time in memory; and a user has one export at a time.
 
 use std::{
     io::{Seek, Write},
@@ -10,6 +10,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
+    extract::State,
     http::header,
     response::IntoResponse,
 };
@@ -17,27 +18,35 @@ use offload_runtime::{Resource, Sink, ThreadPool, offload};
 use rusqlite::Connection;
 use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptions};
 
-use crate::{Problem, accounts::User, database::connect};
+use crate::{Problem, Shared, accounts::User, database::connect, turns::Turn};
 
 /// The most exports at the same time. Further ones wait, without a thread.
 const EXPORTS: usize = 4;
+/// The most of one user, who else could keep all others waiting by reading nothing.
+pub(crate) const EACH: usize = 1;
 
 static THREADS: ThreadPool = ThreadPool::new("exports").threads(EXPORTS);
 static CONNECTIONS: Resource<Connection> =
     Resource::new("exports", connect).size(EXPORTS).keep_alive(Duration::from_secs(60));
 
-pub(crate) async fn album(user: User) -> impl IntoResponse {
+pub(crate) async fn album(
+    State(shared): State<Shared>,
+    user: User,
+) -> Result<impl IntoResponse, Problem> {
+    let turn = shared.exports.take(user.id).ok_or(Problem::ExportUnderWay)?;
     let headers = [
         (header::CONTENT_TYPE, "application/zip"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"album.zip\""),
     ];
-    (headers, Body::from_stream(zip(user)))
+    Ok((headers, Body::from_stream(zip(user, turn))))
 }
 
-/// Whoever takes nothing for half a minute, or has not got it all in ten, is cut off.
+/// Whoever takes nothing for half a minute, or has not got it all in ten, is cut off. The turn is over
+/// when the body is, or when the call is dropped that waits for a thread.
 #[offload(thread, stream, pool = THREADS, timeout = "10m", stall_timeout = "30s")]
 fn zip(
     user: User,
+    _turn: Turn<i64>,
     #[resource(CONNECTIONS)] db: &mut Connection,
     out: &mut Sink<Bytes>,
 ) -> Result<(), Problem> {

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef, Request},
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
     middleware::{from_extractor_with_state, from_fn, map_response},
     routing::{get, post, put},
@@ -76,7 +76,11 @@ const LONG_TIME: Duration = Duration::from_secs(120);
 
 /// The whole application, ready to be [served](serve()) when the database is [open].
 pub fn app() -> Router {
-    let shared = Shared { scripts: Turns::new(1), log_ins: Turns::new(accounts::LOG_INS) };
+    let shared = Shared {
+        scripts: Turns::new(1),
+        exports: Turns::new(export::EACH),
+        log_ins: Turns::new(accounts::LOG_INS),
+    };
     // It tells how busy the server is, and with what, or makes it so: that is not for everybody.
     let only_users = from_extractor_with_state::<accounts::User, _>(shared.clone());
     let inside = Router::new()
@@ -137,20 +141,10 @@ fn span(request: &Request) -> Span {
 struct Shared {
     /// Whose script runs, by the user.
     scripts: Turns<i64>,
+    /// Whose album leaves, by the user.
+    exports: Turns<i64>,
     /// Who logs in, by the name.
     log_ins: Turns<String>,
-}
-
-impl FromRef<Shared> for Turns<i64> {
-    fn from_ref(shared: &Shared) -> Turns<i64> {
-        shared.scripts.clone()
-    }
-}
-
-impl FromRef<Shared> for Turns<String> {
-    fn from_ref(shared: &Shared) -> Turns<String> {
-        shared.log_ins.clone()
-    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub enum Problem {
     DeadlyScript(#[source] offload_runtime::Error),
     #[error("A script of yours is running already. Wait until it has ended.")]
     ScriptIsRunning,
+    #[error("Your album is on its way already. Wait until it is there, or end that download.")]
+    ExportUnderWay,
     #[error("Too many try to log in with this name. Try again in a moment.")]
     ManyLogIns,
     #[error("A burst is under way. Wait until it is over.")]
@@ -102,9 +104,10 @@ impl Problem {
             | Problem::FaultyScript(_)
             | Problem::DeadlyScript(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::EndlessScript => StatusCode::GATEWAY_TIMEOUT,
-            Problem::ScriptIsRunning | Problem::ManyLogIns | Problem::BurstUnderWay => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Problem::ScriptIsRunning
+            | Problem::ExportUnderWay
+            | Problem::ManyLogIns
+            | Problem::BurstUnderWay => StatusCode::TOO_MANY_REQUESTS,
             Problem::NotOffloaded(_)
             | Problem::Folder(..)
             | Problem::Database(_)

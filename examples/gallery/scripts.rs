@@ -8,7 +8,7 @@ use axum::{
 use offload_runtime::offload;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use crate::{Problem, accounts::User, database::DB, sandbox, turns::Turns};
+use crate::{Problem, Shared, accounts::User, database::DB, sandbox};
 
 /// The longest script, in characters.
 pub const MAX_SCRIPT: usize = 20_000;
@@ -27,12 +27,12 @@ pub(crate) fn read(user: User, #[resource(DB)] db: &mut Connection) -> Result<St
 
 /// Keeps the body as the user's script, if it is one.
 pub(crate) async fn write(
-    State(turns): State<Turns<i64>>,
+    State(shared): State<Shared>,
     user: User,
     script: String,
 ) -> Result<StatusCode, Problem> {
     Problem::unless_length("A script", 1..=MAX_SCRIPT, &script)?;
-    let _turn = turns.take(user.id).ok_or(Problem::ScriptIsRunning)?;
+    let _turn = shared.scripts.take(user.id).ok_or(Problem::ScriptIsRunning)?;
     sandbox::check(script.clone()).await?;
     store(user, script).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -40,11 +40,11 @@ pub(crate) async fn write(
 
 /// Runs the user's script over one photo, and keeps the tags.
 pub(crate) async fn tag(
-    State(turns): State<Turns<i64>>,
+    State(shared): State<Shared>,
     user: User,
     Path(id): Path<i64>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    let _turn = turns.take(user.id).ok_or(Problem::ScriptIsRunning)?;
+    let _turn = shared.scripts.take(user.id).ok_or(Problem::ScriptIsRunning)?;
     let script = read(user.clone()).await?;
     let (name, description) = find_words(user, id).await?;
     let tags = sandbox::tags(script, name, description).await?;

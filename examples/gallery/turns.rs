@@ -37,8 +37,8 @@ impl<K: Clone + Eq + Hash> Turns<K> {
     }
 }
 
-/// It is over when the handler is: answered, or dropped, when its client disconnects, by which
-/// what it waits for is cancelled.
+/// It is over when it is dropped. That of a handler is so when it has answered, or when its client has
+/// disconnected, by which what it waits for is cancelled.
 pub(crate) struct Turn<K: Clone + Eq + Hash> {
     turns: Turns<K>,
     who: K,
