@@ -5,7 +5,7 @@
 //! that does nothing, in a process in which two threads a core spin, from a `current_thread`
 //! runtime with a task that is always ready. Then bodies that compute for a millisecond, in a
 //! process beside others that spin, one for each core. Each figure in a process of its own, all
-//! in turn; `ROUNDS` sets how often. `-- lone` and `-- beside` do one of the two alone.
+//! in turn; `ROUNDS` sets how often. `-- empty` and `-- beside` do one of the two alone.
 
 use std::future::Future;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -26,7 +26,7 @@ const CALLS: usize = 300;
 /// Threads of low priority get a core so seldom that all the calls would take half a minute.
 const TIME: Duration = Duration::from_secs(2);
 
-const LONE: [Peer; 5] =
+const EMPTY: [Peer; 5] =
     [Peer::SpawnBlocking, Peer::Thread, Peer::Cpu, Peer::CpuNormal, Peer::RayonOneshot];
 
 const BESIDE: [Peer; 3] = [Peer::CpuNormal, Peer::Cpu, Peer::SpawnBlocking];
@@ -37,27 +37,27 @@ fn main() {
     match args[..] {
         [] => {
             let mut lines = Lines::new();
-            lone(&mut lines);
+            empty(&mut lines);
             beside(&mut lines);
             lines.print();
         }
-        ["lone"] => lone(&mut Lines::new()),
+        ["empty"] => empty(&mut Lines::new()),
         ["beside"] => beside(&mut Lines::new()),
-        ["lone", peer] => spinning(|| print(Peer::from_name(peer), true)),
+        ["empty", peer] => spinning(|| print(Peer::from_name(peer), true)),
         ["beside", peer, roots] => {
             peers::set_roots(roots.parse().expect("a number"));
             print(Peer::from_name(peer), false);
         }
         ["neighbour"] => neighbour(),
-        _ => panic!("no arguments, or: lone, or: beside"),
+        _ => panic!("no arguments, or: empty, or: beside"),
     }
 }
 
 /// Beside spinning threads of the same process.
-fn lone(lines: &mut Lines) {
+fn empty(lines: &mut Lines) {
     println!("\n### An empty body, one call at a time, two spinning threads a core\n");
     let what = "an empty body, two spinning threads a core, p50";
-    table(&LONE, "µs", what, lines, |peer| apart::figures(&["lone", peer.name()]));
+    table(&EMPTY, "µs", what, lines, |peer| apart::figures(&["empty", peer.name()]));
 }
 
 /// Beside busy processes.

@@ -49,13 +49,14 @@ fn row(n: usize) -> String {
     format!("{n:010},{:049}\n", n * n)
 }
 
+fn write_rows(out: &mut Sink<Bytes>) -> io::Result<()> {
+    let _told = Told;
+    (0..ROWS).try_for_each(|n| out.write_all(row(n).as_bytes()))
+}
+
 #[offload(thread, stream)]
 fn pushed(out: &mut Sink<Bytes>) -> io::Result<()> {
-    let _told = Told;
-    for n in 0..ROWS {
-        out.write_all(row(n).as_bytes())?;
-    }
-    Ok(())
+    write_rows(out)
 }
 
 #[offload(thread, stream)]
@@ -100,11 +101,7 @@ static READERS: ThreadPool = ThreadPool::new("readers").threads(2);
 /// Whoever takes nothing for so long is cut off.
 #[offload(thread, stream, pool = READERS, stall_timeout = "50ms")]
 fn impatient(out: &mut Sink<Bytes>) -> io::Result<()> {
-    let _told = Told;
-    for n in 0..ROWS {
-        out.write_all(row(n).as_bytes())?;
-    }
-    Ok(())
+    write_rows(out)
 }
 
 fn app() -> Router {
@@ -191,7 +188,7 @@ fn is_bounded(read: usize, before: usize) {
 #[cfg(target_os = "linux")]
 fn memory() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * rustix::param::page_size()
 }
 
 #[cfg(not(target_os = "linux"))]
