@@ -24,6 +24,10 @@ pub(crate) static FULL: RemotePool = RemotePool::new("full").queue(1);
 /// Soon after its worker is silent, a call has failed: for tests in which it is silent.
 pub(crate) static PARTED: RemotePool = RemotePool::new("parted").ack_wait(Duration::from_secs(3));
 
+/// Bodies have processes of their own.
+pub(crate) static ISOLATED: RemotePool =
+    RemotePool::new("isolated").isolated().ack_wait(Duration::from_secs(5));
+
 /// The permits of several functions.
 static ONE: Limiter = Limiter::new(1);
 
@@ -161,6 +165,31 @@ thread_local! {
 #[offload(remote, timeout = "60s", pool = JOBS, name = "trace")]
 pub(crate) fn trace() -> Result<Option<String>, Error> {
     Ok(TRACE.with_borrow(Clone::clone))
+}
+
+#[offload(remote, timeout = "60s", pool = ISOLATED, name = "hold apart")]
+pub(crate) fn hold_apart(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+/// Tells the test that it runs, and ends its process.
+#[offload(remote, timeout = "60s", pool = ISOLATED, attempts = 3, name = "crash")]
+pub(crate) fn crash(test: u16) -> Result<(), Error> {
+    let mut connection = TcpStream::connect(("127.0.0.1", test)).expect("the test listens");
+    connection.write_all(&std::process::id().to_le_bytes()).expect("the test listens");
+    std::process::abort()
+}
+
+#[offload(remote, timeout = "60s", pool = ISOLATED, name = "bytes")]
+pub(crate) fn bytes(count: usize) -> Result<Vec<u8>, Error> {
+    Ok((0..count).map(|number| number as u8).collect())
+}
+
+/// That of the body, of its process, and of the process that has started that.
+#[offload(remote, timeout = "60s", pool = ISOLATED, name = "surroundings")]
+pub(crate) fn surroundings() -> Result<(Option<String>, u32, u32), Error> {
+    let trace = TRACE.with_borrow(Clone::clone);
+    Ok((trace, std::process::id(), std::os::unix::process::parent_id()))
 }
 
 fn wait_for_word(test: u16) -> Result<u32, Error> {

@@ -5,6 +5,7 @@ mod connecting;
 mod data;
 mod ends;
 mod functions;
+mod isolated;
 mod partitions;
 mod proxy;
 mod restarts;

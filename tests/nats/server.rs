@@ -335,6 +335,12 @@ impl Body {
         let _ = self.connection.write_all(b"g");
     }
 
+    /// Waits until its process is gone.
+    pub(crate) async fn has_ended(mut self) {
+        let read = move || self.connection.read_to_end(&mut Vec::new());
+        let _ = tokio::task::spawn_blocking(read).await.unwrap();
+    }
+
     /// Waits until it has seen that nobody waits for it.
     pub(crate) async fn was_told(mut self) -> bool {
         let read = move || {

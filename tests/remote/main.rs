@@ -2,6 +2,7 @@
 
 mod carried;
 mod here;
+mod isolated;
 mod shapes;
 mod started;
 

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::executor::remote::{broker, serve as serving};
-use crate::wire::registry::Host;
 
 /// The client of NATS whose [`Client`](async_nats::Client) is given to [`connect`].
 pub use async_nats;
@@ -36,7 +35,7 @@ pub fn connect(client: async_nats::Client) -> Result<(), Error> {
 }
 
 /// Makes this program a worker of these pools: it takes their calls, as many at a time of each pool as the `cpu` pool has
-/// threads, and runs the bodies there.
+/// threads, and runs the bodies there, or in processes, if the pool is [isolated](RemotePool::isolated).
 ///
 /// It ends when the process gets SIGTERM, or when [`shutdown`](crate::shutdown) begins: then it takes no more calls, and returns
 /// when those under way have ended and their answers have arrived. A program that does nothing else needs no code
@@ -52,7 +51,8 @@ pub fn connect(client: async_nats::Client) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`Config`](crate::ErrorKind::Config), if there is no server: see [`connect`]. [`Unavailable`](crate::ErrorKind::Unavailable), if the
-/// system refuses threads, or the client was given to [`connect`] and has ended.
+/// system refuses threads, or the client was given to [`connect`] and has ended. [`NotInitialized`](crate::ErrorKind::NotInitialized),
+/// if a pool is isolated, and the program cannot be its own worker: see [`init`](crate::init).
 ///
 /// ```no_run
 /// use offload_runtime::{RemotePool, remote};
@@ -65,6 +65,5 @@ pub fn connect(client: async_nats::Client) -> Result<(), Error> {
 /// # }
 /// ```
 pub async fn serve(pools: impl IntoIterator<Item = &'static RemotePool>) -> Result<(), Error> {
-    let pools = pools.into_iter().map(|pool| -> &'static dyn Host { pool.remotes() }).collect();
-    serving::serve(pools).await
+    serving::serve(pools.into_iter().map(RemotePool::remotes).collect()).await
 }

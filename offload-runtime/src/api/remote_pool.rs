@@ -7,8 +7,9 @@ use crate::executor::remote::{self, Remotes};
 
 /// A pool for bodies that run on other machines: see [`remote`](crate::remote).
 ///
-/// Where there is no server, the bodies run here, on the `cpu` pool. What would be sent is encoded and
-/// decoded all the same, so that what cannot be sent is found.
+/// Where there is no server, the bodies run here, on the `cpu` pool, or in processes, if it is
+/// [isolated](Self::isolated). What would be sent is encoded and decoded all the same, so that what cannot be
+/// sent is found.
 ///
 /// Functions with `#[offload(remote)]` share one; with `pool`, they get another. It is made in a
 /// `static`, and started at its first call.
@@ -33,6 +34,7 @@ pub struct RemotePool {
 }
 
 /// Where a pool is.
+#[expect(clippy::large_enum_variant, reason = "it is a `static`, and moved by the compiler only")]
 enum RemotePlace {
     Here(Remotes),
     /// The default pool.
@@ -66,7 +68,7 @@ impl RemotePool {
     pub const fn max_message(mut self, bytes: usize) -> RemotePool {
         assert!(bytes > 0, "a message has at least 1 byte");
         assert!(bytes <= u32::MAX as usize, "a message has at most 4 GiB");
-        self.here().plan_mut().max_message = bytes;
+        self.here().set_max_message(bytes);
         self
     }
 
@@ -96,6 +98,37 @@ impl RemotePool {
     pub const fn ack_wait(mut self, time: Duration) -> RemotePool {
         assert!(time.as_millis() >= 100, "a worker has at least 100 ms to say something");
         self.here().plan_mut().ack_wait = time;
+        self
+    }
+
+    /// Each body runs in a process of its worker's, which has no other, so that one that crashes, or takes all memory,
+    /// costs its own call, and neither its worker nor the others' calls. There are as many of these processes as the worker's
+    /// `cpu` pool has threads. Without a server they are this program's own.
+    ///
+    /// A worker process is the same program, started again, as those of a [`ProcessPool`](crate::ProcessPool) are, and all
+    /// that is said there of workers holds: the program needs [`main`](macro@crate::main) or [`init`](crate::init), a body that
+    /// nobody waits for is killed, and what it calls of the kinds `process` and `remote` runs in its place.
+    ///
+    /// A body that ends its process is [`WorkerDied`](crate::ErrorKind::WorkerDied), with the signal or the exit
+    /// code. It is not run again, whatever `attempts` says: it would do the same to the next process.
+    ///
+    /// ```no_run
+    /// use offload_runtime::{Error, RemotePool, offload};
+    ///
+    /// static RENDER: RemotePool = RemotePool::new("render").isolated();
+    ///
+    /// #[offload(remote, pool = RENDER, timeout = "30s")]
+    /// fn render(page: String) -> Result<Vec<u8>, Error> {
+    ///     Ok(page.into_bytes())
+    /// }
+    ///
+    /// #[offload_runtime::main]
+    /// async fn main() -> Result<(), Error> {
+    ///     render("page".to_owned()).await.map(drop)
+    /// }
+    /// ```
+    pub const fn isolated(mut self) -> RemotePool {
+        self.here().isolate();
         self
     }
 

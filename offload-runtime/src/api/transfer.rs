@@ -354,6 +354,11 @@ impl Callable for Function {
         self.offered().map_or(1, |offered| offered.attempts)
     }
 
+    #[cfg(feature = "remote")]
+    fn make_known(&'static self) {
+        self.make_known();
+    }
+
     fn host(&self) -> Option<&'static dyn Host> {
         self.host()
     }

@@ -56,6 +56,12 @@ impl Outbound {
         }
     }
 
+    /// All of them, which were written elsewhere.
+    #[cfg(feature = "remote")]
+    pub(crate) fn written(&mut self, arguments: &[u8]) {
+        self.message.put(arguments);
+    }
+
     /// The message; or why an argument cannot be sent.
     pub(crate) fn finish(self) -> Result<Outgoing, String> {
         self.failed.map_or(Ok(self.message), Err)

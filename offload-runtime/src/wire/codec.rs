@@ -73,6 +73,12 @@ impl<'a> Decoder<'a> {
         Ok(value)
     }
 
+    /// What was not read, for who reads it elsewhere.
+    #[cfg(feature = "remote")]
+    pub(crate) fn into_rest(self) -> &'a [u8] {
+        self.rest
+    }
+
     /// There is no further one.
     pub(crate) fn end(&self) -> Result<(), String> {
         match self.rest.len() {

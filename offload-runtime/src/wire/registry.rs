@@ -6,13 +6,13 @@
 //! apart (`module_path!()` is the same for `A::render` and `B::render`), and
 //! addresses differ.
 
+#[cfg(feature = "remote")]
+use std::any::Any;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-#[cfg(feature = "remote")]
-use std::time::Duration;
 use std::{fmt, fs, io, ptr};
 
 use super::arguments::{Arguments, Malformed};
@@ -55,6 +55,11 @@ pub(crate) trait Callable: Sync {
     )]
     fn attempts(&self) -> u32;
 
+    /// A body of it is about to run on this machine for a caller elsewhere: it is seen in what this
+    /// process counts.
+    #[cfg(feature = "remote")]
+    fn make_known(&'static self);
+
     /// Its pool, as workers know it.
     fn host(&self) -> Option<&'static dyn Host>;
 }
@@ -69,23 +74,11 @@ pub(crate) trait Host: Sync + fmt::Debug {
     /// What tells the pool of its worker processes from others.
     fn place(&self) -> usize;
 
-    /// How its calls are served, if they may go to other machines.
+    /// The pool itself, if its calls may go to other machines.
     #[cfg(feature = "remote")]
-    fn service(&self) -> Option<Service> {
+    fn as_remote(&'static self) -> Option<&'static dyn Any> {
         None
     }
-}
-
-/// How the calls of a pool are served on other machines.
-#[cfg(feature = "remote")]
-#[derive(Clone, Copy)]
-pub(crate) struct Service {
-    /// No argument list and no result is larger, in bytes.
-    pub(crate) max_message: usize,
-    /// A worker of which nothing is heard for so long is lost.
-    pub(crate) ack_wait: Duration,
-    /// So many calls may wait.
-    pub(crate) queue: Option<usize>,
 }
 
 /// What makes a function one that another process can run.
@@ -159,7 +152,7 @@ pub(crate) fn functions_of(pool: &'static dyn Host) -> impl Iterator<Item = &'st
 pub(crate) fn remote_pools() -> Vec<&'static dyn Host> {
     let mut pools: Vec<&'static dyn Host> = Vec::new();
     for host in registry().functions.iter().filter_map(|function| function.host()) {
-        if host.service().is_some() && !pools.iter().any(|known| known.place() == host.place()) {
+        if host.as_remote().is_some() && !pools.iter().any(|known| known.place() == host.place()) {
             pools.push(host);
         }
     }

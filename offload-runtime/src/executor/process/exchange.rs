@@ -16,6 +16,8 @@ use super::worker::{Dead, Worker};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::task::counts::Ending;
 use crate::task::{current, incidents};
+#[cfg(feature = "remote")]
+use crate::wire::arguments::Encoded;
 use crate::wire::arguments::Outbound;
 use crate::wire::blobs;
 use crate::wire::codec::Decoder;
@@ -47,17 +49,48 @@ pub(crate) fn run(
     arguments: &mut dyn FnMut(&mut Outbound),
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), Error> {
-    let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
-    current::set_ran(Ran::No);
-    let max_message = worker.plan().max_message;
-    let answer_by = current::answer_by();
-    let call = Call { function, answer_by, max_message, items, panic: None, unreadable: None };
-    let result = call.run(worker, arguments, decode);
+    let result = exchange(function, items, false, arguments, decode);
     result.map_err(|(error, ending)| {
         current::set_ending(ending, error.ran());
         incidents::note_ending(function.about().name, ending, &error);
         error
     })
+}
+
+/// Has the worker of this thread run `function`, whose arguments were written elsewhere, with what was
+/// carried along; its result, for who reads it elsewhere.
+#[cfg(feature = "remote")]
+pub(crate) fn relay(
+    function: &'static dyn Callable,
+    carried: &[(String, String)],
+    arguments: &[u8],
+) -> Result<Vec<u8>, (Error, Ending)> {
+    let mut result = Vec::new();
+    let mut write = |outbound: &mut Outbound| {
+        outbound.encoded(Encoded::of(carried));
+        outbound.written(arguments);
+    };
+    exchange(function, None, true, &mut write, &mut |answer| {
+        result = answer.into_rest().to_vec();
+        Ok(())
+    })?;
+    Ok(result)
+}
+
+fn exchange(
+    function: &'static dyn Callable,
+    items: Option<Items>,
+    is_relayed: bool,
+    arguments: &mut dyn FnMut(&mut Outbound),
+    decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
+) -> Result<(), (Error, Ending)> {
+    let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
+    current::set_ran(Ran::No);
+    let max_message = worker.plan().max_message;
+    let answer_by = current::answer_by();
+    let (panic, unreadable) = (None, None);
+    let call = Call { function, answer_by, max_message, items, is_relayed, panic, unreadable };
+    call.run(worker, arguments, decode)
 }
 
 /// A worker that gets a request, whose blobs are sent while its arguments are written.
@@ -115,6 +148,8 @@ struct Call {
     max_message: usize,
     /// If it is a stream.
     items: Option<Items>,
+    /// Others have written its arguments, and read its result.
+    is_relayed: bool,
     /// The last one that began.
     panic: Option<Panic>,
     /// Why an item could not be read, if one could not.
@@ -261,7 +296,8 @@ impl Call {
         let function = registry::number(self.function)
             .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
         let window = self.items.as_ref().map_or(0, Items::window);
-        let head = CallHead { number, function, level: events::level(), window };
+        let (level, is_relayed) = (events::level(), self.is_relayed);
+        let head = CallHead { number, function, level, window, is_relayed };
         let mut message = process.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
         message.end_head(self.max_message);

@@ -88,6 +88,9 @@ pub(crate) struct CallHead {
     pub(crate) level: u8,
     /// The call is a stream, of which so many items may be on their way; 0: it is none.
     pub(crate) window: u32,
+    /// It comes from another machine, and its result goes there: what is carried along stands before the
+    /// arguments, and all of the result is to be in its message.
+    pub(crate) is_relayed: bool,
 }
 
 /// A panic of a body, or of what reads its arguments.

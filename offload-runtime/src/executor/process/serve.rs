@@ -29,6 +29,7 @@ use crate::error::Ran;
 use crate::sync::foreign::drop_payload;
 use crate::system::abort::Unpoisoned;
 use crate::system::pipe::PipeReader;
+use crate::task::context::Captured;
 use crate::task::current::{self, Frame};
 use crate::wire::arguments::Arguments;
 use crate::wire::codec::{self, Target};
@@ -240,9 +241,15 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
     let Some((function, entry)) = entry else {
         return failed(&Failure::Arguments("there is no such function".to_owned()));
     };
+    let captured = match surroundings(&head, &mut decoder) {
+        Ok(captured) => captured,
+        Err(reason) => return failed(&Failure::Arguments(cut(reason))),
+    };
     let cancelled = begin(head.number);
-    let mut arguments =
-        Arguments::new(decoder, Kind::Done as u8, max_message).with_blobs(send_blob);
+    let mut arguments = Arguments::new(decoder, Kind::Done as u8, max_message);
+    if !head.is_relayed {
+        arguments = arguments.with_blobs(send_blob);
+    }
     let outlet = (head.window > 0).then(|| {
         let name = function.about().name;
         Arc::new(ToParent::new(name, head.window, max_message, Arc::clone(&cancelled)))
@@ -259,7 +266,13 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
         }
         // Unwind safety: what the body shared is its own affair, as it is for
         // the bodies of threads.
-        let ended = panics::during(|| catch_unwind(AssertUnwindSafe(|| entry(&mut arguments))));
+        let run = || {
+            let mut ended = Ok(());
+            let mut body = || ended = entry(&mut arguments);
+            captured.enter(function.about(), Duration::ZERO, &mut body);
+            ended
+        };
+        let ended = panics::during(|| catch_unwind(AssertUnwindSafe(run)));
         Ok((ended, current::ran()))
     });
     events::end();
@@ -287,6 +300,17 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
             message(Kind::Panicked, &panic)
         }
     }
+}
+
+/// In what surroundings the body of a call runs, if it comes from another machine.
+fn surroundings(head: &CallHead, decoder: &mut codec::Decoder<'_>) -> Result<Captured, String> {
+    #[cfg(feature = "remote")]
+    if head.is_relayed {
+        let carried: Vec<(String, String)> = decoder.next()?;
+        return Ok(Captured::from_elsewhere(carried.into_iter()));
+    }
+    let _ = (head, decoder);
+    Ok(Captured::NOTHING)
 }
 
 /// From now on this call runs here. What is returned says whether its caller awaits it no more.

@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use super::failures;
 use crate::error::Error;
-use crate::task::context::{self, Captured};
+use crate::task::context;
 
 /// The most that all of it may take, in bytes: it goes in the head of a message, of which a server takes 64 KiB.
 const MOST: usize = 32 << 10;
@@ -35,8 +35,8 @@ impl Carried {
         self.0.iter().map(|(name, text)| (*name, text.as_str()))
     }
 
-    /// The surroundings of a body to which it has come.
-    pub(super) fn captured(&self) -> Captured {
-        Captured::from_elsewhere(self.iter().map(|(name, text)| (name.to_owned(), text.to_owned())))
+    /// The same, as it comes out over there.
+    pub(super) fn texts(&self) -> Vec<(String, String)> {
+        self.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
     }
 }

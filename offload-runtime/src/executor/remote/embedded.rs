@@ -1,11 +1,12 @@
-//! A call where there is no server: its body runs on this machine, with all that would be sent
-//! encoded and decoded.
+//! A call where there is no server: its body runs on this machine, or in a process there, with all that
+//! would be sent encoded and decoded.
 
 use std::time::Instant;
 
 use super::call_guard::CallGuard;
 use super::served::{self, Counted, Serving, Site};
 use crate::task::about::About;
+use crate::task::context::Captured;
 
 /// A call that is made here.
 pub(super) struct Embedded {
@@ -22,16 +23,20 @@ impl Embedded {
         let Embedded { site, about, call, answer_by } = self;
         let timeout = answer_by.map(|by| by.saturating_duration_since(Instant::now()));
         let served = served::as_served(site, about, Counted::Elsewhere);
-        let captured = call.carried.captured();
-        served::submit(served, timeout, captured, move || match call.pack(site.max_message) {
-            Ok(arguments) => {
-                if call.begin() {
-                    call.set_started();
-                    let answer = served::call(site, call.parcel.function(), &arguments);
-                    call.end(answer);
+        let carried = call.carried.texts();
+        let captured = Captured::from_elsewhere(carried.clone().into_iter());
+        served::submit(served, timeout, captured, move |may_start| {
+            match may_start.and_then(|()| call.pack(site.max_message)) {
+                Ok(arguments) => {
+                    if call.begin() {
+                        call.set_started();
+                        let function = call.parcel.function();
+                        let answer = served::call(site, function, &carried, &arguments);
+                        call.end(answer);
+                    }
                 }
+                Err(error) => call.refuse(error),
             }
-            Err(error) => call.refuse(error),
         })
     }
 }

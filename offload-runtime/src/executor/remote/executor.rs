@@ -1,6 +1,7 @@
 //! The executor of a remote pool: the calls that have not ended, each of which is on its way to a
 //! worker, or back.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use super::queue::Queue;
 use super::sending::Outgoing;
 use super::served::{Serving, Site};
 use crate::error::{Error, Ran};
+use crate::executor::process::Processes;
 use crate::executor::{self, Executor, Load, StandIn, threads};
 use crate::system::cores;
 use crate::task::about::About;
@@ -27,12 +29,14 @@ use crate::task::meta::Slot;
 use crate::task::state::Phase;
 use crate::task::under_way::UnderWay;
 use crate::task::{Admitted, Awaited, Permits, Queued, Work, completion};
-use crate::wire::registry::{self, Callable, Host, Named, Service};
+use crate::wire::registry::{self, Callable, Host, Named};
 
 /// See the [module](self).
 pub(crate) struct Remotes {
     name: &'static str,
     plan: Plan,
+    /// What runs the bodies on this machine, if they are isolated.
+    processes: Processes,
     started: OnceLock<Result<Box<Started>, Error>>,
 }
 
@@ -54,15 +58,41 @@ struct Started {
 
 impl Remotes {
     pub(crate) const fn new(name: &'static str) -> Remotes {
-        Remotes { name, plan: Plan::DEFAULT, started: OnceLock::new() }
+        let processes = Processes::new(name);
+        Remotes { name, plan: Plan::DEFAULT, processes, started: OnceLock::new() }
     }
 
     pub(crate) const fn plan_mut(&mut self) -> &mut Plan {
         &mut self.plan
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) const fn set_max_message(&mut self, bytes: usize) {
+        self.plan.max_message = bytes;
+        self.processes.plan().max_message = bytes;
+    }
+
+    /// Its bodies run in processes, as many as the `cpu` pool has threads.
+    pub(crate) const fn isolate(&mut self) {
+        self.plan.is_isolated = true;
+        self.processes.settings().threads_with = Some(|| threads::CPU.load().limit);
+    }
+
+    /// Where arguments are written and results are read.
     fn site(&'static self) -> Site {
-        Site { executor: &threads::CPU, host: self, max_message: self.plan.max_message }
+        let max_message = self.plan.max_message;
+        Site { executor: &threads::CPU, host: self, max_message, is_isolated: false }
+    }
+
+    /// Where its bodies run on this machine.
+    pub(super) fn body_site(&'static self) -> Site {
+        match self.plan.is_isolated {
+            true => Site { executor: &self.processes, is_isolated: true, ..self.site() },
+            false => self.site(),
+        }
     }
 
     /// Its label.
@@ -117,10 +147,10 @@ impl Remotes {
         call: &Arc<InFlight>,
         answer_by: Option<Instant>,
     ) -> Serving {
-        let (site, call) = (self.site(), CallGuard::new(Arc::clone(call), self.calls()));
+        let call = CallGuard::new(Arc::clone(call), self.calls());
         match self.caller() {
-            None => Embedded { site, about, call, answer_by }.start(),
-            Some(caller) => Outgoing { site, about, call, answer_by, caller }.start(),
+            None => Embedded { site: self.body_site(), about, call, answer_by }.start(),
+            Some(caller) => Outgoing { site: self.site(), about, call, answer_by, caller }.start(),
         }
     }
 
@@ -186,12 +216,11 @@ impl Host for Remotes {
     }
 
     fn place(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        self.processes.place()
     }
 
-    fn service(&self) -> Option<Service> {
-        let Plan { max_message, ack_wait, queue } = self.plan;
-        Some(Service { max_message, ack_wait, queue })
+    fn as_remote(&'static self) -> Option<&'static dyn Any> {
+        Some(self)
     }
 }
 
@@ -207,9 +236,13 @@ impl Executor for Remotes {
     fn check(&'static self) -> Result<(), Error> {
         let started = self.started.get_or_init(|| {
             self.site().executor.check()?;
+            let link = broker::link()?;
+            if link.is_none() {
+                self.body_site().executor.check()?;
+            }
             Ok(Box::new(Started {
                 calls: Calls::default(),
-                link: broker::link()?,
+                link,
                 caller: OnceLock::new(),
                 under_way: UnderWay::new(cores::count()),
                 is_known: AtomicBool::new(false),
@@ -228,7 +261,9 @@ impl Executor for Remotes {
     }
 
     fn room_for(&'static self, running: usize) -> usize {
-        self.site().executor.room_for(running)
+        let is_here = self.started().link.is_none();
+        let site = if is_here { self.body_site() } else { self.site() };
+        site.executor.room_for(running)
     }
 
     fn submit(&'static self, task: Queued) {

@@ -21,8 +21,9 @@ use super::objects::Objects;
 use super::parcel::Answer;
 use super::served::{self, Counted, Serving, Site};
 use super::subjects::{self, CallId};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::task::context::Captured;
+use crate::task::incidents;
 use crate::wire::registry::{self, Callable, Named};
 
 /// How long a worker waits for an answer before it says something again.
@@ -205,16 +206,20 @@ impl Job {
         arguments: Bytes,
         begun: &Begun,
     ) -> (Outcome, Bytes) {
-        let (tell, told) = oneshot::channel();
+        let (tell, told) = oneshot::channel::<Result<Answer, Error>>();
         let serving = self.submit(function, arguments, begun, tell);
         let working = ToCaller::working(&self.id, &self.context.name);
         let answer = self.while_saying(&working, begun.beat, || serving.cancel(), told).await;
         let name = function.about().name;
         match answer {
-            Ok(Ok(body)) => (Outcome::Returned, body),
-            Ok(Err((error, ending))) => (Outcome::of(error, ending), Bytes::new()),
-            // It was dropped before it started.
-            Err(_) => (Outcome::Unstarted(failures::unstarted(name)), Bytes::new()),
+            Ok(Ok(Ok(body))) => (Outcome::Returned, body),
+            Ok(Ok(Err((error, ending)))) => (Outcome::of(error, ending), Bytes::new()),
+            // There is no process for it, say.
+            Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => {
+                (Outcome::Unstarted(error), Bytes::new())
+            }
+            // It was dropped before it started, or this worker shuts down.
+            Ok(Err(_)) | Err(_) => (Outcome::Unstarted(failures::unstarted(name)), Bytes::new()),
         }
     }
 
@@ -265,17 +270,24 @@ impl Job {
         function: &'static dyn Callable,
         arguments: Bytes,
         begun: &Begun,
-        tell: oneshot::Sender<Answer>,
+        tell: oneshot::Sender<Result<Answer, Error>>,
     ) -> Serving {
         let site = self.context.site;
+        function.make_known();
         let _entered = self.context.runtime.as_ref().map(Handle::enter);
         let CallId { caller, number, attempt } = &self.id;
         let span = tracing::info_span!(target: "offload", "remote", caller, number, attempt);
-        let captured = Captured::from_elsewhere(self.carried().into_iter());
+        let carried = self.carried();
+        let captured = Captured::from_elsewhere(carried.clone().into_iter());
         let served = served::as_served(site, function.about(), Counted::Here);
-        served::submit(served, begun.left, captured, move || {
+        served::submit(served, begun.left, captured, move |may_start| {
+            let run = |()| span.in_scope(|| served::call(site, function, &carried, &arguments));
+            let answer = may_start.map(run);
+            if let Ok(Err((error, ending))) = &answer {
+                incidents::note_ending(function.about().name, *ending, error);
+            }
             // It is told to who waits for it, if somebody does.
-            let _ = tell.send(span.in_scope(|| served::call(site, function, &arguments)));
+            let _ = tell.send(answer);
         })
     }
 }

@@ -11,7 +11,7 @@
 //! | `call_guard` | that whoever holds it ends it |
 //! | `carried` | what it takes along of its caller's context |
 //! | `embedded` | how a call is made on this machine where there is no server |
-//! | `served` | a body that runs on this machine, for whoever called it |
+//! | `served` | a body that runs on this machine, or in a process there, for whoever called it |
 //!
 //! Where there is a server, at the caller's end:
 //!

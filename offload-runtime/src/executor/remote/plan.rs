@@ -16,10 +16,12 @@ pub(crate) struct Plan {
     pub(crate) queue: Option<usize>,
     /// A worker of which nothing is heard for so long is lost.
     pub(crate) ack_wait: Duration,
+    /// Bodies run in processes of their worker's, each of which has one.
+    pub(crate) is_isolated: bool,
 }
 
 impl Plan {
     /// Nothing set.
     pub(crate) const DEFAULT: Plan =
-        Plan { max_message: MAX_MESSAGE, queue: None, ack_wait: ACK_WAIT };
+        Plan { max_message: MAX_MESSAGE, queue: None, ack_wait: ACK_WAIT, is_isolated: false };
 }

@@ -25,8 +25,8 @@ impl Outgoing {
         let Outgoing { site, about, call, answer_by, caller } = self;
         let timeout = answer_by.map(|by| by.saturating_duration_since(Instant::now()));
         let served = served::as_served(site, about, Counted::Elsewhere);
-        served::submit(served, timeout, Captured::NOTHING, move || {
-            match call.pack(site.max_message) {
+        served::submit(served, timeout, Captured::NOTHING, move |may_start| {
+            match may_start.and_then(|()| call.pack(site.max_message)) {
                 Ok(arguments) => caller.ask(Request::Send(ToSend { call, arguments, answer_by })),
                 Err(error) => call.refuse(error),
             }

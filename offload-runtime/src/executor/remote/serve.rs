@@ -11,14 +11,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use super::broker::{self, Link};
+use super::executor::Remotes;
 use super::failures;
 use super::job::WorkerContext;
 use super::queue::Queue;
-use super::served::Site;
 use super::worker::{self, Worker};
 use crate::error::Error;
 use crate::executor::{self, Executor, threads};
-use crate::wire::registry::{self, Host, Service};
+use crate::wire::registry;
 
 /// Names the pools whose worker this program is to be.
 const WORKER: &str = "OFFLOAD_REMOTE_WORKER";
@@ -39,27 +39,26 @@ impl Drop for Stop {
 }
 
 /// Works for these pools until the process gets SIGTERM or shuts down, and what is under way has ended.
-pub(crate) async fn serve(pools: Vec<&'static dyn Host>) -> Result<(), Error> {
+pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
     let runtime = Handle::try_current().ok();
     let link = broker::link()?.ok_or_else(failures::no_server)?;
-    let cpu = &threads::CPU;
-    cpu.check()?;
+    threads::CPU.check()?;
+    for pool in &pools {
+        pool.body_site().executor.check()?;
+    }
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
     watch_end(&link, Arc::clone(&stop));
     let stop = Stop(stop);
     let mut ends = Vec::new();
-    for host in pools {
-        let Some(Service { max_message, ack_wait, queue: bound }) = host.service() else {
-            continue;
-        };
-        let site = Site { executor: cpu, host, max_message };
-        let queue = Queue { link: link.clone(), pool: host.name(), bound };
+    for pool in pools {
+        let (site, plan, label) = (pool.body_site(), pool.plan(), pool.label());
+        let queue = Queue { link: link.clone(), pool: label, bound: plan.queue };
         let (name, runtime) = (link.new_name(), runtime.clone());
-        let context = WorkerContext { link: link.clone(), pool: host.name(), name, site, runtime };
-        let slots = cpu.load().limit;
+        let context = WorkerContext { link: link.clone(), pool: label, name, site, runtime };
+        let slots = site.executor.load().limit;
         let (tell, told) = oneshot::channel();
-        let run = Worker::run(context, queue, ack_wait, slots, stopped.clone());
+        let run = Worker::run(context, queue, plan.ack_wait, slots, stopped.clone());
         link.spawn(async move {
             let _ = tell.send(run.await);
         });
@@ -110,12 +109,13 @@ pub(crate) fn serve_if_asked() {
 }
 
 /// The pools with these names.
-fn pools(names: &str) -> Result<Vec<&'static dyn Host>, String> {
-    let known = registry::remote_pools();
+fn pools(names: &str) -> Result<Vec<&'static Remotes>, String> {
+    let hosts = registry::remote_pools().into_iter().filter_map(|host| host.as_remote());
+    let known: Vec<&'static Remotes> = hosts.filter_map(|pool| pool.downcast_ref()).collect();
     let find = |name: &str| {
-        let found = known.iter().find(|host| host.name() == name);
+        let found = known.iter().find(|pool| pool.label() == name);
         found.copied().ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(|host| format!("`{}`", host.name())).collect();
+            let names: Vec<_> = known.iter().map(|pool| format!("`{}`", pool.label())).collect();
             let others = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             format!("no function of this program uses a remote pool `{name}`; those that are used: {others}")
         })
@@ -123,7 +123,7 @@ fn pools(names: &str) -> Result<Vec<&'static dyn Host>, String> {
     names.split(',').map(str::trim).map(find).collect()
 }
 
-fn run(pools: Vec<&'static dyn Host>) -> Result<(), String> {
+fn run(pools: Vec<&'static Remotes>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the system refuses a runtime: {error}"))?;
     runtime.block_on(serve(pools)).map_err(|error| error.to_string())

@@ -1,5 +1,7 @@
-//! A body that runs on this machine, for whoever called it: on a thread of the `cpu` pool.
+//! A body that runs on this machine, for whoever called it: on a thread of the `cpu` pool, or in a worker
+//! process that a thread waits for.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::{Arc, Mutex};
@@ -7,12 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::failures::unstarted;
 use super::parcel::Answer;
-use crate::error::{Error, Ran};
+use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::process::messages::{Failure, cut};
-use crate::executor::process::{failures, panics};
+use crate::executor::process::{exchange, failures, panics};
 use crate::executor::{Executor, threads};
-use crate::sync::foreign::drop_payload;
+use crate::sync::foreign::{drop_payload, drop_quietly, quietly};
 use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
 use crate::task::context::Captured;
@@ -21,7 +24,7 @@ use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Meta, Slot};
 use crate::task::state::Phase;
 use crate::task::under_way::UnderWay;
-use crate::task::{Admitted, Awaited, Owner, Permits, Queued, completion, current, maker};
+use crate::task::{self, Admitted, Awaited, Owner, Permits, Queued, Work, completion, current};
 use crate::wire::arguments::Arguments;
 use crate::wire::codec::Decoder;
 use crate::wire::frames::HEADER;
@@ -118,22 +121,86 @@ pub(super) struct Site {
     pub(super) host: &'static dyn Host,
     /// No argument list and no result is larger, in bytes.
     pub(super) max_message: usize,
+    /// Each runs in a process of its own.
+    pub(super) is_isolated: bool,
 }
 
-/// Has `work` done on a thread on which [`call`] may be called. If that is not to be any more, it
-/// is dropped.
+/// What is to be done on a thread of a pool. It is called there, or elsewhere with the reason why it is not to
+/// be done; if nobody awaits it any more, it is dropped.
+struct Handed<W> {
+    work: Mutex<Option<(W, Captured)>>,
+    meta: Meta,
+}
+
+impl<W> Handed<W> {
+    fn take_work(&self) -> Option<(W, Captured)> {
+        self.work.lock().unpoisoned().take()
+    }
+}
+
+impl<W: FnOnce(Result<(), Error>) + Send> Work for Handed<W> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
+        let Some((work, captured)) = self.take_work() else { return };
+        let mut work = Some(work);
+        enter(captured, &mut || {
+            if let Some(work) = work.take() {
+                work(Ok(()));
+            }
+        });
+        // Its context could not be entered.
+        if let Some(work) = work {
+            quietly(|| work(Err(unstarted(self.meta.about().name))));
+        }
+    }
+
+    fn fail(&self, failure: task::Failure) {
+        let Some((work, captured)) = self.take_work() else { return drop_quietly(failure) };
+        drop_quietly(captured);
+        let error = match failure {
+            task::Failure::Error(error) => error,
+            task::Failure::Panic(payload, _) => {
+                drop_payload(payload);
+                unstarted(self.meta.about().name)
+            }
+        };
+        quietly(|| work(Err(error)));
+    }
+
+    fn take(&self, _: &mut dyn Any) -> Option<task::Failure> {
+        None
+    }
+
+    fn clear(&self) {
+        drop(self.take_work());
+    }
+
+    fn error(&self) -> Option<ErrorKind> {
+        None
+    }
+
+    fn has_drop_glue(&self) -> bool {
+        self.work.lock().unpoisoned().is_some()
+    }
+}
+
+/// Has `work` done on a thread on which [`call`] may be called. If it is not to be done, it is called
+/// with the reason, on any thread.
 pub(super) fn submit(
     served: &'static Served,
     timeout: Option<Duration>,
     captured: Captured,
-    work: impl FnOnce() + Send + 'static,
+    work: impl FnOnce(Result<(), Error>) + Send + 'static,
 ) -> Serving {
     let executor = served.executor;
     let deadlines = Deadlines::new(timeout, None, false);
     let mut meta = Meta::new(served, false, deadlines, None, [Slot::default(), Slot::default()]);
     // Also when no further calls are taken.
     meta.is_of_body = true;
-    let task = maker()(meta, captured, work);
+    let task: Awaited = Arc::new(Handed { work: Mutex::new(Some((work, captured))), meta });
     executor.submit(Queued::new(Arc::clone(&task)));
     Serving { task, executor }
 }
@@ -153,10 +220,18 @@ impl Serving {
     }
 }
 
-/// Runs the body of `function` with these arguments, on the thread of the work that was
-/// submitted.
-pub(super) fn call(site: Site, function: &'static dyn Callable, arguments: &Bytes) -> Answer {
-    let answer = call_on_thread(function, arguments, site.max_message);
+/// Runs the body of `function` with these arguments, on the thread of the work that was submitted, which is
+/// in the surroundings that were `carried` here; or in the process that this thread has checked out.
+pub(super) fn call(
+    site: Site,
+    function: &'static dyn Callable,
+    carried: &[(String, String)],
+    arguments: &Bytes,
+) -> Answer {
+    let answer = match site.is_isolated {
+        true => exchange::relay(function, carried, arguments).map(Bytes::from),
+        false => call_on_thread(function, arguments, site.max_message),
+    };
     if let Err((error, ending)) = &answer {
         current::set_ending(*ending, error.ran());
     }

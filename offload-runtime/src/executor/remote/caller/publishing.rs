@@ -176,7 +176,7 @@ impl Dispatcher {
         out.call.set_answer(answer);
         if is_large {
             let served = served::as_served(self.site, out.call.about(), Counted::Elsewhere);
-            served::submit(served, None, Captured::NOTHING, move || drop(out.call));
+            served::submit(served, None, Captured::NOTHING, move |_| drop(out.call));
         }
     }
 

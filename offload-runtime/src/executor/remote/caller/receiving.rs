@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::outstanding::Assignment;
 use super::{Dispatcher, Request};
-use crate::error::{Error, Ran};
+use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::remote::failures;
 use crate::executor::remote::in_flight::Stage;
 use crate::executor::remote::messages::{self, Outcome, Presence, ToCaller, ToWorker};
@@ -261,6 +261,10 @@ fn answer(outcome: Outcome, body: Bytes, attempt: u32, function: &str) -> Answer
             if attempt > 1 && error.ran() == Ran::No =>
         {
             Err((failures::not_again(function, &error), Ending::Died))
+        }
+        // Of a pool whose bodies run in processes.
+        Outcome::Failed(error) if error.kind() == ErrorKind::WorkerDied => {
+            Err((error, Ending::Died))
         }
         Outcome::Failed(error) | Outcome::Unstarted(error) => Err((error, Ending::Failed)),
     }
