@@ -81,7 +81,7 @@ async fn a_caller_that_another_test_starts() {
 
 const CALLER: &str = "OFFLOAD_TEST_CALLER";
 
-fn start_caller(kind: &str, line: &Line) -> std::process::Child {
+pub(crate) fn start_caller(kind: &str, line: &Line) -> std::process::Child {
     own_process("ends::a_caller_that_another_test_starts")
         .env(CALLER, format!("{kind} {}", line.port()))
         .spawn()

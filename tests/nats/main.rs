@@ -9,6 +9,7 @@ mod isolated;
 mod partitions;
 mod proxy;
 mod restarts;
+mod seen;
 mod server;
 mod started;
 mod stress;

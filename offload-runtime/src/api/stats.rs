@@ -85,12 +85,15 @@ pub struct PoolStats {
     /// has a thread too, which waits for it.
     #[cfg(feature = "process")]
     pub workers: Option<WorkerStats>,
-    /// Its stream and its workers, if it is of the kind `remote`, there is a server, and this process has made a call.
+    /// Its stream and its workers, if it is of the kind `remote`, and there is a server.
     #[cfg(feature = "remote")]
     pub remote: Option<RemoteStats>,
 }
 
-/// What this process has seen of a remote pool at the server.
+/// What this process has seen of a remote pool at the server: one that calls, and one that works for the pool.
+///
+/// A worker looks at the pool only while somebody reads these numbers: so if nobody has for a minute, the first look
+/// has old ones of `workers`, `waiting` and `oldest`.
 #[cfg(feature = "remote")]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -102,17 +105,32 @@ pub struct RemoteStats {
     pub waiting: u64,
     /// How long the first of them had waited then; zero if there was none.
     pub oldest: Duration,
-    /// Calls of this process that were given to another worker, since theirs was lost.
+    /// Calls of this process that were given to another worker, since theirs was lost; and of those that it got as a
+    /// worker, such as were another's before.
     pub redelivered: u64,
-    /// Answers that came when nobody waited for them any more.
+    /// Answers that came when nobody waited for them any more; and those that it had as a worker, and of
+    /// which no caller was there to take them.
     pub unawaited: u64,
+    /// Calls that it has as a worker, and has not answered.
+    pub serving: u64,
+    /// The most bodies of the pool that it runs at once as a worker; 0: it is none.
+    pub slots: u64,
 }
 
 #[cfg(feature = "remote")]
 impl RemoteStats {
     fn of(remote: executor::Remote) -> RemoteStats {
-        let executor::Remote { workers, messages, oldest, again, unawaited } = remote;
-        RemoteStats { workers, waiting: messages, oldest, redelivered: again, unawaited }
+        let executor::Remote { workers, messages, oldest, again, unawaited, serving, slots } =
+            remote;
+        RemoteStats {
+            workers,
+            waiting: messages,
+            oldest,
+            redelivered: again,
+            unawaited,
+            serving,
+            slots,
+        }
     }
 }
 

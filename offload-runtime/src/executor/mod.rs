@@ -137,6 +137,8 @@ pub(crate) struct Remote {
     pub(crate) oldest: Duration,
     pub(crate) again: u64,
     pub(crate) unawaited: u64,
+    pub(crate) serving: u64,
+    pub(crate) slots: u64,
 }
 
 /// The processes of an executor, as they are now and have been.

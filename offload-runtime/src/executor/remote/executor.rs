@@ -18,6 +18,7 @@ use super::in_flight::{InFlight, Stage};
 use super::parcel;
 use super::plan::Plan;
 use super::queue::Queue;
+use super::seen::Seen;
 use super::sending::Outgoing;
 use super::served::{Serving, Site};
 use crate::error::{Error, Ran};
@@ -48,6 +49,8 @@ struct Started {
     calls: Calls,
     /// If there is a server.
     link: Option<Link>,
+    /// There.
+    seen: Arc<Seen>,
     /// If there is, from the first call that has its permits.
     caller: OnceLock<Caller>,
     under_way: UnderWay,
@@ -79,6 +82,11 @@ impl Remotes {
     pub(crate) const fn isolate(&mut self) {
         self.plan.is_isolated = true;
         self.processes.settings().threads_with = Some(|| threads::CPU.load().limit);
+    }
+
+    /// What is seen of it at the server, after its first check.
+    pub(super) fn seen(&'static self) -> Arc<Seen> {
+        Arc::clone(&self.started().seen)
     }
 
     /// Where arguments are written and results are read.
@@ -136,7 +144,8 @@ impl Remotes {
         let link = started.link.as_ref()?;
         Some(started.caller.get_or_init(|| {
             let queue = Queue { link: link.clone(), pool: self.name, bound: self.plan.queue };
-            Caller::start(queue, self.site(), &started.calls, self.plan.ack_wait)
+            let seen = Arc::clone(&started.seen);
+            Caller::start(queue, self.site(), &started.calls, seen, self.plan.ack_wait)
         }))
     }
 
@@ -243,6 +252,7 @@ impl Executor for Remotes {
             Ok(Box::new(Started {
                 calls: Calls::default(),
                 link,
+                seen: Arc::default(),
                 caller: OnceLock::new(),
                 under_way: UnderWay::new(cores::count()),
                 is_known: AtomicBool::new(false),
@@ -335,7 +345,8 @@ impl Executor for Remotes {
     fn load(&'static self) -> Load {
         let calls = self.calls();
         let (running, queued) = (calls.count(Stage::Begun), calls.count(Stage::Waiting));
-        let remote = self.started().caller.get().map(Caller::seen);
+        let started = self.started();
+        let remote = started.link.as_ref().map(|_| started.seen.numbers());
         Load { running, queued, queue_limit: self.plan.queue, remote, ..Load::default() }
     }
 

@@ -19,6 +19,7 @@ use super::failures;
 use super::messages::{self, Outcome, ToCaller, ToWorker};
 use super::objects::Objects;
 use super::parcel::Answer;
+use super::seen::Seen;
 use super::served::{self, Counted, Serving, Site};
 use super::subjects::{self, CallId};
 use crate::error::{Error, ErrorKind};
@@ -55,6 +56,7 @@ pub(super) struct WorkerContext {
     pub(super) site: Site,
     /// In which runtime bodies are, if the program has one.
     pub(super) runtime: Option<Handle>,
+    pub(super) seen: Arc<Seen>,
 }
 
 /// See the [module](self).
@@ -187,13 +189,7 @@ impl Job {
 
     /// How long ago the message was stored, by the clocks of the server and of this machine.
     fn age(&self) -> Duration {
-        // Where an acknowledgement goes is `$JS.ACK.STREAM.CONSUMER.…`, of which the eighth part is the time
-        // in nanoseconds; or the tenth, where domain and account stand before the stream.
-        let stored = self.message.reply.as_ref().and_then(|subject| {
-            let parts: Vec<_> = subject.split('.').collect();
-            let place = if parts.len() > 9 { 9 } else { 7 };
-            parts.get(place)?.parse().ok()
-        });
+        let stored = self.message.reply.as_ref().and_then(|reply| subjects::stored(reply));
         let stored = Duration::from_nanos(stored.unwrap_or_default());
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         now.unwrap_or_default().saturating_sub(stored)
@@ -326,6 +322,7 @@ impl Delivery {
                 }
             }
         }
+        Seen::count(&self.job.context.seen.unawaited);
         if is_object {
             // Nobody comes for it.
             objects.remove(&name).await;

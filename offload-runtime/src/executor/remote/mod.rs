@@ -11,6 +11,7 @@
 //! | `call_guard` | that whoever holds it ends it |
 //! | `carried` | what it takes along of its caller's context |
 //! | `embedded` | how a call is made on this machine where there is no server |
+//! | `seen` | what was seen of a pool at the broker, in numbers |
 //! | `served` | a body that runs on this machine, or in a process there, for whoever called it |
 //!
 //! Where there is a server, at the caller's end:
@@ -19,7 +20,6 @@
 //! | --- | --- |
 //! | `sending` | how arguments are written, and handed on |
 //! | `caller` | the calls that are out: sent, claimed, granted, answered, lost |
-//! | `seen` | what was seen of a pool at the broker, in numbers |
 //! | `known_workers` | which workers there are, and which functions they know |
 //! | `failures` | what can go wrong, as errors |
 //!
@@ -30,6 +30,7 @@
 //! | `serve` | how a program becomes a worker, and stops being one |
 //! | `worker` | how many calls it gets out of the stream |
 //! | `job` | one of them: claimed, begun, answered |
+//! | `survey` | what it sees of the others, while somebody wants to know |
 //!
 //! At both: `broker` (the connection), `queue` (the stream of a pool), `subjects` (what things are
 //! called there), `messages` (what is said past the stream), `objects` (what is too large for a message), `plan` (a pool's settings).
@@ -55,6 +56,7 @@ mod sending;
 pub(crate) mod serve;
 mod served;
 mod subjects;
+mod survey;
 mod worker;
 
 pub(crate) use self::executor::{REMOTE, Remotes};

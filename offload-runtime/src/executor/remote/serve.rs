@@ -3,6 +3,7 @@
 use std::env;
 use std::process;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -44,6 +45,8 @@ pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
     let link = broker::link()?.ok_or_else(failures::no_server)?;
     threads::CPU.check()?;
     for pool in &pools {
+        // From now on it is seen in the numbers of this process.
+        pool.check()?;
         pool.body_site().executor.check()?;
     }
     let (stop, stopped) = watch::channel(false);
@@ -55,12 +58,23 @@ pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
         let (site, plan, label) = (pool.body_site(), pool.plan(), pool.label());
         let queue = Queue { link: link.clone(), pool: label, bound: plan.queue };
         let (name, runtime) = (link.new_name(), runtime.clone());
-        let context = WorkerContext { link: link.clone(), pool: label, name, site, runtime };
+        let seen = pool.seen();
+        let context = WorkerContext {
+            link: link.clone(),
+            pool: label,
+            name,
+            site,
+            runtime,
+            seen: Arc::clone(&seen),
+        };
         let slots = site.executor.load().limit;
         let (tell, told) = oneshot::channel();
         let run = Worker::run(context, queue, plan.ack_wait, slots, stopped.clone());
         link.spawn(async move {
-            let _ = tell.send(run.await);
+            seen.slots.fetch_add(slots as u64, Ordering::Relaxed);
+            let end = run.await;
+            seen.slots.fetch_sub(slots as u64, Ordering::Relaxed);
+            let _ = tell.send(end);
         });
         ends.push(told);
     }

@@ -61,6 +61,23 @@ pub(super) fn probe(pool: &str) -> String {
     format!("offload.{pool}.probe")
 }
 
+/// When a message was stored, in nanoseconds since 1970, by where an acknowledgement of it goes.
+pub(super) fn stored(acknowledge: &str) -> Option<u64> {
+    part_after_consumer(acknowledge, 3)
+}
+
+/// How often a message was given to a worker, by the same.
+pub(super) fn delivered(acknowledge: &str) -> Option<u64> {
+    part_after_consumer(acknowledge, 0)
+}
+
+/// It goes to `$JS.ACK.STREAM.CONSUMER.…`, or to one where domain and account stand before the stream.
+fn part_after_consumer(acknowledge: &str, number: usize) -> Option<u64> {
+    let parts: Vec<_> = acknowledge.split('.').collect();
+    let first = if parts.len() > 9 { 6 } else { 4 };
+    parts.get(first + number)?.parse().ok()
+}
+
 /// Tells a call from all others, and one attempt at it from the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CallId {
@@ -107,6 +124,17 @@ impl FromStr for CallId {
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_of_a_message_is_read_from_where_its_acknowledgement_goes() {
+        for reply in [
+            "$JS.ACK.offload-p.workers.2.7.5.1700.0",
+            "$JS.ACK.hub.acc.offload-p.workers.2.7.5.1700.0.x",
+        ] {
+            assert_eq!((delivered(reply), stored(reply)), (Some(2), Some(1700)), "{reply}");
+        }
+        assert_eq!((delivered("elsewhere"), stored("$JS.ACK.a.b.c.d.e.f")), (None, None));
+    }
 
     #[test]
     fn the_name_of_a_call_is_read_as_it_was_written_and_is_part_of_a_subject() {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -24,7 +25,9 @@ use super::job::{Heard, Job, WorkerContext};
 use super::known_workers::SAY_SO;
 use super::messages::{self, Presence, ToWorker};
 use super::queue::{PAUSE, Queue};
+use super::seen::Seen;
 use super::subjects;
+use super::survey::Survey;
 use crate::sync::foreign::quietly;
 use crate::system::abort::Unpoisoned;
 use crate::wire::registry;
@@ -74,6 +77,7 @@ pub(super) struct Worker {
     said: Option<Instant>,
     /// It was asked whether it is there, and has not said so.
     is_probed: bool,
+    survey: Survey,
 }
 
 /// What calls are got from.
@@ -124,6 +128,7 @@ impl Worker {
         let slots = vec![Slot::Free; slots.max(1)];
         let context = Arc::new(context);
         let routes = Routes::default();
+        let survey = Survey::new(Arc::clone(&context.seen), queue.clone());
         let mut worker = Worker {
             context,
             queue,
@@ -135,6 +140,7 @@ impl Worker {
             consumer: Consumer::Unknown,
             said: None,
             is_probed: false,
+            survey,
         };
         let (mut says, mut looks) = (interval(SAY_SO), interval(LOOK));
         says.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,14 +166,18 @@ impl Worker {
                     None => return Err(Disconnected),
                 },
                 _ = next(&mut probes) => worker.probed(is_stopping),
-                _ = says.tick() => worker.say_present(is_stopping),
+                _ = says.tick() => {
+                    worker.say_present(is_stopping);
+                    worker.survey.look().await;
+                }
+                message = worker.survey.next() => worker.survey.hear(message),
                 // Requests may be lost, and it may be connected only now.
                 _ = looks.tick() => if worker.is_probed || worker.said.is_none() {
                     worker.say_present(is_stopping);
                 },
                 Some(done) = is_done.recv() => match done {
                     Done::Slot(slot) => worker.slots[slot] = Slot::Free,
-                    Done::Delivered => worker.deliveries -= 1,
+                    Done::Delivered => worker.count_deliveries(worker.deliveries - 1),
                     Done::Consumer(found) => {
                         worker.consumer = found.map_or(Consumer::Unknown, Consumer::Known);
                     }
@@ -186,6 +196,11 @@ impl Worker {
         // If the server is not there, nobody is.
         let _ = tokio::time::timeout(PATIENCE, client.flush()).await;
         Ok(())
+    }
+
+    fn count_deliveries(&mut self, now: usize) {
+        self.deliveries = now;
+        self.context.seen.serving.store(now as u64, Ordering::Relaxed);
     }
 
     /// Nothing is under way.
@@ -360,7 +375,11 @@ impl Worker {
             Entry::Vacant(vacant) => drop(vacant.insert(hear)),
         }
         self.slots[slot] = Slot::Busy;
-        self.deliveries += 1;
+        self.count_deliveries(self.deliveries + 1);
+        let delivered = message.reply.as_ref().and_then(|reply| subjects::delivered(reply));
+        if id.attempt > 1 || delivered.is_some_and(|times| times > 1) {
+            Seen::count(&self.context.seen.again);
+        }
         let context = Arc::clone(&self.context);
         let job = Job { context, id, message, heard, is_unwanted: false };
         let (routes, done) = (Arc::clone(&self.routes), self.done.clone());

@@ -40,7 +40,8 @@ const SCRIPT: &str = "text/javascript";
 /// Open `/offload`. It shows, once a second: which process it is, since when it runs and whether it
 /// shuts down; what went wrong last, and when; the lag of the event loop over the
 /// last minutes and what stopped it; each pool with its threads, running and
-/// queued calls and its limit; each function with what runs and waits now, the age of
+/// queued calls and its limit, a remote one with its workers and what waits at the server, in programs that
+/// call and in workers; each function with what runs and waits now, the age of
 /// its oldest body, its rate, its queue wait and run time, for which share of their time its bodies
 /// wait for a processor, and how its calls ended. A function of the wrong kind, or near its
 /// limit, stands out, and the page says why. A button copies all of it as text, for a report.
@@ -64,7 +65,8 @@ const SCRIPT: &str = "text/javascript";
 /// | --- | --- |
 /// | `taken_at_unix_seconds` | when the numbers were taken |
 /// | `process` | `host`, `program`, `pid`, `offload_version`, `uptime_seconds` (since the process began on Linux, elsewhere since the dashboard was made), `is_shutting_down` |
-/// | `pools[]` | the fields of [`PoolStats`](crate::PoolStats), and `notes[]` |
+/// | `pools[]` | `name`, `kind`, `threads`, `idle`, `running`, `queued`, `limit`, `queue_limit`, as in [`PoolStats`](crate::PoolStats); `workers`, `null` or the fields of `WorkerStats` (feature `process`); `remote` (feature `remote`); `notes[]` |
+/// | `pools[].remote` | `null`, or what this process has seen of the pool at its server, in which it calls, or is a worker: `workers` that are there; `waiting`, calls of all programs in the stream, and `oldest_seconds`, since when the first of them waits; `redelivered`, `unawaited`, `serving`, `slots`, as in `RemoteStats` |
 /// | `functions[]` | the counts of [`FunctionStats`](crate::FunctionStats), its `limit` and `queue`; `longest_running_seconds`; `wait_seconds` and `run_seconds`, each with `p50`, `p90`, `p99` and `max`, since the first call; `computing_share`, `processor_wait_share`, `better_kind`; `last_minute`; `notes[]` |
 /// | `functions[].last_minute` | `null`, unless somebody has looked for a while: `over_seconds`, `started_per_second` (of the last five), `started`, `refused`, `timed_out`, `panicked`, `died`; `wait_seconds` and `run_seconds`, each `null` or with `p50` and `p99` |
 /// | `resources[]` | the fields of [`ResourceStats`](crate::ResourceStats) |

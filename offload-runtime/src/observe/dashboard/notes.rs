@@ -1,9 +1,14 @@
 //! What stands out, in words: what somebody who looks at the numbers should
 //! look at first, and what they can do about it.
 
+#[cfg(feature = "remote")]
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::recent::Summary;
+#[cfg(feature = "remote")]
+use crate::api::stats::RemoteStats;
 use crate::api::stats::{FunctionStats, PoolStats};
 
 /// One thing that stands out.
@@ -104,6 +109,11 @@ fn of_starving(share: Option<f64>) -> Option<Note> {
 /// What stands out about a pool.
 pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
     let mut notes = Vec::new();
+    #[cfg(feature = "remote")]
+    if stats.kind == "remote" {
+        notes.extend(stats.remote.and_then(of_remote));
+        return notes;
+    }
     let what = if stats.kind == "process" { "workers" } else { "threads" };
     if stats.queued > 0 && stats.running >= stats.limit {
         notes.push(warn(format!(
@@ -125,6 +135,29 @@ pub(super) fn of_pool(stats: &PoolStats) -> Vec<Note> {
         )));
     }
     notes
+}
+
+/// The first call of a stream has waited for long from here on.
+#[cfg(feature = "remote")]
+const LONG: Duration = Duration::from_secs(30);
+
+/// That nobody comes for the calls that wait at the server.
+#[cfg(feature = "remote")]
+fn of_remote(remote: RemoteStats) -> Option<Note> {
+    let waiting = usize::try_from(remote.waiting).unwrap_or(usize::MAX);
+    if waiting == 0 {
+        return None;
+    }
+    let wait = calls(waiting, "waits", "wait");
+    if remote.workers == 0 {
+        return Some(bad(format!("No worker is there, and {wait} in the stream.")));
+    }
+    let seconds = remote.oldest.as_secs();
+    (remote.oldest >= LONG).then(|| {
+        warn(format!(
+            "Its workers do not keep up: {wait} in the stream, the first of them for {seconds} s."
+        ))
+    })
 }
 
 fn calls(count: usize, one: &str, more: &str) -> String {

@@ -11,6 +11,10 @@ use super::process::Process;
 use super::recent::{Recents, Summary};
 #[cfg(feature = "watch")]
 use crate::api::loops::{Doing, StallStats};
+#[cfg(feature = "remote")]
+use crate::api::stats::RemoteStats;
+#[cfg(feature = "process")]
+use crate::api::stats::WorkerStats;
 use crate::api::stats::{
     FunctionStats, LimitStats, Oldest, Percentiles, PoolStats, QueueStats, ResourceStats,
 };
@@ -35,9 +39,32 @@ struct View {
 
 #[derive(Serialize)]
 struct PoolView {
-    #[serde(flatten)]
-    stats: PoolStats,
+    name: &'static str,
+    kind: &'static str,
+    threads: usize,
+    idle: usize,
+    running: usize,
+    queued: usize,
+    limit: usize,
+    queue_limit: Option<usize>,
+    #[cfg(feature = "process")]
+    workers: Option<WorkerStats>,
+    #[cfg(feature = "remote")]
+    remote: Option<RemoteView>,
     notes: Vec<Note>,
+}
+
+/// What is seen of a remote pool at the server.
+#[cfg(feature = "remote")]
+#[derive(Serialize)]
+struct RemoteView {
+    workers: u64,
+    waiting: u64,
+    oldest_seconds: f64,
+    redelivered: u64,
+    unawaited: u64,
+    serving: u64,
+    slots: u64,
 }
 
 #[derive(Serialize)]
@@ -154,7 +181,34 @@ fn unix(time: SystemTime) -> f64 {
 fn pool(pool: &'static dyn Executor) -> PoolView {
     let stats = PoolStats::of(pool);
     let notes = notes::of_pool(&stats);
-    PoolView { stats, notes }
+    PoolView {
+        name: stats.name,
+        kind: stats.kind,
+        threads: stats.threads,
+        idle: stats.idle,
+        running: stats.running,
+        queued: stats.queued,
+        limit: stats.limit,
+        queue_limit: stats.queue_limit,
+        #[cfg(feature = "process")]
+        workers: stats.workers,
+        #[cfg(feature = "remote")]
+        remote: stats.remote.map(remote),
+        notes,
+    }
+}
+
+#[cfg(feature = "remote")]
+fn remote(stats: RemoteStats) -> RemoteView {
+    RemoteView {
+        workers: stats.workers,
+        waiting: stats.waiting,
+        oldest_seconds: stats.oldest.as_secs_f64(),
+        redelivered: stats.redelivered,
+        unawaited: stats.unawaited,
+        serving: stats.serving,
+        slots: stats.slots,
+    }
 }
 
 fn function(

@@ -33,7 +33,7 @@ const COUNTERS: [(&str, &str); 8] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 23] = [
+const GAUGES: [(&str, Unit, &str); 25] = [
     ("offload_calls_running", Unit::Count, "Bodies that run now."),
     (
         "offload_calls_waiting",
@@ -82,6 +82,16 @@ const GAUGES: [(&str, Unit, &str); 23] = [
         "offload_remote_oldest_seconds",
         Unit::Seconds,
         "How long the first call in the stream has waited.",
+    ),
+    (
+        "offload_remote_serving",
+        Unit::Count,
+        "Calls of a remote pool that this program has as a worker.",
+    ),
+    (
+        "offload_remote_slots",
+        Unit::Count,
+        "Bodies of a remote pool that this program runs at once as a worker.",
     ),
     ("offload_resource_size", Unit::Count, "Bodies that may have the resource at once."),
     ("offload_resource_in_use", Unit::Count, "Bodies that have the resource."),

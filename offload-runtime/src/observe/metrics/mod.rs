@@ -74,9 +74,10 @@ use crate::task::Owner;
 /// | `offload_pool_running`, `offload_pool_queued` | gauge | bodies that run now, calls that wait for a thread | |
 /// | `offload_pool_queue_limit` | gauge | calls that may wait for a thread; of pools with a bounded queue | |
 /// | `offload_pool_workers` | gauge | processes; of the kind `process` | `state`: `idle`, `busy` |
-/// | `offload_remote_workers` | gauge | workers that said within 16 s that they are there; of the kind `remote`, as the two below | |
+/// | `offload_remote_workers` | gauge | workers that said within 16 s that they are there; of the kind `remote`, as those below | |
 /// | `offload_remote_oldest_seconds`, `offload_remote_waiting` | gauge | seconds that the first call in the stream has waited, and calls of all programs there; at most 5 s old | |
-/// | `offload_remote_total` | counter | calls of this program given to another worker, and answers that nobody awaited | `event`: `redelivered`, `unawaited` |
+/// | `offload_remote_serving`, `offload_remote_slots` | gauge | calls that this program has as a worker, and the most that it runs at once; 0 where it is none | |
+/// | `offload_remote_total` | counter | calls given to another worker, and answers that nobody awaited, as its callers and its workers see them | `event`: `redelivered`, `unawaited` |
 /// | `offload_workers_total` | counter | processes that ended; of the kind `process` | `end`: `restarted` (it died by itself), `killed`, `recycled` |
 /// | `offload_resource_size` | gauge | bodies that may have it at once; of the kind `exclusive` | |
 /// | `offload_resource_in_use`, `offload_resource_waiting` | gauge | bodies that have it, calls that wait for it | |
@@ -204,6 +205,11 @@ fn pool(all: &mut Publication, stats: &PoolStats) {
         all.largest("offload_remote_workers", &labels, remote.workers as f64);
         all.largest("offload_remote_waiting", &labels, remote.waiting as f64);
         all.largest("offload_remote_oldest_seconds", &labels, remote.oldest.as_secs_f64());
+        for (name, value) in
+            [("offload_remote_serving", remote.serving), ("offload_remote_slots", remote.slots)]
+        {
+            all.add(name, &labels, usize::try_from(value).unwrap_or(usize::MAX));
+        }
         for (event, value) in [("redelivered", remote.redelivered), ("unawaited", remote.unawaited)]
         {
             all.count("offload_remote_total", with(&labels, "event", event), value);

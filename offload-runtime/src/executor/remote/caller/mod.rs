@@ -45,7 +45,6 @@ use super::queue::{Queue, Refusal};
 use super::seen::Seen;
 use super::served::Site;
 use super::subjects;
-use crate::executor::Remote;
 use crate::task::counts::Ending;
 
 /// How often it looks for calls that are late, if workers do not say more often that they work.
@@ -84,7 +83,6 @@ pub(super) enum Request {
 /// See the [module](self), for those who send calls.
 pub(super) struct Caller {
     requests: UnboundedSender<Request>,
-    seen: Arc<Seen>,
 }
 
 impl Caller {
@@ -93,10 +91,10 @@ impl Caller {
         queue: Queue,
         site: Site,
         calls: &'static Calls,
+        seen: Arc<Seen>,
         ack_wait: Duration,
     ) -> Caller {
         let (requests, received) = unbounded_channel();
-        let seen = Arc::new(Seen::default());
         let link = queue.link.clone();
         let dispatcher = Dispatcher {
             name: link.new_name(),
@@ -107,7 +105,7 @@ impl Caller {
             requests: requests.clone(),
             outstanding: HashMap::new(),
             workers: KnownWorkers::default(),
-            seen: Arc::clone(&seen),
+            seen,
             connected_since: None,
             link_heard: Instant::now(),
             is_probed: false,
@@ -115,16 +113,12 @@ impl Caller {
             has_objects: false,
         };
         link.spawn(dispatcher.run(received));
-        Caller { requests, seen }
+        Caller { requests }
     }
 
     pub(super) fn ask(&self, request: Request) {
         // It runs as long as the process does.
         let _ = self.requests.send(request);
-    }
-
-    pub(super) fn seen(&self) -> Remote {
-        self.seen.numbers()
     }
 }
 
@@ -186,7 +180,7 @@ impl Dispatcher {
                     None => break,
                 },
                 _ = ticks.tick() => self.look(),
-                _ = counts.tick() => self.count(),
+                _ = counts.tick() => self.seen.look_into(&self.queue),
             }
         }
         // The client has ended, and does not come back.
@@ -244,21 +238,6 @@ impl Dispatcher {
                 }
             }
         }
-    }
-
-    /// Asks the server what waits.
-    fn count(&self) {
-        if !self.queue.link.is_connected() {
-            return;
-        }
-        let (queue, seen) = (self.queue.clone(), Arc::clone(&self.seen));
-        self.queue.link.spawn(async move {
-            if let Some((messages, oldest)) = queue.waiting().await {
-                seen.messages.store(messages, Ordering::Relaxed);
-                let oldest = u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX);
-                seen.oldest.store(oldest, Ordering::Relaxed);
-            }
-        });
     }
 
     /// Whether calls are late, or workers are lost.

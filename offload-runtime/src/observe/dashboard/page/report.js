@@ -15,7 +15,7 @@ function report(data) {
     ...loop.stalls.map(stall => `  - ${place(stall)}: the thread ${doing(stall)}, ${count(stall.count)} times, longest ${duration(stall.longest_seconds)}`),
   ]));
   section("Pools", data.pools.flatMap(pool => [
-    `- ${pool.name} (${pool.kind}): ${pool.running} running of ${pool.limit}, ${pool.queued} queued, ${pool.threads} threads, ${pool.idle} idle${pool.workers ? `; ${pool.workers.alive} processes, ${pool.workers.restarts} restarts, ${pool.workers.kills} killed` : ""}`,
+    `- ${pool.name} (${pool.kind}): ${pool.running} running of ${pool.limit}, ${pool.queued} queued, ${pool.threads} threads, ${pool.idle} idle${pool.workers || pool.remote ? `; workers: ${workers(pool)}` : ""}`,
     ...noted(pool.notes),
   ]));
   section("Resources", data.resources.map(one =>

@@ -123,6 +123,15 @@ const incidents = table({
 
 // ---- pools
 
+/// The processes of a pool, or its workers on other machines and what waits for them.
+function workers({ workers, remote }) {
+  if (workers) return `${count(workers.alive)} alive, ${count(workers.idle)} idle; restarts ${count(workers.restarts)}, killed ${count(workers.kills)}, recycled ${count(workers.recycled)}`;
+  if (!remote) return "–";
+  const stream = remote.waiting ? `${count(remote.waiting)} in the stream, the first for ${duration(remote.oldest_seconds)}` : "none in the stream";
+  const own = remote.slots ? `; this one has ${count(remote.serving)} of ${count(remote.slots)}` : "";
+  return `${count(remote.workers)} alive; ${stream}; redelivered ${count(remote.redelivered)}, unawaited ${count(remote.unawaited)}${own}`;
+}
+
 const poolPast = new Map();
 const pools = table({
   caption: "Pools",
@@ -135,7 +144,9 @@ const pools = table({
         parts.meter = make("meter", { min: 0, "aria-hidden": "true" });
         cell.append(make("span", {}, parts.meter, parts.text));
       }
-      say(parts.text, `${count(item.running)} of ${count(item.limit)}`);
+      // Of a remote pool they run where its workers are.
+      say(parts.text, item.limit ? `${count(item.running)} of ${count(item.limit)}` : count(item.running));
+      parts.meter.hidden = !item.limit;
       parts.meter.max = item.limit;
       parts.meter.high = item.limit * 0.8;
       parts.meter.value = item.running;
@@ -143,10 +154,9 @@ const pools = table({
     number("threads", "Threads", item => item.threads),
     number("idle", "Idle", item => item.idle),
     { key: "queued", title: "Queued", wide: true, cell: sparkline(item => item.queued, item => item.queue_limit === null ? count(item.queued) : `${count(item.queued)} of ${count(item.queue_limit)}`, item => item.past) },
-    { key: "workers", title: "Processes", text: true, wide: true, cell(cell, item) {
-      const workers = item.workers;
-      say(cell, workers ? `${count(workers.alive)} alive, ${count(workers.idle)} idle; restarts ${count(workers.restarts)}, killed ${count(workers.kills)}, recycled ${count(workers.recycled)}` : "–");
-      mark(cell, "zero", !workers);
+    { key: "workers", title: "Workers", text: true, wide: true, cell(cell, item) {
+      say(cell, workers(item));
+      mark(cell, "zero", !item.workers && !item.remote);
     } },
   ],
 });
