@@ -4,6 +4,7 @@
 mod chromium;
 mod landscape;
 mod program;
+mod workers;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
+use workers::Workers;
 
 /// A visitor in front of a gallery that was just opened.
 struct Visit {
@@ -28,10 +30,15 @@ struct Visit {
 impl Visit {
     /// None: there is no browser.
     async fn start() -> Option<Visit> {
+        Visit::to(Program::start).await
+    }
+
+    /// The same, in front of this one, which keeps its data there.
+    async fn to(gallery: impl FnOnce(&Path) -> Program) -> Option<Visit> {
         static ALONE: Mutex<()> = Mutex::const_new(());
         let alone = ALONE.lock().await;
         let folder = tempfile::tempdir().unwrap();
-        let program = Program::start(&folder.path().join("data"));
+        let program = gallery(&folder.path().join("data"));
         let browser = Chromium::open(&program.url).await?;
         Some(Visit { browser, program, folder, _alone: alone })
     }
@@ -517,4 +524,28 @@ fn the_pictures_in_the_readme_are_there() {
         let name = picture.unwrap().file_name().into_string().unwrap();
         assert!(readme.contains(&format!("examples/screenshots/{name}")), "{name}");
     }
+}
+
+#[tokio::test]
+async fn where_workers_make_the_thumbnails_the_page_says_who_made_which_and_the_dashboard_who_is_there()
+ {
+    let store = tempfile::tempdir().unwrap();
+    let Some(workers) = Workers::start(store.path()) else { return };
+    let Some(visit) = Visit::to(|data| workers.gallery(data)).await else { return };
+    visit.sign_up("Anna").await;
+    visit.upload(&["one.jpg", "two.jpg", "three.jpg"], 600, 400).await;
+    let pids = workers.pids().map(|pid| pid.to_string());
+    let makers = visit.text("#makers tbody").await;
+    assert!(pids.iter().any(|pid| makers.contains(pid)), "{makers} has none of {pids:?}");
+    let said = visit.text("#photos .maker").await;
+    assert!(pids.iter().any(|pid| said.starts_with(&format!("by process {pid} on "))), "{said}");
+
+    visit.browser.go(&format!("{}/offload", visit.program.url)).await;
+    let cell = "[...document.querySelectorAll('#pools tr')].find((row) => \
+                row.textContent.includes('thumbnails'))?.querySelector('[data-label=Workers]')";
+    visit
+        .browser
+        .until(&format!("{cell}?.textContent.includes('2 alive; none in the stream')"))
+        .await;
+    visit.end().await;
 }

@@ -13,6 +13,9 @@
 //! An album leaves as a zip that is made while the client reads it (`export`). The copy of a photo that
 //! sharp screens show is made ahead, by a call that is started and that nobody awaits (`copies`).
 //!
+//! Where there is a server of NATS, thumbnails are made by workers, on other machines say (`makers`), and the page shows
+//! who made which: `#[offload(remote)]`.
+//!
 //! Password hashes have a pool of two threads and a queue, since each takes 19 MiB while it is hashed; thumbnails have a
 //! deadline, and stop early when the client has gone. [Copies](WIDTHS) of a whole album are long work,
 //! which says how far it is while it runs, and can be cancelled.
@@ -29,6 +32,7 @@ mod burst;
 mod copies;
 mod database;
 mod export;
+mod makers;
 mod numbers;
 mod page;
 mod photos;

@@ -21,7 +21,8 @@ use crate::{
     accounts::User,
     copies::{SHARP, make_ahead},
     database::DB,
-    thumbnails::{Thumbnail, make_thumbnail},
+    makers::{self, Maker},
+    thumbnails::Thumbnail,
 };
 
 /// The longest name of a photo, in characters.
@@ -39,6 +40,9 @@ pub(crate) struct Photo {
     tags: Vec<String>,
     /// The widths in which there are copies.
     copies: Vec<u32>,
+    /// Who made its thumbnail, if that was another process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_by: Option<Maker>,
 }
 
 /// The user's photos, the newest first.
@@ -50,8 +54,10 @@ pub(crate) fn list(
     let photos = db
         .prepare_cached(
             "SELECT id, name, width, height, ifnull(description, ''), ifnull(tags, '[]'),
-                    (SELECT json_group_array(width) FROM copies WHERE photo = photos.id)
-             FROM photos LEFT JOIN notes ON notes.photo = id WHERE owner = ?1 ORDER BY id DESC",
+                    (SELECT json_group_array(width) FROM copies WHERE photo = photos.id),
+                    host, pid
+             FROM photos LEFT JOIN notes ON notes.photo = id LEFT JOIN makers ON makers.photo = id
+             WHERE owner = ?1 ORDER BY id DESC",
         )?
         .query_map([user.id], |row| {
             Ok(Photo {
@@ -62,6 +68,10 @@ pub(crate) fn list(
                 description: row.get(4)?,
                 tags: serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default(),
                 copies: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
+                made_by: match row.get(7)? {
+                    Some(host) => Some(Maker { host, pid: row.get(8)? }),
+                    None => None,
+                },
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -98,8 +108,8 @@ pub(crate) async fn upload(
     photo: Bytes,
 ) -> Result<(StatusCode, Json<Photo>), Problem> {
     Problem::unless_length("A photo's name", 1..=MAX_TITLE, &name)?;
-    let thumbnail = make_thumbnail(photo.clone()).await?;
-    let photo = insert(user, name, photo, thumbnail).await?;
+    let (thumbnail, maker) = makers::make(photo.clone()).await?;
+    let photo = insert(user, name, photo, thumbnail, maker).await?;
     if photo.width > SHARP {
         make_ahead(photo.id);
     }
@@ -112,10 +122,12 @@ fn insert(
     name: String,
     photo: Bytes,
     thumbnail: Thumbnail,
+    made_by: Option<Maker>,
     #[resource(DB)] db: &mut Connection,
 ) -> Result<Photo, Problem> {
     let Thumbnail { width, height, .. } = thumbnail;
-    let id = db
+    let transaction = db.transaction()?;
+    let id = transaction
         .prepare_cached(
             "INSERT INTO photos (owner, name, width, height, media_type, thumbnail, photo)
              VALUES (:owner, :name, :width, :height, :media_type, :thumbnail, :photo)",
@@ -129,6 +141,10 @@ fn insert(
             ":thumbnail": thumbnail.bytes,
             ":photo": &photo[..],
         })?;
+    if let Some(maker) = &made_by {
+        makers::note(&transaction, id, maker)?;
+    }
+    transaction.commit()?;
     Ok(Photo {
         id,
         name,
@@ -137,6 +153,7 @@ fn insert(
         description: String::new(),
         tags: Vec::new(),
         copies: Vec::new(),
+        made_by,
     })
 }
 

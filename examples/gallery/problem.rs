@@ -36,7 +36,7 @@ pub enum Problem {
     )]
     TooManyPixels,
     #[error("The image is damaged: {0}.")]
-    BrokenImage(#[source] image::ImageError),
+    BrokenImage(String),
     #[error("{what} must have {} to {} characters.", range.start(), range.end())]
     WrongLength { what: &'static str, range: RangeInclusive<usize> },
     #[error("The script does not work: {0}")]

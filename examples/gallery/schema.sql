@@ -42,3 +42,9 @@ CREATE TABLE IF NOT EXISTS copies (
     copy  BLOB NOT NULL,
     PRIMARY KEY (photo, width)
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS makers (
+    photo INTEGER PRIMARY KEY REFERENCES photos (id),
+    host  TEXT NOT NULL, -- where its thumbnail was made, if by another process
+    pid   INTEGER NOT NULL
+) STRICT;

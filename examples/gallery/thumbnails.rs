@@ -7,6 +7,7 @@ use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, metadata::Orientation,
 };
 use offload_runtime::{Limiter, check_cancelled, offload};
+use serde::{Deserialize, Serialize};
 
 use crate::Problem;
 
@@ -26,15 +27,16 @@ const MAX_BESIDE: u64 = 4 << 20;
 pub(crate) static DECODERS: Limiter = Limiter::new(2);
 
 /// A small picture, and what is known about the large one.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Thumbnail {
-    pub(crate) media_type: &'static str,
+    pub(crate) media_type: String,
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// Also the check whether a photo is one: a file is an image if it can be decoded.
-#[offload(cpu, limit = DECODERS, timeout = "30s")]
+#[offload(cpu, limit = DECODERS, timeout = "30s", sync = thumbnail_of)]
 pub(crate) fn make_thumbnail(photo: Bytes) -> Result<Thumbnail, Problem> {
     let Decoded { mut image, format, orientation } = decode(photo)?;
     check_cancelled()?; // the client may have gone meanwhile
@@ -49,7 +51,7 @@ pub(crate) fn make_thumbnail(photo: Bytes) -> Result<Thumbnail, Problem> {
     }
     let mut bytes = Vec::new();
     image.write_to(&mut Cursor::new(&mut bytes), format)?;
-    Ok(Thumbnail { media_type: format.to_mime_type(), width, height, bytes })
+    Ok(Thumbnail { media_type: format.to_mime_type().to_owned(), width, height, bytes })
 }
 
 /// A photo as it lies in its file.
@@ -91,7 +93,7 @@ impl From<ImageError> for Problem {
         match error {
             ImageError::Unsupported(_) => Problem::NotAnImage,
             ImageError::Limits(_) => Problem::TooManyPixels,
-            error => Problem::BrokenImage(error),
+            error => Problem::BrokenImage(error.to_string()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::Router;
 use offload_runtime::axum::dashboard;
-use offload_runtime::remote;
+use offload_runtime::{Builder, remote};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -39,6 +39,7 @@ async fn pool(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
 fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_of_a_worker() {
     let name = "seen::the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_of_a_worker";
     with_server(name, async |_| {
+        Builder::new().cpu_threads(4).install().unwrap();
         let address = serve().await;
         let line = Line::new();
         let calls = [tokio::spawn(f::hold(line.port())), tokio::spawn(f::hold(line.port()))];
@@ -60,7 +61,7 @@ fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_o
             remote["workers"] == 1 && remote["serving"] == 2 && remote["waiting"] == 0
         };
         let seen = pool(address, working).await;
-        assert!(seen["remote"]["slots"].as_u64() >= Some(2), "{seen}");
+        assert_eq!(seen["remote"]["slots"], 4, "{seen}");
         assert_eq!(seen["notes"].as_array().unwrap().len(), 0, "{seen}");
         bodies.into_iter().for_each(crate::server::Body::go_on);
         for call in calls {
@@ -78,6 +79,7 @@ fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_o
 fn a_worker_that_makes_no_call_sees_the_pool_and_counts_what_it_runs() {
     let name = "seen::a_worker_that_makes_no_call_sees_the_pool_and_counts_what_it_runs";
     with_server(name, async |_| {
+        Builder::new().cpu_threads(4).install().unwrap();
         // It works, and another program calls.
         tokio::spawn(remote::serve([&f::JOBS]));
         let address = serve().await;

@@ -20,7 +20,29 @@ export async function list() {
   $("tools").hidden = $("export").hidden = !photos.length;
   const focused = document.activeElement.dataset.photo;
   $("photos").replaceChildren(...photos.map(card));
+  showMakers(photos);
   if (focused) focusOn(focused);
+}
+
+// Who made how many of the thumbnails, where other processes did.
+function showMakers(photos) {
+  const counts = new Map();
+  for (const { made_by } of photos) {
+    if (!made_by) continue;
+    const key = `${made_by.host} ${made_by.pid}`;
+    const known = counts.get(key) ?? { ...made_by, count: 0 };
+    counts.set(key, { ...known, count: known.count + 1 });
+  }
+  $("makers").hidden = counts.size === 0;
+  $("makers").querySelector("tbody").replaceChildren(...[...counts.values()].map(({ host, pid, count }) => {
+    const row = document.createElement("tr");
+    row.append(...[host, pid, count].map((value) => {
+      const cell = document.createElement("td");
+      cell.textContent = value;
+      return cell;
+    }));
+    return row;
+  }));
 }
 
 const focusOn = (id) => $("photos").querySelector(`[data-photo="${id}"]`)?.focus();
@@ -37,6 +59,12 @@ function card(photo) {
   name.textContent = photo.name;
   showTags(tags, photo.tags);
   button.append(image, name, tags);
+  if (photo.made_by) {
+    const maker = document.createElement("span");
+    maker.className = "maker faint";
+    maker.textContent = `by process ${photo.made_by.pid} on ${photo.made_by.host}`;
+    button.append(maker);
+  }
   button.dataset.photo = photo.id;
   button.onclick = () => openPhoto(photo);
   item.append(button);

@@ -1,0 +1,99 @@
+//! Thumbnails that other processes make, on whichever machine: where there is a server of NATS, workers do it. Each
+//! is this program, started with `OFFLOAD_REMOTE_WORKER=thumbnails`.
+
+use std::{env, fs, process, sync::LazyLock};
+
+use axum::body::Bytes;
+use offload_runtime::{Error, RemotePool, offload};
+use rusqlite::{Connection, named_params};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Problem,
+    thumbnails::{Thumbnail, make_thumbnail, thumbnail_of},
+};
+
+/// Its workers take as many at a time as they have cores, or as `OFFLOAD_CPU_THREADS` says.
+static THUMBNAILS: RemotePool = RemotePool::new("thumbnails");
+
+/// Who made a thumbnail.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Maker {
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+}
+
+/// Why there is no thumbnail. It comes from another machine, so it is a serde type.
+#[derive(Serialize, Deserialize)]
+enum NotMade {
+    NotAnImage,
+    TooManyPixels,
+    Broken(String),
+    Call(Error),
+    /// What a body there is not known to end with.
+    Other(String),
+}
+
+/// Makes a thumbnail where it is made: by workers, if there is a server, and then it is said by which of
+/// them. Otherwise here.
+pub(crate) async fn make(photo: Bytes) -> Result<(Thumbnail, Option<Maker>), Problem> {
+    static HAS_SERVER: LazyLock<bool> =
+        LazyLock::new(|| env::var_os("OFFLOAD_NATS_URL").is_some_and(|url| !url.is_empty()));
+    if !*HAS_SERVER {
+        return Ok((make_thumbnail(photo).await?, None));
+    }
+    let (thumbnail, maker) = make_elsewhere(photo.into()).await?;
+    Ok((thumbnail, Some(maker)))
+}
+
+/// Twice, if need be: nothing is kept before its caller has the answer. So nobody who puts up a photo has to know that a
+/// worker has died meanwhile.
+#[offload(remote, pool = THUMBNAILS, timeout = "30s", attempts = 2, name = "make_thumbnail")]
+fn make_elsewhere(photo: Vec<u8>) -> Result<(Thumbnail, Maker), NotMade> {
+    Ok((thumbnail_of(photo.into())?, Maker::here()))
+}
+
+impl Maker {
+    /// This process.
+    fn here() -> Maker {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let host = host.or_else(|| env::var("HOSTNAME").ok()).unwrap_or_default();
+        Maker { host: host.trim().to_owned(), pid: process::id() }
+    }
+}
+
+/// Notes who made the thumbnail of a photo.
+pub(crate) fn note(db: &Connection, photo: i64, maker: &Maker) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO makers (photo, host, pid) VALUES (:photo, :host, :pid)")?
+        .execute(named_params! {":photo": photo, ":host": maker.host, ":pid": maker.pid})
+        .map(drop)
+}
+
+impl From<Error> for NotMade {
+    fn from(error: Error) -> NotMade {
+        NotMade::Call(error)
+    }
+}
+
+impl From<Problem> for NotMade {
+    fn from(problem: Problem) -> NotMade {
+        match problem {
+            Problem::NotAnImage => NotMade::NotAnImage,
+            Problem::TooManyPixels => NotMade::TooManyPixels,
+            Problem::BrokenImage(what) => NotMade::Broken(what),
+            Problem::NotOffloaded(error) => NotMade::Call(error),
+            other => NotMade::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<NotMade> for Problem {
+    fn from(error: NotMade) -> Problem {
+        match error {
+            NotMade::NotAnImage => Problem::NotAnImage,
+            NotMade::TooManyPixels => Problem::TooManyPixels,
+            NotMade::Broken(what) | NotMade::Other(what) => Problem::BrokenImage(what),
+            NotMade::Call(error) => Problem::NotOffloaded(error),
+        }
+    }
+}
