@@ -31,6 +31,7 @@ bench open_loop 2
 bench stall 2
 bench server 1
 bench process 3
+bench remote 3
 bench dashboard 3
 bench overload 3
 run cancelled cargo bench -q -p offload-benches --bench cancelled
@@ -47,7 +48,7 @@ page() { # NAME: the table that it printed for the page.
     page handoff
     echo
     page joinset
-    for bench in busy burst open_loop stall server process; do
+    for bench in busy burst open_loop stall server process remote; do
         page "$bench" | tail -n +3 # Its head is there already.
     done
 } >"$results/page.md"
