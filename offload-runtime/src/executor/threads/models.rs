@@ -40,6 +40,10 @@ impl Waiter for &'static Call {
         }
     }
 
+    fn is_awaited(&self) -> bool {
+        self.state.is_unstarted()
+    }
+
     fn resume(self) {
         self.pool.queue.push_front(self);
         self.pool.tend();
