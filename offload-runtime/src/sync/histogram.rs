@@ -1,10 +1,11 @@
 //! Durations, counted by size, for percentiles: lock-free and of fixed size,
 //! so that keeping one costs a body two additions.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::thread_number;
 
 /// Steps in each power of two: a percentile is at most an eighth too high.
 const STEPS: usize = 8;
@@ -37,18 +38,6 @@ impl Default for Shard {
     }
 }
 
-/// The number of this thread's shard: the threads take them in turn.
-fn shard_here() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static HERE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    if HERE.get() == usize::MAX {
-        HERE.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
-    }
-    HERE.get()
-}
-
 impl Histogram {
     #[cfg(feature = "axum")]
     pub(crate) const BUCKETS: usize = BUCKETS;
@@ -59,7 +48,7 @@ impl Histogram {
             return u64::MAX;
         }
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let shard = self.shards[shard_here()].get_or_init(Box::default);
+        let shard = self.shards[thread_number() % SHARDS].get_or_init(Box::default);
         // What was counted before is seen by who sees this.
         let before = shard.counts[bucket(nanos)].fetch_add(1, Ordering::Release);
         if nanos > shard.max.load(Ordering::Relaxed) {

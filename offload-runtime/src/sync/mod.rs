@@ -73,6 +73,8 @@ pub(crate) mod model {
     }
 }
 
+use std::cell::Cell;
+
 use crate::system::abort::Unpoisoned;
 
 /// In cache lines of its own: what one thread writes often and others read, beside what
@@ -87,6 +89,21 @@ impl<T> std::ops::Deref for Apart<T> {
     fn deref(&self) -> &T {
         &self.0
     }
+}
+
+/// What tells this thread from most others that run at the same time: the threads are numbered as they come.
+/// Who spreads what all count over several cache lines takes the line from it.
+pub(crate) fn thread_number() -> usize {
+    // Loom has no statics, and need not see this one.
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    NUMBER.get().unwrap_or_else(|| {
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        NUMBER.set(Some(number));
+        number
+    })
 }
 
 /// Locks. No foreign code runs while it is held.

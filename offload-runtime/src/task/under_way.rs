@@ -14,10 +14,7 @@
 //! there was a moment at which no call was under way; and since a body that makes a call has not ended by
 //! then, from that moment on only code outside of all bodies can make another.
 
-use std::cell::Cell;
-use std::sync::atomic::AtomicUsize as StdAtomicUsize;
-
-use crate::sync::{Apart, AtomicU64, Ordering};
+use crate::sync::{Apart, AtomicU64, Ordering, thread_number};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -32,29 +29,15 @@ struct Counted {
     ended: AtomicU64,
 }
 
-thread_local! {
-    /// What tells this thread from most others.
-    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-fn number() -> usize {
-    static NEXT: StdAtomicUsize = StdAtomicUsize::new(0);
-    NUMBER.get().unwrap_or_else(|| {
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        NUMBER.set(Some(number));
-        number
-    })
-}
-
 impl UnderWay {
-    /// For about as many threads at a time as there are cores.
+    /// For some threads for each core: those that call, and those that run bodies.
     pub(crate) fn new(cores: usize) -> UnderWay {
-        UnderWay { lines: (0..cores.next_power_of_two()).map(|_| Apart::default()).collect() }
+        UnderWay { lines: (0..(4 * cores).next_power_of_two()).map(|_| Apart::default()).collect() }
     }
 
     /// That of this thread.
     fn own(&self) -> &Counted {
-        &self.lines[number() & (self.lines.len() - 1)]
+        &self.lines[thread_number() & (self.lines.len() - 1)]
     }
 
     /// A call is about to be handed over on this thread.
@@ -109,7 +92,8 @@ mod models {
 
     /// One executor, of which each thread uses a line of its own, by its number.
     fn under_way(threads: usize) -> &'static UnderWay {
-        Box::leak(Box::new(UnderWay::new(threads)))
+        let lines = (0..threads).map(|_| Apart::default()).collect();
+        Box::leak(Box::new(UnderWay { lines }))
     }
 
     fn flag() -> &'static AtomicBool {
