@@ -51,8 +51,10 @@ fn pages(
             }
             &__FUNCTION
         },
-        16usize,
-        __offload::None,
+        __offload::Shape {
+            room: 16usize,
+            stall_timeout: __offload::None,
+        },
         move |__outbound: &mut __offload::Outbound| {
             let _ = &__outbound;
             __offload::Outbound::encoded(__outbound, path);

@@ -45,10 +45,12 @@ fn pages(
             }
             &__FUNCTION
         },
-        64,
-        __offload::Some(|| -> __offload::Duration {
-            __offload::Duration::new(10u64, 0u32)
-        }),
+        __offload::Shape {
+            room: 64,
+            stall_timeout: __offload::Some(|| -> __offload::Duration {
+                __offload::Duration::new(10u64, 0u32)
+            }),
+        },
         move |__outbound: &mut __offload::Outbound| {
             let _ = &__outbound;
             <Document as __offload::Transfer>::send(&document, __outbound);
