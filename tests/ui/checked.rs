@@ -53,7 +53,7 @@ pub(crate) fn check(
     fs::copy(here.join("../../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let mut manifest = format!(
         "[package]\nname = \"{package}\"\nedition = \"2024\"\n\n[dependencies]\n\
-         offload-runtime = {{ path = {:?}, default-features = false, features = [\"remote\"] }}\n\
+         offload-runtime = {{ path = {:?}, default-features = false, features = [\"process\"] }}\n\
          serde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n",
         here.join("../../offload-runtime"),
     );
