@@ -192,6 +192,26 @@ fn a_call_that_blocks_a_body_as_the_permit_is_given_back_is_not_forgotten() {
     });
 }
 
+/// What comes back between two looks is neither free nor a body's in the eyes of who counts.
+#[test]
+fn a_body_that_waits_as_another_gives_its_permit_back_is_not_told_of_a_deadlock() {
+    loom::model(|| {
+        let (semaphore, ready) = (semaphore(2), Arc::new(Queue::new()));
+        let (own, other) = (held(semaphore), held(semaphore));
+        let call = Call::new(&ready);
+        let waits = thread::spawn(move || semaphore.acquire_blocking(call, vec![1], false));
+        drop(other);
+        match waits.join().unwrap() {
+            Acquired::Permit(_, permit) => drop(permit),
+            Acquired::Waits => assert_eq!(meet_ready(semaphore, &ready), 1),
+            Acquired::Deadlock(_) => panic!("the other body goes on"),
+            Acquired::Cancelled => unreachable!("it is awaited"),
+        }
+        drop(own);
+        assert_all_given_back(semaphore);
+    });
+}
+
 #[test]
 fn a_limit_that_is_raised_as_a_call_comes_to_wait_lets_it_run() {
     loom::model(|| {

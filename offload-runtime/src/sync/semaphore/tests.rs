@@ -73,6 +73,18 @@ fn a_call_whose_reservation_was_taken_is_the_next_one_again() {
     assert_eq!(*ready.borrow(), [2, 2]);
 }
 
+#[test]
+fn a_call_that_blocks_a_body_is_served_before_others() {
+    let (semaphore, ready) = (semaphore(), Rc::default());
+    let call = |number| Call(number, Rc::clone(&ready));
+    let first = permit(semaphore.acquire(call(1), false));
+    waits(semaphore.acquire(call(2), false));
+    waits(semaphore.acquire_blocking(call(3), Vec::new(), false));
+    drop(first);
+    drop(permit(semaphore.acquire_blocking(call(3), Vec::new(), true)));
+    assert_eq!(*ready.borrow(), [3, 2]);
+}
+
 /// It is on a thread, so it need not wait for another.
 #[test]
 fn a_call_whose_reservation_was_taken_has_a_permit_that_is_free() {

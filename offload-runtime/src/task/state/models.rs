@@ -356,17 +356,35 @@ fn the_rest_of_a_stream_that_is_let_go_has_exactly_one_owner() {
     });
 }
 
-/// The deadline for the start of a stream that is queued for its next part.
+/// One step after the other: its next part is queued.
 #[test]
 fn a_call_that_has_begun_is_not_too_late_to_start() {
     loom::model(|| {
         let call = call(&Sleeper::new());
-        assert!(call.state.begin() && call.state.suspend());
-        let theirs = Arc::clone(&call);
-        let thread = thread::spawn(move || theirs.state.resume() && theirs.state.begin());
-        assert_eq!(call.state.cancel_unstarted(), None);
-        assert!(!call.state.is_cancelled_unstarted());
-        assert!(thread.join().unwrap());
+        assert!(call.state.begin() && call.state.suspend() && call.state.resume());
+        assert!(call.state.has_begun() && call.state.is_queued());
+        assert_eq!(call.state.cancel_unstarted(), None, "it has started");
+        assert!(call.state.begin());
+    });
+}
+
+#[test]
+fn a_call_that_has_begun_and_is_cancelled_in_the_queue_was_not_cancelled_before_its_start() {
+    loom::model(|| {
+        let call = call(&Sleeper::new());
+        assert!(call.state.begin() && call.state.suspend() && call.state.resume());
+        assert_eq!(call.state.cancel(), Phase::Queued);
+        assert!(!call.state.is_cancelled_unstarted() && !call.state.begin());
+    });
+}
+
+#[test]
+fn a_call_that_is_claimed_back_runs() {
+    loom::model(|| {
+        let call = call(&Sleeper::new());
+        assert!(call.state.begin() && call.state.suspend() && call.state.reclaim());
+        assert!(!call.state.is_queued() && call.state.has_begun());
+        assert_eq!(call.state.cancel(), Phase::Running);
     });
 }
 
