@@ -276,6 +276,61 @@ fn a_call_that_waits_for_a_permit_has_the_grace() {
     assert_eq!(closing.join().unwrap().abandoned, 0);
 }
 
+/// No thread of its pool has met it since there is a permit for it.
+#[test]
+fn the_permit_that_is_kept_for_a_queued_call_comes_back_when_its_pool_is_closed() {
+    static BUSY: ThreadPool = ThreadPool::new("busy").threads(1);
+    static FREE: ThreadPool = ThreadPool::new("free");
+    static ONE: Limiter = Limiter::new(1);
+
+    #[offload(thread, pool = FREE, limit = ONE, timeout = "60s")]
+    fn has_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    #[offload(thread, pool = BUSY)]
+    fn keeps_busy(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    #[offload(thread, pool = BUSY, limit = ONE)]
+    fn waits() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for is_closed in [true, false] {
+        let (started, start) = channel();
+        let (give_back, kept) = channel();
+        let (go_on, busy) = channel();
+        let first = begin(has_it(started.clone(), kept));
+        start.recv_timeout(PATIENCE).unwrap();
+        let second = begin(waits());
+        settle("it is in line", || ONE.waiting() == 1);
+        let running = begin(keeps_busy(started.clone(), busy));
+        start.recv_timeout(PATIENCE).unwrap();
+        give_back.send(()).unwrap();
+        block_on(first).unwrap();
+        settle("it is queued, with a permit", || pool("busy").queued == 1);
+        if is_closed {
+            assert_eq!(block_on(BUSY.close(Duration::ZERO)).abandoned, 2);
+            assert_closed(block_on(second), "busy");
+            BUSY.open();
+        } else {
+            // As when nobody awaits it any more.
+            drop(second);
+        }
+        drop(give_back);
+        let (_, ended) = channel();
+        block_on(has_it(started, ended)).unwrap();
+        go_on.send(()).unwrap();
+        block_on(running).unwrap();
+    }
+}
+
 #[test]
 fn opened_while_it_is_being_closed_it_keeps_its_calls() {
     static POOL: ThreadPool = ThreadPool::new("changes its mind");
