@@ -89,17 +89,17 @@ impl Remotes {
         Arc::clone(&self.started().seen)
     }
 
-    /// Where arguments are written and results are read.
+    /// Where arguments are written and results are read: not behind bodies that compute.
     fn site(&'static self) -> Site {
         let max_message = self.plan.max_message;
-        Site { executor: &threads::CPU, host: self, max_message, is_isolated: false }
+        Site { executor: &threads::THREAD, host: self, max_message, is_isolated: false }
     }
 
     /// Where its bodies run on this machine.
     pub(super) fn body_site(&'static self) -> Site {
         match self.plan.is_isolated {
             true => Site { executor: &self.processes, is_isolated: true, ..self.site() },
-            false => self.site(),
+            false => Site { executor: &threads::CPU, ..self.site() },
         }
     }
 
@@ -245,6 +245,7 @@ impl Executor for Remotes {
     fn check(&'static self) -> Result<(), Error> {
         let started = self.started.get_or_init(|| {
             self.site().executor.check()?;
+            threads::CPU.check()?;
             let link = broker::link()?;
             if link.is_none() {
                 self.body_site().executor.check()?;
@@ -272,8 +273,8 @@ impl Executor for Remotes {
 
     fn room_for(&'static self, running: usize) -> usize {
         let is_here = self.started().link.is_none();
-        let site = if is_here { self.body_site() } else { self.site() };
-        site.executor.room_for(running)
+        let executor = if is_here { self.body_site().executor } else { &threads::CPU };
+        executor.room_for(running)
     }
 
     fn submit(&'static self, task: Queued) {

@@ -120,8 +120,3 @@ pub(super) fn too_late_again(function: &str) -> Error {
     let what = "lost its worker, and no other has begun it before its deadline";
     Error::new(ErrorKind::WorkerDied, Ran::Maybe, function, what)
 }
-
-/// The server did not say in time that its message is gone, without which no worker starts it.
-pub(super) fn unconfirmed(function: &str) -> Error {
-    unavailable(function, "the server did not confirm in time that a worker has it")
-}

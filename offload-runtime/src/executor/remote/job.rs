@@ -43,6 +43,8 @@ const CALLER_GONE: u32 = 15;
 #[derive(Debug)]
 pub(super) enum Heard {
     Told(ToWorker),
+    /// Its message is gone, as the server says.
+    Gone,
     /// Its caller is not there.
     Nobody,
 }
@@ -140,7 +142,7 @@ impl Job {
     fn say(&self, message: &ToCaller, body: &[u8]) {
         let WorkerContext { link, pool, name, .. } = &*self.context;
         let caller = subjects::caller(pool, &self.id.caller);
-        let here = format!("{}.call.{}", subjects::worker(pool, name), self.id);
+        let here = subjects::call(pool, name, &self.id);
         link.say(caller, Some(here.into()), messages::write(message, body));
     }
 
@@ -160,30 +162,45 @@ impl Job {
         // So long somebody may wait for it, as far as is known here.
         let timeout = self.header(subjects::TIMEOUT).and_then(|text| text.parse().ok());
         let timeout = timeout.map_or(Duration::MAX, Duration::from_millis);
+        // Both are needed: the caller's word, and the server's.
+        let (mut granted, mut is_gone) = (None, false);
         loop {
             self.say(&claim, b"");
-            tokio::select! {
-                heard = self.heard.recv() => match heard? {
-                    Heard::Told(ToWorker::Grant { left, beat }) => {
-                        let beat = Duration::from_millis(beat.max(1));
-                        return Some(Begun { left: left.map(Duration::from_millis), beat });
-                    }
-                    Heard::Told(_) => return None,
-                    Heard::Nobody => {
-                        let is_late = self.age() > timeout;
-                        let end = if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
-                        self.acknowledge(end);
-                        return None;
-                    }
-                },
-                () = sleep(AGAIN) => {
-                    if began.elapsed() > timeout {
-                        // Whoever else gets it hears that it is late.
-                        return None;
-                    }
-                    self.acknowledge(AckKind::Progress);
+            let mut again = pin!(sleep(AGAIN));
+            loop {
+                tokio::select! {
+                    heard = self.heard.recv() => match heard? {
+                        Heard::Told(ToWorker::Grant { left, beat }) => {
+                            let beat = Duration::from_millis(beat.max(1));
+                            granted = Some(Begun { left: left.map(Duration::from_millis), beat });
+                        }
+                        Heard::Gone => is_gone = true,
+                        // For its caller it has begun, and an answer is waited for.
+                        Heard::Told(ToWorker::Cancel) if granted.is_some() => {
+                            self.is_unwanted = true;
+                            return granted;
+                        }
+                        Heard::Told(_) => return None,
+                        Heard::Nobody => {
+                            let is_late = self.age() > timeout;
+                            let end =
+                                if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
+                            self.acknowledge(end);
+                            return None;
+                        }
+                    },
+                    () = &mut again => break,
+                }
+                if is_gone && granted.is_some() {
+                    return granted;
                 }
             }
+            if began.elapsed() > timeout {
+                // Whoever else gets it hears that it is late; and who has granted it, that it did not start.
+                self.is_unwanted = true;
+                return granted;
+            }
+            self.acknowledge(AckKind::Progress);
         }
     }
 
@@ -242,6 +259,7 @@ impl Job {
                         unheard = 0;
                         false
                     }
+                    Heard::Gone => false,
                     Heard::Nobody => {
                         // Only one after the other: each that is heard is not answered.
                         let before = std::mem::replace(&mut last, Instant::now());

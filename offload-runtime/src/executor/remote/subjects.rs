@@ -7,6 +7,7 @@
 //! | `offload.POOL.caller.CALLER` | what workers say to a caller |
 //! | `offload.POOL.caller.CALLER.echo` | nothing: that nobody listens there, the server says to the caller |
 //! | `offload.POOL.worker.WORKER.call.CALL` | what a caller says to the worker that has this call |
+//! | `offload.POOL.worker.WORKER.call.CALL.gone` | what the server says to it: the message is gone |
 //! | `offload.POOL.worker.WORKER.pull.SLOT` | the calls that a worker gets out of the stream |
 //! | `offload.POOL.present` | workers, saying which functions they know |
 //! | `offload.POOL.probe` | a caller, asking them to do so |
@@ -52,6 +53,17 @@ pub(super) fn caller(pool: &str, caller: &str) -> String {
 pub(super) fn worker(pool: &str, worker: &str) -> String {
     format!("offload.{pool}.worker.{worker}")
 }
+
+pub(super) fn call(pool: &str, worker: &str, call: &CallId) -> String {
+    format!("{}.call.{call}", self::worker(pool, worker))
+}
+
+pub(super) fn confirmed(pool: &str, worker: &str, call: &CallId) -> String {
+    format!("{}{GONE}", self::call(pool, worker, call))
+}
+
+/// What ends the subject by which the server says that the message of a call is gone.
+pub(super) const GONE: &str = ".gone";
 
 pub(super) fn present(pool: &str) -> String {
     format!("offload.{pool}.present")

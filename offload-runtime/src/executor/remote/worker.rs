@@ -117,7 +117,7 @@ impl Worker {
         let (own, probe) =
             (subjects::worker(context.pool, &context.name), subjects::probe(context.pool));
         let subscribe = async |subject| client.subscribe(subject).await.map_err(|_| Disconnected);
-        let mut to_worker = subscribe(format!("{own}.call.*")).await?;
+        let mut to_worker = subscribe(format!("{own}.call.>")).await?;
         let mut probes = subscribe(probe).await?;
         // What is pulled has the subject under which it was stored, so each slot has a subscription.
         let mut pulls = Vec::new();
@@ -309,8 +309,15 @@ impl Worker {
 
     /// Something was said of a call that is here.
     fn route(&self, message: &Message) {
-        let call = message.subject.rsplit('.').next().unwrap_or_default();
+        let (subject, is_server) = match message.subject.strip_suffix(subjects::GONE) {
+            Some(subject) => (subject, true),
+            None => (message.subject.as_str(), false),
+        };
+        let call = subject.rsplit('.').next().unwrap_or_default();
         let heard = match message.status {
+            // There is no stream, and the call is claimed again.
+            Some(_) if is_server => None,
+            None if is_server => Some(Heard::Gone),
             Some(StatusCode::NO_RESPONDERS) => Some(Heard::Nobody),
             _ => messages::read::<ToWorker>(&message.payload).map(|(told, _)| Heard::Told(told)),
         };

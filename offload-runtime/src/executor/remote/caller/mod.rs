@@ -5,10 +5,11 @@
 //!
 //! A call is put into the stream, and a worker gets it, which *claims* it here. Whether it begins is
 //! decided here, by [`InFlight::begin`]: one that was cancelled does not, nor one that has begun
-//! elsewhere. If it begins, the server is told that the message has arrived, and when it has confirmed that
-//! the message is gone, the worker is *granted* the call, and starts the body. From then on
-//! it says that it works, until its answer is *received*. Whatever is lost on the way is said again, by
-//! the one that waits for what follows, and does nothing when it arrives twice.
+//! elsewhere. If it begins, the server is told that the message has arrived, and the worker is *granted* the
+//! call. That the message is gone the server says to the worker, and not here, which saves half of a way
+//! there and back. When the worker has heard both it starts the body. From then on it says that it works, until
+//! its answer is *received*. Whatever is lost on the way is said again, by the one that waits for what follows,
+//! and does nothing when it arrives twice.
 //!
 //! A worker of which nothing is heard for `ack_wait` while there is a connection is lost. Then the call
 //! has failed, or, if its function has `attempts`, is put into the stream again as the next
@@ -61,11 +62,6 @@ pub(super) enum Request {
         number: u64,
         attempt: u32,
         stored: Result<u64, Refusal>,
-    },
-    Acknowledged {
-        number: u64,
-        attempt: u32,
-        is_gone: bool,
     },
     /// The result was in the object store.
     Fetched {
@@ -217,9 +213,6 @@ impl Dispatcher {
             Request::Forget(number) => self.forget(number),
             Request::Cancel(number) => self.cancel(number),
             Request::Stored { number, attempt, stored } => self.stored(number, attempt, stored),
-            Request::Acknowledged { number, attempt, is_gone } => {
-                self.acknowledged(number, attempt, is_gone);
-            }
             Request::Fetched { number, attempt, result } => {
                 let Some(out) = self.outstanding.get(&number) else { return };
                 let result = result.map_err(|reason| {
@@ -262,10 +255,7 @@ impl Dispatcher {
         }
         let since = *self.connected_since.get_or_insert(now);
         let is_lost = |out: &Outstanding| {
-            let assigned = out
-                .assignment
-                .as_ref()
-                .filter(|assigned| assigned.is_granted && !assigned.has_answered)?;
+            let assigned = out.assignment.as_ref().filter(|assigned| !assigned.has_answered)?;
             let silent = now.saturating_duration_since(assigned.heard.max(since));
             (silent >= self.ack_wait).then(|| (assigned.worker.clone(), silent))
         };

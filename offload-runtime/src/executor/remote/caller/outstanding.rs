@@ -27,19 +27,18 @@ pub(super) struct Outstanding {
     pub(super) assignment: Option<Assignment>,
 }
 
-/// A worker has it.
+/// A worker has it, and may begin it.
 pub(super) struct Assignment {
     pub(super) worker: String,
     /// Of which something was heard then.
     pub(super) heard: Instant,
-    pub(super) is_granted: bool,
     /// It has answered, and the result is on its way out of the object store.
     pub(super) has_answered: bool,
 }
 
 impl Assignment {
     pub(super) fn new(worker: String) -> Assignment {
-        Assignment { worker, heard: Instant::now(), is_granted: false, has_answered: false }
+        Assignment { worker, heard: Instant::now(), has_answered: false }
     }
 }
 

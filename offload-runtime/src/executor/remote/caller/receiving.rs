@@ -1,6 +1,5 @@
 //! What workers say to the caller, and what it says to them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::Message;
@@ -10,7 +9,6 @@ use super::outstanding::Assignment;
 use super::{Dispatcher, Request};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::remote::failures;
-use crate::executor::remote::in_flight::Stage;
 use crate::executor::remote::messages::{self, Outcome, Presence, ToCaller, ToWorker};
 use crate::executor::remote::parcel::Answer;
 use crate::executor::remote::queue::PAUSE;
@@ -24,7 +22,7 @@ const PROBE: Duration = Duration::from_secs(1);
 impl Dispatcher {
     pub(super) fn tell(&self, worker: &str, number: u64, attempt: u32, message: &ToWorker) {
         let id = self.id(number, attempt);
-        let subject = format!("{}.call.{id}", subjects::worker(self.queue.pool, worker));
+        let subject = subjects::call(self.queue.pool, worker, &id);
         // What is lost is said again when the worker says something again.
         self.queue.link.say(subject, None, messages::write(message, b""));
     }
@@ -100,7 +98,7 @@ impl Dispatcher {
         let mut is_wanted = false;
         if let Some((call, assigned)) = assigned {
             assigned.heard = Instant::now();
-            if assigned.is_granted && has_started {
+            if has_started {
                 call.set_started();
             }
             is_wanted = !call.is_cancelled();
@@ -121,23 +119,19 @@ impl Dispatcher {
             Some(assigned) if assigned.worker == worker => {
                 // It was said before, and the grant was lost or is on its way.
                 assigned.heard = Instant::now();
-                if assigned.is_granted {
-                    self.grant(number);
-                }
+                self.grant(number, acknowledge);
             }
             Some(_) => self.decline(&worker, number, attempt, acknowledge),
             None if attempt > 1 || out.call.begin() => {
-                out.assignment = Some(Assignment::new(worker));
-                let (call, queue) = (Arc::clone(out.call.call()), self.queue.clone());
-                let (requests, answer_by) = (self.requests.clone(), out.answer_by);
-                self.queue.link.spawn(async move {
-                    let goes_on = || {
-                        let is_late = answer_by.is_some_and(|by| by <= Instant::now());
-                        call.stage() == Stage::Begun && !call.is_cancelled() && !is_late
-                    };
-                    let is_gone = queue.acknowledge(&acknowledge, goes_on).await;
-                    let _ = requests.send(Request::Acknowledged { number, attempt, is_gone });
-                });
+                if out.call.grant() {
+                    out.assignment = Some(Assignment::new(worker));
+                    self.grant(number, acknowledge);
+                } else {
+                    // Its caller has been told that it did not run.
+                    let error = Error::cancelled(out.call.name());
+                    self.decline(&worker, number, attempt, acknowledge);
+                    self.end(number, Err((error, Ending::Returned)));
+                }
             }
             None => {
                 // The worker takes its message out.
@@ -157,36 +151,15 @@ impl Dispatcher {
         });
     }
 
-    /// The message is gone, or nobody waits for the call any more.
-    pub(super) fn acknowledged(&mut self, number: u64, attempt: u32, is_gone: bool) {
-        let Some(out) = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt)
-        else {
-            return;
-        };
-        let Some(assigned) = &mut out.assignment else { return };
-        if is_gone && out.call.grant() {
-            assigned.is_granted = true;
-            assigned.heard = Instant::now();
-            out.sequence = None;
-            self.grant(number);
-            return;
-        }
-        let (worker, sequence, name) = (assigned.worker.clone(), out.sequence, out.call.name());
-        let answer = match out.call.is_cancelled() {
-            // Its caller has been told that it did not run.
-            true => (Error::cancelled(name), Ending::Returned),
-            false => (failures::unconfirmed(name), Ending::Died),
-        };
-        self.tell(&worker, number, attempt, &ToWorker::Gone);
-        if !is_gone {
-            self.take_out(sequence);
-        }
-        self.end(number, Err(answer));
-    }
-
-    pub(super) fn grant(&self, number: u64) {
+    /// The worker that has this call may begin it, when the server has told it that the message is gone.
+    pub(super) fn grant(&self, number: u64, acknowledge: String) {
         let Some(out) = self.outstanding.get(&number) else { return };
         let Some(assigned) = &out.assignment else { return };
+        let id = self.id(number, out.attempt);
+        let confirmed = subjects::confirmed(self.queue.pool, &assigned.worker, &id);
+        // If it is lost, the worker claims the call again.
+        let text = Bytes::from_static(b"+ACK");
+        self.queue.link.say(acknowledge, Some(confirmed.into()), text);
         let left = out.answer_by.map(|by| by.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| u64::try_from(left.as_millis()).ok());
         let beat = u64::try_from(self.beat().as_millis()).unwrap_or(u64::MAX);
@@ -196,7 +169,7 @@ impl Dispatcher {
     pub(super) fn cancel(&mut self, number: u64) {
         let Some(out) = self.outstanding.get(&number) else { return };
         match &out.assignment {
-            Some(assigned) if assigned.is_granted => {
+            Some(assigned) => {
                 self.tell(&assigned.worker, number, out.attempt, &ToWorker::Cancel);
             }
             // Not again.
@@ -205,8 +178,8 @@ impl Dispatcher {
                 let error = Error::cancelled(out.call.name());
                 self.end(number, Err((error, Ending::Died)));
             }
-            // What is under way sees it.
-            _ => {}
+            // It has not begun, and is forgotten.
+            None => {}
         }
     }
 
