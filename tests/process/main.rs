@@ -3,6 +3,7 @@
 mod away;
 mod crashes;
 mod data;
+mod default_pool;
 mod ending;
 mod ends;
 mod environment;

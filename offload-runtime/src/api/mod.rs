@@ -6,6 +6,8 @@ pub(crate) mod cancel;
 pub(crate) mod chosen_pool;
 mod closing;
 pub(crate) mod closures;
+#[cfg(feature = "process")]
+mod default_processes;
 pub(crate) mod lends;
 #[cfg(feature = "watch")]
 pub(crate) mod loops;

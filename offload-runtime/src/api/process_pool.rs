@@ -9,7 +9,8 @@ use crate::system::priority::Priority;
 /// A pool for bodies that may crash, leak, or never end: each runs in a worker
 /// process, which can be killed.
 ///
-/// Functions with `#[offload(process)]` share one; with `pool`, they get
+/// Functions with `#[offload(process)]` share one, which
+/// [`Builder::process`](crate::Builder::process) sets; with `pool`, they get
 /// another. It is made in a `static`, and started at its first call.
 ///
 /// ```no_run
@@ -346,7 +347,7 @@ impl ProcessPool {
         self.processes().ready().await
     }
 
-    const fn here(&mut self) -> &mut Processes {
+    pub(super) const fn here(&mut self) -> &mut Processes {
         match &mut self.processes {
             ProcessPlace::Here(processes) => processes,
             ProcessPlace::There(_) => panic!("the default pool is set by `Builder`"),

@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "process")]
+use super::process::plan::Plan;
 use crate::error::Error;
 use crate::sync::foreign::drop_payload;
 use crate::system::abort::Unpoisoned;
@@ -30,6 +32,7 @@ use crate::system::priority::Priority;
 /// | `stall_threshold` | `OFFLOAD_STALL_MS` | 100 |
 /// | `workers` | `OFFLOAD_WORKERS` | the cores this process may use |
 /// | `process_queue` | `OFFLOAD_PROCESS_QUEUE` | no bound |
+/// | `process`: all other settings of a [`ProcessPool`](crate::ProcessPool) | none | those that stand there |
 ///
 /// A variable that makes no sense is an error of the kind
 /// [`Config`](crate::ErrorKind::Config) at the first call of a function whose
@@ -50,6 +53,8 @@ pub struct Builder {
     stall_threshold: Option<Duration>,
     #[cfg(feature = "process")]
     process: Settings,
+    #[cfg(feature = "process")]
+    plan: Option<Plan>,
 }
 
 /// What can be set of a pool; `None`: its default.
@@ -213,6 +218,14 @@ impl Builder {
         self
     }
 
+    /// These are the settings of the process pool; those that are not set among them stay as they were.
+    #[cfg(feature = "process")]
+    pub(crate) fn set_process(mut self, settings: Settings, plan: Plan) -> Builder {
+        self.process = settings.or(self.process);
+        self.plan = Some(plan);
+        self
+    }
+
     /// Makes these the settings of the default pools.
     ///
     /// # Errors
@@ -232,6 +245,12 @@ impl Builder {
         {
             self.process.validate("workers")?;
             from_environment(DefaultPool::Process)?;
+            if self.plan.is_some_and(|plan| plan.on_start.is_some()) {
+                return Err(Error::config(
+                    "`on_start` of the default process pool is set in `main`, and a worker does not \
+                     come so far: make a `static` of the pool, and name it by `pool = …`",
+                ));
+            }
         }
         let mut installed = INSTALLED.lock().unpoisoned();
         if installed.is_some() {
@@ -266,6 +285,12 @@ impl Settings {
             ..self
         }
     }
+}
+
+/// What was set of the process pool's workers, if something was.
+#[cfg(feature = "process")]
+pub(crate) fn plan() -> Option<Plan> {
+    INSTALLED.lock().unpoisoned().and_then(|settings| settings.plan)
 }
 
 /// The priority of all CPU pools.

@@ -32,7 +32,7 @@ pub(crate) struct Processes {
 /// What `#[offload(process)]` uses.
 pub(crate) static PROCESS: Processes = Processes {
     threads: Pool::new("process", Kind::Process).default(DefaultPool::Process),
-    workers: Workers::new(),
+    workers: Workers::of_default(),
 };
 
 impl Processes {

@@ -22,7 +22,7 @@ use crate::wire::registry::{self, Host};
 impl Workers {
     /// Starts the workers that are wanted.
     pub(super) fn tend(&'static self, host: &'static dyn Host, state: &mut State) {
-        let (most, at_once) = (self.plan.max_restarts, cores::count());
+        let (most, at_once) = (self.plan().max_restarts, cores::count());
         while let Some(why) = state.wants_another(most, at_once, Instant::now()) {
             state.starts.under_way += 1;
             // From a thread that is as normal as the main one: a worker is what its starter is.
@@ -52,7 +52,7 @@ impl Workers {
     fn start_refused(&self, state: &mut State, refusal: &io::Error) {
         state.starts.under_way -= 1;
         let reason = format!("the system refuses a thread to start it: {refusal}");
-        state.start_failed(reason, false, self.plan.max_restarts, Instant::now());
+        state.start_failed(reason, false, self.plan().max_restarts, Instant::now());
         // Whoever waits tries again, or ends its call.
         self.changed.notify_all();
     }
@@ -80,7 +80,7 @@ impl Workers {
                 state.free.insert(0, worker);
             }
             Err(NotReady { reason, was_killed, .. }) => {
-                state.start_failed(reason, was_killed, self.plan.max_restarts, Instant::now());
+                state.start_failed(reason, was_killed, self.plan().max_restarts, Instant::now());
             }
         }
         self.tend(host, &mut state);
@@ -95,7 +95,7 @@ impl Workers {
     fn start_worker(&'static self, host: &'static dyn Host) -> Result<Worker, NotReady> {
         let way = way::way()
             .ok_or_else(|| NotReady::of("this process is not set up to start workers".into()))?;
-        let plan = &self.plan;
+        let plan = self.plan();
         let build = registry::build().map_err(|error| NotReady::of(no_program(&error)))?;
         let function = registry::any_of(host)
             .ok_or_else(|| NotReady::of("this program has no function of the pool".into()))?;

@@ -19,7 +19,7 @@
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::checked_out::CheckedOut;
@@ -28,7 +28,7 @@ use super::lifecycle;
 use super::plan::Plan;
 use super::state::State;
 use super::worker::{Dead, Worker};
-use crate::executor;
+use crate::executor::{self, settings};
 use crate::system::abort::Unpoisoned;
 use crate::task::meta::Meta;
 use crate::wire::registry::Host;
@@ -39,7 +39,10 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// See the [module](self).
 pub(crate) struct Workers {
+    /// As it was written.
     pub(crate) plan: Plan,
+    /// That of the default pool, from its first call on.
+    installed: Option<OnceLock<Plan>>,
     pub(super) state: Mutex<State>,
     /// A worker is free, or was lost, or somebody need not wait any more.
     pub(super) changed: Condvar,
@@ -75,8 +78,18 @@ pub(crate) enum NoWorker {
 
 impl Workers {
     pub(crate) const fn new() -> Workers {
+        Workers::with(None)
+    }
+
+    /// Those of the default pool.
+    pub(crate) const fn of_default() -> Workers {
+        Workers::with(Some(OnceLock::new()))
+    }
+
+    const fn with(installed: Option<OnceLock<Plan>>) -> Workers {
         Workers {
             plan: Plan::DEFAULT,
+            installed,
             state: Mutex::new(State::new()),
             changed: Condvar::new(),
             counts: Counts {
@@ -91,8 +104,12 @@ impl Workers {
         self.state.lock().unpoisoned()
     }
 
-    pub(crate) fn plan(&'static self) -> &'static Plan {
-        &self.plan
+    /// What is done with them. Not to be asked before the pool has started.
+    pub(crate) fn plan(&self) -> &Plan {
+        match &self.installed {
+            Some(installed) => installed.get_or_init(|| settings::plan().unwrap_or(self.plan)),
+            None => &self.plan,
+        }
     }
 
     pub(crate) fn stats(&self) -> executor::Workers {
@@ -130,7 +147,7 @@ impl Workers {
     /// There may be so many, of which some are kept ready.
     pub(super) fn may_have(&self, state: &mut State, limit: usize) {
         state.limit = limit;
-        state.kept = self.plan.min_workers.min(limit);
+        state.kept = self.plan().min_workers.min(limit);
     }
 
     /// Another for a call that had one.
@@ -183,7 +200,7 @@ impl Workers {
                 if state.starts.failure.is_some() {
                     continue;
                 }
-                failure = state.given_up(self.plan.max_restarts, Instant::now());
+                failure = state.given_up(self.plan().max_restarts, Instant::now());
             }
             let pause = match failure {
                 Some(reason) if state.alive == 0 && state.starts.under_way == 0 => {
@@ -223,7 +240,7 @@ impl Workers {
         handle: &Arc<KillHandle>,
         worker: Worker,
     ) {
-        let spent = self.plan.spent(worker.calls(), || worker.memory());
+        let spent = self.plan().spent(worker.calls(), || worker.memory());
         let mut state = self.lock();
         if !state.forget(handle) {
             // It was given up, and others may have its place.
