@@ -14,6 +14,7 @@ use offload_tests::{PATIENCE, own_process, settle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_bytes::ByteBuf;
 
 offload_runtime::test_worker!();
 
@@ -99,6 +100,15 @@ fn tends_workers() -> bool {
     names.any(|name| ["offload-start", "offload-retire"].contains(&name.trim()))
 }
 
+/// Kills a worker, if there is one.
+fn hit_one(random: &mut SmallRng) -> bool {
+    let all = children();
+    let Some(pid) = all.get(random.random_range(0..all.len().max(1))) else { return false };
+    // Those that are not reaped yet are hit as well, to no effect.
+    let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+    true
+}
+
 /// What there is when all workers are there and idle.
 #[derive(Debug, PartialEq)]
 struct Inventory {
@@ -147,12 +157,7 @@ fn child_is_hit() {
         scope.spawn(|| {
             let mut random = SmallRng::seed_from_u64(1);
             while !is_over.load(Ordering::SeqCst) {
-                let all = children();
-                if let Some(pid) = all.get(random.random_range(0..all.len().max(1))) {
-                    // Those that are not reaped yet are hit as well, to no effect.
-                    let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
-                    kills.fetch_add(1, Ordering::SeqCst);
-                }
+                kills.fetch_add(u32::from(hit_one(&mut random)), Ordering::SeqCst);
                 std::thread::sleep(Duration::from_micros(random.random_range(0..8_000)));
             }
         });
@@ -298,6 +303,68 @@ fn drops_calls(runtime: tokio::runtime::Runtime) {
         assert_eq!((function.panicked, function.died, function.refused), (0, 0, 0));
         function.started == function.finished + function.killed + function.failed
     });
+    // Nothing more than before, and all of it works.
+    assert_eq!(inventory("after"), before);
+}
+
+#[test]
+fn nothing_is_left_of_streams_that_are_hit_and_dropped() {
+    passes("child_streams");
+}
+
+/// Streams end, are dropped, and lose their workers, at any item.
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_streams() {
+    const STREAMS: u64 = 4_000;
+
+    #[offload(process, pool = POOL, limit = PERMITS, stream = 3)]
+    fn pieces(count: u32, bytes: usize) -> impl Iterator<Item = Result<ByteBuf, Error>> {
+        (0..count).map(move |number| Ok(ByteBuf::from(vec![number as u8; bytes])))
+    }
+
+    let before = inventory("before");
+    let is_over = AtomicBool::new(false);
+    let [dropped, died] = [(); 2].map(|()| AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = SmallRng::seed_from_u64(2);
+            while !is_over.load(Ordering::SeqCst) {
+                hit_one(&mut random);
+                std::thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
+            }
+        });
+        let stream = |number: u64| {
+            let (dropped, died) = (&dropped, &died);
+            async move {
+                let mut random = SmallRng::seed_from_u64(number);
+                let (count, taken) = (random.random_range(0..20), random.random_range(0..30));
+                // Some pieces go beside their message.
+                let bytes = 1 << random.random_range(0..19);
+                let mut items = Box::pin(pieces(count, bytes));
+                for number in 0..taken {
+                    match items.next().await {
+                        Some(Ok(piece)) => assert_eq!(piece, vec![number as u8; bytes]),
+                        Some(Err(error)) => {
+                            let kinds = [ErrorKind::WorkerDied, ErrorKind::Unavailable];
+                            assert!(kinds.contains(&error.kind()), "{error}");
+                            died.fetch_add(1, Ordering::SeqCst);
+                            assert!(items.next().await.is_none(), "an error is the last");
+                            return;
+                        }
+                        None => return assert_eq!(number, count),
+                    }
+                }
+                dropped.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        block_on(futures::stream::iter((0..STREAMS).map(stream)).buffer_unordered(16).count());
+        is_over.store(true, Ordering::SeqCst);
+    });
+    let (dropped, died) = (dropped.into_inner(), died.into_inner());
+    eprintln!("{dropped} of {STREAMS} streams were dropped, {died} died: {:?}", workers());
+    assert!(dropped > 500 && died > 20, "{dropped} were dropped, {died} died");
+    settle("each stream is accounted for", || PERMITS.in_use() + PERMITS.waiting() == 0);
     // Nothing more than before, and all of it works.
     assert_eq!(inventory("after"), before);
 }

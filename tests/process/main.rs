@@ -1,6 +1,7 @@
 //! `#[offload(process)]`: bodies in another process, one file a subject.
 
 mod away;
+mod byte_streams;
 mod crashes;
 mod data;
 mod default_pool;
@@ -20,6 +21,7 @@ mod shapes;
 mod started;
 mod starts;
 mod streams;
+mod streams_that_end;
 mod support;
 mod surroundings;
 mod warm;

@@ -16,7 +16,8 @@ use crate::error::Error;
 ///
 /// A `Sink<Bytes>` (feature `bytes`) is [`std::io::Write`]: it gathers 16 KiB for an item, and
 /// [`flush`](std::io::Write::flush) sends what there is. What is left when the body returns `Ok` is
-/// sent, too.
+/// sent, too. In a `process` function, bytes of 128 KiB or more that are given to
+/// [`send`](Self::send) go to the parent beside their message, without being copied.
 ///
 /// ```
 /// use offload_runtime::{Error, Sink, offload};
