@@ -125,6 +125,8 @@ impl Target for Outgoing {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     buffer: Vec<u8>,
+    /// What one read fills, made once: zeros cost as much as most messages.
+    room: Box<[u8]>,
     /// Up to here the buffer was given out.
     start: usize,
     limit: usize,
@@ -156,7 +158,8 @@ pub(crate) enum ReadError {
 impl Incoming {
     /// No payload is longer than `limit`, nor are the blobs of a message.
     pub(crate) fn new(limit: usize) -> Incoming {
-        Incoming { buffer: Vec::new(), start: 0, limit, blobs: Blobs::default() }
+        let room = vec![0; ROOM].into_boxed_slice();
+        Incoming { buffer: Vec::new(), room, start: 0, limit, blobs: Blobs::default() }
     }
 
     /// Another bound, for what comes from now on.
@@ -233,9 +236,8 @@ impl Incoming {
     }
 
     fn read_once(&mut self, source: &mut impl Read) -> io::Result<usize> {
-        let mut room = [0; ROOM];
-        let length = source.read(&mut room)?;
-        self.buffer.extend_from_slice(&room[..length]);
+        let length = source.read(&mut self.room)?;
+        self.buffer.extend_from_slice(&self.room[..length]);
         Ok(length)
     }
 }

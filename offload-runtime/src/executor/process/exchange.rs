@@ -125,7 +125,8 @@ impl Sending {
     fn send(&mut self, blob: &[u8]) -> bool {
         let Some(header) = blobs::header(blob) else { return false };
         if !self.has_begun {
-            if !self.worker.begin(self.number) {
+            // What is sent ahead cannot be sent again, to another worker.
+            if !self.worker.process().is_alive() || !self.worker.begin(self.number) {
                 return false;
             }
             current::set_ran(Ran::Maybe);

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, waitid,
     waitpgid,
@@ -34,6 +34,15 @@ const START: Duration = Duration::from_secs(60);
 /// So long a worker may take to end when it is asked to.
 const END: Duration = Duration::from_secs(1);
 
+/// Sends what there is room for. No signal, if the other end is closed, as the standard library does it.
+const NOW: SendFlags = {
+    #[cfg(target_vendor = "apple")]
+    let no_signal = SendFlags::empty();
+    #[cfg(not(target_vendor = "apple"))]
+    let no_signal = SendFlags::NOSIGNAL;
+    SendFlags::DONTWAIT.union(no_signal)
+};
+
 /// See the [module](self). Dropped, it is killed and reaped.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -50,8 +59,8 @@ pub(crate) struct Worker {
     /// Calls so far, this one included.
     calls: u64,
     since: Instant,
-    /// A time limit is set on `data`.
-    limited: bool,
+    /// Reads and writes fail then.
+    deadline: Option<Instant>,
     stderr: Arc<Stderr>,
     reaped: bool,
 }
@@ -160,7 +169,7 @@ impl Worker {
             buffer: Vec::new(),
             calls: 0,
             since: Instant::now(),
-            limited: false,
+            deadline: None,
             stderr,
             reaped: false,
         };
@@ -263,22 +272,33 @@ impl Worker {
 
     /// Reads and writes fail at this time.
     pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
-        if deadline.is_none() && !self.limited {
+        if deadline.is_none() && self.deadline.is_none() {
             return;
         }
-        // The system would take zero for no limit.
-        let left = deadline.map(|deadline| {
-            deadline.saturating_duration_since(Instant::now()).max(Duration::from_micros(1))
-        });
-        self.limited = left.is_some();
+        self.deadline = deadline;
         // It fails for zero only.
-        let _ = self.data.set_read_timeout(left);
-        let _ = self.data.set_write_timeout(left);
+        let _ = self.data.set_read_timeout(self.left());
+    }
+
+    /// How long that is from now.
+    fn left(&self) -> Option<Duration> {
+        // The system would take zero for no limit.
+        let left = |at: Instant| {
+            at.saturating_duration_since(Instant::now()).max(Duration::from_micros(1))
+        };
+        self.deadline.map(left)
     }
 
     /// Writes some of it.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.data).write(bytes)
+        // A small request finds room, and then the limit is not needed.
+        match send(&*self.data, bytes, NOW) {
+            Err(Errno::AGAIN) => {
+                let _ = self.data.set_write_timeout(self.left());
+                (&*self.data).write(bytes)
+            }
+            result => Ok(result?),
+        }
     }
 
     /// The next frame.
@@ -286,13 +306,17 @@ impl Worker {
         self.incoming.read(&mut &*self.data)
     }
 
+    /// Whether it was seen to end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stderr.has_ended()
+    }
+
     /// Whether it can take a call, as far as one can see: one that is killed
     /// just now still looks so.
     pub(crate) fn is_alive(&self) -> bool {
         // An idle worker says nothing: what can be read is its end.
         let look = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-        !self.stderr.has_ended()
-            && matches!(recv(&*self.data, &mut [0; 1], look), Err(Errno::AGAIN))
+        !self.has_ended() && matches!(recv(&*self.data, &mut [0; 1], look), Err(Errno::AGAIN))
     }
 
     /// What it holds in memory that is its own, in bytes, where the system

@@ -182,6 +182,8 @@ impl Workers {
                 break Err(NoWorker::Late);
             }
             match state.free.pop() {
+                // One that has died unseen does not read the request, which the next one gets.
+                Some(worker) if new.is_some() && !worker.has_ended() => break Ok(worker),
                 Some(worker) if worker.is_alive() => break Ok(worker),
                 Some(worker) => {
                     state.lose(&worker, Instant::now());
@@ -254,7 +256,10 @@ impl Workers {
         state.starts.succeed();
         if spent.is_none() && !state.is_closed {
             state.free.push(worker);
-            self.changed.notify_one();
+            // It would be a system call in any case.
+            if state.waiting > 0 {
+                self.changed.notify_one();
+            }
             return;
         }
         state.alive -= 1;

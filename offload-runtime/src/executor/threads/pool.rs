@@ -71,6 +71,8 @@ pub(super) struct Rules {
     pub(super) keep_alive: Option<Duration>,
     /// A thread that has run out of calls looks on for a moment before it parks.
     pub(super) searches: bool,
+    /// Bodies run on its threads, not elsewhere.
+    pub(super) runs_bodies: bool,
     /// So many calls may wait for a thread.
     pub(super) queue: Option<usize>,
     pub(super) priority: Priority,
@@ -255,6 +257,7 @@ impl Pool {
             base: if self.kind == Kind::Thread { max.min(cores) } else { max },
             keep_alive,
             searches: self.kind != Kind::Process && cores > 1,
+            runs_bodies: self.kind != Kind::Process,
             queue: settings.queue,
             priority,
             stack_size: settings.stack_size,

@@ -128,7 +128,7 @@ impl Worker {
     /// Nothing is there to do. True: the thread is to end.
     fn rest(&mut self) -> bool {
         let started = self.started;
-        if std::mem::take(&mut self.has_run) {
+        if std::mem::take(&mut self.has_run) && started.rules.runs_bodies {
             self.masks.set_back();
         }
         let is_over = || started.closed.load(Ordering::SeqCst) && started.queue.is_empty();
