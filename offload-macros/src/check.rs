@@ -15,6 +15,7 @@ use crate::borrows::{self, Borrow};
 use crate::calls;
 use crate::check_process;
 use crate::check_remote;
+use crate::check_stream;
 use crate::duration;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver, mentions};
@@ -22,7 +23,6 @@ use crate::options::{Given, Options, ungrouped};
 use crate::receiver;
 use crate::resources;
 use crate::spawn;
-use crate::stream;
 
 /// Applies all rules.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -35,7 +35,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
         check_receiver(receiver, options, function, errors);
     }
     resources::check(function, errors);
-    stream::check(options, function, errors);
+    check_stream::check(options, function, errors);
     for argument in function.given() {
         check_argument(argument, function, errors);
         cfg_with_sync(argument, options, errors);
@@ -389,9 +389,13 @@ fn result_borrows(function: &Function, errors: &mut Errors) {
 /// A call that can fail, without a result that could carry the `Error`.
 fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) {
     let is_stream = options.stream.is_some();
+    let is_unit = match &function.signature.output {
+        ReturnType::Default => true,
+        ReturnType::Type(_, ty) => matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()),
+    };
     let why = match options.fallible().next() {
         // Of which it is said already.
-        _ if is_stream && matches!(function.signature.output, ReturnType::Default) => return,
+        _ if is_stream && is_unit => return,
         _ if options.remote().is_some() => "another machine can be lost".to_owned(),
         _ if options.is_process() => "a process can die".to_owned(),
         // What its items can carry is asked by the expansion.

@@ -12,11 +12,12 @@
 //! | `check` | every rule, one small function each |
 //! | `check_process` | the rules of the kinds `process` and `remote` |
 //! | `check_remote` | the rules of the kind `remote` |
+//! | `check_stream` | the rules of `stream` |
 //! | `advice` | a type that borrows → what to write in its place |
 //! | `calls` | what a body calls and awaits that it should not |
 //! | `expand` | checked function → async wrapper |
 //! | `process` | the same for the kinds `process` and `remote` |
-//! | `stream` | the same, and the rules, of functions with `stream` |
+//! | `stream` | the same for functions with `stream` |
 //! | `process_stream` | the same with `stream` for the kind `process` |
 //! | `spawn` | what starts a call, beside what awaits one |
 //! | `describe` | options → the `static` that describes the function |
@@ -35,6 +36,7 @@ mod calls;
 mod check;
 mod check_process;
 mod check_remote;
+mod check_stream;
 mod describe;
 mod duration;
 mod entry;

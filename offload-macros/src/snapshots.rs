@@ -206,10 +206,49 @@ fn half_written() {
 
 #[test]
 fn a_body_that_does_not_parse_is_left_to_the_compiler() {
-    let function = "pub fn read_report(path: PathBuf) -> String { let text = path. ; text }";
-    let options = "thread".parse().unwrap();
-    let output = expand_attribute(options, function.parse().unwrap(), true).to_string();
-    assert!(output.contains("pub async fn read_report (path : PathBuf) -> String"), "{output}");
-    assert!(output.contains("{ let text = path . ; text }"), "{output}");
-    assert!(!output.contains("compile_error"), "{output}");
+    // As an editor gives it: brackets are closed.
+    const BODIES: [&str; 8] = [
+        "let text = path. ; text",
+        "let text =",
+        "let text = path.text()\n let other = 1;",
+        "match path { Some(path) => }",
+        "if path.exists() {} else",
+        "path.join(,)",
+        "path. let",
+        "fn inner()",
+    ];
+    for body in BODIES {
+        for (options, written, promised) in [
+            (
+                "thread",
+                "pub fn read(path: PathBuf) -> String",
+                "pub async fn read (path : PathBuf) -> String",
+            ),
+            ("cpu, sync = read_sync", "fn read(path: PathBuf)", "async fn read (path : PathBuf)"),
+            (
+                "cpu, spawn = read_soon",
+                "fn read(self, path: PathBuf)",
+                "async fn read (self , path : PathBuf)",
+            ),
+            (
+                "thread, stream",
+                "fn read(path: PathBuf) -> impl Iterator<Item = u8>",
+                "Stream < Item = u8 >",
+            ),
+            (
+                "process",
+                "fn read(path: PathBuf) -> Result<(), Error>",
+                "async fn read (path : PathBuf) -> Result < () , Error >",
+            ),
+        ] {
+            let function = format!("{written} {{ {body} }}");
+            let output =
+                expand_attribute(options.parse().unwrap(), function.parse().unwrap(), true);
+            let output = output.to_string();
+            assert!(output.contains(promised), "{function}: {output}");
+            assert!(!output.contains("compile_error"), "{function}: {output}");
+            let body: proc_macro2::TokenStream = body.parse().unwrap();
+            assert!(output.contains(&body.to_string()), "{function}: {output}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Functions with `stream`: their rules, and what they become. Callers get a `Stream`, and await nothing.
+//! Functions with `stream`, and what they become. Callers get a `Stream`, and await nothing.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,9 +8,8 @@ use syn::{
 };
 
 use crate::borrows;
-use crate::check::text;
+use crate::check_stream;
 use crate::describe;
-use crate::errors::Errors;
 use crate::expand::{ends, output, projection, projection_of, runtime, wrapper, wrapper_signature};
 use crate::function::{Argument, Function, is_sink};
 use crate::options::{Given, Options};
@@ -120,7 +119,16 @@ pub(crate) fn stub_result(options: &Options, function: &Function) -> ReturnType 
         (ReturnType::Type(_, ty), Some(sent)) => {
             with_first_argument((**ty).clone(), &sent.to_token_stream()).into_token_stream()
         }
-        (ReturnType::Type(..), None) => item(options, function, &form(function), &runtime),
+        (ReturnType::Type(_, ty), None) => match check_stream::no_iterator(ty) {
+            Some(_) if is_result(ty) => ty.to_token_stream(),
+            Some((_, item)) => item.to_token_stream(),
+            None => item(options, function, &form(function), &runtime),
+        },
+    };
+    // What borrows without saying from whom is an error of its own, and that it borrows is said already.
+    let item = match syn::parse2(item.clone()) {
+        Ok(item) => borrows::lent_for_ever(&item).into_token_stream(),
+        Err(_) => item,
     };
     parse_quote!(-> ::core::pin::Pin<#runtime::Box<dyn #runtime::Stream<Item = #item> + ::core::marker::Send>>)
 }
@@ -175,7 +183,7 @@ pub(crate) fn form(function: &Function) -> Form {
 }
 
 /// `Result<…>`, `io::Result<…>`, or what is called so.
-fn is_result(ty: &Type) -> bool {
+pub(crate) fn is_result(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| {
         last.ident.to_string().ends_with("Result")
     })) && first_argument(ty).is_some()
@@ -307,67 +315,4 @@ fn asked(function: &Function, form: &Form, what: &str) -> TokenStream {
         return projection(&Token![_](place.0), place, bound, what);
     }
     projection(&ty, place, bound, what)
-}
-
-/// The rules.
-pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
-    let mut sinks = function.arguments.iter().filter(|argument| argument.is_sink());
-    let sink = sinks.next();
-    let Some(Given { key, .. }) = &options.stream else {
-        if let Some(sink) = sink {
-            let message = "a `Sink` makes a stream, and callers do not give it: write `#[offload(…, stream)]`";
-            errors.at(&sink.ty, message);
-        } else if let Some(Given { key, .. }) = &options.stall_timeout {
-            errors.at(key, "`stall_timeout` is about streams that push into a `Sink`: write `stream`, too, or remove it");
-        }
-        return;
-    };
-    if options.remote().is_some() {
-        errors.at(key, "items are not sent one by one from another machine: return a `Vec` of them, or use `process`, `thread` or `cpu`");
-        return;
-    }
-    if let Some(Given { key, .. }) = &options.detach {
-        errors.at(key, "what a stream makes that nobody takes has no place to go: remove `detach`");
-    }
-    if let Some(second) = sinks.next() {
-        errors.at(
-            &second.ty,
-            "a stream has one `Sink`: send all items, of an `enum` perhaps, into one",
-        );
-    }
-    for argument in &function.arguments {
-        if is_sink(&argument.ty) {
-            let ty = text(&argument.ty);
-            errors
-                .at(&argument.ty, format_args!("the `Sink` is lent to the body: take `&mut {ty}`"));
-            return;
-        }
-    }
-    match (sink, &function.signature.output) {
-        (None, ReturnType::Default) => errors.at(
-            &function.signature.ident,
-            "with `stream` a function returns `impl Iterator<Item = …>`, or has an argument \
-             `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`",
-        ),
-        (Some(_), ReturnType::Default) => errors.at(
-            &function.signature.ident,
-            "with a `Sink` a function returns `Result<(), offload_runtime::Error>`, or another `Result<(), …>`, whose error is the last item",
-        ),
-        (None, ReturnType::Type(_, ty)) => {
-            if let (Some(Given { key, .. }), false) = (&options.stall_timeout, options.is_process()) {
-                errors.at(key, "an iterator uses no thread while the consumer is slow, and cannot stall: remove `stall_timeout`");
-            } else if let Some(resource) =
-                function.arguments.iter().find_map(|argument| argument.resource.as_ref())
-            {
-                errors.at(
-                    resource,
-                    "an iterator owns what it reads, and a resource is lent to a body until it returns: take \
-                     `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
-                );
-            } else if matches!(&**ty, Type::ImplTrait(_)) && made(ty).is_none() {
-                errors.at(ty, "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`");
-            }
-        }
-        (Some(_), ReturnType::Type(..)) => {}
-    }
 }

@@ -137,6 +137,22 @@ const NO_FIX: [&str; 6] = [
     "fn f(x: @Option<&RwLock<MutexGuard<'_, u32>>>)",
 ];
 
+/// Functions with `stream` whose result is no iterator: options besides, and what they are.
+const NO_ITERATORS: [(&str, &str); 12] = [
+    ("", "fn f(x: u32) -> @u32"),
+    ("", "fn f(x: u32) -> @String"),
+    ("", "fn f(x: u32) -> @Vec<u32>"),
+    ("", "fn f(x: u32) -> @Option<String>"),
+    ("", "fn f(x: u32) -> @[u8; 4]"),
+    ("", "fn f(x: u32) -> @(u8, String)"),
+    ("", "fn f(x: u32) -> @std::collections::HashMap<String, Vec<u8>>"),
+    ("", "fn f<T: Send>(x: u32) -> @VecDeque<T>"),
+    ("", "fn f(x: u32) -> Result<@Vec<u32>, Error>"),
+    ("", "fn f(x: u32) -> Result<@PathBuf, String>"),
+    (", timeout = \"1s\"", "fn f(x: u32) -> @Vec<u32>"),
+    (", timeout = \"1s\"", "fn f(x: u32) -> @bool"),
+];
+
 /// A way out, as a signature without `@`.
 struct Way {
     /// Words of the message that say it.
@@ -286,6 +302,50 @@ fn unmet_condition(words: &str, error: &Message) -> bool {
     (condition.contains("if it is `Sync`")
         && error.text.contains("cannot be shared between threads"))
         || (condition.contains("if it is `Clone`") && error.text.contains("Connection"))
+}
+
+#[test]
+fn each_fix_of_a_stream_without_an_iterator_compiles() {
+    let top = format!("{PRELUDE}{TYPES}");
+    let program = |options: &str, signature: &str, body: &str| {
+        format!("{top}#[offload(cpu{options})] pub {} {{ {body} }}\n", signature.replace('@', ""))
+    };
+    let refused: Vec<_> = NO_ITERATORS
+        .iter()
+        .enumerate()
+        .map(|(index, (options, signature))| {
+            let options = format!(", stream{options}");
+            (format!("no_iterator_{index:02}"), program(&options, signature, "todo!()"))
+        })
+        .collect();
+    let said = checked::check("advice-no-iterator", &refused);
+    let mut ways_out = Vec::new();
+    for ((name, _), (options, signature)) in refused.iter().zip(NO_ITERATORS) {
+        let errors = errors(&said[name]);
+        let [error] = &*errors else { panic!("{signature}: {}", all(&errors)) };
+        let new = quoted(&error.text, ": return `");
+        let [new] = &*new else { panic!("{signature}: {}", error.text) };
+        let followed = replaced(signature, new, false);
+        let body = match followed.contains("-> Result<") {
+            true => "Ok(std::iter::empty())",
+            false => "std::iter::empty()",
+        };
+        let options_now = format!(", stream{options}");
+        ways_out.push((error.text.clone(), program(&options_now, &followed, body)));
+        if error.text.contains("or remove `stream`") {
+            ways_out.push((error.text.clone(), program(options, signature, "todo!()")));
+        }
+    }
+    let followed: Vec<_> = ways_out
+        .iter()
+        .enumerate()
+        .map(|(index, (_, program))| (format!("iterator_{index:02}"), program.clone()))
+        .collect();
+    let said = checked::check("advice-iterator", &followed);
+    for ((name, _), (text, _)) in followed.iter().zip(&ways_out) {
+        let errors = errors(&said[name]);
+        assert!(errors.is_empty(), "{text}\n{}", all(&errors));
+    }
 }
 
 #[test]

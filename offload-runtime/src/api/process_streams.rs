@@ -22,7 +22,7 @@ use crate::wire::codec::top::Lent;
 /// The result of a body that has a [`Sink`], in another process.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot come back from another process",
-    label = "a process can die, and the end of its stream has to say so",
+    label = "this has to be a `Result<(), E>` whose `E` can say that a process died, and is a `serde` type",
     note = "return `Result<(), offload_runtime::Error>`, or a `Result<(), E>` whose `E` implements \
             `From<offload_runtime::Error>` and is a `serde` type"
 )]
@@ -58,10 +58,10 @@ where
 /// An item of an iterator, in another process.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot come from another process as an item of a stream",
-    label = "a process can die, and its items have to say so",
+    label = "each item has to be a `Result` that can say that a process died, made of `serde` types",
     note = "make items of `Result<T, offload_runtime::Error>`, or of a `Result<T, E>` whose `E` implements \
             `From<offload_runtime::Error>`; or return a `Result<impl Iterator<Item = T>, E>`",
-    note = "`T` and `E` are `serde` types: `#[derive(serde::Serialize, serde::Deserialize)]`"
+    note = "`T` and `E` are `serde` types, and `Send`: `#[derive(serde::Serialize, serde::Deserialize)]`"
 )]
 pub trait RemoteItem: Sized {
     /// What there is of it if nothing fails.

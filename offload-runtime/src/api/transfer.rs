@@ -136,10 +136,10 @@ impl<T: Serialize + ToOwned<Owned: DeserializeOwned> + ?Sized> TransferLent for 
 /// A result that can come back from another process, and say that it did not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot come back from another process",
-    label = "a process can die, and the result of its call has to say so",
+    label = "this has to be a `Result` that can say that a process died, made of `serde` types",
     note = "return `Result<T, offload_runtime::Error>`, or a `Result<T, E>` whose `E` implements \
             `From<offload_runtime::Error>`",
-    note = "`T` and `E` are `serde` types: `#[derive(serde::Serialize, serde::Deserialize)]`"
+    note = "`T` and `E` are `serde` types, and `Send`: `#[derive(serde::Serialize, serde::Deserialize)]`"
 )]
 pub trait Remote: Sized {
     /// The call of a function with this result.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use offload_runtime::{Error, Sink, offload};
+use offload_runtime::{Error, Resource, Sink, offload};
 
 #[offload(process, stream)]
 fn items_without_error(below: u32) -> impl Iterator<Item = u32> { //~
@@ -49,6 +49,36 @@ fn goes_on() -> impl Iterator<Item = Result<u8, Error>> {
     std::iter::empty()
 }
 
+static MODEL: Resource<Page> = Resource::new("model", || Ok(Page));
+
+#[offload(process, stream)]
+fn iterator_that_borrows(
+    #[resource(MODEL)] //~
+    model: &mut Page,
+) -> Result<impl Iterator<Item = u32>, Error> {
+    let _ = model;
+    Ok(0..1)
+}
+
+#[offload(process, stream)]
+fn takes_its_sink(out: Sink<u32>) -> Result<(), Error> { //~
+    let _ = out;
+    Ok(())
+}
+
+#[offload(process, stream)]
+fn no_iterator() -> Vec<u32> { //~
+    Vec::new()
+}
+
+#[offload(process, stream)]
+fn opens_no_iterator() -> Result<u32, Error> { //~
+    Ok(1)
+}
+
+#[offload(process, stream)]
+fn nothing() -> () {} //~
+
 fn is_stream<T>(_: impl futures_core::Stream<Item = T>) {}
 
 fn callers_add_no_error() {
@@ -60,6 +90,11 @@ fn callers_add_no_error() {
     drop(no_end());
     drop(lost_on_the_way());
     drop(goes_on());
+    is_stream::<u32>(no_iterator());
+    is_stream::<Result<u32, Error>>(opens_no_iterator());
+    drop(nothing());
+    drop(iterator_that_borrows());
+    is_stream::<Result<u32, Error>>(takes_its_sink());
 }
 
 fn main() {

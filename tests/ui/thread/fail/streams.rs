@@ -1,5 +1,7 @@
 //! What is no stream.
 
+use std::collections::HashMap;
+
 use offload_runtime::{Error, Resource, Sink, offload};
 
 static DB: Resource<Vec<u32>> = Resource::new("db", || Ok(Vec::new()));
@@ -18,6 +20,48 @@ fn makes_nothing(below: u32) { //~
 #[offload(thread, stream)]
 fn no_iterator(below: u32) -> u32 { //~
     below
+}
+
+#[offload(thread, stream)]
+fn all_at_once(below: u32) -> Vec<u32> { //~
+    (0..below).collect()
+}
+
+#[offload(thread, stream)]
+fn opens_no_iterator(below: u32) -> Result<HashMap<u32, String>, Error> { //~
+    Ok(HashMap::from([(below, below.to_string())]))
+}
+
+#[offload(thread, stream, timeout = "1s")]
+fn can_fail(below: u32) -> String { //~
+    below.to_string()
+}
+
+#[offload(thread, stream)]
+fn unit(below: u32) -> () { //~
+    drop(below);
+}
+
+#[offload(thread, stream)]
+fn forgets_its_sink(below: u32) -> Result<(), Error> { //~
+    let _ = below;
+    Ok(())
+}
+
+#[offload(thread, stream)]
+fn of_a_type_of_its_own(below: Rows) -> Rows { //~
+    below
+}
+
+#[offload(thread, stream)]
+fn says_no_item(below: u32) -> impl Iterator { //~
+    0..below
+}
+
+#[offload(thread, stream)]
+fn borrows(below: u32) -> Vec<&u32> { //~
+    drop(below);
+    Vec::new()
 }
 
 #[offload(thread, stream)]
@@ -53,10 +97,18 @@ fn without_a_result(out: &mut Sink<u32>) { //~
     let _ = out.send(1);
 }
 
+#[offload(thread, stream)]
+fn ends_with_a_value(out: &mut Sink<u32>) -> Result<u8, Error> { //~
+    out.send(1)?;
+    Ok(1)
+}
+
 #[offload(thread, stream, stall_timeout = "1s")] //~
 fn stalls(below: u32) -> impl Iterator<Item = Result<u32, Error>> {
     (0..below).map(Ok)
 }
+
+struct Rows;
 
 fn is_stream<T>(stream: impl futures_core::Stream<Item = T> + Send + 'static) {
     drop(stream);
@@ -65,6 +117,15 @@ fn is_stream<T>(stream: impl futures_core::Stream<Item = T> + Send + 'static) {
 fn callers_add_no_error() {
     is_stream::<Result<u32, Error>>(takes_its_sink());
     is_stream::<u32>(iterator_that_borrows());
+    is_stream::<u32>(no_iterator(1));
+    is_stream::<u32>(all_at_once(1));
+    is_stream::<Result<HashMap<u32, String>, Error>>(opens_no_iterator(1));
+    is_stream::<String>(can_fail(1));
+    is_stream::<Result<(), Error>>(forgets_its_sink(1));
+    drop(unit(1));
+    drop(ends_with_a_value());
+    drop(says_no_item(1));
+    drop(borrows(1));
     is_stream::<u32>(goes_on(1));
     is_stream::<Result<u32, Error>>(two_sinks());
     is_stream::<Result<u32, Error>>(stalls(1));

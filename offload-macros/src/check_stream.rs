@@ -1,0 +1,138 @@
+//! The rules of `stream`: what makes items, and what they are.
+
+use syn::{GenericArgument, PathArguments, ReturnType, Type, parse_quote};
+
+use crate::borrows;
+use crate::check::text;
+use crate::errors::Errors;
+use crate::function::{Function, is_sink};
+use crate::options::{Given, Options};
+use crate::stream;
+
+const MAKES_NOTHING: &str = "with `stream` a function returns `impl Iterator<Item = …>`, or has an argument \
+     `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`";
+
+/// Applies them.
+pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+    let mut sinks = function.arguments.iter().filter(|argument| argument.is_sink());
+    let sink = sinks.next();
+    let Some(Given { key, .. }) = &options.stream else {
+        if let Some(sink) = sink {
+            let message = "a `Sink` makes a stream, and callers do not give it: write `#[offload(…, stream)]`";
+            errors.at(&sink.ty, message);
+        } else if let Some(Given { key, .. }) = &options.stall_timeout {
+            errors.at(key, "`stall_timeout` is about streams that push into a `Sink`: write `stream`, too, or remove it");
+        }
+        return;
+    };
+    if options.remote().is_some() {
+        errors.at(key, "items are not sent one by one from another machine: return a `Vec` of them, or use `process`, `thread` or `cpu`");
+        return;
+    }
+    if let Some(Given { key, .. }) = &options.detach {
+        errors.at(key, "what a stream makes that nobody takes has no place to go: remove `detach`");
+    }
+    if let Some(second) = sinks.next() {
+        errors.at(
+            &second.ty,
+            "a stream has one `Sink`: send all items, of an `enum` perhaps, into one",
+        );
+    }
+    for argument in &function.arguments {
+        if is_sink(&argument.ty) {
+            let ty = text(&argument.ty);
+            errors
+                .at(&argument.ty, format_args!("the `Sink` is lent to the body: take `&mut {ty}`"));
+            return;
+        }
+    }
+    match (sink, &function.signature.output) {
+        (None, ReturnType::Default) => errors.at(&function.signature.ident, MAKES_NOTHING),
+        (Some(_), ReturnType::Default) => errors.at(
+            &function.signature.ident,
+            "with a `Sink` a function returns `Result<(), offload_runtime::Error>`, or another `Result<(), …>`, whose error is the last item",
+        ),
+        (None, ReturnType::Type(_, output)) => {
+            let ty = &**output;
+            if let (Some(Given { key, .. }), false) = (&options.stall_timeout, options.is_process()) {
+                errors.at(key, "an iterator uses no thread while the consumer is slow, and cannot stall: remove `stall_timeout`");
+            } else if let Some(resource) =
+                function.arguments.iter().find_map(|argument| argument.resource.as_ref())
+            {
+                errors.at(
+                    resource,
+                    "an iterator owns what it reads, and a resource is lent to a body until it returns: take \
+                     `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
+                );
+            } else if matches!(ty, Type::ImplTrait(_)) && stream::made(ty).is_none() {
+                errors.at(ty, "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`");
+            } else if let (Some((ty, item)), None) = (no_iterator(ty), borrows::find(ty)) {
+                makes_no_items(options, ty, &item, stream::is_result(output), errors);
+            }
+        }
+        (Some(_), ReturnType::Type(..)) => {}
+    }
+}
+
+/// A result that the language or its library has, and that is no iterator.
+fn makes_no_items(
+    options: &Options,
+    ty: &Type,
+    item: &Type,
+    is_in_result: bool,
+    errors: &mut Errors,
+) {
+    if matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+        return errors.at(ty, MAKES_NOTHING);
+    }
+    let (no_iterator, item) = (text(ty), text(item));
+    let fix = if is_in_result {
+        format!("return `impl Iterator<Item = {item}>` here, or remove `stream`")
+    } else if options.is_process() || options.fallible().next().is_some() {
+        // What can fail says so, with `stream` and without.
+        format!("return `Result<impl Iterator<Item = {item}>, offload_runtime::Error>`")
+    } else {
+        format!("return `impl Iterator<Item = {item}>`, or remove `stream`")
+    };
+    errors.at(ty, format_args!("`{no_iterator}` is no iterator: {fix}"));
+}
+
+/// Types of which the name says that they are no iterators: the compiler would say it of others. Of those that hold
+/// items, these are what an iterator would make; of others it is what they are themselves.
+const VALUES: [&str; 19] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize", "String", "PathBuf", "OsString",
+];
+const COLLECTIONS: [&str; 7] =
+    ["Vec", "VecDeque", "HashSet", "BTreeSet", "BinaryHeap", "LinkedList", "Option"];
+const MAPS: [&str; 2] = ["HashMap", "BTreeMap"];
+
+/// A result that is no iterator, or the one in a `Result`; and what an iterator in its place would make.
+pub(crate) fn no_iterator(output: &Type) -> Option<(&Type, Type)> {
+    let ty = if stream::is_result(output) { stream::first_argument(output)? } else { output };
+    let item = match ty {
+        Type::Array(array) => (*array.elem).clone(),
+        Type::Tuple(_) => ty.clone(),
+        Type::Path(path) if path.qself.is_none() => {
+            let last = path.path.segments.last()?;
+            let is_one_of = |names: &[&str]| names.iter().any(|name| last.ident == name);
+            match (&*arguments(&last.arguments), is_one_of(&VALUES)) {
+                ([], true) => ty.clone(),
+                ([item, ..], _) if is_one_of(&COLLECTIONS) => (*item).clone(),
+                ([key, value, ..], _) if is_one_of(&MAPS) => parse_quote!((#key, #value)),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some((ty, item))
+}
+
+fn arguments(arguments: &PathArguments) -> Vec<&Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return Vec::new() };
+    let types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    types.collect()
+}
