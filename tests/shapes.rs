@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::executor::block_on;
 use offload_runtime::{Error, Limiter, ThreadPool, offload};
 
@@ -392,6 +393,106 @@ mod generics {
         format!("{value:?}")
     }
 
+    /// Nothing in these says that what they move is `'static`: the async functions say it.
+    #[offload(cpu, sync = smallest_sync, spawn = smallest_soon)]
+    fn smallest<T: Ord + Send>(values: Vec<T>) -> Option<T> {
+        values.into_iter().min()
+    }
+
+    #[offload(cpu)]
+    fn of_two_kinds<T, E>(value: Result<T, E>, (other, _): (T, [u8; 2])) -> Result<Vec<T>, E>
+    where
+        T: Send,
+        E: Send,
+    {
+        Ok(vec![value?, other])
+    }
+
+    #[offload(cpu)]
+    fn items_of<T>(value: T) -> Vec<T::Item>
+    where
+        T: IntoIterator + Send,
+        T::Item: Send,
+    {
+        value.into_iter().collect()
+    }
+
+    #[offload(cpu)]
+    fn called(function: impl FnOnce() -> u32 + Send, other: Box<dyn Fn() -> u32 + Send>) -> u32 {
+        function() + other()
+    }
+
+    #[offload(cpu)]
+    fn copied<T: Clone + Send>(#[to_owned] values: &[T], #[to_owned] last: &T) -> Vec<T> {
+        let mut values = values.to_vec();
+        values.push(last.clone());
+        values
+    }
+
+    #[offload(cpu)]
+    fn in_a_type_of_its_own<T: Send>(of: Of<T>) -> Of<Option<T>> {
+        Of(Some(of.0))
+    }
+
+    #[offload(cpu, stream)]
+    fn one_by_one<T: Send>(values: Vec<T>) -> impl Iterator<Item = T> {
+        values.into_iter()
+    }
+
+    #[test]
+    fn that_a_parameter_is_static_need_not_be_said() {
+        assert_eq!(block_on(smallest(vec![2, 1])), Some(1));
+        assert_eq!(smallest_soon(vec![2, 1]).wait().unwrap(), Some(1));
+        let lent = "b".to_owned();
+        assert_eq!(smallest_sync(vec![&lent]), Some(&lent), "the synchronous one asks for nothing");
+        assert_eq!(block_on(of_two_kinds(Ok::<_, u8>(1), (2, [3, 4]))), Ok(vec![1, 2]));
+        assert_eq!(block_on(items_of([1, 2])), [1, 2]);
+        assert_eq!(block_on(called(|| 1, Box::new(|| 2))), 3);
+        assert_eq!(block_on(copied(&[1, 2], &3)), [1, 2, 3]);
+        assert_eq!(block_on(in_a_type_of_its_own(Of(1))).0, Some(1));
+        assert_eq!(block_on(one_by_one(vec![1, 2]).collect::<Vec<_>>()), [1, 2]);
+    }
+
+    trait Read {
+        type Answer: Send + 'static;
+
+        fn read(answer: Self::Answer) -> usize;
+    }
+
+    impl Read for &str {
+        type Answer = usize;
+
+        fn read(answer: usize) -> usize {
+            answer
+        }
+    }
+
+    #[offload(cpu)]
+    fn answered<T: Read>(answer: T::Answer) -> usize {
+        T::read(answer)
+    }
+
+    #[offload(cpu)]
+    fn only_of_a_type<T: Default + Debug>() -> String {
+        format!("{:?}", T::default())
+    }
+
+    /// A type that borrows for as long as its argument.
+    fn answered_by<'a>(_: &'a str, answer: usize) -> impl Future<Output = usize> {
+        answered::<&'a str>(answer)
+    }
+
+    fn only_of<'a>(_: &'a str) -> impl Future<Output = String> {
+        only_of_a_type::<&'a str>()
+    }
+
+    #[test]
+    fn what_does_not_move_may_borrow() {
+        let lent = "lent".to_owned();
+        assert_eq!(block_on(answered_by(&lent, 1)), 1);
+        assert_eq!(block_on(only_of(&lent)), "\"\"");
+    }
+
     #[offload(cpu)]
     fn impl_result(start: u32) -> impl Iterator<Item = u32> + Clone {
         (start..).step_by(2).take(3)
@@ -637,6 +738,67 @@ mod methods {
         fn first<U: From<T> + Send + 'static>(self: Arc<Self>) -> Option<U> {
             self.0.first().cloned().map(U::from)
         }
+    }
+
+    pub struct Holds<W>(W);
+
+    /// That what it holds is `'static` is asked for by what is public.
+    impl<W: Send> Holds<W> {
+        #[offload(cpu)]
+        pub fn of(value: W) -> Holds<W> {
+            Holds(value)
+        }
+
+        #[offload(cpu, sync = into_inner_sync, spawn = into_inner_soon)]
+        pub fn into_inner(self) -> W {
+            self.0
+        }
+
+        #[offload(cpu)]
+        pub fn in_arc(self: Arc<Self>) -> usize
+        where
+            W: Sync,
+        {
+            Arc::strong_count(&self)
+        }
+
+        #[offload(cpu)]
+        pub fn with<V: Send>(self, other: V) -> (Self, V) {
+            (self, other)
+        }
+    }
+
+    #[derive(Clone)]
+    pub struct Lent<'a>(&'a str);
+
+    impl<'a> Lent<'a> {
+        #[offload(cpu)]
+        pub fn length(self) -> usize {
+            self.0.len()
+        }
+
+        #[offload(cpu)]
+        pub fn length_of_copy(#[to_owned] &self) -> usize {
+            self.0.len()
+        }
+
+        #[offload(cpu)]
+        pub fn longer(self, other: Lent<'static>) -> Self {
+            if self.0.len() > other.0.len() { self } else { other }
+        }
+    }
+
+    #[test]
+    fn that_self_is_static_need_not_be_said_of_a_public_method() {
+        assert_eq!(block_on(block_on(Holds::of(1)).into_inner()), 1);
+        assert_eq!(Holds(1).into_inner_soon().wait().unwrap(), 1);
+        let lent = "lent".to_owned();
+        assert_eq!(Holds(&lent).into_inner_sync(), &lent);
+        assert_eq!(block_on(Arc::new(Holds(1)).in_arc()), 1);
+        assert_eq!(block_on(Holds(1).with('a')).1, 'a');
+        assert_eq!(block_on(Lent("abc").length()), 3);
+        assert_eq!(block_on(Lent("abc").length_of_copy()), 3);
+        assert_eq!(block_on(Lent("abc").longer(Lent("a"))).0, "abc");
     }
 
     #[test]

@@ -32,6 +32,16 @@ const TIED: [(&[&str], &str); 4] = [
     ),
 ];
 
+fn tied(name: &str) -> Option<&'static (&'static [&'static str], &'static str)> {
+    TIED.iter().find(|(names, _)| names.contains(&name))
+}
+
+/// Whether a type with this name borrows, though that need not be written: `Iter<T>`.
+pub(crate) fn may_hide_a_lifetime(name: &str) -> bool {
+    const LENDERS: [&str; 7] = ["Cow", "Drain", "Iter", "IterMut", "Keys", "Values", "ValuesMut"];
+    tied(name).is_some() || LENDERS.contains(&name)
+}
+
 /// Types of which a copy is another one, and not the same: they are shared.
 const SHARED: [&str; 9] = [
     "Mutex",
@@ -212,7 +222,7 @@ impl Owner<'_> {
 
     fn own_path(&mut self, path: &TypePath, shared: Shared) -> Owned {
         let name = last(path);
-        if let Some((_, why)) = TIED.iter().find(|(names, _)| names.contains(&name.as_str())) {
+        if let Some((_, why)) = tied(&name) {
             return Err(why);
         }
         if name == "Arguments" && path.path.segments.len() > 1 {
@@ -379,8 +389,7 @@ pub(crate) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> S
     match lent {
         Type::Path(path) if !borrows && path.qself.is_none() => {
             let name = last(path);
-            let is_tied =
-                TIED.iter().any(|(names, _)| names.contains(&name.as_str())) || name == "Rc";
+            let is_tied = tied(&name).is_some() || name == "Rc";
             if names_parameter(lent, generics) || is_tied || is_shared(&name) || contains_dyn(lent)
             {
                 return String::new();

@@ -12,6 +12,7 @@ use crate::borrows;
 use crate::describe;
 use crate::function::{Argument, Body, Function, Receiver, mentions, types_may_name_parameter};
 use crate::options::{Given, Options, Sync};
+use crate::outlives;
 use crate::process;
 use crate::process_stream;
 use crate::receiver;
@@ -233,6 +234,9 @@ pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Att
     if matches!(function.visibility, Visibility::Inherited) && is_associated(function) {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
     }
+    if outlives::may_be_known(function) {
+        attributes.push(parse_quote!(#[allow(trivial_bounds)]));
+    }
     // Of an async function the compiler only says that it has no effect.
     attributes.retain(|attribute| !attribute.path().is_ident("track_caller"));
     for attribute in &mut attributes {
@@ -285,9 +289,11 @@ pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signatur
         match input {
             FnArg::Receiver(receiver) if has_sync => receiver.mutability = None,
             FnArg::Receiver(_) => {}
-            FnArg::Typed(PatType { attrs, pat, .. }) => {
+            FnArg::Typed(PatType { attrs, pat, ty, .. }) => {
                 attrs.retain(|attribute| !is_lint_level(attribute));
-                if let Some(Argument { name, .. }) = arguments.next() {
+                if let Some(argument) = arguments.next() {
+                    let name = &argument.name;
+                    outlives::ask_of_impl_trait(argument, ty);
                     // That is said of the name in the body.
                     if name.to_string().contains(char::is_uppercase) {
                         attrs.push(parse_quote!(#[allow(non_snake_case)]));
@@ -297,6 +303,7 @@ pub(crate) fn wrapper_signature(function: &Function, has_sync: bool) -> Signatur
             }
         }
     }
+    outlives::ask(function, &mut signature);
     signature
 }
 

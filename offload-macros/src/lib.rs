@@ -23,6 +23,7 @@
 //! | `describe` | options → the `static` that describes the function |
 //! | `borrows` | which part of a type borrows, and which is `impl Trait` |
 //! | `receiver` | `self` in a body → the job's own copy |
+//! | `outlives` | which types have to be `'static` → what callers are asked for |
 //! | `resources` | arguments with `#[resource(…)]`, which callers do not give |
 //! | `fallback` | on error: the errors, and a stub with the promised signature |
 //! | `entry` | `#[offload_runtime::main]` |
@@ -45,6 +46,7 @@ mod expand;
 mod fallback;
 mod function;
 mod options;
+mod outlives;
 mod process;
 mod process_stream;
 mod receiver;
@@ -321,6 +323,30 @@ use proc_macro2::TokenStream;
 /// argument is `Send + 'static`, moves whether the body uses it or not, and is
 /// dropped when the body has ended, in the order of a function. A guard lives as
 /// long as the work it guards, not as long as the caller waits.
+///
+/// That a type parameter is `Send` the function says. That it is `'static` it need not say: the async function asks
+/// for it, of what moves, and of nothing else. So `fn sort<T: Ord + Send>(values: Vec<T>)` becomes `async fn sort<T: Ord +
+/// Send + 'static>(values: Vec<T>)`, and a `pub` method gets `where Self: 'static`. A caller that gives something borrowed gets
+/// the error; the synchronous function of `sync` takes that. A private method may be one of a trait, which has to ask for it: of the
+/// parameters of its `impl` block, that says so itself.
+///
+/// ```
+/// # use offload_runtime::offload;
+/// struct Sorted<T>(Vec<T>);
+///
+/// impl<T: Ord + Send> Sorted<T> {
+///     #[offload(cpu)]
+///     pub fn merge(self, mut other: Vec<T>) -> Self {
+///         other.extend(self.0);
+///         other.sort();
+///         Sorted(other)
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// assert_eq!(Sorted(vec![1, 3]).merge(vec![2]).await.0, [1, 2, 3]);
+/// # });
+/// ```
 ///
 /// What is borrowed is copied by request. `#[to_owned]` takes the argument as a
 /// reference, gives the job its own copy ([`ToOwned`]), and lends that to the body. The copy is made when the

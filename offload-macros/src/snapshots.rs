@@ -252,3 +252,11 @@ fn a_body_that_does_not_parse_is_left_to_the_compiler() {
         }
     }
 }
+
+#[test]
+fn static_where_the_job_needs_it() {
+    let function = "pub fn load<T: Send, U>(self, keys: Vec<T>, table: Table<U>, write: impl FnMut(T) + Send) -> T::Row where U: Send {
+            self.0.load(keys, table, write)
+        }";
+    check("static", "thread", function, "impl<W: Send> Loader<W> { @ }");
+}

@@ -13,6 +13,7 @@ use crate::describe;
 use crate::expand::{ends, output, projection, projection_of, runtime, wrapper, wrapper_signature};
 use crate::function::{Argument, Function, is_sink};
 use crate::options::{Given, Options};
+use crate::outlives;
 
 /// So many items are made ahead, unless it is said.
 const ROOM: usize = 16;
@@ -102,6 +103,9 @@ pub(crate) fn signature(
         ReturnType::Type(_, ty) => ends(ty).1,
         ReturnType::Default => function.signature.ident.span(),
     };
+    if let Some(made) = made(&output(function)) {
+        outlives::ask_of(&made, function, &mut signature);
+    }
     signature.asyncness = None;
     signature.output = parse_quote_spanned! {place=>
         -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static

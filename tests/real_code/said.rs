@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
     /// In the attribute's own words, and in no others.
     Ours,
     /// The compiler asks for `'static`, at a type parameter or at the lifetime of an `impl` block.
-    Bound,
+    Bound(String),
     Other(String),
 }
 
@@ -134,13 +134,13 @@ pub(crate) fn verdict(errors: &[String]) -> Verdict {
             .iter()
             .any(|code| error.starts_with(code))
     };
+    let not_ours =
+        || errors.iter().filter(|error| !is_ours(error)).cloned().collect::<Vec<_>>().join("; ");
     if errors.iter().all(is_ours) {
         Verdict::Ours
     } else if errors.iter().all(|error| is_ours(error) || is_bound(error)) {
-        Verdict::Bound
+        Verdict::Bound(not_ours())
     } else {
-        Verdict::Other(
-            errors.iter().filter(|error| !is_ours(error)).cloned().collect::<Vec<_>>().join("; "),
-        )
+        Verdict::Other(not_ours())
     }
 }

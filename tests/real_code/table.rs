@@ -20,7 +20,7 @@ impl Counts {
         for (_, verdict) in outcome.verdicts.values() {
             match verdict {
                 Verdict::Ours => counts.ours += 1,
-                Verdict::Bound => counts.bound += 1,
+                Verdict::Bound(_) => counts.bound += 1,
                 Verdict::Other(_) => counts.other += 1,
             }
         }
@@ -41,7 +41,7 @@ impl Counts {
     }
 
     fn row(&self, title: &str, options: &str) -> String {
-        let good = self.functions - self.other;
+        let good = self.functions - self.bound - self.other;
         let share = 1000 * good / self.functions.max(1);
         format!(
             "| {title} | `{options}` | {} | {} | {} | {} | {} | {} | {}.{} % |\n",
@@ -65,9 +65,9 @@ pub(crate) fn of(outcomes: &[(String, Outcome)], kinds: &[&str]) -> String {
          - *accepted*: compiles with the attribute as it does without.\n\
          - *ours*: refused in the attribute's own words, and in no others.\n\
          - *bound*: the compiler asks for `'static`, at a type parameter or at the lifetime of an `impl` block.\n\
-         - *other*: anything else; each is listed below.\n\
+         - *other*: anything else. Each of these two is listed below.\n\
          - *lints*: places of which the compiler warns only with the attribute, or only without.\n\n\
-         | crate | options | functions | accepted | ours | bound | other | lints | all but other |\n\
+         | crate | options | functions | accepted | ours | bound | other | lints | accepted or ours |\n\
          | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for (index, options) in kinds.iter().enumerate() {
@@ -79,11 +79,11 @@ pub(crate) fn of(outcomes: &[(String, Outcome)], kinds: &[&str]) -> String {
         }
         table += &sum.row("**all**", options);
     }
-    table += "\n## Other\n\n";
+    table += "\n## Bound and other\n\n";
     for (name, outcome) in outcomes {
         for (kind, options) in outcome.kinds.iter().zip(kinds) {
             for (title, verdict) in kind.verdicts.values() {
-                if let Verdict::Other(text) = verdict {
+                if let Verdict::Bound(text) | Verdict::Other(text) = verdict {
                     writeln!(table, "- {name}, `{options}`, {title}: {text}").expect("a string");
                 }
             }

@@ -22,6 +22,42 @@ fn generic<T: Send + 'static>(x: T) -> T {
     x
 }
 
+//# what is asked of callers
+#[offload(cpu)]
+pub fn of_parameters<T: Send, U>(x: Vec<T>, _y: U, mut z: impl FnMut() + Send) -> Option<T>
+where
+    U: Send,
+{
+    z();
+    let unused = 1;
+    x.into_iter().next()
+}
+
+pub mod inside {
+    use super::*;
+
+    pub struct A;
+
+    impl A {
+        #[offload(cpu)]
+        pub fn by_value(self) -> Self {
+            self
+        }
+
+        #[offload(cpu)]
+        pub fn of_another(other: B) -> B {
+            other
+        }
+    }
+
+    pub struct B;
+
+    #[offload(cpu)]
+    pub fn of_a_type(a: A, b: Option<B>) -> (A, Option<B>) {
+        (a, b)
+    }
+}
+
 //# what only such a function uses
 struct Used;
 

@@ -1,4 +1,7 @@
-//! Types that may borrow. The help names the bound that is missing.
+//! Types that may borrow. The async function asks its callers that they do not. What is private may be a method of a
+//! trait, and asks for nothing of the types of the block around it: there the help names the bound.
+
+use std::vec::Drain;
 
 use offload_runtime::offload;
 
@@ -6,21 +9,15 @@ struct View<'a> {
     text: &'a str,
 }
 
+struct Boxed<W>(W);
+
 #[offload(cpu)]
-fn generic<T: Send>(value: Vec<T>) -> usize { //~
+fn generic<T: Send>(value: Vec<T>) -> usize {
     value.len()
 }
 
 #[offload(cpu)]
-fn generic_twice<T: Send>(first: T, _second: T) -> T { //~
-    first
-}
-
-#[offload(cpu)]
-fn no_result<T: Send>(_value: T) {} //~
-
-#[offload(cpu)]
-fn impl_argument(number: impl Fn() -> u32 + Send) -> u32 { //~
+fn impl_argument(number: impl Fn() -> usize + Send) -> usize {
     number()
 }
 
@@ -29,20 +26,72 @@ fn hidden_lifetime(view: View) -> usize { //~
     view.text.len()
 }
 
+#[offload(cpu)]
+fn hidden_beside_a_parameter<T: Send>(values: Drain<T>) -> usize { //~
+    values.count()
+}
+
+impl<W: Send> Boxed<W> {
+    #[offload(cpu)]
+    pub fn public(self) -> W {
+        self.0
+    }
+
+    #[offload(cpu)]
+    fn private(self) -> W { //~
+        self.0
+    }
+}
+
 impl<'a> View<'a> {
     #[offload(cpu)]
-    fn method(self) -> usize { //~
+    pub fn public(self) -> usize {
+        self.text.len()
+    }
+
+    #[offload(cpu)]
+    fn private(self) -> usize { //~
         self.text.len()
     }
 }
 
-async fn caller() {
+trait Decode {
+    async fn decode<R: Send>(self, from: R) -> usize;
+}
+
+impl Decode for u8 {
+    #[offload(cpu)]
+    fn decode<R: Send>(self, from: R) -> usize { //~
+        drop(from);
+        self.into()
+    }
+}
+
+async fn callers_that_do_not() {
     let _: usize = generic(vec![1]).await;
-    let _: u32 = generic_twice(1, 2).await;
-    no_result(1).await;
-    let _: u32 = impl_argument(|| 1).await;
+    let _: usize = impl_argument(|| 1).await;
     let _: usize = hidden_lifetime(View { text: "a" }).await;
-    let _: usize = View { text: "a" }.method().await;
+    let _: usize = hidden_beside_a_parameter(vec![1].drain(..)).await;
+    let _: u8 = Boxed(1).public().await;
+    let _: u8 = Boxed(1).private().await;
+    let _: usize = View { text: "a" }.public().await;
+    let _: usize = View { text: "a" }.private().await;
+}
+
+async fn lends_to_a_type() {
+    let text = "a".to_owned();
+    let _: usize = generic(vec![&text]).await; //~
+}
+
+async fn lends_to_a_closure() {
+    let text = "a".to_owned();
+    let number = || text.len(); //~
+    let _: usize = impl_argument(number).await;
+}
+
+async fn lends_to_itself() {
+    let text = "a".to_owned();
+    let _: usize = View { text: &text }.public().await; //~
 }
 
 fn main() {}

@@ -1,0 +1,273 @@
+//! `'static`: what moves to another thread, and what comes back, borrows nothing. Of its type parameters a signature
+//! seldom says so, and so the async function asks its callers for it.
+//!
+//! The compiler is asked whether a type is `Send` at the type, and says there what is wrong. Of lifetimes it
+//! thinks last, and of the call as a whole. What is asked for here is what the call needs, of the types that it
+//! needs it of: where the function's own bounds say it already, callers notice nothing.
+
+use proc_macro2::{Ident, Span};
+use quote::ToTokens;
+use syn::visit_mut::VisitMut;
+use syn::{
+    GenericArgument, Generics, Lifetime, PathArguments, ReturnType, Signature, Token, Type,
+    TypeImplTrait, TypeParamBound, TypePath, Visibility, WherePredicate, parse_quote_spanned,
+};
+
+use crate::advice;
+use crate::borrows;
+use crate::check_process::outer_parameter;
+use crate::expand::ends;
+use crate::function::{Argument, Function, mentions};
+use crate::stream;
+
+/// `fn f<T: Send>(values: Vec<T>) -> usize` → `fn f<T: Send + 'static>(values: Vec<T>) -> usize`
+///
+/// A parameter gets the bound. What is made of parameters otherwise, as `T::Owned` and `Table<T>`, is in the
+/// `where` clause itself: what it is made of may be no part of it.
+pub(crate) fn ask(function: &Function, signature: &mut Signature) {
+    let generics = &mut signature.generics;
+    let is_outer_asked = may_ask_of_outer(function);
+    if let (Some(receiver), true) = (&function.receiver, is_outer_asked) {
+        let itself = Ident::new("Self", receiver.syntax.self_token.span);
+        if !receiver.syntax.to_token_stream().to_string().contains("'static") {
+            ask_in(&parse_quote_spanned!(itself.span()=> #itself), true, generics);
+        }
+    }
+    for ty in types(function) {
+        ask_in(ty, is_outer_asked, generics);
+    }
+}
+
+/// The same of a type that is not written as such: of what a stream makes.
+pub(crate) fn ask_of(ty: &Type, function: &Function, signature: &mut Signature) {
+    ask_in(ty, may_ask_of_outer(function), &mut signature.generics);
+}
+
+/// The same of an argument `impl Fn() + Send`.
+pub(crate) fn ask_of_impl_trait(argument: &Argument, ty: &mut Type) {
+    struct Outermost;
+    impl VisitMut for Outermost {
+        // Not of what is in its bounds.
+        fn visit_type_impl_trait_mut(&mut self, opaque: &mut TypeImplTrait) {
+            if !opaque.bounds.iter().any(is_static) {
+                let end = ends(opaque).1;
+                opaque.bounds.push(for_ever(end));
+            }
+        }
+    }
+    if argument.to_owned.is_none() {
+        Outermost.visit_type_mut(ty);
+    }
+}
+
+/// Whether the `impl` block around the function may have parameters that are asked about. What is private may be
+/// a method of a trait, which the trait would have to ask for.
+fn may_ask_of_outer(function: &Function) -> bool {
+    let is_public = !matches!(function.visibility, Visibility::Inherited);
+    is_public
+        && (function.receiver.is_some()
+            || !function.at_line_start
+            || mentions(function.signature.to_token_stream(), "Self"))
+}
+
+/// Whether what is asked for may be known anyway, of which the compiler would warn: in a module, a name that looks
+/// like that of a parameter is one of a type.
+pub(crate) fn may_be_known(function: &Function) -> bool {
+    let signature = function.signature.to_token_stream();
+    may_ask_of_outer(function)
+        && function.receiver.is_none()
+        && !mentions(signature.clone(), "Self")
+        && outer_parameter(signature).is_some()
+}
+
+/// What moves into the job, and what comes out of it.
+fn types(function: &Function) -> impl Iterator<Item = &Type> {
+    let inputs = function.arguments.iter().filter_map(move |argument| match argument.borrowed() {
+        // What of it is copied is known of these.
+        Some(borrowed) => is_its_own_copy(borrowed, function).then_some(borrowed),
+        None if argument.is_given() => Some(&argument.ty),
+        None => stream::sent(&argument.ty),
+    });
+    let output = match &function.signature.output {
+        ReturnType::Type(_, ty) => Some(&**ty),
+        ReturnType::Default => None,
+    };
+    inputs.chain(output)
+}
+
+/// Whether a copy of what is borrowed is made of the same: of a `str` it is not.
+fn is_its_own_copy(borrowed: &Type, function: &Function) -> bool {
+    match borrowed {
+        Type::Slice(_) | Type::Array(_) | Type::Tuple(_) => true,
+        Type::Path(path) => match path.path.get_ident() {
+            Some(ident) => is_clone(ident, &function.signature.generics),
+            None => is_container(path),
+        },
+        _ => false,
+    }
+}
+
+fn is_clone(parameter: &Ident, generics: &Generics) -> bool {
+    bounds(parameter, generics).any(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "Clone" || last.ident == "Copy"),
+        _ => false,
+    })
+}
+
+/// Types that own one of each of their parameters.
+const CONTAINERS: [&str; 14] = [
+    "Arc",
+    "BTreeMap",
+    "BTreeSet",
+    "BinaryHeap",
+    "Box",
+    "HashMap",
+    "HashSet",
+    "LinkedList",
+    "Mutex",
+    "Option",
+    "Result",
+    "RwLock",
+    "Vec",
+    "VecDeque",
+];
+
+fn is_container(path: &TypePath) -> bool {
+    let last = path.path.segments.last();
+    path.qself.is_none()
+        && last.is_some_and(|last| CONTAINERS.iter().any(|name| last.ident == name))
+}
+
+fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
+    match ty {
+        Type::Group(group) => ask_in(&group.elem, is_outer_asked, generics),
+        Type::Paren(paren) => ask_in(&paren.elem, is_outer_asked, generics),
+        Type::Array(array) => ask_in(&array.elem, is_outer_asked, generics),
+        Type::Slice(slice) => ask_in(&slice.elem, is_outer_asked, generics),
+        Type::Tuple(tuple) => {
+            tuple.elems.iter().for_each(|ty| ask_in(ty, is_outer_asked, generics));
+        }
+        // It could not be there otherwise.
+        Type::Reference(_) => {}
+        Type::Path(path) => {
+            let parameter = path.path.get_ident().filter(|ident| is_parameter(ident, generics));
+            match parameter.cloned() {
+                Some(parameter) => ask_of_parameter(&parameter, generics),
+                None if is_container(path) && !arguments(path).any(is_dyn) => {
+                    arguments(path).for_each(|ty| ask_in(ty, is_outer_asked, generics));
+                }
+                // That its lifetime is missing is all there is to say.
+                None if may_hide_a_lifetime(path) => {}
+                None => ask_of_whole(ty, is_outer_asked, generics),
+            }
+        }
+        ty => ask_of_whole(ty, is_outer_asked, generics),
+    }
+}
+
+fn arguments(path: &TypePath) -> impl Iterator<Item = &Type> {
+    let arguments = match path.path.segments.last().map(|last| &last.arguments) {
+        Some(PathArguments::AngleBracketed(arguments)) => Some(&arguments.args),
+        _ => None,
+    };
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+fn may_hide_a_lifetime(path: &TypePath) -> bool {
+    let last = path.path.segments.last();
+    last.is_some_and(|last| advice::may_hide_a_lifetime(&last.ident.to_string()))
+}
+
+fn is_dyn(ty: &Type) -> bool {
+    matches!(ty, Type::TraitObject(_))
+}
+
+fn is_parameter(ident: &Ident, generics: &Generics) -> bool {
+    generics.type_params().any(|parameter| parameter.ident == *ident)
+}
+
+/// Where its other bounds are: clippy would have them together.
+fn ask_of_parameter(ident: &Ident, generics: &mut Generics) {
+    if bounds(ident, generics).any(is_static) {
+        return;
+    }
+    let place = ident.span();
+    let parameter = generics.type_params().find(|parameter| parameter.ident == *ident);
+    let has_bounds = parameter.is_some_and(|parameter| !parameter.bounds.is_empty());
+    let mut clause = generics.where_clause.iter_mut().flat_map(|clause| &mut clause.predicates);
+    let predicate = clause.find_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) if is_of(&predicate.bounded_ty, ident) => Some(predicate),
+        _ => None,
+    });
+    match predicate {
+        Some(predicate) if !has_bounds => predicate.bounds.push(for_ever(place)),
+        _ => {
+            for parameter in
+                generics.type_params_mut().filter(|parameter| parameter.ident == *ident)
+            {
+                parameter.colon_token.get_or_insert(Token![:](place));
+                parameter.bounds.push(for_ever(place));
+            }
+        }
+    }
+}
+
+/// Of a type that is made of parameters, in ways that are not known.
+fn ask_of_whole(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
+    let tokens = ty.to_token_stream();
+    let is_open = |ident: &Ident| {
+        mentions(tokens.clone(), &ident.to_string()) && !bounds(ident, generics).any(is_static)
+    };
+    let is_own = generics.type_params().any(|parameter| is_open(&parameter.ident));
+    let is_outer = || {
+        is_outer_asked
+            && (mentions(tokens.clone(), "Self")
+                || outer_parameter(tokens.clone())
+                    .is_some_and(|ident| !is_parameter(&ident, generics)))
+    };
+    if !(is_own || is_outer()) || borrows::infer_impl_trait(ty).1 {
+        return;
+    }
+    let place = ends(ty).1;
+    let predicate: WherePredicate = parse_quote_spanned!(place=> #ty: 'static);
+    let clause = generics.make_where_clause();
+    let text = predicate.to_token_stream().to_string();
+    if clause.predicates.iter().all(|other| other.to_token_stream().to_string() != text) {
+        clause.predicates.push(predicate);
+    }
+}
+
+/// All bounds of a parameter, wherever they are.
+fn bounds<'a>(
+    ident: &'a Ident,
+    generics: &'a Generics,
+) -> impl Iterator<Item = &'a TypeParamBound> {
+    let own = generics.type_params().filter(move |parameter| parameter.ident == *ident);
+    let clause = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    let others = clause.filter_map(move |predicate| match predicate {
+        WherePredicate::Type(predicate) if is_of(&predicate.bounded_ty, ident) => {
+            Some(&predicate.bounds)
+        }
+        _ => None,
+    });
+    own.map(|parameter| &parameter.bounds).chain(others).flatten()
+}
+
+fn is_of(ty: &Type, parameter: &Ident) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident(parameter))
+}
+
+fn is_static(bound: &TypeParamBound) -> bool {
+    matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static")
+}
+
+fn for_ever(place: Span) -> TypeParamBound {
+    TypeParamBound::Lifetime(Lifetime::new("'static", place))
+}
