@@ -740,22 +740,22 @@ mod methods {
         }
     }
 
-    pub struct Holds<W>(W);
+    pub(crate) struct Holds<W>(W);
 
     /// That what it holds is `'static` is asked for by what is public.
     impl<W: Send> Holds<W> {
         #[offload(cpu)]
-        pub fn of(value: W) -> Holds<W> {
+        pub(crate) fn of(value: W) -> Holds<W> {
             Holds(value)
         }
 
         #[offload(cpu, sync = into_inner_sync, spawn = into_inner_soon)]
-        pub fn into_inner(self) -> W {
+        pub(crate) fn into_inner(self) -> W {
             self.0
         }
 
         #[offload(cpu)]
-        pub fn in_arc(self: Arc<Self>) -> usize
+        pub(crate) fn in_arc(self: Arc<Self>) -> usize
         where
             W: Sync,
         {
@@ -763,27 +763,27 @@ mod methods {
         }
 
         #[offload(cpu)]
-        pub fn with<V: Send>(self, other: V) -> (Self, V) {
+        pub(crate) fn with<V: Send>(self, other: V) -> (Self, V) {
             (self, other)
         }
     }
 
     #[derive(Clone)]
-    pub struct Lent<'a>(&'a str);
+    pub(crate) struct Lent<'a>(&'a str);
 
     impl<'a> Lent<'a> {
         #[offload(cpu)]
-        pub fn length(self) -> usize {
+        pub(crate) fn length(self) -> usize {
             self.0.len()
         }
 
         #[offload(cpu)]
-        pub fn length_of_copy(#[to_owned] &self) -> usize {
+        pub(crate) fn length_of_copy(#[to_owned] &self) -> usize {
             self.0.len()
         }
 
         #[offload(cpu)]
-        pub fn longer(self, other: Lent<'static>) -> Self {
+        pub(crate) fn longer(self, other: Lent<'static>) -> Self {
             if self.0.len() > other.0.len() { self } else { other }
         }
     }
