@@ -28,11 +28,6 @@ pub use crate::api::chosen_pool::{OfCpu, OfThread};
 pub use crate::api::lends::{LentMut, LentShared};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
-pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
-#[doc(no_inline)]
-pub use crate::api::streams::{Ends, Iterates};
-#[cfg(feature = "process")]
-#[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};
 use crate::call::made::Made;
 use crate::call::{started, starting};
