@@ -16,9 +16,6 @@ const FORGET: u8 = 255;
 /// That frame.
 pub(crate) const FORGET_FRAME: [u8; HEADER] = [FORGET, 0, 0, 0, 0];
 
-/// Bytes of this length or more are a blob.
-pub(crate) const LONG: usize = 128 << 10;
-
 /// A message has no more of them: each takes some memory, also if it is empty.
 pub(super) const MOST: usize = 1 << 16;
 

@@ -7,7 +7,9 @@ use super::marks;
 use super::number::is_u8;
 use super::primitives::{Target, counted, list_head, marked, signed, sized, text, unsigned};
 use super::problem::Problem;
-use crate::wire::blobs::LONG;
+
+/// Bytes of this length or more go beside the message.
+const LONG: usize = 128 << 10;
 
 /// Writes one value.
 pub(super) struct Serializer<'a, W> {
