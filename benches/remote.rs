@@ -43,18 +43,19 @@ fn echo(bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// Who has it done.
+/// How a call gets its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// A request of NATS, and a reply.
+    /// By a plain NATS request, and its reply.
     Request,
+    /// By an `#[offload(remote)]` function.
     Offload,
 }
 
 /// One way, with so many callers, and so many processes that reply or work.
 type Cell = (Way, usize, usize);
 
-/// In turn.
+/// What is measured; a round takes each once.
 const CELLS: [Cell; 8] = [
     (Way::Request, 1, 1),
     (Way::Offload, 1, 1),

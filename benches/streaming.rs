@@ -23,7 +23,7 @@ use tokio_util::io::SyncIoBridge;
 
 /// The most items that wait for the consumer.
 const ROOM: usize = 16;
-/// The bytes in a block.
+/// The size of a block, in bytes.
 const BLOCK: usize = 16 * 1024;
 
 const NUMBERS: u64 = 200_000;

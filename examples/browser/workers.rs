@@ -46,7 +46,7 @@ impl Drop for Killed {
     }
 }
 
-/// The server, when it answers. None: it is not installed.
+/// Starts `nats-server`, and returns when it answers. `None`: it is not installed.
 fn server(port: u16, folder: &Path) -> Option<Killed> {
     let mut command = command(COMMANDS[0], port);
     command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(folder);

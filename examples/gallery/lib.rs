@@ -143,11 +143,11 @@ fn span(request: &Request) -> Span {
 /// What handlers share.
 #[derive(Clone)]
 struct Shared {
-    /// Whose script runs, by the user.
+    /// Scripts that run, counted for each user.
     scripts: Turns<i64>,
-    /// Whose album leaves, by the user.
+    /// Downloads of albums, counted for each user.
     exports: Turns<i64>,
-    /// Who logs in, by the name.
+    /// Attempts to log in, counted for each name.
     log_ins: Turns<String>,
 }
 

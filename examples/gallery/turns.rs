@@ -1,5 +1,5 @@
 //! Turns: how much one user, or whoever claims to be one, may have under way at the same time, so
-//! that nobody takes what is there for all.
+//! that nobody takes what is there for all. Who has no turn left is rejected, and does not wait.
 
 use std::{
     collections::HashMap,

@@ -111,7 +111,7 @@ impl<'a> Setup<'a> {
             .spawn()
             .unwrap();
         let status = inside.wait().unwrap();
-        // What it has started and not ended.
+        // Kills the processes of the test that still run: servers and workers are in its group.
         let _ = killpg(pid(&inside), Signal::SIGKILL);
         assert!(status.success(), "{test}: {status}");
     }

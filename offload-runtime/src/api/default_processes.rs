@@ -4,7 +4,7 @@ use super::process_pool::ProcessPool;
 use crate::executor::settings::Builder;
 
 impl Builder {
-    /// Settings of the process pool, written as those of a [`ProcessPool`] with a name.
+    /// Sets up the pool of `process` functions without the option `pool`, by the methods of [`ProcessPool`].
     ///
     /// The name and [`on_start`](ProcessPool::on_start) are not among them. A worker is the same
     /// program, and ends where [`main`](crate::main) or [`init`](crate::init) stand, before it comes to

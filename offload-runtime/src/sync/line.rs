@@ -1,4 +1,4 @@
-//! A line of those that wait, first come, first served, out of which those that gave up are swept.
+//! A first-in-first-out queue of waiters, from which those that were cancelled are removed now and then.
 //!
 //! Who gives up leaves a *shell* behind, which is thrown away when its turn comes. If none comes for long,
 //! shells would add up; so whoever gives up [sweeps](Line::sweep) a few as soon as there are more of them

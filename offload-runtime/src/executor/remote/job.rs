@@ -149,7 +149,7 @@ impl Job {
     /// Tells the server what becomes of the message.
     fn acknowledge(&self, kind: AckKind) {
         if let Some(acknowledge) = &self.message.reply {
-            // If that is lost, the server offers it again.
+            // If the acknowledgement is lost, the server delivers the message again.
             self.context.link.say(acknowledge.clone(), None, kind.into());
         }
     }
