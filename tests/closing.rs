@@ -320,7 +320,7 @@ fn the_permit_that_is_kept_for_a_queued_call_comes_back_when_its_pool_is_closed(
             assert_closed(block_on(second), "busy");
             BUSY.open();
         } else {
-            // As when nobody awaits it any more.
+            // Dropped, the call is cancelled.
             drop(second);
         }
         drop(give_back);

@@ -11,7 +11,7 @@ use syn::{Block, Stmt};
 /// So many statements in a row are the same somewhere else by chance.
 const STATEMENTS: usize = 2;
 
-/// And so are so few words.
+/// Shorter runs are not compared, counted in words.
 const WORDS: usize = 25;
 
 /// The files of the tests; of the `ui` tests each stands for itself.

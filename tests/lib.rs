@@ -67,7 +67,7 @@ pub fn own_process(test: &str) -> Command {
 pub fn passes(process: &mut Command) -> String {
     let output = process.output().expect("the program of this test can be started again");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    // The end, if it is long.
+    // Only the end of a long text is shown.
     let end = &text[text.floor_char_boundary(text.len().saturating_sub(5000))..];
     assert!(output.status.success() && text.contains("1 passed"), "{}: {end}", output.status);
     text.into_owned()

@@ -337,7 +337,7 @@ fn nothing_is_left_of_calls_whose_foreign_code_does_what_it_likes() {
     assert_eq!((last.0, last.1), (first.0, first.1), "threads and descriptors");
     assert!(last.2 <= first.2 + 16, "{first:?} MiB have become {last:?}");
     assert!(calls > 1000 && panics > 100);
-    // Each call has ended, and once.
+    // Every call has ended, and none twice.
     let report = block_on(shutdown(Duration::from_secs(60)));
     assert_eq!((report.finished, report.abandoned), (0, 0));
 }

@@ -88,7 +88,7 @@ impl Workers {
         Some(Workers { port, workers, _server: server })
     }
 
-    /// Their processes.
+    /// The process ids of both workers.
     pub(crate) fn pids(&self) -> [u32; 2] {
         [self.workers[0].0.id(), self.workers[1].0.id()]
     }

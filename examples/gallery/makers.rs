@@ -30,7 +30,7 @@ enum NotMade {
     TooManyPixels,
     Broken(String),
     Call(Error),
-    /// What a body there is not known to end with.
+    /// An error of the worker that the caller has no type for.
     Other(String),
 }
 
@@ -54,7 +54,7 @@ fn make_elsewhere(photo: Vec<u8>) -> Result<(Thumbnail, Maker), NotMade> {
 }
 
 impl Maker {
-    /// This process.
+    /// The maker that this process is.
     fn here() -> Maker {
         let host = fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let host = host.or_else(|| env::var("HOSTNAME").ok()).unwrap_or_default();

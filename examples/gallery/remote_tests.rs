@@ -62,7 +62,7 @@ async fn two_workers_make_the_thumbnails_and_the_page_is_told_who_made_which() {
         assert_ne!(photo["made_by"]["host"], "", "{photo}");
         *made.entry(pid).or_insert(0_u64) += 1;
     }
-    // It is kept.
+    // The page can still tell later who made each thumbnail.
     let photos = client.get(format!("{}/photos", program.url)).send().await.unwrap();
     let photos: Vec<Value> = photos.json().await.unwrap();
     assert!(photos.iter().all(|photo| pids.contains(&photo["made_by"]["pid"].as_u64().unwrap())));
@@ -72,7 +72,7 @@ async fn two_workers_make_the_thumbnails_and_the_page_is_told_who_made_which() {
     let pool = pools.iter().find(|pool| pool["name"] == "thumbnails").unwrap();
     assert!(pool["remote"]["workers"].as_u64().is_some(), "{pool}");
 
-    // What is no photo is told as ever.
+    // An upload that is no photo gets the same error as without workers.
     let none = client.post(format!("{}/photos?name=none", program.url)).body("no photo");
     assert_eq!(none.send().await.unwrap().status(), 415);
 

@@ -12,7 +12,7 @@ use crate::function::{Argument, Body, Function};
 use crate::options::Options;
 use crate::stream;
 
-/// Applies them.
+/// Adds an error for each rule that the function breaks.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
     generics(function, errors);
     own_type(options, function, errors);

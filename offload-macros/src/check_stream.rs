@@ -12,7 +12,7 @@ use crate::stream;
 const MAKES_NOTHING: &str = "with `stream` a function returns `impl Iterator<Item = …>`, or has an argument \
      `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`";
 
-/// Applies them.
+/// Adds an error for each rule that the function breaks.
 pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
     let mut sinks = function.arguments.iter().filter(|argument| argument.is_sink());
     let sink = sinks.next();

@@ -83,7 +83,7 @@ pub(crate) fn may_be_known(function: &Function) -> bool {
 /// What moves into the job, and what comes out of it.
 fn types(function: &Function) -> impl Iterator<Item = &Type> {
     let inputs = function.arguments.iter().filter_map(move |argument| match argument.borrowed() {
-        // What of it is copied is known of these.
+        // Of these it is known that the copy has the type of what is borrowed.
         Some(borrowed) => is_its_own_copy(borrowed, function).then_some(borrowed),
         None if argument.is_given() => Some(&argument.ty),
         None => stream::sent(&argument.ty),
@@ -151,7 +151,7 @@ fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
         Type::Tuple(tuple) => {
             tuple.elems.iter().for_each(|ty| ask_in(ty, is_outer_asked, generics));
         }
-        // It could not be there otherwise.
+        // A reference that gets here is `&'static`: others were refused, or are copied.
         Type::Reference(_) => {}
         Type::Path(path) => {
             let parameter = path.path.get_ident().filter(|ident| is_parameter(ident, generics));

@@ -141,7 +141,7 @@ fn a_caller_that_the_server_throws_out_since_it_does_not_read_gets_its_answers()
         for body in bodies {
             body.go_on();
         }
-        // Nothing of that is to be heard here.
+        // The client must not read before the server has dropped it.
         until("it is thrown out", || server.log().contains("Slow Consumer")).await;
         server.proxy().to_client.go_on();
         for (number, call) in (0..).zip(calls) {

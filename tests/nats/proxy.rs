@@ -18,7 +18,7 @@ pub(crate) struct Proxy {
     connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
-/// One of the two ways.
+/// What goes from the client to the server, or back.
 pub(crate) struct Direction {
     speed: Mutex<Speed>,
     changed: Condvar,

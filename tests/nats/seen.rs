@@ -53,7 +53,7 @@ fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_o
         let notes = seen["notes"].to_string();
         assert!(notes.contains("No worker is there, and 2 calls wait in the stream."), "{notes}");
 
-        // Now this program works, too.
+        // From here on this program is a worker, too.
         tokio::spawn(remote::serve([&f::JOBS]));
         let bodies = [line.next().await, line.next().await];
         let working = |pool: &Value| {
@@ -80,7 +80,7 @@ fn a_worker_that_makes_no_call_sees_the_pool_and_counts_what_it_runs() {
     let name = "seen::a_worker_that_makes_no_call_sees_the_pool_and_counts_what_it_runs";
     with_server(name, async |_| {
         Builder::new().cpu_threads(4).install().unwrap();
-        // It works, and another program calls.
+        // This program is a worker here, and another one calls.
         tokio::spawn(remote::serve([&f::JOBS]));
         let address = serve().await;
         let _other = Worker::start("jobs");

@@ -44,7 +44,7 @@ pub(crate) struct Setup<'a> {
 enum Way {
     Direct,
     Proxy,
-    /// The test sees to that.
+    /// The test connects by itself.
     Own,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Setup<'a> {
         Setup { test, patience: PATIENCE, config: "", user: "", way: Way::Direct }
     }
 
-    /// It may take so long.
+    /// The time after which the test fails.
     pub(crate) fn patience(self, patience: Duration) -> Self {
         Setup { patience, ..self }
     }
@@ -158,7 +158,7 @@ impl Server {
         (Proxy::start(port, port_of(&server_url())), format!("nats://127.0.0.1:{port}"))
     }
 
-    /// What it has said so far.
+    /// The log of the server.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.store.path().join("log")).unwrap()
     }
@@ -252,7 +252,7 @@ impl Worker {
         Worker::start_at(&server_url(), pools)
     }
 
-    /// One that finds the server there.
+    /// A worker that connects to the server at `url`.
     pub(crate) fn start_at(url: &str, pools: &str) -> Worker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_remote_worker"));
         command.env(URL, url).env("OFFLOAD_REMOTE_WORKER", pools);

@@ -21,7 +21,7 @@ fn a_started_call_that_nobody_awaits_gives_its_permit_back_when_it_is_late_and_n
         let line = Line::new();
         drop(f::start_late(line.port()));
         let next = tokio::spawn(f::next());
-        // With the permit.
+        // The next call has got the permit, and is sent.
         has_had(server, 2).await;
         server.has_messages("jobs", 1).await;
         let worker = Worker::start("jobs");

@@ -4,7 +4,7 @@ use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, Ran, offload};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// In a worker.
+/// Panics in the worker, as the arguments are read.
 struct PanicsWhenRead;
 
 impl Serialize for PanicsWhenRead {
@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for PanicsWhenRead {
     }
 }
 
-/// In the parent.
+/// Panics in the parent, as the arguments are written.
 #[derive(Deserialize)]
 struct PanicsWhenWritten;
 

@@ -13,7 +13,7 @@ const STEPS: usize = 8;
 /// Up to 2^40 ns, which is 18 minutes; what is longer counts as that.
 const POWERS: usize = 38;
 
-/// How many numbers a histogram has.
+/// Buckets of a histogram.
 const BUCKETS: usize = POWERS * STEPS;
 
 /// See the [module](self). Threads that record at the same time most often do so in shards of their

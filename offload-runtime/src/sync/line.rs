@@ -22,17 +22,17 @@ use super::{AtomicIsize, AtomicUsize, Ordering, SegQueue, yield_now};
 /// So many shells may be there beside as many as wait.
 const SHELLS: usize = if cfg!(offload_loom) { 0 } else { 64 };
 
-/// So many are looked at, at a time.
+/// Waiters that one sweep looks at.
 const STEPS: usize = if cfg!(offload_loom) { 2 } else { 32 };
 
-/// Somebody sweeps.
+/// Added to the count of those who take, while somebody sweeps.
 const SWEEPING: isize = isize::MIN / 2;
 
 /// See the [module](self).
 pub(crate) struct Line<W> {
     /// What was taken out, and is the next again.
     returned: SegQueue<W>,
-    /// What was looked at.
+    /// Waiters that a sweep has looked at and kept.
     swept: [SegQueue<W>; 2],
     /// Which half of these comes first. Only who sweeps changes it.
     first: AtomicUsize,
@@ -47,7 +47,7 @@ pub(super) struct Taking<'a, W>(&'a Line<W>);
 /// Somebody sweeps.
 pub(super) struct Barred<'a>(&'a AtomicIsize);
 
-/// The permission to sweep.
+/// A guard: while it is there, this thread alone takes waiters out.
 struct Sweeping<'a>(&'a AtomicIsize);
 
 impl<W> Line<W> {
@@ -110,7 +110,7 @@ impl<W> Line<W> {
         taken
     }
 
-    /// With a permission.
+    /// Only for who holds a guard: [`Taking`] or [`Sweeping`].
     fn pop(&self) -> Option<W> {
         let others = || self.queues().into_iter().find_map(SegQueue::pop);
         self.returned.pop().or_else(others)
@@ -140,7 +140,7 @@ impl<W> Line<W> {
 }
 
 impl<W> Taking<'_, W> {
-    /// Takes out the first.
+    /// Takes out the waiter that has waited longest.
     pub(super) fn pop(&self) -> Option<W> {
         self.0.pop()
     }

@@ -203,7 +203,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
         Acquired::Waits
     }
 
-    /// One that waited here does so no more.
+    /// A waiter was started, cancelled or refused: it is not counted as waiting any more.
     pub(crate) fn leave(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }

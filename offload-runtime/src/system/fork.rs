@@ -19,7 +19,7 @@ const LOOK: u64 = 20;
 /// Whether a call that is made now would wait for ever.
 pub(crate) fn is_child(now: Instant) -> bool {
     let (first, number) = FIRST.get_or_init(|| (now, process::id()));
-    // So that the first one is a look.
+    // Plus one interval, so that the first call looks.
     let time = u64::try_from(now.saturating_duration_since(*first).as_micros()).unwrap_or(0) + LOOK;
     if time.saturating_sub(FOUND.load(Ordering::Relaxed)) < LOOK {
         return false;

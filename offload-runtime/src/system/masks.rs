@@ -28,7 +28,7 @@ mod imp {
             Masks { processors: sched_getaffinity(THIS).ok(), signals }
         }
 
-        /// Sets them back on this thread.
+        /// Gives this thread the masks that it had at first.
         pub(crate) fn set_back(&mut self) {
             if let Some(signals) = &self.signals {
                 let _ = signals.thread_set_mask();

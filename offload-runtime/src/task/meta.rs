@@ -184,7 +184,7 @@ impl Meta {
         self.owner.under_way().take();
     }
 
-    /// It has ended, once.
+    /// Counts the end of the call; called once.
     pub(super) fn set_ended(&self) {
         self.leave_slots();
         if self.is_under_way.load(Ordering::Relaxed) {

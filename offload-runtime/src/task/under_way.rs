@@ -19,7 +19,7 @@ use crate::sync::{Apart, AtomicU64, Ordering, thread_number};
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct UnderWay {
-    /// As many as some power of two.
+    /// Their number is a power of two.
     lines: Box<[Apart<Counted>]>,
 }
 
@@ -35,7 +35,7 @@ impl UnderWay {
         UnderWay { lines: (0..(4 * cores).next_power_of_two()).map(|_| Apart::default()).collect() }
     }
 
-    /// That of this thread.
+    /// The line of this thread.
     fn own(&self) -> &Counted {
         &self.lines[thread_number() & (self.lines.len() - 1)]
     }

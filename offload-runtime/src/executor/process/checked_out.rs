@@ -139,7 +139,7 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// Runs it, unless the call has ended, and nobody takes what that would make.
     pub(crate) fn run<R>(&self, foreign: impl FnOnce() -> R) -> Option<R> {
-        /// Also if it panics.
+        /// Comes back when dropped, so also when `foreign` panics.
         struct Back<'a>(&'a KillHandle);
 
         impl Drop for Back<'_> {

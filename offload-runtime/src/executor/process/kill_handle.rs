@@ -39,7 +39,7 @@ pub(crate) struct KillHandle {
     task: usize,
     /// How long a body that was told to stop may go on.
     grace: Duration,
-    /// Its thread is one of these.
+    /// The pool whose thread waits for the worker.
     threads: &'static Pool,
     state: Mutex<State>,
 }
@@ -72,7 +72,7 @@ pub(crate) enum End {
 /// Whether a thread may run foreign code for its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
-    /// Who ends the call gives it up.
+    /// The thread is given up by whoever ends the call.
     Watched,
     /// The call has ended, and nobody does that any more: thread and worker are given up now.
     GivenUp,

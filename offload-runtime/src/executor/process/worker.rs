@@ -59,7 +59,7 @@ pub(crate) struct Worker {
     /// Calls so far, this one included.
     calls: u64,
     since: Instant,
-    /// Reads and writes fail then.
+    /// Reads and writes fail after this.
     deadline: Option<Instant>,
     stderr: Arc<Stderr>,
     reaped: bool,
@@ -306,7 +306,7 @@ impl Worker {
         self.incoming.read(&mut &*self.data)
     }
 
-    /// Whether it was seen to end.
+    /// Whether the end of the process was noticed.
     pub(crate) fn has_ended(&self) -> bool {
         self.stderr.has_ended()
     }

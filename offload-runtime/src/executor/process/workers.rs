@@ -39,7 +39,7 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// See the [module](self).
 pub(crate) struct Workers {
-    /// As it was written.
+    /// The settings as the pool was declared with them.
     pub(crate) plan: Plan,
     /// That of the default pool, from its first call on.
     installed: Option<OnceLock<Plan>>,
@@ -81,7 +81,7 @@ impl Workers {
         Workers::with(None)
     }
 
-    /// Those of the default pool.
+    /// The workers of the default pool, whose settings are read at its first call.
     pub(crate) const fn of_default() -> Workers {
         Workers::with(Some(OnceLock::new()))
     }

@@ -60,7 +60,7 @@ impl Deref for CallGuard {
 impl Drop for CallGuard {
     fn drop(&mut self) {
         let CallGuard { call, calls, answer } = self;
-        // That of a call which has not begun is none.
+        // An answer for a call that has not begun is ignored.
         let has_ended = answer.take().is_some_and(|answer| calls.end(call, answer));
         if has_ended || calls.expire(call, Instant::now()) {
             return;

@@ -35,7 +35,7 @@ impl Carried {
         self.0.iter().map(|(name, text)| (*name, text.as_str()))
     }
 
-    /// The same, as it comes out over there.
+    /// The values as a worker reads them.
     pub(super) fn texts(&self) -> Vec<(String, String)> {
         self.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
     }

@@ -8,10 +8,10 @@ use super::served::{self, Counted, Serving, Site};
 use crate::task::about::About;
 use crate::task::context::Captured;
 
-/// A call that is made here.
+/// A call that runs in this process, since there is no server.
 pub(super) struct Embedded {
     pub(super) site: Site,
-    /// Of its function.
+    /// The function that is called.
     pub(super) about: &'static About,
     pub(super) call: CallGuard,
     /// Its answer is wanted until then.

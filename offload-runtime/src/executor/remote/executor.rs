@@ -49,7 +49,7 @@ struct Started {
     calls: Calls,
     /// If there is a server.
     link: Option<Link>,
-    /// There.
+    /// What is known of the pool at the server.
     seen: Arc<Seen>,
     /// If there is, from the first call that has its permits.
     caller: OnceLock<Caller>,

@@ -28,7 +28,7 @@ pub(super) struct InFlight {
     pub(super) place: usize,
     /// No other call of this process has it.
     pub(super) number: u64,
-    /// What goes with it of its caller's context.
+    /// The caller's context that is sent in headers.
     pub(super) carried: Carried,
     state: Mutex<State>,
     /// A worker was told that the body may start.

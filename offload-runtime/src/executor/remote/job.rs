@@ -227,7 +227,7 @@ impl Job {
         match answer {
             Ok(Ok(Ok(body))) => (Outcome::Returned, body),
             Ok(Ok(Err((error, ending)))) => (Outcome::of(error, ending), Bytes::new()),
-            // There is no process for it, say.
+            // For example, no worker process could be started.
             Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => {
                 (Outcome::Unstarted(error), Bytes::new())
             }

@@ -23,7 +23,7 @@ pub(super) struct Seen {
     pub(super) unawaited: AtomicU64,
     /// Calls that are here, to be served.
     pub(super) serving: AtomicU64,
-    /// So many may be.
+    /// Calls that may be served at the same time.
     pub(super) slots: AtomicU64,
     /// Somebody has read the numbers since this was asked the last time.
     is_read: AtomicBool,

@@ -40,11 +40,11 @@ pub(super) struct Served {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counted {
     Here,
-    /// Where it was called.
+    /// In the program that called it.
     Elsewhere,
 }
 
-/// Those that are known, for good.
+/// Functions that were served so far; none is ever removed.
 static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
 struct Known {

@@ -51,7 +51,7 @@ impl Survey {
             let subscribing = link.client.subscribe(subjects::present(pool));
             let subscribed = unconstrained(timeout(Duration::ZERO, subscribing)).await;
             self.present = subscribed.ok().and_then(Result::ok);
-            // What it knew is old by now.
+            // What was heard before the subscription may be out of date: ask all workers.
             link.say(subjects::probe(pool), None, Bytes::new());
         }
         self.count();

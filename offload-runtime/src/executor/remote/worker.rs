@@ -83,7 +83,7 @@ pub(super) struct Worker {
 /// What calls are got from.
 enum Consumer {
     Unknown,
-    /// The server is asked for it.
+    /// A look for it at the server is under way.
     Asked,
     Known(Arc<PullConsumer>),
 }
@@ -278,7 +278,7 @@ impl Worker {
             };
             let (consumer, here) = (Arc::clone(consumer), format!("{own}.pull.{number}").into());
             self.context.link.send(async move {
-                // What is lost is asked again.
+                // If the request is lost, the slot asks again.
                 let _ = consumer.request_batch(request, here).await;
             });
             *slot = Slot::Asked { heard: Instant::now() };

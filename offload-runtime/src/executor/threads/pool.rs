@@ -108,7 +108,7 @@ pub(super) struct Started {
     /// So many more than `max` there may be, in the place of those whose bodies wait.
     pub(super) extra: AtomicUsize,
     pub(super) under_way: UnderWay,
-    /// Everybody finds it.
+    /// It is in the list of started executors.
     is_known: AtomicBool,
     pub(super) closed: AtomicBool,
     /// Calls that wait are not started any more.

@@ -27,7 +27,7 @@ impl Publication {
         *self.counters.entry((name, labels)).or_default() += value;
     }
 
-    /// So much more of a gauge.
+    /// Adds to a gauge.
     pub(super) fn add(&mut self, name: &'static str, labels: &[Label], value: usize) {
         *self.gauges.entry((name, labels.to_vec())).or_default() += value as f64;
     }
@@ -40,7 +40,7 @@ impl Publication {
         }
     }
 
-    /// What is new in a histogram.
+    /// Adds durations to a histogram.
     pub(super) fn record(&mut self, name: &'static str, labels: &[Label], new: Times) {
         self.histograms.entry((name, labels.to_vec())).or_default().extend(new);
     }

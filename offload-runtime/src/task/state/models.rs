@@ -243,7 +243,7 @@ fn a_call_that_is_cancelled_on_its_way_to_wait_or_back_is_seen_so_by_one_side() 
         let phase = call.state.cancel();
         let (waited, began) = thread.join().unwrap();
         match phase {
-            // Before it waited, or after.
+            // Cancelled before it waited, or after it was queued again.
             Phase::Queued => assert!(!began),
             Phase::Waiting => assert!(waited && !began),
             Phase::Running => assert!(began),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::*;
 use crate::executor::threads::{Kind, Pool};
 
-/// So many may be of no use in a row.
+/// Starts that may fail in a row.
 const MOST: u32 = 3;
 
-/// And so many start at a time.
+/// Workers that may start at the same time.
 const AT_ONCE: usize = 2;
 
 static THREADS: Pool = Pool::new("of processes", Kind::Process);
@@ -164,7 +164,7 @@ fn after_too_many_that_were_of_no_use_none_is_started_for_a_second_and_then_one(
     state.starts.under_way = 1;
     assert_eq!(state.wants_another(MOST, AT_ONCE, then), None, "one is tried at a time");
     state.starts.under_way = 0;
-    // For nobody but a call.
+    // None is kept ready: `min_workers` is reached, and no call waits.
     (state.waiting, state.kept) = (0, 2);
     assert_eq!(state.wants_another(MOST, AT_ONCE, then), None);
     assert_eq!(state.look_again(MOST), None);

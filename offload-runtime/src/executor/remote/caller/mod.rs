@@ -135,7 +135,7 @@ struct Dispatcher {
     connected_since: Option<Instant>,
     /// When something came from the server.
     link_heard: Instant,
-    /// Workers were asked once who is there.
+    /// All workers were asked to say that they are there.
     is_probed: bool,
     /// When it looked for workers that are lost.
     looked: Instant,
@@ -272,7 +272,7 @@ impl Dispatcher {
     }
 }
 
-/// What comes next, if anything can.
+/// The next message; without a subscription it waits for ever.
 async fn next_of(subscriber: &mut Option<Subscriber>) -> Option<Message> {
     match subscriber {
         Some(subscriber) => next(subscriber).await,

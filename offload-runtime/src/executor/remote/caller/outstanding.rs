@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::executor::remote::call_guard::CallGuard;
 
-/// A call that is to be sent.
+/// A call that has to be published, with its arguments.
 pub(in crate::executor::remote) struct ToSend {
     pub(in crate::executor::remote) call: CallGuard,
     pub(in crate::executor::remote) arguments: Bytes,

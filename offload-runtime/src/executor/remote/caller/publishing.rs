@@ -62,7 +62,7 @@ impl Dispatcher {
         });
     }
 
-    /// What has become of that.
+    /// The server has stored the message of a call, or has refused it.
     pub(super) fn stored(&mut self, number: u64, attempt: u32, stored: Result<u64, Refusal>) {
         let out = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt);
         match (out, stored) {
@@ -115,7 +115,7 @@ impl Dispatcher {
         }
     }
 
-    /// A call has ended before it has begun.
+    /// A call ended before a worker began it: its message is deleted.
     pub(super) fn forget(&mut self, number: u64) {
         let out = self.remove(number);
         self.take_out(out.and_then(|out| out.sequence));
@@ -128,7 +128,7 @@ impl Dispatcher {
         self.queue.link.spawn(async move { queue.delete(sequence).await });
     }
 
-    /// It is outstanding no more.
+    /// Takes the call out of the table of outstanding calls.
     pub(super) fn remove(&mut self, number: u64) -> Option<Outstanding> {
         let out = self.outstanding.remove(&number)?;
         if out.is_object {

@@ -63,7 +63,7 @@ impl Dispatcher {
                             Some(assigned) if out.attempt == attempt => {
                                 !std::mem::replace(&mut assigned.has_answered, true)
                             }
-                            // One that was thought to be lost.
+                            // A worker that was believed to be lost speaks again.
                             _ => true,
                         };
                         if is_first {
@@ -172,7 +172,7 @@ impl Dispatcher {
             Some(assigned) => {
                 self.tell(&assigned.worker, number, out.attempt, &ToWorker::Cancel);
             }
-            // Not again.
+            // An earlier attempt may have run, so the call is not started again.
             None if out.attempt > 1 => {
                 self.take_out(out.sequence);
                 let error = Error::cancelled(out.call.name());
