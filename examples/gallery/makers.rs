@@ -30,8 +30,6 @@ enum NotMade {
     TooManyPixels,
     Broken(String),
     Call(Error),
-    /// An error of the worker that the caller has no type for.
-    Other(String),
 }
 
 /// Makes a thumbnail where it is made: by workers, if there is a server, and then it is said by which of
@@ -82,7 +80,7 @@ impl From<Problem> for NotMade {
             Problem::TooManyPixels => NotMade::TooManyPixels,
             Problem::BrokenImage(what) => NotMade::Broken(what),
             Problem::NotOffloaded(error) => NotMade::Call(error),
-            other => NotMade::Other(other.to_string()),
+            other => NotMade::Broken(other.to_string()),
         }
     }
 }
@@ -92,7 +90,7 @@ impl From<NotMade> for Problem {
         match error {
             NotMade::NotAnImage => Problem::NotAnImage,
             NotMade::TooManyPixels => Problem::TooManyPixels,
-            NotMade::Broken(what) | NotMade::Other(what) => Problem::BrokenImage(what),
+            NotMade::Broken(what) => Problem::BrokenImage(what),
             NotMade::Call(error) => Problem::NotOffloaded(error),
         }
     }

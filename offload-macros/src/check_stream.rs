@@ -1,6 +1,6 @@
 //! The rules of `stream`: what makes items, and what they are.
 
-use syn::{GenericArgument, PathArguments, ReturnType, Type, parse_quote};
+use syn::{ReturnType, Type, parse_quote};
 
 use crate::borrows;
 use crate::check::text;
@@ -116,7 +116,7 @@ pub(crate) fn no_iterator(output: &Type) -> Option<(&Type, Type)> {
         Type::Path(path) if path.qself.is_none() => {
             let last = path.path.segments.last()?;
             let is_one_of = |names: &[&str]| names.iter().any(|name| last.ident == name);
-            match (&*arguments(&last.arguments), is_one_of(&VALUES)) {
+            match (&*stream::arguments(path).collect::<Vec<_>>(), is_one_of(&VALUES)) {
                 ([], true) => ty.clone(),
                 ([item, ..], _) if is_one_of(&COLLECTIONS) => (*item).clone(),
                 ([key, value, ..], _) if is_one_of(&MAPS) => parse_quote!((#key, #value)),
@@ -126,13 +126,4 @@ pub(crate) fn no_iterator(output: &Type) -> Option<(&Type, Type)> {
         _ => return None,
     };
     Some((ty, item))
-}
-
-fn arguments(arguments: &PathArguments) -> Vec<&Type> {
-    let PathArguments::AngleBracketed(arguments) = arguments else { return Vec::new() };
-    let types = arguments.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
-    types.collect()
 }

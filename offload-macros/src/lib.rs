@@ -327,8 +327,8 @@ use proc_macro2::TokenStream;
 /// That a type parameter is `Send` the function says. That it is `'static` it need not say: the async function asks
 /// for it, of what moves, and of nothing else. So `fn sort<T: Ord + Send>(values: Vec<T>)` becomes `async fn sort<T: Ord +
 /// Send + 'static>(values: Vec<T>)`, and a `pub` method gets `where Self: 'static`. A caller that gives something borrowed gets
-/// the error; the synchronous function of `sync` takes that. A private method may be one of a trait, which has to ask for it: of the
-/// parameters of its `impl` block, that says so itself.
+/// the error; the synchronous function of `sync` takes that. A private method does not get `where Self: 'static`, since it may
+/// implement a trait, which would have to ask for it: there, write `'static` at the parameters of the `impl` block.
 ///
 /// ```
 /// # use offload_runtime::offload;

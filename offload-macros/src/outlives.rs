@@ -9,8 +9,8 @@ use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{
-    GenericArgument, Generics, Lifetime, PathArguments, ReturnType, Signature, Token, Type,
-    TypeImplTrait, TypeParamBound, TypePath, Visibility, WherePredicate, parse_quote_spanned,
+    Generics, Lifetime, ReturnType, Signature, Token, Type, TypeImplTrait, TypeParamBound,
+    TypePath, Visibility, WherePredicate, parse_quote_spanned,
 };
 
 use crate::advice;
@@ -157,8 +157,8 @@ fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
             let parameter = path.path.get_ident().filter(|ident| is_parameter(ident, generics));
             match parameter.cloned() {
                 Some(parameter) => ask_of_parameter(&parameter, generics),
-                None if is_container(path) && !arguments(path).any(is_dyn) => {
-                    arguments(path).for_each(|ty| ask_in(ty, is_outer_asked, generics));
+                None if is_container(path) && !stream::arguments(path).any(is_dyn) => {
+                    stream::arguments(path).for_each(|ty| ask_in(ty, is_outer_asked, generics));
                 }
                 // That its lifetime is missing is all there is to say.
                 None if may_hide_a_lifetime(path) => {}
@@ -167,17 +167,6 @@ fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
         }
         ty => ask_of_whole(ty, is_outer_asked, generics),
     }
-}
-
-fn arguments(path: &TypePath) -> impl Iterator<Item = &Type> {
-    let arguments = match path.path.segments.last().map(|last| &last.arguments) {
-        Some(PathArguments::AngleBracketed(arguments)) => Some(&arguments.args),
-        _ => None,
-    };
-    arguments.into_iter().flatten().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
 }
 
 fn may_hide_a_lifetime(path: &TypePath) -> bool {
@@ -236,11 +225,19 @@ fn ask_of_whole(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
         return;
     }
     let place = ends(ty).1;
-    let predicate: WherePredicate = parse_quote_spanned!(place=> #ty: 'static);
     let clause = generics.make_where_clause();
-    let text = predicate.to_token_stream().to_string();
-    if clause.predicates.iter().all(|other| other.to_token_stream().to_string() != text) {
-        clause.predicates.push(predicate);
+    let text = tokens.to_string();
+    let same = clause.predicates.iter_mut().find_map(|predicate| match predicate {
+        WherePredicate::Type(same) if same.bounded_ty.to_token_stream().to_string() == text => {
+            Some(same)
+        }
+        _ => None,
+    });
+    match same {
+        Some(same) if same.bounds.iter().any(is_static) => {}
+        // Its other bounds stand there.
+        Some(same) => same.bounds.push(for_ever(place)),
+        None => clause.predicates.push(parse_quote_spanned!(place=> #ty: 'static)),
     }
 }
 

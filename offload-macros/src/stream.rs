@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     AssocType, FnArg, GenericArgument, PathArguments, ReturnType, Signature, Token, Type,
-    TypeParamBound, parse_quote, parse_quote_spanned,
+    TypeParamBound, TypePath, parse_quote, parse_quote_spanned,
 };
 
 use crate::borrows;
@@ -195,10 +195,16 @@ pub(crate) fn is_result(ty: &Type) -> bool {
 
 pub(crate) fn first_argument(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
-    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
-        return None;
+    arguments(path).next()
+}
+
+/// The types among the arguments of what a path ends with: `A` and `B` of `Table<'a, A, B>`.
+pub(crate) fn arguments(path: &TypePath) -> impl Iterator<Item = &Type> {
+    let arguments = match path.path.segments.last().map(|last| &last.arguments) {
+        Some(PathArguments::AngleBracketed(arguments)) => Some(&arguments.args),
+        _ => None,
     };
-    arguments.args.iter().find_map(|argument| match argument {
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
     })

@@ -106,7 +106,9 @@ impl<W> Line<W> {
             let Some(next) = self.pop() else { break };
             if is_meant(&next) { &mut taken } else { &mut kept }.push(next);
         }
-        kept.into_iter().for_each(|next| self.returned.push(next));
+        // To where a sweep finds them, should they be cancelled.
+        let [first, ..] = self.queues();
+        kept.into_iter().for_each(|next| first.push(next));
         taken
     }
 

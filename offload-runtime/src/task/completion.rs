@@ -49,7 +49,11 @@ pub(crate) fn run(
                 return refuse_here(task, error);
             }
         }
-        let task = task.begin()?;
+        let Some(task) = task.begin() else {
+            // In the frame: a destructor of what was borrowed may make calls.
+            current::end_body();
+            return None;
+        };
         let meta = task.meta();
         let about = meta.about();
         let waited = now.saturating_duration_since(meta.since);

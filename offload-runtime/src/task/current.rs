@@ -282,7 +282,8 @@ pub(super) fn take_permits() -> Permits {
 
 /// The body on this thread has these again, which it had before.
 pub(super) fn set_permits(permits: Permits) {
-    here(|frame| *frame.permits.borrow_mut() = permits);
+    let before = here(|frame| frame.permits.replace(permits));
+    drop(before);
 }
 
 /// The body of a task on this thread has ended: lets go of the task, and gives its permits back.

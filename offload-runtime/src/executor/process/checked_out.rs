@@ -9,6 +9,7 @@ use super::worker::{Dead, Worker};
 use super::workers::{Gone, Workers};
 use crate::error::Error;
 use crate::executor;
+use crate::task::current;
 use crate::wire::registry::Host;
 
 /// See the [module](self).
@@ -47,9 +48,14 @@ impl CheckedOut {
         self.has_begun
     }
 
-    /// The call's deadline has passed.
+    /// The thread of the call finds by itself that nobody waits: its deadline has passed, or its
+    /// consumer is gone, or all bodies were told to stop, of which it may learn before the shutdown has
+    /// come to this worker.
     pub(crate) fn end(&self) {
-        self.handle.end(End::Cancelled);
+        let why = if current::is_stopped() { End::Shutdown } else { End::Cancelled };
+        if self.handle.end(why) {
+            self.workers.give_up(self.host, &self.handle);
+        }
     }
 
     /// From here on nobody else kills the worker. Why it was killed, if it was.

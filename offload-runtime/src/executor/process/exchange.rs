@@ -267,11 +267,8 @@ impl Call {
     fn lost(self, dead: Dead, killed: Option<End>) -> (Error, Ending) {
         let name = self.function.about().name;
         match (killed, self.panic) {
-            // All bodies are told to stop at that, and this thread may learn it first.
-            (Some(End::Cancelled | End::Told), _) if !current::is_stopped() => {
-                (failures::killed(name), Ending::Killed)
-            }
-            (Some(_), _) => (failures::killed_by_shutdown(name), Ending::Killed),
+            (Some(End::Cancelled | End::Told), _) => (failures::killed(name), Ending::Killed),
+            (Some(End::Shutdown), _) => (failures::killed_by_shutdown(name), Ending::Killed),
             // One that must not unwind, or with `panic = "abort"`.
             (None, Some(panic)) if dead.is_aborted() => {
                 (failures::panicked(name, panic, Some(dead)), Ending::Panicked)

@@ -118,8 +118,8 @@ pub fn publish_metrics() {
     all.tell();
 }
 
-/// What is new in a histogram since the last time.
-fn new(name: &'static str, key: usize, histogram: &Histogram) -> Times {
+/// Takes what is new in a histogram since the last time.
+fn take_new(name: &'static str, key: usize, histogram: &Histogram) -> Times {
     static GIVEN: LazyLock<Mutex<Recorded>> = LazyLock::new(Mutex::default);
     GIVEN.lock().unpoisoned().take(name, key, histogram)
 }
@@ -184,7 +184,7 @@ fn function(
     for (name, times) in
         [("offload_wait_seconds", &counts.wait), ("offload_run_seconds", &counts.run)]
     {
-        all.record(name, &labels, new(name, key, times));
+        all.record(name, &labels, take_new(name, key, times));
     }
 }
 
@@ -256,5 +256,5 @@ fn event_loop(all: &mut Publication, record: &crate::observe::watch::Record) {
         all.count("offload_loop_stalls_total", with(&labels, "doing", doing), value);
     }
     let name = "offload_loop_lag_seconds";
-    all.record(name, &labels, new(name, number, record.lag()));
+    all.record(name, &labels, take_new(name, number, record.lag()));
 }
