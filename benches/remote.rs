@@ -115,10 +115,13 @@ fn start_server() -> Option<Server> {
     let store = env::temp_dir().join(format!("offload-bench-remote-{}", std::process::id()));
     let mut command = Command::new("nats-server");
     command.args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(&store);
-    let process = Some(Running(command.stderr(Stdio::null()).spawn().ok()?));
+    let mut process = Running(command.stderr(Stdio::null()).spawn().ok()?);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        let ended = process.0.try_wait().expect("a child");
+        assert!(ended.is_none(), "nats-server has ended: {ended:?}");
         thread::sleep(Duration::from_millis(10));
     }
+    let process = Some(process);
     Some(Server { url: format!("nats://127.0.0.1:{port}"), store, process })
 }
 

@@ -13,5 +13,6 @@ mod seen;
 mod server;
 mod started;
 mod stress;
+mod subscribers;
 
 offload_runtime::test_worker!();

@@ -33,7 +33,8 @@ impl Calls {
     }
 
     pub(super) fn add(&self, call: Arc<InFlight>) {
-        self.lock().insert(call.place, Entry { call, here: None });
+        let before = self.lock().insert(call.place, Entry { call, here: None });
+        drop(before);
     }
 
     /// The call of a task that has not ended.

@@ -11,8 +11,9 @@ use async_nats::{HeaderName, HeaderValue, Message};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{Span, info_span};
 
 use super::broker::Link;
 use super::failures;
@@ -23,6 +24,7 @@ use super::seen::Seen;
 use super::served::{self, Counted, Serving, Site};
 use super::subjects::{self, CallId};
 use crate::error::{Error, ErrorKind};
+use crate::sync::foreign::quietly;
 use crate::task::context::Captured;
 use crate::task::incidents;
 use crate::wire::registry::{self, Callable, Named};
@@ -74,8 +76,19 @@ pub(super) struct Job {
 
 /// A call that has begun.
 struct Begun {
-    left: Option<Duration>,
+    /// Its caller is answered without it then.
+    answer_by: Option<Instant>,
     beat: Duration,
+}
+
+impl Begun {
+    /// The body may run for so many milliseconds from now on.
+    fn now(left: Option<u64>, beat: u64) -> Begun {
+        // What is beyond the clock is no deadline.
+        let answer_by =
+            left.and_then(|left| Instant::now().checked_add(Duration::from_millis(left)));
+        Begun { answer_by, beat: Duration::from_millis(beat.max(1)) }
+    }
 }
 
 /// What a body came to, on its way to its caller.
@@ -102,26 +115,33 @@ impl Job {
             return None;
         };
         let begun = self.claim().await?;
-        let give_up = Instant::now() + begun.left.unwrap_or_default() + KEEP_ANSWER;
+        let give_up = begun.answer_by.unwrap_or_else(Instant::now) + KEEP_ANSWER;
         let arguments = match self.header(subjects::OBJECT) {
-            None => Ok(self.message.payload.clone()),
-            Some(_) => self.fetch(give_up, begun.beat).await,
+            Some(_) if !self.is_unwanted => self.fetch(give_up, begun.beat).await,
+            _ => Ok(self.message.payload.clone()),
         };
         let name = function.about().name;
         let unstarted = |error| (Outcome::Unstarted(error), Bytes::new());
         let (outcome, body) = match arguments {
-            Ok(_) if self.is_unwanted => unstarted(Error::cancelled(name)),
+            _ if self.is_unwanted => unstarted(Error::cancelled(name)),
             Ok(arguments) => self.serve(function, arguments, &begun).await,
             Err(reason) => unstarted(failures::no_arguments(name, &reason)),
         };
         Some(Delivery { job: self, outcome, body, give_up, beat: begun.beat })
     }
 
-    /// Gets the arguments out of the object store.
+    /// Gets the arguments out of the object store, unless it becomes unwanted meanwhile.
     async fn fetch(&mut self, until: Instant, beat: Duration) -> Result<Bytes, String> {
         let (objects, name) = (self.context.objects(), self.id.arguments());
         let fetching = ToCaller::fetching(&self.id, &self.context.name);
-        self.while_saying(&fetching, beat, || {}, objects.get(&name, until)).await
+        let unwanted = Notify::new();
+        let fetched = async {
+            tokio::select! {
+                fetched = objects.get(&name, until) => fetched,
+                () = unwanted.notified() => Err("nobody waits for the call any more".to_owned()),
+            }
+        };
+        self.while_saying(&fetching, beat, || unwanted.notify_one(), fetched).await
     }
 
     fn header(&self, name: &str) -> Option<String> {
@@ -171,8 +191,7 @@ impl Job {
                 tokio::select! {
                     heard = self.heard.recv() => match heard? {
                         Heard::Told(ToWorker::Grant { left, beat }) => {
-                            let beat = Duration::from_millis(beat.max(1));
-                            granted = Some(Begun { left: left.map(Duration::from_millis), beat });
+                            granted = Some(Begun::now(left, beat));
                         }
                         Heard::Gone => is_gone = true,
                         // For its caller it has begun, and an answer is waited for.
@@ -290,13 +309,22 @@ impl Job {
         function.make_known();
         let _entered = self.context.runtime.as_ref().map(Handle::enter);
         let CallId { caller, number, attempt } = &self.id;
-        let span = tracing::info_span!(target: "offload", "remote", caller, number, attempt);
+        // A subscriber is foreign: whether it panics is no matter of the call.
+        let mut span = Span::none();
+        quietly(|| span = info_span!(target: "offload", "remote", caller, number, attempt));
         let carried = self.carried();
         let captured = Captured::from_elsewhere(carried.clone().into_iter());
         let served = served::as_served(site, function.about(), Counted::Here);
-        served::submit(served, begun.left, captured, move |may_start| {
-            let run = |()| span.in_scope(|| served::call(site, function, &carried, &arguments));
-            let answer = may_start.map(run);
+        let left = begun.answer_by.map(|at| at.saturating_duration_since(Instant::now()));
+        served::submit(served, left, captured, move |may_start| {
+            let run = |()| {
+                let mut answer = None;
+                let call = || answer = Some(served::call(site, function, &carried, &arguments));
+                quietly(|| span.in_scope(call));
+                // The span could not be entered.
+                answer.ok_or_else(|| failures::unstarted(function.about().name))
+            };
+            let answer = may_start.and_then(run);
             if let Ok(Err((error, ending))) = &answer {
                 incidents::note_ending(function.about().name, *ending, error);
             }
