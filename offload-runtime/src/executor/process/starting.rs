@@ -25,13 +25,14 @@ impl Workers {
         let (most, at_once) = (self.plan().max_restarts, cores::count());
         while let Some(why) = state.wants_another(most, at_once, Instant::now()) {
             state.starts.under_way += 1;
+            let opened = state.starts.opened;
             // From a thread that is as normal as the main one: a worker is what its starter is.
             let start = move || {
-                let run = move || self.start(host, why);
+                let run = move || self.start(host, why, opened);
                 let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
                 if let Err(refusal) = thread {
                     let mut state = self.lock();
-                    self.start_refused(&mut state, &refusal);
+                    self.start_refused(&mut state, opened, &refusal);
                     self.tend(host, &mut state);
                     let wakers = state.take_wakers();
                     drop(state);
@@ -39,7 +40,7 @@ impl Workers {
                 }
             };
             if let Err(refusal) = spawner::request(Box::new(start)) {
-                self.start_refused(state, &refusal);
+                self.start_refused(state, opened, &refusal);
                 return;
             }
         }
@@ -49,15 +50,15 @@ impl Workers {
         }
     }
 
-    fn start_refused(&self, state: &mut State, refusal: &io::Error) {
+    fn start_refused(&self, state: &mut State, opened: u64, refusal: &io::Error) {
         state.starts.under_way -= 1;
         let reason = format!("the system refuses a thread to start it: {refusal}");
-        state.start_failed(reason, false, self.plan().max_restarts, Instant::now());
+        state.start_failed(opened, reason, false, self.plan().max_restarts, Instant::now());
         // Whoever waits tries again, or ends its call.
         self.changed.notify_all();
     }
 
-    fn start(&'static self, host: &'static dyn Host, why: &'static str) {
+    fn start(&'static self, host: &'static dyn Host, why: &'static str, opened: u64) {
         // What its start-up function says goes to a foreign subscriber.
         let worker =
             catch_unwind(AssertUnwindSafe(|| self.start_worker(host))).unwrap_or_else(|payload| {
@@ -80,7 +81,8 @@ impl Workers {
                 state.free.insert(0, worker);
             }
             Err(NotReady { reason, was_killed, .. }) => {
-                state.start_failed(reason, was_killed, self.plan().max_restarts, Instant::now());
+                let most = self.plan().max_restarts;
+                state.start_failed(opened, reason, was_killed, most, Instant::now());
             }
         }
         self.tend(host, &mut state);

@@ -47,6 +47,8 @@ pub(super) struct Starts {
     pub(super) under_way: usize,
     /// The channels of those that start.
     pub(super) channels: Vec<Arc<UnixStream>>,
+    /// How often the pool was opened again.
+    pub(super) opened: u64,
     /// Why the last start failed, for one of those that wait.
     pub(super) failure: Option<String>,
     /// When a worker was of no use last: it did not start up, or ended soon after.
@@ -71,6 +73,7 @@ impl State {
             until_ready: Vec::new(),
             starts: Starts {
                 under_way: 0,
+                opened: 0,
                 channels: Vec::new(),
                 failure: None,
                 useless: None,
@@ -84,15 +87,21 @@ impl State {
         }
     }
 
-    /// A start has failed. Killed by somebody else, the next may be luckier, and is tried at once.
+    /// A start has failed that began when the pool had been `opened` so often. Killed by somebody else, the next
+    /// may be luckier, and is tried at once.
     pub(super) fn start_failed(
         &mut self,
+        opened: u64,
         reason: String,
         was_killed: bool,
         most: u32,
         now: Instant,
     ) {
         let starts = &mut self.starts;
+        if opened != starts.opened {
+            // It was ended when the pool was closed, which says nothing of those that start now.
+            return;
+        }
         starts.in_a_row = starts.in_a_row.saturating_add(1);
         if !was_killed || starts.is_given_up(most) {
             starts.useless = Some(now);
@@ -216,6 +225,7 @@ impl Starts {
 
     /// What was of no use before does not count any more.
     pub(super) fn begin_anew(&mut self) {
+        self.opened += 1;
         (self.in_a_row, self.useless, self.failure) = (0, None, None);
     }
 

@@ -31,7 +31,7 @@ fn at_work(workers: usize) -> State {
 /// So many in a row did not start up, all just now.
 fn fail(state: &mut State, times: u32, now: Instant) {
     for _ in 0..times {
-        state.start_failed("no fonts".to_owned(), false, MOST, now);
+        state.start_failed(state.starts.opened, "no fonts".to_owned(), false, MOST, now);
         state.starts.failure = None;
     }
 }
@@ -102,7 +102,13 @@ fn another_is_started_when_it_is_wanted_and_there_may_be_one() {
                 "who waits is to be told of a failure first",
                 |state, now| {
                     state.waiting = 1;
-                    state.start_failed("no fonts".to_owned(), false, MOST, now);
+                    state.start_failed(
+                        state.starts.opened,
+                        "no fonts".to_owned(),
+                        false,
+                        MOST,
+                        now,
+                    );
                 },
                 None,
             ),
@@ -188,10 +194,10 @@ fn one_that_was_killed_as_it_started_up_is_tried_again_at_once_but_not_for_ever(
     let (mut state, now) = (at_work(0), Instant::now());
     state.waiting = 1;
     for _ in 1..MOST {
-        state.start_failed("killed".to_owned(), true, MOST, now);
+        state.start_failed(state.starts.opened, "killed".to_owned(), true, MOST, now);
         assert_eq!(state.wants_another(MOST, AT_ONCE, now), Some("a call waits for it"));
     }
-    state.start_failed("killed".to_owned(), true, MOST, now);
+    state.start_failed(state.starts.opened, "killed".to_owned(), true, MOST, now);
     assert_eq!(state.wants_another(MOST, AT_ONCE, now), None);
     assert_eq!(state.starts.failure.as_deref(), Some("killed"));
     assert!(state.given_up(MOST, now).is_some());
@@ -209,4 +215,22 @@ fn those_that_are_kept_ready_are_looked_after_a_second_after_one_of_no_use() {
     state.starts.is_scheduled = false;
     state.starts.under_way = 1;
     assert_eq!(state.look_again(MOST), None);
+}
+
+/// The call that waits came after the pool was opened.
+#[test]
+fn a_start_that_was_ended_as_its_pool_was_closed_fails_no_call_of_the_pool_that_is_open_again() {
+    let now = Instant::now();
+    let mut state = at_work(0);
+    let before = state.starts.opened;
+    state.starts.begin_anew();
+    state.waiting = 1;
+    for _ in 0..MOST {
+        state.start_failed(before, "its pool is closed".to_owned(), false, MOST, now);
+    }
+    assert_eq!(state.starts.failure, None);
+    assert_eq!(state.given_up(MOST, now), None);
+    assert_eq!(state.wants_another(MOST, AT_ONCE, now), Some("a call waits for it"));
+    state.start_failed(state.starts.opened, "no fonts".to_owned(), false, MOST, now);
+    assert_eq!(state.starts.failure.as_deref(), Some("no fonts"));
 }
