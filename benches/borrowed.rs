@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use offload_benches::page::{Rows, Side};
 use offload_benches::paired::rounds;
 use offload_benches::runtime::Runtime;
 use offload_runtime::{Limiter, Resource, SharedResource, ThreadResource, offload};
@@ -102,6 +103,9 @@ fn main() {
         }
     });
     println!("\n### A call that borrows\n\n| | µs a call | beside none |\n| --- | --- | --- |");
+    let mut rows = Rows::new("borrowed");
+    let question = "a call with a connection that nobody else wants";
+    rows.compare(question, "µs", Side("Resource", &figures[2]), Side(WAYS[5], &figures[5]), "");
     let middles = figures.map(|mut figures| {
         figures.sort_by(f64::total_cmp);
         figures[figures.len() / 2]
@@ -109,4 +113,5 @@ fn main() {
     for (way, middle) in WAYS.iter().zip(middles) {
         println!("| {way} | {middle:.2} | {:.2} |", middle / middles[0]);
     }
+    rows.print();
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use offload_benches::arrivals::{Gaps, at_rate};
-use offload_benches::page::{Lines, Side};
+use offload_benches::page::{Rows, Side};
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::runtime::Runtime;
 use offload_benches::{apart, percentile, stay_on_cores};
@@ -75,20 +75,20 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [] => {
-            let mut lines = Lines::new();
-            compare_cold(&mut lines);
-            compare_steady(&mut lines);
-            lines.print();
+            let mut rows = Rows::new("burst");
+            compare_cold(&mut rows);
+            compare_steady(&mut rows);
+            rows.print();
         }
-        ["cold"] => compare_cold(&mut Lines::new()),
-        ["steady"] => compare_steady(&mut Lines::new()),
+        ["cold"] => compare_cold(&mut Rows::new("burst")),
+        ["steady"] => compare_steady(&mut Rows::new("burst")),
         ["cold", way] => cold(Way::from_name(way)),
         ["steady", way] => steady(Way::from_name(way)),
         _ => panic!("no arguments, or: cold, or: steady"),
     }
 }
 
-fn compare_cold(lines: &mut Lines) {
+fn compare_cold(rows: &mut Rows) {
     println!("\n### {BURST} blocking calls of 1 s at once, no threads yet\n");
     println!("| | seconds until all have ended (lowest–highest) | times `spawn_blocking` |");
     println!("| --- | --- | --- |");
@@ -97,8 +97,14 @@ fn compare_cold(lines: &mut Lines) {
         seconds
     });
     let [ours, theirs] = [&seconds[0], &seconds[1]];
-    let what = format!("{BURST} blocking calls of 1 s at once, no threads yet");
-    lines.add(&what, "s", Side("thread", ours), Side("spawn_blocking", theirs));
+    let question = format!("{BURST} blocking calls of 1 s at once, no threads yet");
+    rows.compare(
+        &question,
+        "s",
+        Side("thread", ours),
+        Side("spawn_blocking", theirs),
+        "1.1 at most",
+    );
     for (way, of) in Way::ALL.into_iter().zip(&seconds) {
         let (middle, low, high) = medians(of, |seconds| *seconds);
         let against = match way {
@@ -109,7 +115,7 @@ fn compare_cold(lines: &mut Lines) {
     }
 }
 
-fn compare_steady(lines: &mut Lines) {
+fn compare_steady(rows: &mut Rows) {
     println!("\n### {RATE} blocking calls a second of {BRIEF:?}, on two cores\n");
     println!(
         "| | ms a call waits for a thread: p50 | p99 | the longest (lowest–highest of all rounds) |"
@@ -119,8 +125,10 @@ fn compare_steady(lines: &mut Lines) {
         alternate(rounds(9), &Way::ALL, |way| apart::figures::<3>(&["steady", way.name()]));
     let longest =
         |at: usize| -> Vec<f64> { figures[at].iter().map(|figures| figures[2]).collect() };
-    let what = format!("{RATE} blocking calls a second of {BRIEF:?}, two cores, longest wait");
-    lines.add(&what, "ms", Side("thread", &longest(0)), Side("spawn_blocking", &longest(1)));
+    let question = format!("{RATE} blocking calls a second of {BRIEF:?}, two cores, longest wait");
+    let (this, that) = (longest(0), longest(1));
+    let (this, that) = (Side("thread", &this), Side("spawn_blocking", &that));
+    rows.compare(&question, "ms", this, that, "20 ms at most");
     for (way, of) in Way::ALL.into_iter().zip(&figures) {
         let (longest, low, high) = medians(of, |figures| figures[2]);
         println!(

@@ -5,6 +5,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use offload_benches::median;
+use offload_benches::page::{Rows, Side};
+use offload_benches::paired::rounds;
 use offload_runtime::{Error, is_cancelled, offload, to_cpu};
 
 const ASKS: u32 = 5_000_000;
@@ -24,15 +26,20 @@ fn with_a_deadline() -> Result<f64, Error> {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let mut rows = [const { Vec::new() }; 3];
-    for _ in 0..7 {
-        rows[0].push(runtime.block_on(to_cpu(|| nanos_each(|| false))));
-        rows[1].push(runtime.block_on(to_cpu(|| nanos_each(is_cancelled))));
-        rows[2].push(runtime.block_on(with_a_deadline()).expect("in time"));
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..rounds(7) {
+        times[0].push(runtime.block_on(to_cpu(|| nanos_each(|| false))));
+        times[1].push(runtime.block_on(to_cpu(|| nanos_each(is_cancelled))));
+        times[2].push(runtime.block_on(with_a_deadline()).expect("in time"));
     }
     let names = ["an empty loop", "is_cancelled()", "is_cancelled(), with a timeout"];
-    for (name, nanos) in names.iter().zip(rows) {
-        let (middle, low, high) = median(nanos);
+    for (name, nanos) in names.iter().zip(&times) {
+        let (middle, low, high) = median(nanos.clone());
         println!("{name}: {middle:.1} ns (median; {low:.1} to {high:.1})");
     }
+    let mut rows = Rows::new("cancelled");
+    for (name, nanos) in names.iter().zip(&times).skip(1) {
+        rows.compare("asked in a body", "ns", Side(name, nanos), Side(names[0], &times[0]), "");
+    }
+    rows.print();
 }

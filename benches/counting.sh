@@ -21,16 +21,22 @@ without=$(built "$off" "--cfg $off")
 
 results=$(mktemp -d)
 trap 'rm -r "$results"' EXIT
+[[ ${PAIRS-} != 0 ]] || exit 0 # It is built.
 for ((pair = 1; pair <= ${PAIRS:-7}; pair++)); do
     "$with" counting >"$results/with.$pair"
     "$without" counting >"$results/without.$pair"
 done
 # The processor time of a call, with and without, pair by pair.
-echo "kind, calls in flight: processor time with $what / without, median (lowest to highest)"
+echo "processor time with $what / without, median (lowest–highest):"
 for cell in "cpu 1" "cpu 64" "cpu 1000" "thread 1" "thread 64" "thread 1000"; do
     for ((pair = 1; pair <= ${PAIRS:-7}; pair++)); do
         nanos() { sed -n "s/^$cell .* \([0-9]*\) ns.*/\1/p" "$results/$1.$pair"; }
         echo "$(nanos with) $(nanos without)"
     done | awk '{ print $1 / $2 }' | sort -n | awk -v cell="$cell" \
-        '{ r[NR] = $1 } END { printf "%s: %.3f (%.3f to %.3f)\n", cell, r[int((NR + 1) / 2)], r[1], r[NR] }'
-done
+        '{ r[NR] = $1 } END { printf "%s: %.2f (%.2f–%.2f)\n", cell, r[int((NR + 1) / 2)], r[1], r[NR] }'
+done | tee "$results/cells"
+[[ $what == counting ]] && aim="1.1 at most" || aim=
+printf '\n### For benches/README.md\n\n'
+printf '| what it costs a call that %s, processor time | `counting.sh %s` | without it | %s | %d | %s |\n' \
+    "$([[ $what == counting ]] && echo calls are counted || echo bodies are sampled)" "$what" \
+    "$(paste -sd';' "$results/cells" | sed 's/;/; /g')" "${PAIRS:-7}" "$aim"

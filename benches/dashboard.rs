@@ -12,8 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use offload_benches::page::{Rows, Side};
 use offload_benches::paired::rounds;
-use offload_benches::{median, processor_time};
+use offload_benches::processor_time;
 use offload_runtime::offload;
 use tokio::net::TcpListener;
 
@@ -86,7 +87,7 @@ fn main() {
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async { axum::serve(listener, app).await });
         measure(TIME / 4).await;
-        let mut ratios = Vec::new();
+        let mut figures = [const { Vec::new() }; 2];
         for _ in 0..rounds(9) {
             let without = measure(TIME).await;
             let mut child = tokio::task::spawn_blocking(move || look(address));
@@ -97,9 +98,14 @@ fn main() {
             // What it was looked at with is gone, too.
             tokio::time::sleep(Duration::from_secs(5)).await;
             println!("{without:.0} ns/call, looked at {with:.0} ns/call");
-            ratios.push(with / without);
+            figures[0].push(with);
+            figures[1].push(without);
         }
-        let (middle, low, high) = median(ratios);
-        println!("looked at / not: {middle:.4} (median; {low:.4} to {high:.4})");
+        let mut rows = Rows::new("dashboard");
+        let [with, without] = &figures;
+        let question = "a call while somebody looks at the dashboard";
+        let (this, that) = (Side("cpu", with), Side("nobody looks", without));
+        rows.compare(question, "ns", this, that, "1.02 at most");
+        rows.print();
     });
 }

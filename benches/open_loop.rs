@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use offload_benches::arrivals::{Gaps, at_rate};
-use offload_benches::page::{Lines, Side};
+use offload_benches::page::Rows;
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::peers::{self, Measure, Peer};
 use offload_benches::runtime::Runtime;
@@ -104,7 +104,7 @@ fn capacity(body: u64) -> f64 {
 
 fn compare(loads: &[f64]) {
     let body = roots_in_a_millisecond();
-    let mut lines = Lines::new();
+    let mut ours = [Peer::Cpu, Peer::Thread].map(|peer| (peer, Vec::new()));
     for load in loads {
         // What the machine can do is not the same a minute later: it is measured once a round,
         // and all calls of a round come at the same rate.
@@ -123,13 +123,17 @@ fn compare(loads: &[f64]) {
         let rayon = [Peer::TokioRayon, Peer::RayonOneshot];
         let rayon = rayon.map(|peer| (medians(&p99(peer), |p99| *p99).0, peer));
         let (_, beside) = if rayon[0].0 < rayon[1].0 { rayon[0] } else { rayon[1] };
-        for ours in [Peer::Cpu, Peer::Thread] {
-            let what = format!("bodies of 1 ms, open loop, {load} of what the cores can do, p99");
-            let this = Side(ours.name(), &p99(ours));
-            lines.add(&what, "ms", this, Side(beside.name(), &p99(beside)));
+        for (peer, cells) in &mut ours {
+            cells.push((format!("load {load}"), ratio(&p99(*peer), &p99(beside))));
         }
     }
-    lines.print();
+    let mut rows = Rows::new("open_loop");
+    for (peer, cells) in ours {
+        let name = peer.name();
+        let question = format!("`{name}`: bodies of 1 ms that come when they come, p99");
+        rows.cells(&question, "the better of rayon's", &cells, "");
+    }
+    rows.print();
 }
 
 fn p99(figures: &[Vec<[f64; 3]>], peer: Peer) -> Vec<f64> {

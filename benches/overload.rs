@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use offload_benches::page::{Rows, Side};
 use offload_benches::paired::rounds;
-use offload_benches::{median, percentile, resident_kib};
+use offload_benches::{percentile, resident_kib};
 use offload_runtime::{CpuPool, Error, offload};
 
 static POOL: CpuPool = CpuPool::new("one core").threads(1);
@@ -76,7 +77,7 @@ fn main() {
         tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         load(CAPACITY * 10.0, Duration::from_millis(500)).await;
-        let mut ratios = Vec::new();
+        let mut finished = [const { Vec::new() }; 2];
         for _ in 0..rounds(5) {
             // A little more than it can carry, so that it is always busy.
             let [at, above] = [1.05, 10.0];
@@ -89,11 +90,14 @@ fn main() {
                     load.finished, load.rejected, load.p50, load.p99, load.grown_kib
                 );
             }
-            ratios.push(above.finished / at.finished);
+            finished[0].push(above.finished);
+            finished[1].push(at.finished);
         }
-        let (middle, low, high) = median(ratios);
-        println!(
-            "finished at ten times / at capacity: {middle:.3} (median; {low:.3} to {high:.3})"
-        );
+        let mut rows = Rows::new("overload");
+        let [above, at] = &finished;
+        let question = "calls that end, at ten times the load of a bounded pool";
+        let (this, that) = (Side("cpu", above), Side("what it can carry", at));
+        rows.compare(question, "a second", this, that, "0.9 at least");
+        rows.print();
     });
 }

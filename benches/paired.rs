@@ -13,13 +13,16 @@ pub struct Ratio {
     pub low: f64,
     /// The highest.
     pub high: f64,
+    /// How many there are.
+    pub rounds: usize,
 }
 
 /// The ratios of figures that were taken in the same rounds.
 pub fn ratio(these: &[f64], those: &[f64]) -> Ratio {
-    let ratios = these.iter().zip(those).map(|(this, that)| this / that).collect();
+    let ratios: Vec<_> = these.iter().zip(those).map(|(this, that)| this / that).collect();
+    let rounds = ratios.len();
     let (middle, low, high) = median(ratios);
-    Ratio { middle, low, high }
+    Ratio { middle, low, high, rounds }
 }
 
 /// The middle, the lowest and the highest of one number of all rounds.
@@ -74,5 +77,6 @@ mod tests {
     fn a_ratio_is_the_middle_of_the_rounds_ratios_not_the_ratio_of_the_middles() {
         let ratio = ratio(&[1.0, 20.0, 3.0], &[2.0, 10.0, 1.0]);
         assert_eq!([ratio.low, ratio.middle, ratio.high], [0.5, 2.0, 3.0]);
+        assert_eq!(ratio.rounds, 3);
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use futures::StreamExt;
-use offload_benches::page::{Lines, Side};
+use offload_benches::page::{Rows, Side};
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::{apart, resident_kib};
 use offload_runtime::remote::async_nats::jetstream::stream::{
@@ -164,7 +164,7 @@ fn compare() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(make_stream(&server.url));
     let figures = alternate(rounds(5), &CELLS, |cell| measure(&server, cell));
-    let mut lines = Lines::new();
+    let mut rows = Rows::new("remote");
     println!("\n| | µs a call (lowest–highest) | calls/s | times a request's |");
     println!("| --- | --- | --- | --- |");
     for (cells, figures) in CELLS.chunks(2).zip(figures.chunks(2)) {
@@ -186,11 +186,12 @@ fn compare() {
             );
         }
         let this = Side("remote", offload);
-        lines.add(&what, "µs", this, Side("request and reply", request));
+        let aim = if *callers == 1 { "2.5 at most" } else { "" };
+        rows.compare(&what, "µs", this, Side("request and reply", request), aim);
     }
     let bytes = figure(&server, &["wait"]);
     println!("\nA call that waits for a worker takes {bytes:.0} bytes where it is awaited.");
-    lines.print();
+    rows.print();
 }
 
 /// The stream of the default pool, in memory. One that is there is used as it is.

@@ -12,7 +12,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use offload_benches::page::{Lines, Side};
+use offload_benches::page::Rows;
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::peers::{self, Measure, Peer};
 use offload_benches::runtime::Runtime;
@@ -112,7 +112,7 @@ fn ticks(start: impl FnOnce()) -> Vec<Duration> {
 
 fn compare(bodies: &[u64]) {
     let in_a_millisecond = roots_in_a_millisecond();
-    let mut lines = Lines::new();
+    let mut beside = [None, Some(Peer::RayonOneshot)].map(|way| (way, Vec::new()));
     for micros in bodies {
         let roots = (micros * in_a_millisecond / 1000).to_string();
         let figures =
@@ -125,11 +125,9 @@ fn compare(bodies: &[u64]) {
         let longest = |at: usize| -> Vec<f64> { figures[at].iter().map(|of| of[2]).collect() };
         let at = |way| WAYS.iter().position(|known| *known == way).expect("one of them");
         let (idle, cpu) = (at(None), at(Some(Peer::Cpu)));
-        for beside in [None, Some(Peer::RayonOneshot)] {
-            let what =
-                format!("the loop's longest gap between ticks of 1 ms, bodies of {micros} µs");
-            let that = longest(at(beside));
-            lines.add(&what, "ms", Side("cpu", &longest(cpu)), Side(name(beside), &that));
+        for (way, cells) in &mut beside {
+            let ratio = ratio(&longest(cpu), &longest(at(*way)));
+            cells.push((format!("bodies of {micros} µs"), ratio));
         }
         for (at, way) in WAYS.into_iter().enumerate() {
             let (middle, low, high) = medians(&figures[at], |of| of[2]);
@@ -147,5 +145,10 @@ fn compare(bodies: &[u64]) {
             );
         }
     }
-    lines.print();
+    let mut rows = Rows::new("stall");
+    for (way, cells) in beside {
+        let question = "`cpu`: the longest gap between ticks of the event loop, 1 ms apart";
+        rows.cells(question, name(way), &cells, "");
+    }
+    rows.print();
 }

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use axum::body::Bytes;
 use futures::{Stream, StreamExt, stream};
+use offload_benches::page::Rows;
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::runtime::Runtime;
 use offload_runtime::{Error, Sink, offload};
@@ -172,7 +173,7 @@ async fn take_table(way: Way) -> usize {
 }
 
 /// Each way's figures, and the ratios to the best of those that are written by hand.
-fn measure(what: &str, unit: f64, ways: &[Way], of: impl AsyncFn(Way) -> usize) {
+fn measure(rows: &mut Rows, what: &str, unit: f64, ways: &[Way], of: impl AsyncFn(Way) -> usize) {
     let runtime = Runtime::CurrentThread.build();
     let expected = runtime.block_on(of(ways[0]));
     let figures = alternate(rounds(9), ways, |way| {
@@ -187,6 +188,10 @@ fn measure(what: &str, unit: f64, ways: &[Way], of: impl AsyncFn(Way) -> usize) 
     for (way, figures) in ways.iter().zip(&figures) {
         println!("| {} | {:.1} | {} |", way.name(), middle(figures), ratio(figures, of_best));
     }
+    let ours = ways.iter().zip(&figures).filter(|(way, _)| !way.is_foreign());
+    let cells = ours.map(|(way, figures)| (way.name().to_owned(), ratio(figures, of_best)));
+    let question = format!("`stream`: {what} a second");
+    rows.cells(&question, best.name(), &cells.collect::<Vec<_>>(), "0.97 at least");
 }
 
 fn middle(figures: &[f64]) -> f64 {
@@ -198,8 +203,11 @@ fn main() {
     const MIB: f64 = (1 << 20) as f64;
     println!("\n### Streams, whose consumer takes what comes\n");
     println!("| | a second | |\n| --- | --- | --- |");
+    let mut rows = Rows::new("streaming");
     let items = [Way::Iterator, Way::Sink, Way::Channel];
-    measure("numbers, millions", MILLION, &items, take_numbers);
-    measure("blocks of 16 KiB, MiB", MIB, &items, take_blocks);
-    measure("a table line by line, MiB", MIB, &[Way::Sink, Way::Channel, Way::Bridge], take_table);
+    let bytes = [Way::Sink, Way::Channel, Way::Bridge];
+    measure(&mut rows, "numbers, millions", MILLION, &items, take_numbers);
+    measure(&mut rows, "blocks of 16 KiB, MiB", MIB, &items, take_blocks);
+    measure(&mut rows, "a table line by line, MiB", MIB, &bytes, take_table);
+    rows.print();
 }

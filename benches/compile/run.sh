@@ -91,14 +91,18 @@ compare() { # FUNCTIONS PROFILE...: the middle of some rounds.
     for ((round = 0; round < ${ROUNDS:-2}; round++)); do
         echo "$(seconds build plain "${@:2}") $(seconds build by_hand "${@:2}") $(seconds build attribute "${@:2}")"
     done | awk -v functions="$functions" '{ print ($3 - $1) / ($2 - $1), ($3 - $1) / functions * 1000, ($2 - $1) / functions * 1000 }' |
-        sort -n | awk -v what="$functions functions, ${2:---debug}" '
+        sort -n | awk -v what="$functions functions, $([[ -n ${2-} ]] && echo optimised || echo unoptimised)" -v file="$crates/rows" '
             { ratio[NR] = $1; ours[NR] = $2; hand[NR] = $3 }
             END {
                 m = int((NR + 1) / 2)
                 printf "%s: the attribute adds %.1f ms a function, by hand %.1f ms: %.2f times (%.2f to %.2f)\n",
                     what, ours[m], hand[m], ratio[m], ratio[1], ratio[NR]
+                printf "| time to compile %s | `compile/run.sh` | `spawn_blocking` by hand | %.2f (%.2f–%.2f): %.1f, not %.1f ms a function | %d | 1 at most |\n",
+                    what, ratio[m], ratio[1], ratio[NR], ours[m], hand[m], NR >>file
             }'
 }
+mkdir -p "$crates"
+: >"$crates/rows"
 compare "$many"
 compare "$few" --release
 
@@ -133,3 +137,5 @@ from_nothing "what an axum service has" "$service"
 from_nothing "the same and the runtime" "$service
 $runtime"
 rm -rf "$crates/clean"
+printf '\n### For benches/README.md\n\n'
+cat "$crates/rows"

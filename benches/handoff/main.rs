@@ -4,8 +4,8 @@
 //! Every figure is taken in a process of its own, all peers in turn, again and
 //! again, forwards and backwards; `ROUNDS` sets how often. What is compared is
 //! compared within a round, since the machine is not the same a minute later.
-//! It prints a table for each cell, then the one of `benches/README.md`, and draws its
-//! picture. `-- current_thread 64 1000` does one cell alone: its runtime, the calls in flight,
+//! It prints a table for each cell, then one of all cells for `benches/LOG.md` and the rows of
+//! `benches/README.md`, and draws its picture. `-- current_thread 64 1000` does one cell alone: its runtime, the calls in flight,
 //! and for how many microseconds a body computes.
 
 mod cell;
@@ -13,6 +13,7 @@ mod floor;
 
 use std::time::Duration;
 
+use offload_benches::page::Rows;
 use offload_benches::paired::{Ratio, alternate, medians, ratio, rounds};
 use offload_benches::peers::Peer;
 use offload_benches::picture::{self, Bars};
@@ -133,8 +134,9 @@ fn compare(cells: &[Cell]) {
         }
         all.push(measured);
     }
-    println!("\n### For benches/README.md\n");
+    println!("\n### For benches/LOG.md\n");
     print_summary(&all);
+    rows_of(&all).print();
     let empty = |measured: &&Measured| {
         measured.cell.micros == 0 && measured.cell.runtime != Runtime::OneCore
     };
@@ -180,7 +182,7 @@ fn print_cell(measured: &Measured) {
     }
 }
 
-/// The table of the page: a line for each cell, with ours beside the best peer.
+/// A line for each cell, with ours beside the best peer.
 fn print_summary(all: &[Measured]) {
     println!(
         "| | beside | `cpu`: calls a second, times the peer's | p99, times the peer's | `thread`: calls a second | p99 | `blocking`: calls, p99 | CPU µs a call: `cpu`, `thread`, peer | switches a call |"
@@ -209,6 +211,39 @@ fn print_summary(all: &[Measured]) {
             three(|figures| figures.switches, 2),
         );
     }
+}
+
+/// A row for each question that cells of both runtimes answer together.
+fn rows_of(all: &[Measured]) -> Rows {
+    const OURS: [Peer; 2] = [Peer::Thread, Peer::Cpu];
+    let mut rows = Rows::new("handoff");
+    let cells = |peer, number: fn(&Figures) -> f64, is_in: &dyn Fn(Cell) -> bool| -> Vec<_> {
+        let some = all.iter().filter(|measured| is_in(measured.cell));
+        let cells = some.map(|measured| {
+            let Cell { runtime, in_flight, .. } = measured.cell;
+            let ratio = measured.ratio(peer, measured.rival(), number);
+            (format!("{} {in_flight}", runtime.name()), ratio)
+        });
+        cells.collect()
+    };
+    let rate = |figures: &Figures| figures.rate;
+    for (peer, aim) in OURS.into_iter().zip(["0.97 at least, but for 1 in flight", ""]) {
+        let question = format!("`{}`: a body that does nothing, calls a second", peer.name());
+        let is_in = |cell: Cell| cell.micros == 0 && cell.runtime != Runtime::OneCore;
+        rows.cells(&question, "the best peer", &cells(peer, rate, &is_in), aim);
+    }
+    for (micros, bodies) in [(100, "100 µs"), (1000, "1 ms")] {
+        for peer in OURS {
+            let mut add = |what, number, aim| {
+                let question = format!("`{}`: bodies of {bodies}, {what}", peer.name());
+                let cells = cells(peer, number, &|cell| cell.micros == micros);
+                rows.cells(&question, "the better of rayon's", &cells, aim);
+            };
+            add("calls a second", rate, "0.95 at least");
+            add("p99", |figures| figures.p99, "1.05 at most");
+        }
+    }
+    rows
 }
 
 /// What a call takes, beside a bare round trip.

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use offload_benches::apart;
-use offload_benches::page::{Lines, Side};
+use offload_benches::page::Rows;
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::picture::{self, Bars};
 
@@ -94,8 +94,9 @@ fn compare(bodies: &[u64], rates: &[u32]) {
     let rounds = rounds(3);
     let in_a_millisecond = offload_benches::roots_in_a_millisecond();
     let mut groups = Vec::new();
-    let mut lines = Lines::new();
+    let mut rows = Rows::new("server");
     for rate in rates {
+        let [mut cpu, mut blocking, mut computed] = [const { Vec::new() }; 3];
         for body in bodies {
             let figures =
                 alternate(rounds, &Way::ALL, |way| measure(way, body * in_a_millisecond, *rate));
@@ -103,18 +104,24 @@ fn compare(bodies: &[u64], rates: &[u32]) {
             print_table(&figures);
             let p99 = |way: Way| numbers(&figures, way, |figures| figures.p99);
             let done = |way: Way| numbers(&figures, way, |figures| figures.done);
-            let what = format!("{rate} pings a second beside bodies of {body} ms");
-            for way in [Way::Cpu, Way::SpawnBlocking] {
-                let what = format!("{what}, p99");
-                lines.add(&what, "ms", Side(way.name(), &p99(way)), Side("idle", &p99(Way::Idle)));
+            for (cells, ratio) in [
+                (&mut cpu, ratio(&p99(Way::Cpu), &p99(Way::Idle))),
+                (&mut blocking, ratio(&p99(Way::SpawnBlocking), &p99(Way::Idle))),
+                (&mut computed, ratio(&done(Way::Cpu), &done(Way::Rayon))),
+            ] {
+                cells.push((format!("bodies of {body} ms"), ratio));
             }
-            let (this, that) = (done(Way::Cpu), done(Way::Rayon));
-            let what = format!("{what}, computed");
-            lines.add(&what, "pieces/s", Side("cpu", &this), Side("rayon", &that));
             let p99s = figures.iter().take(Way::ALL.len() - 1);
             let p99s = p99s.map(|all| medians(all, |figures| figures.p99).0).collect();
             groups.push((format!("{body} ms, {rate}/s"), p99s));
         }
+        let pings = format!("{rate} pings a second beside a pool that computes");
+        let is_seldom = *rate == RATES[0];
+        let aim = if is_seldom { "1.1 at most" } else { "2 at most" };
+        rows.cells(&format!("`cpu`: {pings}, p99"), "an idle server", &cpu, aim);
+        rows.cells(&format!("`spawn_blocking`: {pings}, p99"), "an idle server", &blocking, "");
+        let aim = if is_seldom { "0.95 at least" } else { "" };
+        rows.cells(&format!("`cpu`: {pings}, how much it computes"), "rayon", &computed, aim);
     }
     if groups.len() > 1 {
         let bars = Bars {
@@ -125,7 +132,7 @@ fn compare(bodies: &[u64], rates: &[u32]) {
         };
         picture::save("ping.svg", &bars.draw());
     }
-    lines.print();
+    rows.print();
 }
 
 fn numbers(figures: &[Vec<Figures>], way: Way, number: fn(&Figures) -> f64) -> Vec<f64> {
