@@ -84,6 +84,17 @@ async fn two_workers_make_the_thumbnails_and_the_page_is_told_who_made_which() {
         let photo = upload(&client, &program.url, &png(90)).await;
         assert_eq!(photo["made_by"]["pid"], pids[1]);
     }
+    // Copies that are made ahead are cut off if they take too long when it stops.
+    let start = Instant::now();
+    let is_copied =
+        |photo: &Value| photo["width"] == 90 || !photo["copies"].as_array().unwrap().is_empty();
+    loop {
+        let photos = client.get(format!("{}/photos", program.url)).send().await.unwrap();
+        if photos.json::<Vec<Value>>().await.unwrap().iter().all(is_copied) {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "copies are not made");
+    }
     program.ask_to_stop(Signal::INT);
     program.has_stopped();
 }
