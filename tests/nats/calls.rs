@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
+use futures::{FutureExt, StreamExt};
+use offload_runtime::remote::async_nats::{HeaderMap, Subscriber, jetstream};
 use offload_runtime::{Error, ErrorKind, Ran, RemoteStats, offload};
 
 use crate::functions::{self as f, Problem};
@@ -179,6 +180,48 @@ fn a_message_that_is_there_twice_runs_once() {
         assert!(line.is_quiet());
         body.go_on();
         assert_eq!(call.await.unwrap().unwrap(), process);
+    });
+}
+
+#[test]
+fn the_server_is_not_asked_what_waits_while_nothing_is_out_and_nobody_wants_to_know() {
+    let name =
+        "calls::the_server_is_not_asked_what_waits_while_nothing_is_out_and_nobody_wants_to_know";
+    with_server(name, async |server| {
+        let client = server.client().await;
+        let subscribe = async |subject: &str| client.subscribe(subject.to_owned()).await.unwrap();
+        let mut asked = subscribe("$JS.API.STREAM.INFO.offload-jobs").await;
+        // Each worker says so as often as a caller may ask.
+        let mut present = subscribe("offload.jobs.present").await;
+        client.flush().await.unwrap();
+        // What was said before is here when the server has answered.
+        let forget = async |subscriber: &mut Subscriber| {
+            client.request("$JS.API.INFO", "".into()).await.unwrap();
+            while subscriber.next().now_or_never().is_some() {}
+        };
+        let worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        let body = line.next().await;
+        forget(&mut asked).await;
+        // It is asked while a call is out.
+        asked.next().await.unwrap();
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), worker.id());
+        forget(&mut present).await;
+        let mut some_time = async || {
+            for _ in 0..3 {
+                present.next().await.unwrap();
+            }
+        };
+        // It is asked once more, and not again.
+        some_time().await;
+        forget(&mut asked).await;
+        some_time().await;
+        assert!(asked.next().now_or_never().is_none());
+        // But for somebody who wants to know.
+        assert_eq!(remote_stats().waiting, 0);
+        asked.next().await.unwrap();
     });
 }
 

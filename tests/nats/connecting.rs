@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use offload_runtime::remote::{self, async_nats};
-use offload_runtime::{Error, ErrorKind, offload};
+use offload_runtime::{Builder, Error, ErrorKind, offload};
 
 use crate::functions as f;
-use crate::server::{Line, Setup, Worker, remote_stats, until, with_server};
+use crate::server::{Body, Line, Setup, Worker, remote_stats, until, with_server};
 
 #[test]
 fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() {
@@ -28,6 +28,41 @@ fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() 
         let error = remote::connect(client).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn the_address_may_have_any_sign_in_user_and_password() {
+    let name = "connecting::the_address_may_have_any_sign_in_user_and_password";
+    let setup = Setup::new(name)
+        .config("authorization { users = [ { user: \"we@b\", password: \"s:c/r%é\" } ] }")
+        .user("we%40b:s%3Ac%2Fr%25%C3%A9@");
+    setup.run(async |_| {
+        let worker = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+    });
+}
+
+#[test]
+fn two_that_serve_one_pool_in_one_program_count_their_calls_together() {
+    let name = "connecting::two_that_serve_one_pool_in_one_program_count_their_calls_together";
+    with_server(name, async |_| {
+        Builder::new().cpu_threads(2).install().unwrap();
+        let serving =
+            [tokio::spawn(remote::serve([&f::JOBS])), tokio::spawn(remote::serve([&f::JOBS]))];
+        let line = Line::new();
+        let calls: Vec<_> = (0..4).map(|_| tokio::spawn(f::hold(line.port()))).collect();
+        let bodies = [line.next().await, line.next().await];
+        until("all are there", || remote_stats().serving == 4).await;
+        assert_eq!(remote_stats().slots, 4);
+        bodies.into_iter().for_each(Body::go_on);
+        [line.next().await, line.next().await].into_iter().for_each(Body::go_on);
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        until("none is there", || remote_stats().serving == 0).await;
+        serving.iter().for_each(tokio::task::JoinHandle::abort);
+        until("none serves", || remote_stats().slots == 0).await;
     });
 }
 

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use offload_runtime::remote::async_nats::jetstream;
-use offload_runtime::{Error, ErrorKind, RemotePool, offload, propagate_remote};
+use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
+use offload_runtime::{Error, ErrorKind, Ran, RemotePool, offload, propagate_remote};
 use serde::{Deserialize, Serialize};
 
 use crate::functions as f;
-use crate::server::{Line, Server, Worker, with_server};
+use crate::server::{Line, Server, Setup, Worker, with_server};
 
 /// More than a message of the server may be, which is 1 MiB.
 const LARGE: usize = 3 << 20;
@@ -60,6 +60,47 @@ fn the_arguments_of_a_call_that_is_dropped_or_lost_do_not_stay_in_the_object_sto
         worker.kill();
         assert_eq!(lost.await.unwrap().unwrap_err().kind(), ErrorKind::WorkerDied);
         has_no_objects(server).await;
+    });
+}
+
+#[test]
+fn an_object_that_says_that_it_is_larger_than_anything_may_be_costs_its_call_and_nothing_else() {
+    let name = "data::an_object_that_says_that_it_is_larger_than_anything_may_be_costs_its_call_and_nothing_else";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
+        server.has_messages("jobs", 1).await;
+        let jetstream = jetstream::new(server.client().await);
+        let stream = jetstream.get_stream("OBJ_offload-jobs").await.unwrap();
+        let about = stream.get_last_raw_message_by_subject("$O.offload-jobs.M.>").await.unwrap();
+        let mut lie: serde_json::Value = serde_json::from_slice(&about.payload).unwrap();
+        lie["size"] = (1_u64 << 60).into();
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Rollup", "sub");
+        let lied = jetstream.publish_with_headers(about.subject, headers, lie.to_string().into());
+        lied.await.unwrap().await.unwrap();
+        let worker = Worker::start("jobs");
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
+        assert!(error.to_string().contains("`max_message`"), "{error}");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        has_no_objects(server).await;
+    });
+}
+
+#[test]
+fn a_result_that_the_server_does_not_let_be_read_costs_its_call_and_nothing_else() {
+    let name =
+        "data::a_result_that_the_server_does_not_let_be_read_costs_its_call_and_nothing_else";
+    let denied = "\"$JS.API.CONSUMER.CREATE.OBJ_offload-jobs\", \"$JS.API.CONSUMER.CREATE.OBJ_offload-jobs.>\"";
+    let users = format!(
+        "authorization {{ users = [ {{ user: web, password: secret, permissions: {{ publish: {{ deny: [ {denied} ] }} }} }} ] }}"
+    );
+    Setup::new(name).config(&users).user("web:secret@").run(async |_| {
+        let worker = Worker::start("jobs");
+        let error = f::repeat("x".to_owned(), LARGE).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::Yes), "{error}");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
     });
 }
 

@@ -1,6 +1,9 @@
 //! Workers and callers that end, and how.
 
-use offload_runtime::{ErrorKind, Ran};
+use std::os::unix::process::ExitStatusExt;
+
+use nix::sys::signal::Signal;
+use offload_runtime::{ErrorKind, Ran, remote};
 use offload_tests::own_process;
 
 use crate::functions as f;
@@ -43,14 +46,49 @@ fn another_worker_takes_over_where_there_are_attempts() {
 
 #[test]
 fn a_worker_that_is_told_to_end_finishes_what_it_has_and_takes_no_more() {
-    let name = "ends::a_worker_that_is_told_to_end_finishes_what_it_has_and_takes_no_more";
-    with_server(name, async |_| {
+    finishes_what_it_has(
+        "ends::a_worker_that_is_told_to_end_finishes_what_it_has_and_takes_no_more",
+        Signal::SIGTERM,
+    );
+}
+
+#[test]
+fn a_worker_that_is_interrupted_in_its_terminal_finishes_what_it_has_and_takes_no_more() {
+    finishes_what_it_has(
+        "ends::a_worker_that_is_interrupted_in_its_terminal_finishes_what_it_has_and_takes_no_more",
+        Signal::SIGINT,
+    );
+}
+
+#[test]
+fn a_worker_that_is_told_to_end_twice_ends_at_once() {
+    with_server("ends::a_worker_that_is_told_to_end_twice_ends_at_once", async |_| {
+        for [first, second] in
+            [[Signal::SIGINT, Signal::SIGINT], [Signal::SIGTERM, Signal::SIGTERM]]
+        {
+            let mut worker = Worker::start("jobs");
+            let line = Line::new();
+            let call = tokio::spawn(f::hold(line.port()));
+            let _body = line.next().await;
+            until("it is there", || remote_stats().workers == 1).await;
+            worker.tell(first);
+            until("it has left", || remote_stats().workers == 0).await;
+            worker.tell(second);
+            assert_eq!(worker.wait().signal(), Some(second as i32));
+            let error = call.await.unwrap().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+        }
+    });
+}
+
+fn finishes_what_it_has(test: &str, signal: Signal) {
+    with_server(test, async |_| {
         let mut worker = Worker::start("jobs");
         let line = Line::new();
         let call = tokio::spawn(f::hold(line.port()));
         let body = line.next().await;
         until("it is there", || remote_stats().workers == 1).await;
-        worker.terminate();
+        worker.tell(signal);
         // It has said that it leaves; it has slots that are free.
         until("nobody is there", || remote_stats().workers == 0).await;
         let other = Worker::start("jobs");
@@ -100,6 +138,27 @@ fn a_body_whose_caller_has_ended_is_told() {
         assert!(body.was_told().await);
         server.has_messages("jobs", 0).await;
         assert_eq!(f::process_id().await.unwrap(), worker.id());
+    });
+}
+
+#[test]
+fn an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_counted() {
+    let name =
+        "ends::an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_counted";
+    with_server(name, async |server| {
+        // This program is the worker.
+        let serving = tokio::spawn(remote::serve([&f::JOBS]));
+        let line = Line::new();
+        let mut caller = start_caller("long", &line);
+        let body = line.next().await;
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        assert_eq!((remote_stats().serving, remote_stats().unawaited), (1, 0));
+        body.go_on();
+        until("it is given up", || remote_stats().serving == 0).await;
+        assert_eq!(remote_stats().unawaited, 1);
+        server.has_messages("jobs", 0).await;
+        serving.abort();
     });
 }
 

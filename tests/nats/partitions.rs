@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use offload_runtime::remote::{self, async_nats};
 use offload_runtime::{ErrorKind, Ran};
 
 use crate::functions as f;
@@ -95,13 +97,16 @@ fn a_worker_is_heard_while_large_values_are_on_their_way_for_longer_than_it_may_
 #[test]
 fn an_answer_is_heard_also_if_nothing_can_be_said() {
     let setup = Setup::new("partitions::an_answer_is_heard_also_if_nothing_can_be_said");
-    setup.through_proxy().run(async |server| {
+    setup.without_url().run(async |server| {
         const CALLS: usize = 3000;
+        let (proxy, url) = server.own_proxy();
+        let client = async_nats::connect(url).await.unwrap();
+        remote::connect(client.clone()).unwrap();
         let worker = Worker::start("jobs");
         let line = Line::new();
         let runs = tokio::spawn(f::hold(line.port()));
         let body = line.next().await;
-        server.proxy().to_server.stop();
+        proxy.to_server.stop();
         // More than the client takes, and the network.
         let others: Vec<_> =
             (0..CALLS).map(|_| tokio::spawn(f::look_up("x".repeat(20_000)))).collect();
@@ -110,11 +115,13 @@ fn an_answer_is_heard_also_if_nothing_can_be_said() {
             stats.pools.iter().find(|pool| pool.name == "jobs").map_or(0, |pool| pool.queued)
         };
         until("all wait", || waiting() == CALLS).await;
-        // Until they are where they cannot go on.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Until the client takes nothing more: what it would send goes nowhere, and its own queue is full.
+        while client.publish("nowhere", "".into()).now_or_never().is_some() {
+            tokio::task::yield_now().await;
+        }
         body.go_on();
         assert_eq!(runs.await.unwrap().unwrap(), worker.id());
-        server.proxy().to_server.go_on();
+        proxy.to_server.go_on();
         for other in others {
             assert_eq!(other.await.unwrap().unwrap(), 20_000);
         }

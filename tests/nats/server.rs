@@ -270,9 +270,9 @@ impl Worker {
         self.0.wait().unwrap();
     }
 
-    /// Tells it to end.
-    pub(crate) fn terminate(&self) {
-        kill(pid(&self.0), Signal::SIGTERM).unwrap();
+    /// Tells it to end, as a service manager does with SIGTERM, and a terminal with SIGINT.
+    pub(crate) fn tell(&self, signal: Signal) {
+        kill(pid(&self.0), signal).unwrap();
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

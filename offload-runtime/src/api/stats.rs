@@ -101,7 +101,8 @@ pub struct PoolStats {
 pub struct RemoteStats {
     /// Workers that have said within 16 s that they are there.
     pub workers: u64,
-    /// Calls of all programs in the stream of the pool, at most 5 s ago.
+    /// Calls of all programs in the stream of the pool, at most 5 s ago; or, if this process has no calls out and nobody
+    /// has read this for a minute, when it last had.
     pub waiting: u64,
     /// How long the first of them had waited then; zero if there was none.
     pub oldest: Duration,

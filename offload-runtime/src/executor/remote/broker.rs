@@ -4,6 +4,7 @@
 //! A program has one connection or none. It is chosen once, by the first that asks: the first call of a
 //! remote function, or `serve`.
 
+use std::borrow::Cow;
 use std::env;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -15,6 +16,7 @@ use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subject};
 use bytes::Bytes;
 use futures_core::Stream;
+use percent_encoding::percent_decode_str;
 use tokio::runtime::{self, Handle};
 use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
@@ -84,10 +86,11 @@ pub(super) fn link() -> Result<Option<Link>, Error> {
         let addresses = url.split(',').map(|address| address.trim().parse());
         let addresses: Result<Vec<ServerAddr>, _> = addresses.collect();
         let addresses = addresses.map_err(|error| refused(error.to_string()))?;
+        let options = options(&addresses).map_err(refused)?;
         let handle = start()?;
         let (tell, told) = mpsc::channel();
         handle.spawn(async move {
-            let client = options(&addresses).connect(&addresses[..]).await;
+            let client = options.connect(&addresses[..]).await;
             let _ = tell.send(client.map_err(|error| error.to_string()));
         });
         let client = told.recv().unwrap_or_else(|_| Err("its thread has ended".to_owned()));
@@ -97,7 +100,7 @@ pub(super) fn link() -> Result<Option<Link>, Error> {
 }
 
 /// How the program connects with these.
-fn options(addresses: &[ServerAddr]) -> ConnectOptions {
+fn options(addresses: &[ServerAddr]) -> Result<ConnectOptions, String> {
     // It connects in the background, and again if the connection is lost.
     let options = ConnectOptions::new()
         .retry_on_initial_connect()
@@ -106,9 +109,15 @@ fn options(addresses: &[ServerAddr]) -> ConnectOptions {
         .name(client_name());
     // The client itself makes nothing of what an address says of these.
     match addresses.iter().find_map(|address| Some((address.username()?, address.password()?))) {
-        Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
-        None => options,
+        Some((user, password)) => Ok(options.user_and_password(decoded(user)?, decoded(password)?)),
+        None => Ok(options),
     }
+}
+
+/// What stands in an address for this, where a sign of an address is written as `%` and its number.
+fn decoded(text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| "its user and password are UTF-8".to_owned())
 }
 
 /// Says why there is no connection, which is tried again all the same.

@@ -52,7 +52,14 @@ impl Calls {
 
     /// A worker may begin this call. False: it was cancelled, is late, or another has begun it.
     pub(super) fn begin(&self, call: &Arc<InFlight>) -> bool {
-        !self.expire(call, Instant::now()) && call.begin()
+        if self.expire(call, Instant::now()) {
+            return false;
+        }
+        let has_begun = call.begin();
+        // Who has cancelled it may have looked for it before it was here.
+        let is_over = !has_begun && call.stage() == Stage::Over;
+        self.remove_ended(call, is_over);
+        has_begun
     }
 
     /// Ends this call, if no worker has begun it.

@@ -23,19 +23,19 @@ impl Embedded {
         let Embedded { site, about, call, answer_by } = self;
         let timeout = answer_by.map(|by| by.saturating_duration_since(Instant::now()));
         let served = served::as_served(site, about, Counted::Elsewhere);
-        let carried = call.carried.texts();
+        let carried = call.carried().texts();
         let captured = Captured::from_elsewhere(carried.clone().into_iter());
         served::submit(served, timeout, captured, move |may_start| {
             match may_start.and_then(|()| call.pack(site.max_message)) {
                 Ok(arguments) => {
                     if call.begin() {
                         call.set_started();
-                        let function = call.parcel.function();
+                        let function = call.function();
                         let answer = served::call(site, function, &carried, &arguments);
                         call.end(answer);
                     }
                 }
-                Err(error) => call.refuse(error),
+                Err(error) => drop(call.refuse(error)),
             }
         })
     }

@@ -145,7 +145,7 @@ impl Remotes {
         Some(started.caller.get_or_init(|| {
             let queue = Queue { link: link.clone(), pool: self.name, bound: self.plan.queue };
             let seen = Arc::clone(&started.seen);
-            Caller::start(queue, self.site(), &started.calls, seen, self.plan.ack_wait)
+            Caller::start(queue, self.site(), seen, self.plan.ack_wait)
         }))
     }
 
@@ -302,8 +302,12 @@ impl Executor for Remotes {
     }
 
     fn submit_ahead(&'static self, task: Queued) {
-        // It was here before, or a body waits for it; and there is no queue of which this is.
-        let is_known = self.calls().find(place(&*task)).is_some();
+        // It was here before, or a body waits for it; and there is no queue of which this is. One that is
+        // over and still here is another, whose task is gone, and was in this place.
+        let is_waiting = |Entry { call, .. }: Entry| call.stage() == Stage::Waiting;
+        let is_known = self.calls().find(place(&*task)).is_some_and(is_waiting);
+        // One that was here before may have been forgotten just now. It has no parcel to be submitted with.
+        let is_known = is_known || task.meta().state.is_cancelled();
         if is_known { self.admit(task) } else { self.submit(task) }
     }
 
@@ -394,3 +398,6 @@ impl fmt::Debug for Remotes {
         f.debug_struct("Remotes").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

@@ -35,8 +35,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A call that nobody here knows is offered to others after this.
 const HAND_BACK: Duration = Duration::from_secs(1);
 
-/// An answer for a caller that cannot be reached is kept so long beyond its deadline.
+/// An answer is kept so long beyond its deadline, as its caller's clock is another, and the network slow.
 const KEEP_ANSWER: Duration = Duration::from_secs(30);
+
+/// An answer is given up whose caller is not there for so long, as the server says. One that has lost its
+/// connection is back sooner.
+const CALLER_AWAY: Duration = Duration::from_secs(15);
 
 /// A caller that was not there so often when the worker said that it works does not come back.
 const CALLER_GONE: u32 = 15;
@@ -133,11 +137,12 @@ impl Job {
     /// Gets the arguments out of the object store, unless it becomes unwanted meanwhile.
     async fn fetch(&mut self, until: Instant, beat: Duration) -> Result<Bytes, String> {
         let (objects, name) = (self.context.objects(), self.id.arguments());
+        let most = self.context.site.max_message;
         let fetching = ToCaller::fetching(&self.id, &self.context.name);
         let unwanted = Notify::new();
         let fetched = async {
             tokio::select! {
-                fetched = objects.get(&name, until) => fetched,
+                fetched = objects.get(&name, most, until) => fetched,
                 () = unwanted.notified() => Err("nobody waits for the call any more".to_owned()),
             }
         };
@@ -354,18 +359,26 @@ impl Delivery {
             }
         }
         let answer = ToCaller::Answer { number, attempt, worker, outcome: self.outcome, is_object };
+        let mut away_since = None;
         while Instant::now() < give_up {
+            let said = Instant::now();
             self.job.say(&answer, &self.body);
-            let again = sleep(self.beat.min(AGAIN));
-            tokio::pin!(again);
+            let mut again = pin!(sleep(self.beat.min(AGAIN)));
+            let mut is_away = false;
             loop {
                 tokio::select! {
                     heard = self.job.heard.recv() => match heard {
                         Some(Heard::Told(ToWorker::Received)) | None => return,
+                        Some(Heard::Nobody) => is_away = true,
                         Some(_) => {}
                     },
                     () = &mut again => break,
                 }
+            }
+            // Without a connection nobody is told that it is away.
+            away_since = is_away.then(|| away_since.unwrap_or(said));
+            if away_since.is_some_and(|since| since.elapsed() >= CALLER_AWAY) {
+                break;
             }
         }
         Seen::count(&self.job.context.seen.unawaited);

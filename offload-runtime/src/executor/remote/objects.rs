@@ -1,9 +1,12 @@
 //! What is larger than a message of the server may be: arguments and results in the object store of a pool.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::object_store::{Config, DeleteErrorKind, ObjectStore};
+use async_nats::jetstream::object_store::{Config, DeleteErrorKind, Object, ObjectStore};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
@@ -13,7 +16,7 @@ use tokio::time::{sleep, timeout, timeout_at};
 use super::broker::Link;
 use super::queue::{PAUSE, with_sources};
 use super::subjects;
-use crate::sync::foreign::quietly;
+use crate::sync::foreign::{drop_payload, quietly};
 
 /// What nobody has removed, since caller and worker are gone, goes after this.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -59,21 +62,21 @@ impl Objects {
         self.again(until, put).await
     }
 
-    /// Bytes that somebody has stored, for somebody who waits until then.
-    pub(super) async fn get(&self, name: &str, until: Instant) -> Result<Bytes, String> {
+    /// Bytes that somebody has stored, at most so many, for somebody who waits until then.
+    pub(super) async fn get(
+        &self,
+        name: &str,
+        most: usize,
+        until: Instant,
+    ) -> Result<Bytes, String> {
         let get = || async {
             let store = self.store().await?;
-            let mut object = store.get(name).await.map_err(|error| with_sources(&error))?;
-            let mut bytes = Vec::with_capacity(object.info().size.saturating_add(1));
-            loop {
-                let read = timeout(GIVE_UP, object.read_buf(&mut bytes)).await;
-                let read = read.map_err(|_| "it does not come".to_owned())?;
-                if read.map_err(|error| error.to_string())? == 0 {
-                    return Ok(Bytes::from(bytes));
-                }
-            }
+            let object = store.get(name).await.map_err(|error| with_sources(&error))?;
+            without_panic(read(object, most)).await
         };
-        self.again(until, get).await
+        self.again(until, get)
+            .await?
+            .map_err(|TooLarge| format!("it is larger than the {most} bytes of `max_message`"))
     }
 
     /// Removes them, with the note that they were there.
@@ -128,4 +131,38 @@ impl Objects {
             sleep(PAUSE).await;
         }
     }
+}
+
+/// There are more bytes than there may be, or are said to be.
+struct TooLarge;
+
+/// The bytes of an object, of which there are at most so many.
+async fn read(mut object: Object, most: usize) -> Result<Result<Bytes, TooLarge>, String> {
+    // Whoever may write to the store says how large it is: so much is not believed, nor allocated.
+    if object.info().size > most {
+        return Ok(Err(TooLarge));
+    }
+    let mut bytes = Vec::with_capacity(object.info().size.saturating_add(1));
+    loop {
+        let read = timeout(GIVE_UP, object.read_buf(&mut bytes)).await;
+        let read = read.map_err(|_| "it does not come".to_owned())?;
+        match read.map_err(|error| error.to_string())? {
+            0 => return Ok(Ok(Bytes::from(bytes))),
+            _ if bytes.len() > most => return Ok(Err(TooLarge)),
+            _ => {}
+        }
+    }
+}
+
+/// The client's reader panics if the server does not let it begin, as one that has gone meanwhile.
+async fn without_panic<T>(reading: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let mut reading = pin!(reading);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| reading.as_mut().poll(cx)));
+        polled.unwrap_or_else(|payload| {
+            drop_payload(payload);
+            Poll::Ready(Err("the client cannot read it".to_owned()))
+        })
+    })
+    .await
 }

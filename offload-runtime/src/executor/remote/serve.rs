@@ -3,11 +3,10 @@
 use std::env;
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
@@ -16,6 +15,7 @@ use super::executor::Remotes;
 use super::failures;
 use super::job::WorkerContext;
 use super::queue::Queue;
+use super::seen::Part;
 use super::worker::{self, Worker};
 use crate::error::Error;
 use crate::executor::{self, Executor, threads};
@@ -39,8 +39,21 @@ impl Drop for Stop {
     }
 }
 
+/// Whose the signals of the process are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signals {
+    /// The worker's, and nobody else's: SIGTERM and SIGINT stop it, and a second one ends it at once.
+    Worker,
+    /// The program's, which does more besides: SIGTERM stops the worker, and is the program's as well.
+    Program,
+}
+
 /// Works for these pools until the process gets SIGTERM or shuts down, and what is under way has ended.
 pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
+    serve_with(pools, Signals::Program).await
+}
+
+async fn serve_with(pools: Vec<&'static Remotes>, signals: Signals) -> Result<(), Error> {
     let runtime = Handle::try_current().ok();
     let link = broker::link()?.ok_or_else(failures::no_server)?;
     threads::CPU.check()?;
@@ -51,7 +64,7 @@ pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
     }
     let (stop, stopped) = watch::channel(false);
     let stop = Arc::new(stop);
-    watch_end(&link, Arc::clone(&stop));
+    watch_end(&link, Arc::clone(&stop), signals);
     let stop = Stop(stop);
     let mut ends = Vec::new();
     for pool in pools {
@@ -71,9 +84,9 @@ pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
         let (tell, told) = oneshot::channel();
         let run = Worker::run(context, queue, plan.ack_wait, slots, stopped.clone());
         link.spawn(async move {
-            seen.slots.fetch_add(slots as u64, Ordering::Relaxed);
+            let part = Part::of_slots(&seen, slots);
             let end = run.await;
-            seen.slots.fetch_sub(slots as u64, Ordering::Relaxed);
+            drop(part);
             let _ = tell.send(end);
         });
         ends.push(told);
@@ -87,25 +100,41 @@ pub(crate) async fn serve(pools: Vec<&'static Remotes>) -> Result<(), Error> {
 }
 
 /// Stops the worker when the process is told to end.
-fn watch_end(link: &Link, stop: Arc<watch::Sender<bool>>) {
+fn watch_end(link: &Link, stop: Arc<watch::Sender<bool>>, signals: Signals) {
     link.spawn(async move {
         let mut terminated = signal(SignalKind::terminate()).ok();
+        let interrupt = (signals == Signals::Worker).then(|| signal(SignalKind::interrupt()));
+        let mut interrupted = interrupt.and_then(Result::ok);
+        let mut told = async || {
+            tokio::select! {
+                () = received(&mut terminated) => SignalKind::terminate(),
+                () = received(&mut interrupted) => SignalKind::interrupt(),
+            }
+        };
         let mut stopped = stop.subscribe();
         loop {
-            let told = async {
-                match &mut terminated {
-                    Some(terminated) => drop(terminated.recv().await),
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = told => break,
+                _ = told() => break,
                 _ = stopped.changed() => break,
                 () = sleep(LOOK) => if executor::is_closed() { break },
             }
         }
         stop.send_replace(true);
+        if signals == Signals::Worker {
+            // Somebody does not want to wait for what is under way.
+            let again = told().await;
+            // It fails for signals that there are not.
+            let _ = signal_hook::low_level::emulate_default_handler(again.as_raw_value());
+        }
     });
+}
+
+/// Waits for a signal; for ever, if it cannot be waited for.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// If the environment says so, this process is a worker, and does not return from here.
@@ -140,5 +169,5 @@ fn pools(names: &str) -> Result<Vec<&'static Remotes>, String> {
 fn run(pools: Vec<&'static Remotes>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the system refuses a runtime: {error}"))?;
-    runtime.block_on(serve(pools)).map_err(|error| error.to_string())
+    runtime.block_on(serve_with(pools, Signals::Worker)).map_err(|error| error.to_string())
 }

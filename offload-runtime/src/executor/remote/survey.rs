@@ -15,12 +15,8 @@ use super::broker::next;
 use super::known_workers::KnownWorkers;
 use super::messages::{self, Presence};
 use super::queue::Queue;
-use super::seen::Seen;
+use super::seen::{Readers, Seen};
 use super::subjects;
-
-/// It has looked in vain so often, when it stops looking. That is a minute: who comes every now and then finds
-/// numbers.
-const IN_VAIN: u32 = 12;
 
 /// See the [module](self).
 pub(super) struct Survey {
@@ -29,18 +25,23 @@ pub(super) struct Survey {
     workers: KnownWorkers,
     /// Of what workers say. `None`: it does not listen.
     present: Option<Subscriber>,
-    in_vain: u32,
+    readers: Readers,
 }
 
 impl Survey {
     pub(super) fn new(seen: Arc<Seen>, queue: Queue) -> Survey {
-        Survey { seen, queue, workers: KnownWorkers::default(), present: None, in_vain: 0 }
+        Survey {
+            seen,
+            queue,
+            workers: KnownWorkers::default(),
+            present: None,
+            readers: Readers::default(),
+        }
     }
 
     /// Looks around, as often as workers say that they are there.
     pub(super) async fn look(&mut self) {
-        self.in_vain = if self.seen.was_read() { 0 } else { self.in_vain.saturating_add(1) };
-        if self.in_vain > IN_VAIN {
+        if !self.readers.are_there(&self.seen) {
             self.present = None;
             return;
         }

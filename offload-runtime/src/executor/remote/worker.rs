@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use super::job::{Heard, Job, WorkerContext};
 use super::known_workers::SAY_SO;
 use super::messages::{self, Presence, ToWorker};
 use super::queue::{PAUSE, Queue};
-use super::seen::Seen;
+use super::seen::{Part, Seen};
 use super::subjects;
 use super::survey::Survey;
 use crate::sync::foreign::quietly;
@@ -177,7 +176,7 @@ impl Worker {
                 },
                 Some(done) = is_done.recv() => match done {
                     Done::Slot(slot) => worker.slots[slot] = Slot::Free,
-                    Done::Delivered => worker.count_deliveries(worker.deliveries - 1),
+                    Done::Delivered => worker.deliveries -= 1,
                     Done::Consumer(found) => {
                         worker.consumer = found.map_or(Consumer::Unknown, Consumer::Known);
                     }
@@ -196,11 +195,6 @@ impl Worker {
         // If the server is not there, nobody is.
         let _ = tokio::time::timeout(PATIENCE, client.flush()).await;
         Ok(())
-    }
-
-    fn count_deliveries(&mut self, now: usize) {
-        self.deliveries = now;
-        self.context.seen.serving.store(now as u64, Ordering::Relaxed);
     }
 
     /// Nothing is under way.
@@ -382,7 +376,8 @@ impl Worker {
             Entry::Vacant(vacant) => drop(vacant.insert(hear)),
         }
         self.slots[slot] = Slot::Busy;
-        self.count_deliveries(self.deliveries + 1);
+        self.deliveries += 1;
+        let part = Part::of_serving(&self.context.seen);
         let delivered = message.reply.as_ref().and_then(|reply| subjects::delivered(reply));
         if id.attempt > 1 || delivered.is_some_and(|times| times > 1) {
             Seen::count(&self.context.seen.again);
@@ -398,6 +393,7 @@ impl Worker {
                 delivery.deliver().await;
             }
             drop(routes.lock().unpoisoned().remove(&name));
+            drop(part);
             let _ = done.send(Done::Delivered);
         });
     }

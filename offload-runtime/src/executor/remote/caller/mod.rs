@@ -38,12 +38,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::outstanding::Outstanding;
 pub(super) use self::outstanding::ToSend;
 use super::broker::next;
-use super::calls::Calls;
 use super::failures;
 use super::in_flight::Stage;
 use super::known_workers::{KnownWorkers, SAY_SO};
 use super::queue::{Queue, Refusal};
-use super::seen::Seen;
+use super::seen::{Readers, Seen};
 use super::served::Site;
 use super::subjects;
 use crate::task::counts::Ending;
@@ -83,25 +82,20 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Starts it. `ack_wait`: a worker of which nothing is heard for so long is lost.
-    pub(super) fn start(
-        queue: Queue,
-        site: Site,
-        calls: &'static Calls,
-        seen: Arc<Seen>,
-        ack_wait: Duration,
-    ) -> Caller {
+    pub(super) fn start(queue: Queue, site: Site, seen: Arc<Seen>, ack_wait: Duration) -> Caller {
         let (requests, received) = unbounded_channel();
         let link = queue.link.clone();
         let dispatcher = Dispatcher {
             name: link.new_name(),
             queue,
             site,
-            calls,
             ack_wait,
             requests: requests.clone(),
             outstanding: HashMap::new(),
             workers: KnownWorkers::default(),
             seen,
+            readers: Readers::default(),
+            was_wanted: false,
             connected_since: None,
             link_heard: Instant::now(),
             is_probed: false,
@@ -124,13 +118,15 @@ struct Dispatcher {
     name: String,
     queue: Queue,
     site: Site,
-    calls: &'static Calls,
     ack_wait: Duration,
     requests: UnboundedSender<Request>,
     /// Those that have not ended, by their numbers.
     outstanding: HashMap<u64, Outstanding>,
     workers: KnownWorkers,
     seen: Arc<Seen>,
+    readers: Readers,
+    /// What waits at the server was wanted at the last look.
+    was_wanted: bool,
     /// `None`: it is not.
     connected_since: Option<Instant>,
     /// When something came from the server.
@@ -176,7 +172,7 @@ impl Dispatcher {
                     None => break,
                 },
                 _ = ticks.tick() => self.look(),
-                _ = counts.tick() => self.seen.look_into(&self.queue),
+                _ = counts.tick() => self.look_into_stream(),
             }
         }
         // The client has ended, and does not come back.
@@ -184,7 +180,7 @@ impl Dispatcher {
         lost.into_iter().for_each(|number| self.fail_disconnected(number));
         while let Some(request) = requests.recv().await {
             if let Request::Send(to_send) = request {
-                let number = to_send.call.number;
+                let number = to_send.call.number();
                 self.outstanding.insert(number, Outstanding::new(to_send));
                 self.fail_disconnected(number);
             }
@@ -201,7 +197,7 @@ impl Dispatcher {
             Request::Send(to_send) => {
                 // What is over was cancelled, and is forgotten.
                 if to_send.call.stage() == Stage::Waiting {
-                    let number = to_send.call.number;
+                    let number = to_send.call.number();
                     let mut out = Outstanding::new(to_send);
                     let bytes = out.arguments.as_ref().map_or(0, Bytes::len);
                     out.is_object = bytes > self.queue.link.max_body();
@@ -230,6 +226,15 @@ impl Dispatcher {
                     self.refuse(number, error);
                 }
             }
+        }
+    }
+
+    /// Asks the server what waits, while calls are out or somebody reads the numbers, and once more when that
+    /// is over.
+    fn look_into_stream(&mut self) {
+        let is_wanted = self.readers.are_there(&self.seen) || !self.outstanding.is_empty();
+        if std::mem::replace(&mut self.was_wanted, is_wanted) || is_wanted {
+            self.seen.look_into(&self.queue);
         }
     }
 

@@ -1,6 +1,5 @@
 //! What the caller puts into the stream and the object store, and takes out again; and how calls end.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use async_nats::HeaderMap;
@@ -36,7 +35,7 @@ impl Dispatcher {
             let left = answer_by.saturating_duration_since(Instant::now());
             headers.insert(subjects::TIMEOUT, left.as_millis().to_string().as_str());
         }
-        for (name, text) in out.call.carried.iter() {
+        for (name, text) in out.call.carried().iter() {
             headers.insert(name, text);
         }
         let (queue, requests, objects) =
@@ -68,7 +67,7 @@ impl Dispatcher {
         match (out, stored) {
             (Some(out), Ok(sequence)) => {
                 out.sequence = Some(sequence);
-                if out.call.parcel.function().attempts() == 1 {
+                if out.call.function().attempts() == 1 {
                     out.arguments = None;
                 }
             }
@@ -99,7 +98,7 @@ impl Dispatcher {
             // Its body may have run before.
             let error = failures::not_again(out.call.name(), &error);
             self.end(number, Err((error, Ending::Died)));
-        } else if self.calls.refuse(out.call.call(), error) {
+        } else if out.call.refuse(error) {
             self.forget(number);
         }
     }
@@ -110,7 +109,7 @@ impl Dispatcher {
         let Some(out) = self.outstanding.get(&number) else { return };
         if out.attempt > 1 && out.assignment.is_none() && out.is_late(now) {
             self.end(number, Err((failures::too_late_again(out.call.name()), Ending::Died)));
-        } else if self.calls.expire(out.call.call(), now) {
+        } else if out.call.expire(now) {
             self.forget(number);
         }
     }
@@ -158,9 +157,9 @@ impl Dispatcher {
         let until = self.outstanding.get(&number).and_then(|out| out.answer_by);
         let until = until.unwrap_or_else(Instant::now);
         let (objects, name) = (self.objects(), self.id(number, attempt).result());
-        let requests = self.requests.clone();
+        let (requests, most) = (self.requests.clone(), self.site.max_message);
         self.queue.link.spawn(async move {
-            let result = objects.get(&name, until).await;
+            let result = objects.get(&name, most, until).await;
             let _ = requests.send(Request::Fetched { number, attempt, result });
             objects.remove(&name).await;
         });
@@ -183,8 +182,8 @@ impl Dispatcher {
     /// Ends a call when there is no client any more.
     pub(super) fn fail_disconnected(&mut self, number: u64) {
         let Some(out) = self.outstanding.remove(&number) else { return };
-        let (call, name) = (Arc::clone(out.call.call()), out.call.name());
-        if !self.calls.refuse(&call, failures::unavailable(name, "its client has ended")) {
+        let name = out.call.name();
+        if !out.call.refuse(failures::unavailable(name, "its client has ended")) {
             out.call.end(Err((failures::disconnected(name), Ending::Died)));
         }
     }

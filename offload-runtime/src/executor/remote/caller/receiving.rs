@@ -205,7 +205,7 @@ impl Dispatcher {
     /// Nothing was heard of the worker of a call for too long.
     pub(super) fn give_up_worker(&mut self, number: u64, worker: &str, silent: Duration) {
         let Some(out) = self.outstanding.get_mut(&number) else { return };
-        let attempts = out.call.parcel.function().attempts();
+        let attempts = out.call.function().attempts();
         let (has_objects, attempt) = (self.has_objects, out.attempt);
         let is_late = out.answer_by.is_some_and(|by| by <= Instant::now() + PAUSE);
         if out.attempt < attempts && !is_late && !out.call.is_cancelled() {
