@@ -17,8 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long a test waits for something before it fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::program::PATIENCE;
 
 /// What makes it start as root, in a container, and talk to nobody by itself.
 const FLAGS: [&str; 11] = [

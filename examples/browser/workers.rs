@@ -2,14 +2,14 @@
 #![allow(dead_code, reason = "each of the test programs uses a part")]
 
 use std::{
-    env,
-    io::Read,
-    net::{TcpListener, TcpStream},
+    env, fs,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use serde_json::Value;
 
 use super::program::{PATIENCE, Program};
 
@@ -20,10 +20,10 @@ pub(crate) const COMMANDS: [&str; 3] = [
     "OFFLOAD_NATS_URL=nats://127.0.0.1:4222 cargo run --bin gallery",
 ];
 
-/// One of these commands: with a port of the test's own, and the program that is built already.
-fn command(line: &str, port: u16) -> Command {
+/// One of these commands: with the program that is built already, and a server of the test's own.
+fn command(line: &str, server: &str) -> Command {
     let line = line
-        .replace("4222", &port.to_string())
+        .replace("nats://127.0.0.1:4222", server)
         .replace("cargo run --bin gallery", env!("CARGO_BIN_EXE_gallery"));
     let mut words = line.split(' ').peekable();
     let mut variables = Vec::new();
@@ -46,10 +46,12 @@ impl Drop for Killed {
     }
 }
 
-/// Starts `nats-server`, and returns when it answers. `None`: it is not installed.
-fn server(port: u16, folder: &Path) -> Option<Killed> {
-    let mut command = command(COMMANDS[0], port);
-    command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(folder);
+/// Starts `nats-server` on a port that the system chooses, and returns when it listens there, and its URL. `None`: it is
+/// not installed.
+fn server(folder: &Path) -> Option<(Killed, String)> {
+    let mut command = command(COMMANDS[0], "");
+    command.args(["-a", "127.0.0.1", "-p", "-1", "-sd"]).arg(folder);
+    command.arg("--ports_file_dir").arg(folder);
     let Ok(server) = command.stderr(Stdio::null()).spawn() else {
         assert!(env::var_os("CI").is_none(), "nats-server is not installed, and this is CI");
         println!("skipped: nats-server is not installed (apt-get install nats-server)");
@@ -57,35 +59,36 @@ fn server(port: u16, folder: &Path) -> Option<Killed> {
     };
     let mut server = Killed(server);
     let start = Instant::now();
-    let greets = || {
-        let mut connection = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        connection.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        let mut room = [0; 5];
-        connection.read_exact(&mut room).ok()?;
-        (&room == b"INFO ").then_some(())
+    // It writes the file when it listens. The file is not there in one step.
+    let file = folder.join(format!("nats-server_{}.ports", server.0.id()));
+    let url = || {
+        let ports: Value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+        Some(ports["nats"][0].as_str()?.to_owned())
     };
-    while greets().is_none() {
+    loop {
+        if let Some(url) = url() {
+            return Some((server, url));
+        }
         assert_eq!(server.0.try_wait().unwrap(), None, "the server has ended");
         assert!(start.elapsed() < PATIENCE, "the server does not start");
         thread::sleep(Duration::from_millis(10));
     }
-    Some(server)
 }
 
 /// The server, and two workers.
 pub(crate) struct Workers {
-    port: u16,
     pub(crate) workers: [Killed; 2],
     _server: Killed,
+    /// Where it is.
+    url: String,
 }
 
 impl Workers {
     /// Starts them. None: the server is not installed.
     pub(crate) fn start(folder: &Path) -> Option<Workers> {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let server = server(port, folder)?;
-        let workers = [1, 2].map(|_| Killed(command(COMMANDS[1], port).spawn().unwrap()));
-        Some(Workers { port, workers, _server: server })
+        let (server, url) = server(folder)?;
+        let workers = [1, 2].map(|_| Killed(command(COMMANDS[1], &url).spawn().unwrap()));
+        Some(Workers { workers, _server: server, url })
     }
 
     /// The process ids of both workers.
@@ -95,6 +98,6 @@ impl Workers {
 
     /// The gallery whose thumbnails they make.
     pub(crate) fn gallery(&self, folder: &Path) -> Program {
-        Program::try_run(command(COMMANDS[2], self.port), "127.0.0.1:0", folder).unwrap()
+        Program::try_run(command(COMMANDS[2], &self.url), "127.0.0.1:0", folder).unwrap()
     }
 }

@@ -30,6 +30,8 @@ enum NotMade {
     TooManyPixels,
     Broken(String),
     Call(Error),
+    /// Nothing of the photo's: what the worker says of itself.
+    Fault(String),
 }
 
 /// Makes a thumbnail where it is made: by workers, if there is a server, and then it is said by which of
@@ -80,7 +82,7 @@ impl From<Problem> for NotMade {
             Problem::TooManyPixels => NotMade::TooManyPixels,
             Problem::BrokenImage(what) => NotMade::Broken(what),
             Problem::NotOffloaded(error) => NotMade::Call(error),
-            other => NotMade::Broken(other.to_string()),
+            fault => NotMade::Fault(fault.to_string()),
         }
     }
 }
@@ -92,6 +94,38 @@ impl From<NotMade> for Problem {
             NotMade::TooManyPixels => Problem::TooManyPixels,
             NotMade::Broken(what) => Problem::BrokenImage(what),
             NotMade::Call(error) => Problem::NotOffloaded(error),
+            NotMade::Fault(what) => Problem::Maker(what),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use super::*;
+
+    /// What is told to who put up a photo, if a worker had this problem.
+    fn told(problem: Problem) -> String {
+        Problem::from(NotMade::from(problem)).detail()
+    }
+
+    #[test]
+    fn who_put_up_a_photo_is_told_what_is_wrong_with_it_and_nothing_of_what_is_wrong_here() {
+        let ours = "Something went wrong on our side. Try again later.";
+        let folder = Problem::Folder(PathBuf::from("/secret"), io::Error::other("it is full"));
+        assert_eq!(told(folder), ours);
+        let unwritten = io::Error::other("no room");
+        let unwritten = image::error::EncodingError::new(image::ImageFormat::Png.into(), unwritten);
+        assert_eq!(told(image::ImageError::Encoding(unwritten).into()), ours);
+        for its_own in [
+            Problem::NotAnImage,
+            Problem::TooManyPixels,
+            Problem::BrokenImage("its end is missing".to_owned()),
+        ] {
+            let said = its_own.detail();
+            assert_ne!(said, ours);
+            assert_eq!(told(its_own), said);
         }
     }
 }

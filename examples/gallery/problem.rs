@@ -59,6 +59,10 @@ pub enum Problem {
 
     #[error(transparent)]
     NotOffloaded(#[from] offload_runtime::Error),
+    #[error("who was to make a thumbnail could not: {0}")]
+    Maker(String),
+    #[error("a thumbnail cannot be written")]
+    Unwritten(#[source] image::ImageError),
     #[error("the data folder {0:?} cannot be made")]
     Folder(PathBuf, #[source] io::Error),
     #[error(transparent)]
@@ -109,6 +113,8 @@ impl Problem {
             | Problem::ManyLogIns
             | Problem::BurstUnderWay => StatusCode::TOO_MANY_REQUESTS,
             Problem::NotOffloaded(_)
+            | Problem::Maker(_)
+            | Problem::Unwritten(_)
             | Problem::Folder(..)
             | Problem::Database(_)
             | Problem::PasswordHash(_)

@@ -93,6 +93,7 @@ impl From<ImageError> for Problem {
         match error {
             ImageError::Unsupported(_) => Problem::NotAnImage,
             ImageError::Limits(_) => Problem::TooManyPixels,
+            ImageError::Encoding(_) => Problem::Unwritten(error),
             error => Problem::BrokenImage(error.to_string()),
         }
     }
