@@ -23,6 +23,7 @@ pub(crate) struct CheckedOut {
     handle: Arc<KillHandle>,
     /// There until the call is over.
     worker: Option<Worker>,
+    /// With the call: it has got a part of it, or is about to.
     has_begun: bool,
 }
 
@@ -45,6 +46,11 @@ impl CheckedOut {
     pub(crate) fn begin(&mut self, number: u64) -> bool {
         let held = self.process().held(number);
         self.has_begun = self.handle.hold(held);
+        self.has_begun
+    }
+
+    /// Whether the worker has got a part of the call, or is about to.
+    pub(super) fn has_begun(&self) -> bool {
         self.has_begun
     }
 

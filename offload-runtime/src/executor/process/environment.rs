@@ -12,23 +12,44 @@ type Variables = &'static [(&'static str, &'static str)];
 pub(crate) struct Environment {
     /// None of the parent's is kept.
     is_cleared: bool,
-    /// These are not kept; as many of them as `removals`.
-    removed: [&'static str; MOST],
-    removals: usize,
-    /// Added after that, in this order; as many of them as `additions`.
-    added: [Variables; MOST],
-    additions: usize,
+    /// These are not kept.
+    removed: List<&'static str>,
+    /// Added after that, in this order.
+    added: List<Variables>,
+}
+
+/// A list that grows in a `const`, up to [`MOST`].
+#[derive(Clone, Copy, Debug)]
+struct List<T> {
+    /// The first `count` of them.
+    items: [T; MOST],
+    count: usize,
+}
+
+impl<T: Copy> List<T> {
+    /// An empty one, which has to have something in its places all the same.
+    const fn new(nothing: T) -> List<T> {
+        List { items: [nothing; MOST], count: 0 }
+    }
+
+    const fn is_full(&self) -> bool {
+        self.count == MOST
+    }
+
+    const fn push(&mut self, item: T) {
+        self.items[self.count] = item;
+        self.count += 1;
+    }
+
+    fn items(&self) -> &[T] {
+        &self.items[..self.count]
+    }
 }
 
 impl Environment {
     /// All that the parent has.
-    pub(super) const INHERITED: Environment = Environment {
-        is_cleared: false,
-        removed: [""; MOST],
-        removals: 0,
-        added: [&[]; MOST],
-        additions: 0,
-    };
+    pub(super) const INHERITED: Environment =
+        Environment { is_cleared: false, removed: List::new(""), added: List::new(&[]) };
 
     pub(crate) const fn clear(&mut self) {
         self.is_cleared = true;
@@ -36,9 +57,8 @@ impl Environment {
 
     pub(crate) const fn remove(&mut self, name: &'static str) {
         assert_name(name);
-        assert!(self.removals < MOST, "at most 16 variables can be removed: use `env_clear`");
-        self.removed[self.removals] = name;
-        self.removals += 1;
+        assert!(!self.removed.is_full(), "at most 16 variables can be removed: use `env_clear`");
+        self.removed.push(name);
     }
 
     pub(crate) const fn add(&mut self, variables: Variables) {
@@ -49,11 +69,10 @@ impl Environment {
             at += 1;
         }
         assert!(
-            self.additions < MOST,
+            !self.added.is_full(),
             "`env` can be called at most 16 times: it takes several variables"
         );
-        self.added[self.additions] = variables;
-        self.additions += 1;
+        self.added.push(variables);
     }
 
     /// What it is for a program that is to be started.
@@ -61,10 +80,10 @@ impl Environment {
         if self.is_cleared {
             command.env_clear();
         }
-        for name in &self.removed[..self.removals] {
+        for name in self.removed.items() {
             command.env_remove(name);
         }
-        for variables in &self.added[..self.additions] {
+        for variables in self.added.items() {
             command.envs(variables.iter().copied());
         }
     }

@@ -99,8 +99,6 @@ struct Sending {
     /// Of the call.
     number: u64,
     answer_by: Option<Instant>,
-    /// The worker has got a blob.
-    has_begun: bool,
 }
 
 impl Sending {
@@ -124,13 +122,12 @@ impl Sending {
 
     fn send(&mut self, blob: &[u8]) -> bool {
         let Some(header) = blobs::header(blob) else { return false };
-        if !self.has_begun {
+        if !self.worker.has_begun() {
             // What is sent ahead cannot be sent again, to another worker.
             if !self.worker.process().is_alive() || !self.worker.begin(self.number) {
                 return false;
             }
             current::set_ran(Ran::Maybe);
-            self.has_begun = true;
             self.worker.process().set_deadline(self.answer_by);
         }
         [&header, blob].iter().all(|part| write(&mut self.worker, part, self.answer_by).is_ok())
@@ -194,11 +191,12 @@ impl Call {
             self.head(worker.process(), number).map_err(|error| (error, Ending::Failed))?;
         let answer_by = self.answer_by;
         let foreign = worker.foreign();
-        let sending = Sending { worker, number, answer_by, has_begun: false };
+        let sending = Sending { worker, number, answer_by };
         let write = || foreign.run(|| self.request(message, arguments));
         let (request, sending) = sending.during(write);
         // What was sent ahead is not kept, so no other worker can have it.
-        let Sending { mut worker, has_begun: is_sent_in_part, .. } = sending;
+        let mut worker = sending.worker;
+        let is_sent_in_part = worker.has_begun();
         let request = match request {
             Some(Ok(request)) => request,
             None => return Err((worker.ended_before_start(name), Ending::Killed)),
