@@ -68,8 +68,7 @@ fn is_idle() -> bool {
 }
 
 fn workers() -> WorkerStats {
-    let pools = stats().pools;
-    pools.iter().find(|pool| pool.name == "chaos").unwrap().workers.unwrap()
+    offload_tests::workers("chaos")
 }
 
 /// All at once: each goes on when all have begun, so each has a worker and a permit.

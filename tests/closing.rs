@@ -12,7 +12,7 @@ use offload_runtime::{
     CpuPool, Error, ErrorKind, Limiter, ProcessPool, Ran, ThreadPool, is_cancelled, offload,
     shutdown, stats,
 };
-use offload_tests::{PATIENCE, begin, own_process, passes, pool, settle};
+use offload_tests::{PATIENCE, begin, own_process, passes, pool, runs, settle, workers};
 
 offload_runtime::test_worker!();
 
@@ -435,11 +435,6 @@ fn a_call_that_was_taken_runs_though_its_pool_is_closed_at_whatever_step_it_is()
     callers.into_iter().for_each(|caller| caller.join().unwrap());
 }
 
-fn runs(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
-}
-
 #[test]
 fn the_workers_of_a_closed_pool_end_and_others_are_started_when_it_is_open() {
     static POOL: ProcessPool = ProcessPool::new("workers").workers(2).min_workers(2);
@@ -455,14 +450,10 @@ fn the_workers_of_a_closed_pool_end_and_others_are_started_when_it_is_open() {
         Ok(std::process::id())
     }
 
-    let workers = || {
-        let pools = stats().pools;
-        pools.iter().find(|pool| pool.name == "workers").unwrap().workers.unwrap()
-    };
     block_on(POOL.ready()).unwrap();
     let (first, theirs) = (block_on(pid()).unwrap(), block_on(other()).unwrap());
     assert_eq!(block_on(POOL.close(PATIENCE)).abandoned, 0);
-    assert_eq!(workers().alive, 0);
+    assert_eq!(workers("workers").alive, 0);
     settle("it has ended", || !runs(first));
     assert_closed(block_on(pid()), "workers");
     let error = block_on(POOL.ready()).unwrap_err();
@@ -471,7 +462,7 @@ fn the_workers_of_a_closed_pool_end_and_others_are_started_when_it_is_open() {
     POOL.open();
     assert_ne!(block_on(pid()).unwrap(), first);
     block_on(POOL.ready()).unwrap();
-    assert_eq!(workers().alive, 2);
+    assert_eq!(workers("workers").alive, 2);
 }
 
 #[test]

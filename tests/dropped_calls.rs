@@ -2,13 +2,11 @@
 //! not add up.
 
 use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
 use offload_runtime::{Limiter, offload};
-use offload_tests::begin;
+use offload_tests::{begin, settle};
 
 #[global_allocator]
 static ALLOC: Alloc = Alloc;
@@ -20,13 +18,8 @@ fn limited<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     body()
 }
 
-/// Nothing reports that a thread has met a call, so this looks again and again.
 fn until_so_many_wait(calls: usize) {
-    let start = Instant::now();
-    while STUCK.waiting() != calls {
-        assert!(start.elapsed() < Duration::from_secs(60), "{STUCK:?}");
-        thread::yield_now();
-    }
+    settle("so many wait", || STUCK.waiting() == calls);
 }
 
 #[test]

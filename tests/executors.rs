@@ -14,13 +14,8 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::future::{BoxFuture, join_all};
 use offload_runtime::{Error, Limiter, ThreadPool, offload, stats, to_cpu, to_thread};
-use offload_tests::{PATIENCE, one_at_a_time};
+use offload_tests::{PATIENCE, one_at_a_time, soon};
 use tokio::runtime::{Builder, Handle, Id, Runtime};
-
-/// What comes through a channel.
-fn soon<T>(channel: &Receiver<T>) -> T {
-    channel.recv_timeout(PATIENCE).expect("it has to happen")
-}
 
 fn cores() -> usize {
     thread::available_parallelism().unwrap().get()

@@ -10,8 +10,8 @@ use std::{env, fs, thread};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{CpuPool, Priority, ThreadPool, offload, stats};
-use offload_tests::{own_process, passes};
+use offload_runtime::{CpuPool, Priority, ThreadPool, offload};
+use offload_tests::{own_process, passes, pool};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Set in the process that makes the first call.
@@ -138,8 +138,7 @@ fn a_caller_that_is_pinned_to_one_core_does_not_pin_the_threads() {
             (waits, computes)
         });
         let (waits, computes) = caller.join().unwrap();
-        let pool = stats().pools.into_iter().find(|pool| pool.name == "cpu").unwrap();
-        assert_eq!(pool.limit, thread::available_parallelism().unwrap().get());
+        assert_eq!(pool("cpu").limit, thread::available_parallelism().unwrap().get());
         assert_eq!(waits, [all.count(); 3]);
         assert!(computes.iter().all(|cores| *cores == all.count()), "{computes:?}");
     });

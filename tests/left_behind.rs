@@ -3,13 +3,16 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::{self, FutureExt};
 #[cfg(target_os = "linux")]
 use nix::sys::signal::SigSet;
-use offload_runtime::{ThreadPool, offload, spawn_thread, stats};
+use offload_runtime::{ThreadPool, offload, spawn_thread};
+use offload_tests::one_at_a_time;
+#[cfg(target_os = "linux")]
+use offload_tests::{pool, settle};
 #[cfg(target_os = "linux")]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -24,19 +27,10 @@ fn on_the_one<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T
     body()
 }
 
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// Until the thread of the pool is idle.
 #[cfg(target_os = "linux")]
-fn until_idle(pool: &str) {
-    let start = Instant::now();
-    while !stats().pools.iter().any(|stats| stats.name == pool && stats.idle == 1) {
-        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", stats().pools);
-        thread::yield_now();
-    }
+fn until_idle(name: &str) {
+    settle("its thread is idle", || pool(name).idle == 1);
 }
 
 fn runtime() -> Runtime {
@@ -49,7 +43,7 @@ fn name_of_span() -> Option<&'static str> {
 
 #[test]
 fn spans_that_a_body_entered_and_did_not_leave_are_left() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let subscriber = tracing_subscriber::registry();
     tracing::subscriber::with_default(subscriber, || {
         let caller = info_span!("caller").entered();
@@ -81,7 +75,7 @@ fn spans_that_a_body_entered_and_did_not_leave_are_left() {
 /// From a caller that is in no runtime, and from one that is.
 #[test]
 fn a_runtime_that_a_body_left_entered_is_not_that_of_the_next_body() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let (own, other) = (runtime(), runtime());
     for is_in_runtime in [false, true] {
         let handle = other.handle().clone();
@@ -119,7 +113,7 @@ impl Drop for Enters {
 
 #[test]
 fn a_destructor_that_leaves_a_runtime_entered_costs_its_thread_and_nothing_else() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let (own, other) = (runtime(), runtime());
     for is_in_runtime in [false, true] {
         let _guard = is_in_runtime.then(|| own.enter());
@@ -177,7 +171,7 @@ fn stay_on_one() {
 #[cfg(target_os = "linux")]
 #[test]
 fn processors_and_signal_mask_are_set_back_when_the_thread_is_idle() {
-    let _alone = alone();
+    let _alone = one_at_a_time();
     let before = block_on(on_the_one(kept));
     let changed = block_on(on_the_one(|| {
         stay_on_one();

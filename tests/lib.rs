@@ -1,13 +1,15 @@
 //! Behaviour of offload-runtime through the public macro; and here, what its tests have in common.
 
+use std::fs;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::Command;
+use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use offload_runtime::{FunctionStats, PoolStats, stats};
+use offload_runtime::{FunctionStats, PoolStats, WorkerStats, stats};
 
 /// The README's code, as doctests.
 #[cfg(doctest)]
@@ -24,6 +26,11 @@ pub fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// What comes through a channel.
+pub fn soon<T>(channel: &Receiver<T>) -> T {
+    channel.recv_timeout(PATIENCE).expect("it has to happen")
 }
 
 /// A call on the heap, polled once, so that it is on its way.
@@ -46,6 +53,40 @@ pub fn numbers(name: &str) -> FunctionStats {
 /// The numbers of one pool.
 pub fn pool(name: &str) -> PoolStats {
     stats().pools.into_iter().find(|pool| pool.name == name).expect("it was used")
+}
+
+/// The numbers of the workers of one pool.
+pub fn workers(name: &str) -> WorkerStats {
+    pool(name).workers.expect("it is a pool of processes")
+}
+
+/// Whether a process with this number runs: it is there, and no zombie.
+pub fn runs(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Whether a process with this number is there, as a zombie at least.
+pub fn is_there(pid: u32) -> bool {
+    state(pid).is_some()
+}
+
+fn state(pid: u32) -> Option<char> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may have spaces and parentheses.
+    line.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// The processes that this one started and that are not reaped.
+pub fn children() -> Vec<u32> {
+    let own = std::process::id();
+    let all = fs::read_dir("/proc").expect("this is Linux");
+    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.filter(|pid| parent(*pid) == Some(own)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    line.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// For tests of one file of which one runs at a time. The default pools are shared by all of them: one that keeps

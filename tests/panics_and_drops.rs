@@ -16,13 +16,8 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::{self, FutureExt, join_all};
 use offload_runtime::{CpuPool, Limiter, ThreadPool, offload, to_cpu, to_thread};
-use offload_tests::{PATIENCE, one_at_a_time};
+use offload_tests::{PATIENCE, one_at_a_time, soon};
 use tokio::runtime::Builder;
-
-/// What comes through a channel.
-fn soon<T>(channel: &Receiver<T>) -> T {
-    channel.recv_timeout(PATIENCE).expect("it has to happen")
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {

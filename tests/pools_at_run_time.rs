@@ -5,14 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::executor::block_on;
-use offload_runtime::{
-    CpuPool, Error, ErrorKind, Limiter, PoolStats, Ran, ThreadPool, offload, stats,
-};
-
-fn stats_of(pool: &str) -> PoolStats {
-    let pools = offload_runtime::stats().pools;
-    pools.into_iter().find(|known| known.name == pool).unwrap()
-}
+use offload_runtime::{CpuPool, Error, ErrorKind, Limiter, Ran, ThreadPool, offload, stats};
+use offload_tests::{numbers, pool};
 
 #[test]
 fn the_number_of_threads_is_asked_for_once_when_the_pool_starts() {
@@ -29,7 +23,7 @@ fn the_number_of_threads_is_asked_for_once_when_the_pool_starts() {
     }
     assert_eq!(ASKED.load(Ordering::SeqCst), 1);
     THREAD.spawn(|| ()).wait().unwrap();
-    assert_eq!((stats_of("sized-cpu").limit, stats_of("sized-thread").limit), (3, 5));
+    assert_eq!((pool("sized-cpu").limit, pool("sized-thread").limit), (3, 5));
 }
 
 #[test]
@@ -95,11 +89,7 @@ fn a_limit_is_asked_for_once_and_told_each_call_if_it_makes_no_sense() {
     assert_eq!((SIZED.limit(), ASKED.load(Ordering::SeqCst)), (2, 1));
     // Who looks at a limit that makes no sense finds none, and no panic.
     ZERO.set_limit(4);
-    let functions = stats().functions;
-    let limit = |name| {
-        let found = functions.iter().find(|function| function.name == name).unwrap();
-        found.limit.unwrap().permits
-    };
+    let limit = |name| numbers(name).limit.unwrap().permits;
     assert_eq!((limit("sized"), limit("limit of zero")), (2, 0));
 }
 
@@ -188,9 +178,8 @@ fn a_pool_of_functions_may_be_made_when_the_program_runs() {
     assert_eq!(MADE.load(Ordering::SeqCst), 1);
     assert_eq!(FILES.spawn(|| 6 * 7).wait().unwrap(), 42, "closures run there, too");
     assert!(block_on(shrink(true)).starts_with("lazy-images-"));
-    assert_eq!((stats_of("lazy-files").limit, stats_of("lazy-images").limit), (2, 1));
-    let functions = stats().functions;
-    let read = functions.iter().find(|function| function.name == "lazy read").unwrap();
+    assert_eq!((pool("lazy-files").limit, pool("lazy-images").limit), (2, 1));
+    let read = numbers("lazy read");
     assert_eq!((read.pool, read.kind, read.finished), ("lazy-files", "thread", 2));
 }
 

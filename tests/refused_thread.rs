@@ -10,7 +10,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::process;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Waker};
 use std::thread;
@@ -20,7 +20,7 @@ use std::{env, fs};
 use futures::executor::block_on;
 use futures::future::join_all;
 use offload_runtime::offload;
-use offload_tests::{PATIENCE, own_process, passes};
+use offload_tests::{PATIENCE, own_process, passes, soon};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
@@ -116,11 +116,6 @@ fn hold_a_thread() -> (Boxed<()>, Sender<()>) {
     assert!(is_pending(&mut call));
     soon(&start);
     (call, release)
-}
-
-/// What comes through a channel.
-fn soon<T>(channel: &Receiver<T>) -> T {
-    channel.recv_timeout(PATIENCE).expect("it has to happen")
 }
 
 // Some threads are there.

@@ -9,11 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use futures::FutureExt;
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, Ran, Started, ThreadPool, is_cancelled, offload};
-use offload_tests::{PATIENCE, numbers};
-
-fn soon<T>(channel: &Receiver<T>) -> T {
-    channel.recv_timeout(PATIENCE).expect("it has to happen")
-}
+use offload_tests::{numbers, soon};
 
 #[offload(thread, spawn = tell_soon)]
 fn tell(channel: Sender<&'static str>, word: &'static str) -> usize {

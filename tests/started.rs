@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::executor::block_on;
@@ -13,13 +13,8 @@ use offload_runtime::{
     CpuPool, Error, ErrorKind, Limiter, Ran, Started, ThreadPool, is_cancelled, offload, propagate,
     spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
-use offload_tests::{PATIENCE, numbers};
+use offload_tests::{numbers, pool, soon};
 use tokio::runtime::{Builder, Handle};
-
-/// What comes through a channel.
-fn soon<T>(channel: &Receiver<T>) -> T {
-    channel.recv_timeout(PATIENCE).expect("it has to happen")
-}
 
 /// A body that has started, and ends when the sender does. It gives what `is_cancelled` says then.
 fn held(
@@ -315,9 +310,7 @@ fn a_queued_call_that_is_cancelled_never_runs_and_wakes_who_awaits_it() {
     ONE.spawn(|| ()).wait().unwrap();
     let stats = numbers("started-one");
     assert_eq!((stats.started, stats.finished, stats.cancelled), (2, 2, 1));
-    let pools = offload_runtime::stats().pools;
-    let pool = pools.iter().find(|pool| pool.name == "started-one").unwrap();
-    assert_eq!(pool.queued, 0);
+    assert_eq!(pool("started-one").queued, 0);
 }
 
 #[test]

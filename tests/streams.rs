@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use futures::executor::block_on;
@@ -16,7 +16,7 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use offload_runtime::{
     Error, ErrorKind, Limiter, Sink, ThreadPool, is_cancelled, offload, to_thread,
 };
-use offload_tests::PATIENCE;
+use offload_tests::{PATIENCE, pool, settle};
 
 #[offload(thread, stream)]
 fn numbers(below: u32) -> impl Iterator<Item = u32> {
@@ -210,7 +210,7 @@ fn an_iterator_whose_stream_is_dropped_is_dropped_on_a_pool() {
     let (sender, dropped) = mpsc::channel();
     let mut stream = Box::pin(guarded(Told(sender), u32::MAX));
     assert_eq!(block_on(stream.next()), Some(0));
-    until(|| is_idle("drops"));
+    settle("it is idle", || is_idle("drops"));
     drop(stream);
     assert!(dropped_on(&dropped).starts_with("offload-thread"));
 
@@ -218,10 +218,10 @@ fn an_iterator_whose_stream_is_dropped_is_dropped_on_a_pool() {
     let (sender, dropped) = mpsc::channel();
     let mut stream = Box::pin(guarded(Told(sender), u32::MAX));
     assert_eq!(block_on(stream.next()), Some(0));
-    until(|| is_idle("drops"));
+    settle("it is idle", || is_idle("drops"));
     let (go_on, held) = mpsc::channel::<()>();
     let busy = DROPS.spawn(move || held.recv().is_err());
-    until(|| !is_idle("drops"));
+    settle("it is at work", || !is_idle("drops"));
     assert_eq!(block_on(stream.next()), Some(1));
     drop(stream);
     assert!(dropped_on(&dropped).starts_with("offload-thread"));
@@ -236,18 +236,9 @@ fn an_iterator_whose_stream_is_dropped_is_dropped_on_a_pool() {
     assert!(dropped_on(&dropped).starts_with("drops-"));
 }
 
-fn is_idle(pool: &str) -> bool {
-    let pools = offload_runtime::stats().pools;
-    pools.iter().any(|one| one.name == pool && one.running + one.queued == 0)
-}
-
-/// Looks again and again until something is so that nothing reports.
-fn until(mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it never came to this");
-        thread::yield_now();
-    }
+fn is_idle(name: &str) -> bool {
+    let pool = pool(name);
+    pool.running + pool.queued == 0
 }
 
 #[offload(thread, stream = 2)]
@@ -410,10 +401,7 @@ fn a_stream_is_one_call_in_the_numbers() {
         let mut dropped = Box::pin(one_in_stats());
         assert_eq!(dropped.next().await, Some(0));
         drop(dropped);
-        let stats = || {
-            let stats = offload_runtime::stats();
-            stats.functions.into_iter().find(|one| one.name == "one_in_stats").unwrap()
-        };
+        let stats = || offload_tests::numbers("one_in_stats");
         poll_fn(|cx| {
             if stats().abandoned == 1 {
                 return std::task::Poll::Ready(());
@@ -479,7 +467,7 @@ fn leaves_seven<T>(mut stream: impl Stream<Item = T> + Unpin, name: &str) {
         let stats = offload_runtime::stats();
         stats.functions.iter().any(|one| one.name.ends_with(name) && one.finished == one.started)
     };
-    until(has_ended);
+    settle("it has ended", has_ended);
     drop(stream);
 }
 
@@ -563,8 +551,7 @@ fn six_hundred_streams_that_nobody_reads_on_do_not_stop_the_default_pool() {
             streams.push(stream);
         }
         assert_eq!(other().await, 7);
-        let stats = offload_runtime::stats();
-        let pool = stats.pools.iter().find(|pool| pool.name == "thread").unwrap();
+        let pool = pool("thread");
         assert!(pool.threads < 100, "{pool:?}");
     });
 }
@@ -588,10 +575,9 @@ fn five_hundred_readers_of_sinks_that_read_nothing_stop_nobody_else() {
         for n in 0..100 {
             assert_eq!(to_thread(move || n).await, n);
         }
-        let pool = offload_runtime::stats().pools;
-        let readers = pool.iter().find(|pool| pool.name == "slow readers").unwrap();
+        let readers = pool("slow readers");
         assert!(readers.threads <= 4, "{readers:?}");
-        until(|| is_idle("slow readers"));
+        settle("it is idle", || is_idle("slow readers"));
         for stream in streams {
             let items: Vec<_> = stream.collect().await;
             let last = items.last().unwrap().as_ref().unwrap_err();

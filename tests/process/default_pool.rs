@@ -5,6 +5,7 @@ use std::process::id;
 
 use futures::executor::block_on;
 use offload_runtime::{Builder, Error, ErrorKind, ProcessPool, offload};
+use offload_tests::pool;
 
 use crate::ending::passes;
 use crate::support::{settle, workers};
@@ -35,8 +36,7 @@ fn child_sets() {
     let error = block_on(surroundings(vec![0; 101])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Serialization, "{error}");
     settle("two are kept ready", || workers("process").idle == 2);
-    let pools = offload_runtime::stats().pools;
-    let pool = pools.iter().find(|pool| pool.name == "process").unwrap();
+    let pool = pool("process");
     assert_eq!((pool.limit, pool.queue_limit), (3, Some(1000)));
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::{Stream, StreamExt};
-use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, Sink, offload, shutdown, stats};
-use offload_tests::begin;
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, Sink, offload, shutdown};
+use offload_tests::{begin, pool};
 
 use crate::ending::passes;
 use crate::ends::{Told, spin, tell};
@@ -146,8 +146,7 @@ fn a_closed_pool_ends_its_streams_as_a_shutdown_does_and_opens_again() {
     fs::write(told.path() + ".go", "").unwrap();
     assert!(next(&mut has_grace).is_none());
     assert_eq!(block_on(closing).abandoned, 0);
-    let pools = stats().pools;
-    let pool = pools.iter().find(|pool| pool.name == "closed streams").unwrap();
+    let pool = pool("closed streams");
     assert_eq!((pool.running, pool.queued, pool.threads), (0, 0, 0));
     CLOSED.open();
 }

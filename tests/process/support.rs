@@ -2,41 +2,7 @@
 
 use std::fs;
 
-pub(crate) use offload_tests::{PATIENCE, numbers, settle};
-
-/// Whether a process with this number runs: it is there, and no zombie.
-pub(crate) fn runs(pid: u32) -> bool {
-    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
-}
-
-/// Whether a process with this number is there, as a zombie at least.
-pub(crate) fn is_there(pid: u32) -> bool {
-    state(pid).is_some()
-}
-
-fn state(pid: u32) -> Option<char> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name, which may have spaces and parentheses.
-    line.rsplit_once(')')?.1.trim_start().chars().next()
-}
-
-/// The processes that this one started and that are not reaped.
-pub(crate) fn children() -> Vec<u32> {
-    let own = std::process::id();
-    let all = fs::read_dir("/proc").unwrap();
-    let numbers = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    numbers.filter(|pid| parent(*pid) == Some(own)).collect()
-}
-
-fn parent(pid: u32) -> Option<u32> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    line.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// The numbers of the workers of one pool.
-pub(crate) fn workers(pool: &str) -> offload_runtime::WorkerStats {
-    offload_tests::pool(pool).workers.expect("it is a pool of processes")
-}
+pub(crate) use offload_tests::{PATIENCE, children, is_there, numbers, runs, settle, workers};
 
 /// The system call in which the main thread of a process waits, of those that
 /// are of interest.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload, stats};
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
+use offload_tests::pool;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{PATIENCE, settle, workers};
@@ -44,8 +45,7 @@ fn workers_that_are_kept_ready_stay_when_no_call_comes() {
     }
 
     let first = block_on(pid()).unwrap();
-    let threads = || stats().pools.iter().find(|pool| pool.name == "kept idle").unwrap().threads;
-    settle("no thread is left", || threads() == 0);
+    settle("no thread is left", || pool("kept idle").threads == 0);
     settle("one worker is", || workers("kept idle").alive == 1);
     assert_eq!(block_on(pid()).unwrap(), first);
 }

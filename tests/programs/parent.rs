@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use offload_runtime::{Error, ProcessPool, offload};
+use offload_tests::{children, runs};
 
 /// Two bodies spin at once, also where there is one core.
 static POOL: ProcessPool = ProcessPool::new("spinning").workers(2);
@@ -81,18 +82,6 @@ fn sleeps(path: String) -> Result<(), Error> {
     Ok(())
 }
 
-fn children() -> Vec<String> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let lists =
-        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
-}
-
-fn is_dead(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
-}
-
 /// Workers are killed, and then their calls are cancelled, which is told to the dead ones.
 async fn cancel_after_death(folder: &str) {
     // As in a program that sets it so.
@@ -108,10 +97,10 @@ async fn cancel_after_death(folder: &str) {
         while !Path::new(&path).exists() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let pid = std::fs::read_to_string(&path).unwrap();
-        let number = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        let pid: u32 = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        let number = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
         rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
-        while !is_dead(&pid) {}
+        while runs(pid) {}
         drop(call);
     }
 }
