@@ -84,3 +84,101 @@ impl Blobs {
         Ok(())
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde::{Deserialize, Serialize};
+    use serde_bytes::ByteBuf;
+
+    use super::*;
+    use crate::wire::codec::{self, Decoder};
+    use crate::wire::frames::{Incoming, Outgoing};
+
+    const LIMIT: usize = 1 << 30;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Album {
+        name: String,
+        pictures: Vec<Picture>,
+        cover: Option<ByteBuf>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Picture {
+        Missing,
+        Scan {
+            #[serde(with = "serde_bytes")]
+            bytes: Vec<u8>,
+            width: u32,
+        },
+    }
+
+    fn scan(byte: u8, length: usize) -> Picture {
+        Picture::Scan { bytes: vec![byte; length], width: 7 }
+    }
+
+    fn album() -> Album {
+        let pictures = vec![scan(1, 1 << 20), Picture::Missing, scan(2, 100), scan(3, 300_000)];
+        Album { name: "summer".into(), pictures, cover: Some(ByteBuf::from(vec![4; 200_000])) }
+    }
+
+    /// Where its long bytes are.
+    fn places(album: &Album) -> Places {
+        let scans = album.pictures.iter().filter_map(|picture| match picture {
+            Picture::Scan { bytes, .. } => Some(&**bytes),
+            Picture::Missing => None,
+        });
+        let all = scans.chain(album.cover.as_deref().map(|bytes| &**bytes));
+        let long = all.filter(|bytes| bytes.len() > 100_000);
+        long.map(|bytes| (bytes.as_ptr(), bytes.len())).collect()
+    }
+
+    /// Where bytes are, and how many.
+    type Places = Vec<(*const u8, usize)>;
+
+    thread_local! {
+        static SENT: RefCell<Places> = const { RefCell::new(Vec::new()) };
+        static STREAM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Notes where the bytes are, and writes them as they are sent.
+    fn send(blob: &[u8]) -> bool {
+        SENT.with_borrow_mut(|places| places.push((blob.as_ptr(), blob.len())));
+        STREAM.with_borrow_mut(|stream| stream.extend([&header(blob).unwrap(), blob].concat()));
+        true
+    }
+
+    #[test]
+    fn long_bytes_inside_of_a_value_are_sent_from_where_they_are_and_stay_where_they_are_read_to() {
+        let album = album();
+        let mut message = Outgoing::new(1, LIMIT).with_blobs(send);
+        codec::encode(&album, &mut message).unwrap();
+        let frame = message.finish().unwrap();
+        let mut stream = STREAM.take();
+        assert_eq!(SENT.take(), places(&album));
+        // All else is in the message: a name, a short scan, and where the long ones belong.
+        assert!((100..300).contains(&frame.len()), "{} bytes", frame.len());
+
+        stream.extend(&frame);
+        let mut incoming = Incoming::new(LIMIT);
+        let frame = incoming.read(&mut &stream[..]).unwrap();
+        let blobs = std::mem::take(frame.blobs);
+        let came: Places = blobs.iter().map(|blob| (blob.as_ptr(), blob.len())).collect();
+        let mut decoder = Decoder::with_blobs(frame.payload, blobs);
+        let read: Album = decoder.next().unwrap();
+        assert_eq!(places(&read), came);
+        assert_eq!(read, album);
+    }
+
+    #[test]
+    fn bytes_that_cannot_be_sent_ahead_are_in_the_message() {
+        let album = album();
+        let mut message = Outgoing::new(1, LIMIT).with_blobs(|_| false);
+        codec::encode(&album, &mut message).unwrap();
+        let frame = message.finish().unwrap();
+        assert!(frame.len() > 1_500_000, "{} bytes", frame.len());
+        assert_eq!(Decoder::new(&frame[HEADER..]).next(), Ok(album));
+    }
+}
