@@ -93,7 +93,7 @@ impl OfProcess for LazyLock<ProcessPool> {}
 impl Pool for ProcessPool {
     fn chosen(&'static self) -> Chosen {
         let processes = self.processes();
-        Chosen { executor: processes, host: Some(processes) }
+        Chosen { executor: processes, host: Some(processes.host()) }
     }
 }
 

@@ -10,7 +10,7 @@ use super::workers::{Gone, Workers};
 use crate::error::Error;
 use crate::executor;
 use crate::task::current;
-use crate::wire::registry::Host;
+use crate::wire::registry::Host as _;
 
 /// See the [module](self).
 ///
@@ -19,7 +19,6 @@ use crate::wire::registry::Host;
 /// is killed.
 pub(crate) struct CheckedOut {
     workers: &'static Workers,
-    host: &'static dyn Host,
     handle: Arc<KillHandle>,
     /// There until the call is over.
     worker: Option<Worker>,
@@ -30,11 +29,10 @@ pub(crate) struct CheckedOut {
 impl CheckedOut {
     pub(super) fn new(
         workers: &'static Workers,
-        host: &'static dyn Host,
         handle: Arc<KillHandle>,
         worker: Worker,
     ) -> CheckedOut {
-        CheckedOut { workers, host, handle, worker: Some(worker), has_begun: false }
+        CheckedOut { workers, handle, worker: Some(worker), has_begun: false }
     }
 
     pub(crate) fn process(&mut self) -> &mut Worker {
@@ -60,7 +58,7 @@ impl CheckedOut {
     pub(crate) fn end(&self) {
         let why = if current::is_stopped() { End::Shutdown } else { End::Cancelled };
         if self.handle.end(why) {
-            self.workers.give_up(self.host, &self.handle);
+            self.workers.give_up(&self.handle);
         }
     }
 
@@ -72,7 +70,7 @@ impl CheckedOut {
     /// The worker has answered.
     pub(crate) fn put_back(mut self) {
         if let Some(worker) = self.worker.take() {
-            self.workers.put_back(self.host, &self.handle, worker);
+            self.workers.put_back(&self.handle, worker);
         }
     }
 
@@ -87,7 +85,7 @@ impl CheckedOut {
             Some(End::Shutdown) => Gone::Ended("its pool is closed"),
             None => Gone::Discarded("it sent what no worker sends"),
         };
-        self.workers.replace(self.host, &self.handle, &dead, &gone);
+        self.workers.replace(&self.handle, &dead, &gone);
         dead
     }
 
@@ -95,7 +93,7 @@ impl CheckedOut {
     pub(crate) fn reap(mut self) -> Dead {
         let dead = self.process().reap_closed();
         self.worker = None;
-        self.workers.replace(self.host, &self.handle, &dead, &Gone::Died);
+        self.workers.replace(&self.handle, &dead, &Gone::Died);
         dead
     }
 
@@ -106,8 +104,8 @@ impl CheckedOut {
         let worker = self.worker.take();
         let (since, calls) = worker.map_or((Instant::now(), 0), |it| (it.since(), it.calls()));
         // This one is counted.
-        self.workers.lost(self.host, &dead, since, calls > 1);
-        match self.workers.check_out_another(self.host, &self.handle, until) {
+        self.workers.lost(&dead, since, calls > 1);
+        match self.workers.check_out_another(&self.handle, until) {
             Some(worker) => {
                 self.worker = Some(worker);
                 self.has_begun = false;
@@ -122,15 +120,14 @@ impl CheckedOut {
 
     /// For foreign code, which may not come back.
     pub(crate) fn foreign(&self) -> Foreign {
-        let (workers, host) = (self.workers, self.host);
-        Foreign { workers, host, handle: Arc::clone(&self.handle) }
+        Foreign { workers: self.workers, handle: Arc::clone(&self.handle) }
     }
 
     /// The call of this function has to end, and the worker has not got it.
     pub(crate) fn ended_before_start(&self, function: &str) -> Error {
         match self.handle.end_reason() {
             Some(End::Shutdown) if executor::is_closed() => Error::shutting_down(function),
-            Some(End::Shutdown) => Error::pool_closed(function, self.host.name()),
+            Some(End::Shutdown) => Error::pool_closed(function, self.workers.name()),
             Some(End::Cancelled | End::Told) | None => Error::cancelled(function),
         }
     }
@@ -144,7 +141,6 @@ impl CheckedOut {
 /// arguments and its result.
 pub(crate) struct Foreign {
     workers: &'static Workers,
-    host: &'static dyn Host,
     handle: Arc<KillHandle>,
 }
 
@@ -162,7 +158,7 @@ impl Foreign {
 
         match self.handle.leave() {
             Leave::Watched => {}
-            Leave::GivenUp => self.workers.give_up(self.host, &self.handle),
+            Leave::GivenUp => self.workers.give_up(&self.handle),
             Leave::InVain => return None,
         }
         let _back = Back(&self.handle);
@@ -177,9 +173,9 @@ impl Drop for CheckedOut {
             self.handle.let_go();
             let dead = worker.reap();
             let gone = Gone::Ended("its parent has lost its call by a panic");
-            self.workers.replace(self.host, &self.handle, &dead, &gone);
+            self.workers.replace(&self.handle, &dead, &gone);
         } else {
-            self.workers.put_back(self.host, &self.handle, worker);
+            self.workers.put_back(&self.handle, worker);
         }
     }
 }

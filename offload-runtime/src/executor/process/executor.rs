@@ -1,11 +1,10 @@
 //! The executor of a pool of processes: a thread for each call, which checks a worker out and
 //! has it run the body.
 
-use std::fmt;
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Instant;
 
-use super::kill_handle::{End, KillHandle};
+use super::kill_handle::End;
 use super::plan::Plan;
 use super::ready::{NotThere, Ready};
 use super::workers::{NoWorker, Workers};
@@ -20,28 +19,30 @@ use crate::task::current::Busy;
 use crate::task::meta::Slot;
 use crate::task::state::Phase;
 use crate::task::under_way::UnderWay;
-use crate::task::{Awaited, Permits, Queued, Work, completion};
+use crate::task::{Awaited, Permits, Queued, completion};
 use crate::wire::registry::Host;
 
 /// See the [module](self).
+#[derive(Debug)]
 pub(crate) struct Processes {
-    threads: Pool,
     workers: Workers,
 }
 
 /// What `#[offload(process)]` uses.
 pub(crate) static PROCESS: Processes = Processes {
-    threads: Pool::new("process", Kind::Process).default(DefaultPool::Process),
-    workers: Workers::of_default(),
+    workers: Workers::new(
+        Pool::new("process", Kind::Process).default(DefaultPool::Process),
+        Some(OnceLock::new()),
+    ),
 };
 
 impl Processes {
     pub(crate) const fn new(name: &'static str) -> Processes {
-        Processes { threads: Pool::new(name, Kind::Process), workers: Workers::new() }
+        Processes { workers: Workers::new(Pool::new(name, Kind::Process), None) }
     }
 
     pub(crate) const fn settings(&mut self) -> &mut Settings {
-        &mut self.threads.settings
+        &mut self.workers.threads.settings
     }
 
     pub(crate) const fn plan(&mut self) -> &mut Plan {
@@ -50,7 +51,12 @@ impl Processes {
 
     /// Its label.
     pub(crate) fn label(&self) -> &'static str {
-        self.threads.label()
+        self.workers.threads.label()
+    }
+
+    /// The pool, as its workers know it.
+    pub(crate) const fn host(&self) -> &dyn Host {
+        &self.workers
     }
 
     /// Waits until the workers are there that are kept ready, at least one.
@@ -59,7 +65,7 @@ impl Processes {
         if self.is_closed() {
             return Err(self.rejection(""));
         }
-        let ready = Ready::new(&self.workers, self, self.threads.limit());
+        let ready = Ready::new(&self.workers);
         ready.await.map_err(|why| match why {
             NotThere::Closed => self.rejection(""),
             NotThere::Unavailable(reason) => failures::not_ready(self.label(), &reason),
@@ -69,10 +75,7 @@ impl Processes {
 
 impl Serve for Processes {
     fn serve(&'static self, task: Queued, permits: Permits, busy: Busy) -> Option<Instant> {
-        let handle =
-            Arc::new(KillHandle::new(place(&*task), self.workers.plan().grace, &self.threads));
-        let room = [self.threads.limit(), self.threads.threads()];
-        let worker = match self.workers.check_out(self, room, task.meta(), &handle) {
+        let worker = match self.workers.check_out(task.meta()) {
             Ok(worker) => worker,
             Err(why) => {
                 // Who is told of this makes the next call, and finds all free.
@@ -92,21 +95,7 @@ impl Serve for Processes {
     }
 
     fn thread_ended(&'static self) {
-        self.workers.shrink(self, self.threads.threads());
-    }
-}
-
-impl Host for Processes {
-    fn name(&self) -> &'static str {
-        self.label()
-    }
-
-    fn on_start(&self) -> Option<fn()> {
-        self.workers.plan.on_start
-    }
-
-    fn place(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        self.workers.shrink();
     }
 }
 
@@ -121,23 +110,23 @@ impl Executor for Processes {
 
     fn check(&'static self) -> Result<(), Error> {
         way::check()?;
-        self.threads.start(self, Some(self))
+        self.workers.threads.start(self, Some(self))
     }
 
     fn slot(&'static self) -> Result<Slot, usize> {
-        self.threads.slot()
+        self.workers.threads.slot()
     }
 
     fn room_for(&'static self, accepted: usize) -> usize {
-        self.threads.room_for(accepted)
+        self.workers.threads.room_for(accepted)
     }
 
     fn submit(&'static self, task: Queued) {
-        self.threads.submit(task);
+        self.workers.threads.submit(task);
     }
 
     fn submit_ahead(&'static self, task: Queued) {
-        self.threads.submit_ahead(task);
+        self.workers.threads.submit_ahead(task);
     }
 
     fn stand_in(&'static self) -> Option<StandIn> {
@@ -146,14 +135,14 @@ impl Executor for Processes {
     }
 
     fn forget(&'static self, task: &Awaited, phase: Phase) {
-        self.threads.forget(task, phase);
+        self.workers.threads.forget(task, phase);
         // It may be the call for which a thread waits for a worker.
         self.workers.wake();
     }
 
     fn cancel(&'static self, task: &Awaited) {
         let why = if task.meta().state.is_awaited() { End::Told } else { End::Cancelled };
-        self.workers.end(self, place(&**task), why);
+        self.workers.end(task.meta(), why);
     }
 
     fn ran(&'static self, _: &Awaited) -> Ran {
@@ -162,7 +151,7 @@ impl Executor for Processes {
     }
 
     fn is_tended(&'static self) -> bool {
-        self.threads.is_tended()
+        self.workers.threads.is_tended()
     }
 
     fn is_refused(&'static self) -> bool {
@@ -171,58 +160,47 @@ impl Executor for Processes {
     }
 
     fn load(&'static self) -> Load {
-        Load { workers: Some(self.workers.stats()), ..self.threads.load() }
+        Load { workers: Some(self.workers.stats()), ..self.workers.threads.load() }
     }
 
     fn under_way(&'static self) -> &'static UnderWay {
-        self.threads.under_way()
+        self.workers.threads.under_way()
     }
 
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant)) {
-        self.threads.bodies(see);
+        self.workers.threads.bodies(see);
     }
 
     fn close(&'static self) {
-        self.threads.close();
+        self.workers.threads.close();
     }
 
     fn drain(&'static self) {
-        self.threads.drain();
-        self.workers.end_all(self);
+        self.workers.threads.drain();
+        self.workers.end_all();
     }
 
     fn dismiss(&'static self) {
-        self.workers.close(self);
+        self.workers.close();
     }
 
     fn open(&'static self) {
         // Before: a call that is taken finds them open. After: who closes it looks at the threads, when it
         // has closed the workers.
         self.workers.open();
-        self.threads.open();
+        self.workers.threads.open();
         self.workers.open();
-        if self.threads.is_closed() {
+        if self.workers.threads.is_closed() {
             // All were closed just now.
-            self.workers.close(self);
+            self.workers.close();
         }
     }
 
     fn is_closed(&'static self) -> bool {
-        self.threads.is_closed()
+        self.workers.threads.is_closed()
     }
 
     fn rejection(&self, function: &str) -> Error {
-        self.threads.rejection(function)
-    }
-}
-
-/// What tells a call from others.
-fn place(task: &dyn Work) -> usize {
-    std::ptr::from_ref(task.meta()).addr()
-}
-
-impl fmt::Debug for Processes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Processes").field("name", &self.label()).finish_non_exhaustive()
+        self.workers.threads.rejection(function)
     }
 }

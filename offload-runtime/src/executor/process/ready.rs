@@ -6,14 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use super::workers::Workers;
-use crate::wire::registry::Host;
 
 /// See the [module](self). The error says why they are not there.
 pub(super) struct Ready {
     workers: &'static Workers,
-    host: &'static dyn Host,
-    /// There may be so many.
-    limit: usize,
     /// What tells it from others.
     number: u64,
 }
@@ -27,9 +23,9 @@ pub(super) enum NotThere {
 }
 
 impl Ready {
-    pub(super) fn new(workers: &'static Workers, host: &'static dyn Host, limit: usize) -> Ready {
+    pub(super) fn new(workers: &'static Workers) -> Ready {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        Ready { workers, host, limit, number: NUMBER.fetch_add(1, Ordering::Relaxed) }
+        Ready { workers, number: NUMBER.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -43,13 +39,13 @@ impl Future for Ready {
         if state.is_closed {
             return Poll::Ready(Err(NotThere::Closed));
         }
-        self.workers.may_have(&mut state, self.limit);
+        self.workers.set_limit(&mut state);
         let before = state.leave(self.number);
         state.until_ready.push((self.number, waker));
         let result = if state.alive >= state.enough() {
             Some(Ok(()))
         } else {
-            self.workers.tend(self.host, &mut state);
+            self.workers.tend(&mut state);
             let is_hopeless = state.starts.under_way == 0;
             let reason = || NotThere::Unavailable(state.starts.last_reason().to_owned());
             is_hopeless.then(|| Err(reason()))

@@ -17,23 +17,23 @@ use super::{events, lifecycle, way};
 use crate::sync::foreign::drop_quietly;
 use crate::sync::timer;
 use crate::system::{cores, spawner};
-use crate::wire::registry::{self, Host};
+use crate::wire::registry::{self, Host as _};
 
 impl Workers {
     /// Starts the workers that are wanted.
-    pub(super) fn tend(&'static self, host: &'static dyn Host, state: &mut State) {
+    pub(super) fn tend(&'static self, state: &mut State) {
         let (most, at_once) = (self.plan().max_restarts, cores::count());
         while let Some(why) = state.wants_another(most, at_once, Instant::now()) {
             state.starts.under_way += 1;
             let opened = state.starts.opened;
             // From a thread that is as normal as the main one: a worker is what its starter is.
             let start = move || {
-                let run = move || self.start(host, why, opened);
+                let run = move || self.start(why, opened);
                 let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
                 if let Err(refusal) = thread {
                     let mut state = self.lock();
                     self.start_refused(&mut state, opened, &refusal);
-                    self.tend(host, &mut state);
+                    self.tend(&mut state);
                     let wakers = state.take_wakers();
                     drop(state);
                     lifecycle::wake(wakers);
@@ -45,7 +45,7 @@ impl Workers {
             }
         }
         if let Some(at) = state.look_again(most) {
-            let looker = Waker::from(Arc::new(Looker { workers: self, host }));
+            let looker = Waker::from(Arc::new(Looker(self)));
             state.starts.is_scheduled = timer::wake_at(at, looker).is_ok();
         }
     }
@@ -58,18 +58,18 @@ impl Workers {
         self.changed.notify_all();
     }
 
-    fn start(&'static self, host: &'static dyn Host, why: &'static str, opened: u64) {
+    fn start(&'static self, why: &'static str, opened: u64) {
         // What its start-up function says goes to a foreign subscriber.
         let worker =
-            catch_unwind(AssertUnwindSafe(|| self.start_worker(host))).unwrap_or_else(|payload| {
+            catch_unwind(AssertUnwindSafe(|| self.start_worker())).unwrap_or_else(|payload| {
                 drop_quietly(payload);
                 Err(NotReady::of("a `tracing` subscriber panicked while it started".into()))
             });
         // Before others can have it, so that its start is told before its end.
         match &worker {
-            Ok(worker) => lifecycle::started(host.name(), worker.pid(), why),
+            Ok(worker) => lifecycle::started(self.name(), worker.pid(), why),
             Err(not_ready) => {
-                lifecycle::not_started(host.name(), not_ready.pid, &not_ready.reason);
+                lifecycle::not_started(self.name(), not_ready.pid, &not_ready.reason);
             }
         }
         let mut state = self.lock();
@@ -85,21 +85,21 @@ impl Workers {
                 state.start_failed(opened, reason, was_killed, most, Instant::now());
             }
         }
-        self.tend(host, &mut state);
+        self.tend(&mut state);
         self.changed.notify_all();
         let excess = state.take_excess();
         let wakers = state.take_wakers();
         drop(state);
-        lifecycle::retire(host.name(), excess, "nobody needs it");
+        lifecycle::retire(self.name(), excess, "nobody needs it");
         lifecycle::wake(wakers);
     }
 
-    fn start_worker(&'static self, host: &'static dyn Host) -> Result<Worker, NotReady> {
+    fn start_worker(&'static self) -> Result<Worker, NotReady> {
         let way = way::way()
             .ok_or_else(|| NotReady::of("this process is not set up to start workers".into()))?;
         let plan = self.plan();
         let build = registry::build().map_err(|error| NotReady::of(no_program(&error)))?;
-        let function = registry::any_of(host)
+        let function = registry::any_of(self)
             .ok_or_else(|| NotReady::of("this program has no function of the pool".into()))?;
         let hello = Hello {
             build,
@@ -110,7 +110,7 @@ impl Workers {
             priority: plan.priority,
             level: events::level(),
         };
-        let on_end = Box::new(move || self.look(host));
+        let on_end = Box::new(move || self.look());
         let mut channel = None;
         let is_wanted = |data: &Arc<UnixStream>| {
             let mut state = self.lock();
@@ -134,15 +134,12 @@ fn no_program(error: &io::Error) -> String {
 }
 
 /// Looks after those that are kept ready, when the timer says so.
-struct Looker {
-    workers: &'static Workers,
-    host: &'static dyn Host,
-}
+struct Looker(&'static Workers);
 
 impl Wake for Looker {
     fn wake(self: Arc<Self>) {
-        let mut state = self.workers.lock();
+        let mut state = self.0.lock();
         state.starts.is_scheduled = false;
-        self.workers.tend(self.host, &mut state);
+        self.0.tend(&mut state);
     }
 }

@@ -23,7 +23,7 @@ fn greeted(change: impl FnOnce(&mut Hello)) -> Result<(), String> {
     let mut hello = Hello {
         build: registry::build().unwrap(),
         parent: std::process::id(),
-        function: registry::any_of(POOL.processes()).unwrap(),
+        function: registry::any_of(POOL.processes().host()).unwrap(),
         max_message: 1000,
         max_memory: None,
         priority: Priority::Normal,

@@ -17,6 +17,7 @@
 //!
 //! Nobody who holds the lock calls foreign code: what there is to tell through `tracing` is told after.
 
+use std::fmt;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
@@ -28,6 +29,7 @@ use super::lifecycle;
 use super::plan::Plan;
 use super::state::State;
 use super::worker::{Dead, Worker};
+use crate::executor::threads::Pool;
 use crate::executor::{self, settings};
 use crate::system::abort::Unpoisoned;
 use crate::task::meta::Meta;
@@ -39,6 +41,8 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// See the [module](self).
 pub(crate) struct Workers {
+    /// One for each call that has a worker, or waits for one.
+    pub(super) threads: Pool,
     /// The settings as the pool was declared with them.
     pub(crate) plan: Plan,
     /// That of the default pool, from its first call on.
@@ -77,17 +81,10 @@ pub(crate) enum NoWorker {
 }
 
 impl Workers {
-    pub(crate) const fn new() -> Workers {
-        Workers::with(None)
-    }
-
-    /// The workers of the default pool, whose settings are read at its first call.
-    pub(crate) const fn of_default() -> Workers {
-        Workers::with(Some(OnceLock::new()))
-    }
-
-    const fn with(installed: Option<OnceLock<Plan>>) -> Workers {
+    /// `installed` is what the settings are kept in if they are read at the first call.
+    pub(crate) const fn new(threads: Pool, installed: Option<OnceLock<Plan>>) -> Workers {
         Workers {
+            threads,
             plan: Plan::DEFAULT,
             installed,
             state: Mutex::new(State::new()),
@@ -127,44 +124,36 @@ impl Workers {
 
 /// What the threads of the pool do.
 impl Workers {
-    /// Checks a worker out for a call, at the latest at `until`. There may be `limit` of them, and
-    /// there are `threads` that may use one.
-    pub(crate) fn check_out(
-        &'static self,
-        host: &'static dyn Host,
-        [limit, threads]: [usize; 2],
-        call: &Meta,
-        handle: &Arc<KillHandle>,
-    ) -> Result<CheckedOut, NoWorker> {
+    /// Checks a worker out for a call.
+    pub(crate) fn check_out(&'static self, call: &Meta) -> Result<CheckedOut, NoWorker> {
+        let handle = Arc::new(KillHandle::new(place(call), self.plan().grace, &self.threads));
         let mut state = self.lock();
-        state.threads = threads;
-        self.may_have(&mut state, limit);
+        state.threads = self.threads.threads();
+        self.set_limit(&mut state);
         let is_ended = || call.state.is_cancelled();
-        let worker = self.await_worker(host, state, call.start_by(), &is_ended, Some(handle))?;
-        Ok(CheckedOut::new(self, host, Arc::clone(handle), worker))
+        let worker = self.await_worker(state, call.start_by(), &is_ended, Some(&handle))?;
+        Ok(CheckedOut::new(self, handle, worker))
     }
 
-    /// There may be so many, of which some are kept ready.
-    pub(super) fn may_have(&self, state: &mut State, limit: usize) {
-        state.limit = limit;
-        state.kept = self.plan().min_workers.min(limit);
+    /// There may be as many as threads, of which some are kept ready.
+    pub(super) fn set_limit(&'static self, state: &mut State) {
+        state.limit = self.threads.limit();
+        state.kept = self.plan().min_workers.min(state.limit);
     }
 
     /// Another for a call that had one.
     pub(super) fn check_out_another(
         &'static self,
-        host: &'static dyn Host,
         handle: &KillHandle,
         until: Option<Instant>,
     ) -> Option<Worker> {
         let is_ended = || handle.end_reason().is_some();
-        self.await_worker(host, self.lock(), until, &is_ended, None).ok()
+        self.await_worker(self.lock(), until, &is_ended, None).ok()
     }
 
     /// A worker for a call, which from then on is among those that have one if its handle is `new`.
     fn await_worker(
         &'static self,
-        host: &'static dyn Host,
         mut state: MutexGuard<'_, State>,
         until: Option<Instant>,
         is_ended: &dyn Fn() -> bool,
@@ -198,7 +187,7 @@ impl Workers {
             }
             let mut failure = state.starts.failure.take();
             if failure.is_none() {
-                self.tend(host, &mut state);
+                self.tend(&mut state);
                 if state.starts.failure.is_some() {
                     continue;
                 }
@@ -229,19 +218,14 @@ impl Workers {
         if result.is_ok() {
             state.handles.extend(new.map(Arc::clone));
         }
-        self.tend(host, &mut state);
+        self.tend(&mut state);
         drop(state);
-        self.reap(host, lost);
+        self.reap(lost);
         result
     }
 
     /// A call is over, and its worker can take another.
-    pub(super) fn put_back(
-        &'static self,
-        host: &'static dyn Host,
-        handle: &Arc<KillHandle>,
-        worker: Worker,
-    ) {
+    pub(super) fn put_back(&'static self, handle: &Arc<KillHandle>, worker: Worker) {
         let spent = self.plan().spent(worker.calls(), || worker.memory());
         let mut state = self.lock();
         if !state.forget(handle) {
@@ -250,7 +234,7 @@ impl Workers {
             if state.alive > state.limit {
                 state.alive -= 1;
                 drop(state);
-                return lifecycle::retire(host.name(), vec![worker], "another has its place");
+                return lifecycle::retire(self.name(), vec![worker], "another has its place");
             }
         }
         state.starts.succeed();
@@ -263,31 +247,25 @@ impl Workers {
             return;
         }
         state.alive -= 1;
-        self.tend(host, &mut state);
+        self.tend(&mut state);
         drop(state);
         match spent {
             Some(reason) => {
                 self.counts.recycled.fetch_add(1, Ordering::Relaxed);
-                lifecycle::recycled(host.name(), worker.pid(), &reason);
-                lifecycle::retire(host.name(), vec![worker], "it is replaced");
+                lifecycle::recycled(self.name(), worker.pid(), &reason);
+                lifecycle::retire(self.name(), vec![worker], "it is replaced");
             }
-            None => lifecycle::retire(host.name(), vec![worker], "its pool is closed"),
+            None => lifecycle::retire(self.name(), vec![worker], "its pool is closed"),
         }
     }
 
     /// A call is over, and so is its worker.
-    pub(super) fn replace(
-        &'static self,
-        host: &'static dyn Host,
-        handle: &Arc<KillHandle>,
-        dead: &Dead,
-        gone: &Gone,
-    ) {
+    pub(super) fn replace(&'static self, handle: &Arc<KillHandle>, dead: &Dead, gone: &Gone) {
         let mut state = self.lock();
         if state.forget(handle) {
             state.alive -= 1;
         }
-        self.tend(host, &mut state);
+        self.tend(&mut state);
         drop(state);
         let counter = match gone {
             Gone::Ended(_) => &self.counts.kills,
@@ -295,30 +273,24 @@ impl Workers {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         match gone {
-            Gone::Died => lifecycle::died(host.name(), dead),
+            Gone::Died => lifecycle::died(self.name(), dead),
             Gone::Ended(why) | Gone::Discarded(why) => {
-                lifecycle::killed(host.name(), dead.pid, why);
+                lifecycle::killed(self.name(), dead.pid, why);
             }
         }
     }
 
     /// The worker of a call has died before it had read the call, which has not ended. It was there
     /// since then, and has run a call before or not.
-    pub(super) fn lost(
-        &'static self,
-        host: &'static dyn Host,
-        dead: &Dead,
-        since: Instant,
-        has_run: bool,
-    ) {
+    pub(super) fn lost(&'static self, dead: &Dead, since: Instant, has_run: bool) {
         let mut state = self.lock();
         state.alive -= 1;
         state.starts.ended(since, has_run, Instant::now());
         state.starts.explain(dead.how());
-        self.tend(host, &mut state);
+        self.tend(&mut state);
         drop(state);
         self.counts.restarts.fetch_add(1, Ordering::Relaxed);
-        lifecycle::died(host.name(), dead);
+        lifecycle::died(self.name(), dead);
     }
 
     /// A call that has no worker any more is over.
@@ -326,20 +298,20 @@ impl Workers {
         let _ = self.lock().forget(handle);
     }
 
-    /// A thread of the pool has ended, and so many are left.
-    pub(crate) fn shrink(&self, host: &'static dyn Host, threads: usize) {
+    /// A thread of the pool has ended.
+    pub(crate) fn shrink(&'static self) {
         let mut state = self.lock();
-        state.threads = threads;
+        state.threads = self.threads.threads();
         let excess = state.take_excess();
         drop(state);
-        lifecycle::retire(host.name(), excess, "nobody needs it");
+        lifecycle::retire(self.name(), excess, "nobody needs it");
     }
 }
 
 /// What others do.
 impl Workers {
     /// A worker has died, perhaps a free one.
-    pub(super) fn look(&'static self, host: &'static dyn Host) {
+    pub(super) fn look(&'static self) {
         let mut state = self.lock();
         let (alive, lost) = std::mem::take(&mut state.free)
             .into_iter()
@@ -349,11 +321,11 @@ impl Workers {
         lost.iter().for_each(|worker| state.lose(worker, now));
         let mut wakers = Vec::new();
         if !lost.is_empty() {
-            self.tend(host, &mut state);
+            self.tend(&mut state);
             wakers = state.take_wakers();
         }
         drop(state);
-        self.reap(host, lost);
+        self.reap(lost);
         lifecycle::wake(wakers);
     }
 
@@ -366,30 +338,30 @@ impl Workers {
     }
 
     /// Ends the call that has a worker, if this one does.
-    pub(crate) fn end(&'static self, host: &'static dyn Host, task: usize, why: End) {
+    pub(crate) fn end(&'static self, call: &Meta, why: End) {
         let state = self.lock();
-        let handle = state.handles.iter().find(|handle| handle.task() == task).cloned();
+        let handle = state.handles.iter().find(|handle| handle.task() == place(call)).cloned();
         drop(state);
         let Some(handle) = handle else { return };
         match handle.end(why) {
-            true => self.give_up(host, &handle),
+            true => self.give_up(&handle),
             // It may wait for another worker.
             false => self.wake(),
         }
     }
 
     /// The thread of this call is away, and may not come back: the pool goes on without its worker.
-    pub(super) fn give_up(&'static self, host: &'static dyn Host, handle: &Arc<KillHandle>) {
+    pub(super) fn give_up(&'static self, handle: &Arc<KillHandle>) {
         let mut state = self.lock();
         if state.forget(handle) {
             state.alive -= 1;
-            self.tend(host, &mut state);
+            self.tend(&mut state);
             self.changed.notify_all();
         }
     }
 
     /// Ends all calls, those that come for a worker later too.
-    pub(crate) fn end_all(&'static self, host: &'static dyn Host) {
+    pub(crate) fn end_all(&'static self) {
         let mut state = self.lock();
         state.is_closed = true;
         state.is_drained = true;
@@ -398,7 +370,7 @@ impl Workers {
         drop(state);
         for handle in handles {
             if handle.end(End::Shutdown) {
-                self.give_up(host, &handle);
+                self.give_up(&handle);
             }
         }
         self.wake();
@@ -406,7 +378,7 @@ impl Workers {
 
     /// Nobody will call any more: lets all that are free end, kills those that start, and
     /// starts no others.
-    pub(crate) fn close(&self, host: &'static dyn Host) {
+    pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
         state.kept = 0;
@@ -419,7 +391,7 @@ impl Workers {
         let wakers = state.take_wakers();
         self.changed.notify_all();
         drop(state);
-        lifecycle::retire(host.name(), free, "its pool is closed");
+        lifecycle::retire(self.name(), free, "its pool is closed");
         lifecycle::wake(wakers);
     }
 
@@ -433,12 +405,37 @@ impl Workers {
         }
     }
 
-    fn reap(&self, host: &'static dyn Host, lost: Vec<Worker>) {
+    fn reap(&self, lost: Vec<Worker>) {
         self.counts.restarts.fetch_add(lost.len() as u64, Ordering::Relaxed);
         for mut worker in lost {
             let dead = worker.reap();
             self.lock().starts.explain(dead.how());
-            lifecycle::died(host.name(), &dead);
+            lifecycle::died(self.name(), &dead);
         }
     }
+}
+
+impl Host for Workers {
+    fn name(&self) -> &'static str {
+        self.threads.label()
+    }
+
+    fn on_start(&self) -> Option<fn()> {
+        self.plan.on_start
+    }
+
+    fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// What tells a call from others.
+fn place(call: &Meta) -> usize {
+    std::ptr::from_ref(call).addr()
 }

@@ -225,7 +225,7 @@ impl Host for Remotes {
     }
 
     fn place(&self) -> usize {
-        self.processes.place()
+        self.processes.host().place()
     }
 
     fn as_remote(&'static self) -> Option<&'static dyn Any> {
