@@ -269,42 +269,6 @@ fn a_worker_that_dies_just_before_its_call_costs_nothing() {
     }
 }
 
-/// What a body may do by a stray pointer or a wrong number: it writes into the
-/// channel of its own worker.
-#[test]
-fn garbage_on_the_wire_costs_its_call_only() {
-    static POOL: ProcessPool = ProcessPool::new("garbage").workers(1);
-
-    #[offload(process, pool = POOL)]
-    fn writes(garbage: Vec<u8>) -> Result<(), Error> {
-        for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
-            let path = entry.unwrap().path();
-            if std::fs::read_link(&path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
-            {
-                let number: i32 = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-                // SAFETY: none that matters: the number is that of an open file
-                // of this process, which is written to and not closed.
-                #[expect(unsafe_code, reason = "a worker that goes mad is the subject")]
-                let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-                rustix::io::write(file, &garbage).unwrap();
-            }
-        }
-        Ok(())
-    }
-
-    let huge = [5, 0xff, 0xff, 0xff, 0xff];
-    let unknown = [99, 0, 0, 0, 0];
-    let not_for_a_parent = [4, 0, 0, 0, 0];
-    let malformed = [6, 1, 0, 0, 0, 0xc1];
-    for garbage in [&huge[..], &unknown, &not_for_a_parent, &malformed] {
-        let error = block_on(writes(garbage.to_vec())).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
-        assert!(error.to_string().contains("sent what no worker sends"), "{error}");
-        assert!(!is_there(error.pid().unwrap()));
-        block_on(writes(vec![])).unwrap();
-    }
-}
-
 /// A process that a body made by `fork` alone holds all files of the worker: none
 /// of them tells that the worker has died.
 #[test]

@@ -10,6 +10,7 @@ mod ends;
 mod environment;
 mod left_behind;
 mod lifecycle;
+mod mad;
 mod memory;
 mod numbers;
 mod orphans;

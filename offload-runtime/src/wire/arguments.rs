@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::blobs::SendBlob;
 use super::codec::top::{Lent, Top};
 use super::codec::{self, Decoder, Target};
 use super::frames::{Outgoing, TooLarge};
@@ -102,8 +101,8 @@ impl Malformed {
 }
 
 impl<'a> Arguments<'a> {
-    pub(crate) fn new(decoder: Decoder<'a>, kind: u8, max_message: usize) -> Arguments<'a> {
-        let answer = Outgoing::new(kind, max_message);
+    /// The result goes into `answer`.
+    pub(crate) fn new(decoder: Decoder<'a>, answer: Outgoing) -> Arguments<'a> {
         Arguments { decoder, answer, failed: None, outlet: None }
     }
 
@@ -116,12 +115,6 @@ impl<'a> Arguments<'a> {
     /// Where the items go of a call that is a stream.
     pub(crate) fn outlet(&self) -> Result<Arc<dyn Outlet>, Malformed> {
         self.outlet.clone().ok_or_else(|| Malformed("the call is no stream".to_owned()))
-    }
-
-    /// Long bytes in the result are sent by `send`, ahead of the message.
-    pub(crate) fn with_blobs(mut self, send: SendBlob) -> Arguments<'a> {
-        self.answer = self.answer.with_blobs(send);
-        self
     }
 
     pub(crate) fn next<T: DeserializeOwned + 'static>(&mut self) -> Result<T, Malformed> {

@@ -190,6 +190,11 @@ impl Incoming {
         Ok(Frame { kind: self.buffer[0], payload: &self.buffer[HEADER..end], blobs })
     }
 
+    /// Whether all that came was given out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.buffer.len() && self.blobs.whole.is_empty()
+    }
+
     /// Drops what was given out.
     fn forget(&mut self) {
         let left = self.buffer.len() - self.start;

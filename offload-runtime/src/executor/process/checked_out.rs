@@ -67,9 +67,11 @@ impl CheckedOut {
         self.handle.let_go()
     }
 
-    /// The worker has answered.
+    /// The worker has answered. If it goes on, nobody knows what it will say to the next call.
     pub(crate) fn put_back(mut self) {
-        if let Some(worker) = self.worker.take() {
+        if !self.process().is_quiet() {
+            drop(self.kill(None));
+        } else if let Some(worker) = self.worker.take() {
             self.workers.put_back(&self.handle, worker);
         }
     }

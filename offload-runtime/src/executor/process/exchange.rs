@@ -89,7 +89,9 @@ fn exchange(
     let max_message = worker.plan().max_message;
     let answer_by = current::answer_by();
     let (panic, unreadable) = (None, None);
-    let call = Call { function, answer_by, max_message, items, is_relayed, panic, unreadable };
+    let number = next_number();
+    let call =
+        Call { function, number, answer_by, max_message, items, is_relayed, panic, unreadable };
     call.run(worker, arguments, decode)
 }
 
@@ -141,6 +143,7 @@ fn send_blob(blob: &[u8]) -> bool {
 
 struct Call {
     function: &'static dyn Callable,
+    number: u64,
     answer_by: Option<Instant>,
     /// No argument list and no result is larger, in bytes.
     max_message: usize,
@@ -185,11 +188,9 @@ impl Call {
         decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
     ) -> Result<(), (Error, Ending)> {
         let name = self.function.about().name;
-        let number = next_number();
         worker.process().begin_call();
-        let message =
-            self.head(worker.process(), number).map_err(|error| (error, Ending::Failed))?;
-        let answer_by = self.answer_by;
+        let message = self.head(worker.process()).map_err(|error| (error, Ending::Failed))?;
+        let (number, answer_by) = (self.number, self.answer_by);
         let foreign = worker.foreign();
         let sending = Sending { worker, number, answer_by };
         let write = || foreign.run(|| self.request(message, arguments));
@@ -290,13 +291,13 @@ impl Call {
     }
 
     /// The beginning of the request.
-    fn head(&self, process: &mut Worker, number: u64) -> Result<Outgoing, Error> {
+    fn head(&self, process: &mut Worker) -> Result<Outgoing, Error> {
         let unsent = |what: String| self.unsent(what);
         let function = registry::number(self.function)
             .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
         let window = self.items.as_ref().map_or(0, Items::window);
         let (level, is_relayed) = (events::level(), self.is_relayed);
-        let head = CallHead { number, function, level, window, is_relayed };
+        let head = CallHead { number: self.number, function, level, window, is_relayed };
         let mut message = process.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
         message.end_head(self.max_message);
@@ -347,25 +348,23 @@ impl Call {
                 Err(ReadError::TooLarge) => return Err(Lost::Invalid),
             };
             is_silent = false;
-            let mut payload = codec::Decoder::new(frame.payload);
             match Kind::of(frame.kind) {
-                Some(Kind::Done) => {
-                    let decoder = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                    match foreign.run(|| result(decoder)) {
-                        Some(()) => break Said::Result,
-                        None => break Said::Unawaited,
+                Some(kind @ (Kind::Done | Kind::Panicked | Kind::Failed)) => {
+                    // Also where there is no result: it may have come in part.
+                    let mut answer = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
+                    if answer.next() != Ok(self.number) {
+                        return Err(Lost::Invalid);
                     }
+                    break match kind {
+                        Kind::Panicked => Said::Panicked(answer.next().map_err(invalid)?),
+                        Kind::Failed => Said::Failed(answer.next().map_err(invalid)?),
+                        _ => match foreign.run(|| result(answer)) {
+                            Some(()) => Said::Result,
+                            None => Said::Unawaited,
+                        },
+                    };
                 }
-                // Its result may have come in part.
-                Some(Kind::Panicked) => {
-                    frame.blobs.clear();
-                    break Said::Panicked(payload.next().map_err(invalid)?);
-                }
-                Some(Kind::Failed) => {
-                    frame.blobs.clear();
-                    break Said::Failed(payload.next().map_err(invalid)?);
-                }
-                Some(Kind::Panicking) => self.note(payload.next().ok()),
+                Some(Kind::Panicking) => self.note(Decoder::new(frame.payload).next().ok()),
                 Some(Kind::Event) => replay.replay(frame.payload),
                 Some(Kind::Item) => {
                     let item = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));

@@ -33,9 +33,8 @@ pub(crate) fn run(
     let sending = Mutex::new(Some(Sending { take, buffer: Vec::new() }));
     let outlet = Arc::new(Here { function: name, sending, failure: Mutex::new(None) });
     let decoder = Decoder::new(&request[HEADER..]);
-    let mut arguments =
-        Arguments::new(decoder, Kind::Done as u8, MAX_MESSAGE)
-            .with_outlet(Arc::<Here>::clone(&outlet));
+    let mut arguments = Arguments::new(decoder, Outgoing::new(Kind::Done as u8, MAX_MESSAGE))
+        .with_outlet(Arc::<Here>::clone(&outlet));
     let entry = function.entry().expect("a function of the kind has one");
     let loans = function.lend()?;
     let ended = current::with_loans(function.about(), loans, || entry(&mut arguments));

@@ -13,7 +13,8 @@ pub(crate) const MAX_NOTE: usize = 1 << 20;
 /// The length of a frame by which the parent says that it takes more items.
 pub(crate) const MORE: usize = HEADER + 4;
 
-/// What a frame is; those that are parts of another are [`blobs`](crate::wire::blobs).
+/// What a frame is; those that are parts of another are [`blobs`](crate::wire::blobs). An answer begins
+/// with the number of its call, so that it is taken for no other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -25,13 +26,13 @@ pub(crate) enum Kind {
     Refused = 3,
     /// Parent: a [`CallHead`], then the arguments.
     Call = 4,
-    /// Worker: the result.
+    /// Worker: an answer: the result.
     Done = 5,
-    /// Worker: a [`Panic`] unwound out of the body.
+    /// Worker: an answer: a [`Panic`] unwound out of the body.
     Panicked = 6,
     /// Worker: a [`Panic`] began. It may be caught, or end the process.
     Panicking = 7,
-    /// Worker: a [`Failure`] of the transfer.
+    /// Worker: an answer: a [`Failure`] of the transfer.
     Failed = 8,
     /// Worker: something for the parent's `tracing` subscriber.
     Event = 9,
@@ -75,7 +76,7 @@ pub(crate) struct Hello {
     pub(crate) level: u8,
 }
 
-/// No [`CallHead`] is longer, in bytes.
+/// No [`CallHead`] is longer, nor the number before an answer, in bytes.
 pub(crate) const MAX_HEAD: usize = 128;
 
 /// Which call, and of which function.

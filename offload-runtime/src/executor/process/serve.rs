@@ -92,8 +92,9 @@ pub(crate) fn serve() -> ! {
         match incoming.read(&mut data) {
             Ok(frame) if frame.kind == Kind::Call as u8 => {
                 to_parent::listen();
-                let call = codec::Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                write(&answer(call, hello.max_message), Then::Close);
+                let mut call = codec::Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
+                let Ok(head) = call.next() else { process::exit(REFUSED) };
+                write(&answer(&head, call, hello.max_message), Then::Close);
             }
             // The last items of the last stream were taken.
             Ok(frame) if frame.kind == Kind::More as u8 => {}
@@ -231,25 +232,25 @@ fn name_thread(pool: &str) {
 }
 
 /// Runs one call; the answer, as it is sent.
-fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
-    let head: CallHead = match decoder.next() {
-        Ok(head) => head,
-        Err(reason) => return failed(&Failure::Arguments(cut(reason))),
-    };
+fn answer(head: &CallHead, mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
+    let begun = |kind: Kind| with(Outgoing::new(kind as u8, MAX_NOTE), &head.number);
+    let failed = |failure: &Failure| whole(with(begun(Kind::Failed), failure));
     let entry =
         registry::function(head.function).and_then(|function| Some((function, function.entry()?)));
     let Some((function, entry)) = entry else {
         return failed(&Failure::Arguments("there is no such function".to_owned()));
     };
-    let captured = match surroundings(&head, &mut decoder) {
+    let captured = match surroundings(head, &mut decoder) {
         Ok(captured) => captured,
         Err(reason) => return failed(&Failure::Arguments(cut(reason))),
     };
     let cancelled = begin(head.number);
-    let mut arguments = Arguments::new(decoder, Kind::Done as u8, max_message);
+    let mut answer = begun(Kind::Done);
+    answer.end_head(max_message);
     if !head.is_relayed {
-        arguments = arguments.with_blobs(send_blob);
+        answer = answer.with_blobs(send_blob);
     }
+    let mut arguments = Arguments::new(decoder, answer);
     let outlet = (head.window > 0).then(|| {
         let name = function.about().name;
         Arc::new(ToParent::new(name, head.window, max_message, Arc::clone(&cancelled)))
@@ -297,7 +298,7 @@ fn answer(mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
         Err(payload) => {
             let panic = panics::take(&*payload, ran);
             drop_payload(payload);
-            message(Kind::Panicked, &panic)
+            whole(with(begun(Kind::Panicked), &panic))
         }
     }
 }
@@ -327,18 +328,20 @@ fn end() {
     (call.number, call.flag) = (0, None);
 }
 
-fn failed(failure: &Failure) -> Vec<u8> {
-    message(Kind::Failed, failure)
-}
-
 /// A message of ours, which is small.
 fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
-    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
-    let written = codec::encode(content, &mut message);
-    match (written, message.finish()) {
-        (Ok(()), Ok(message)) => message,
-        _ => refuse("it cannot say what happened"),
+    whole(with(Outgoing::new(kind as u8, MAX_NOTE), content))
+}
+
+fn with<T: serde::Serialize>(mut message: Outgoing, content: &T) -> Outgoing {
+    if codec::encode(content, &mut message).is_err() {
+        refuse("it cannot say what happened");
     }
+    message
+}
+
+fn whole(message: Outgoing) -> Vec<u8> {
+    message.finish().unwrap_or_else(|_| refuse("it cannot say what happened"))
 }
 
 fn send_panic(panic: &Panic) {
@@ -364,3 +367,6 @@ fn refuse(reason: &str) -> ! {
     }
     process::exit(REFUSED);
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

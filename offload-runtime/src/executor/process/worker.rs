@@ -19,7 +19,7 @@ use rustix::process::{
 
 use super::events::{Places, Replay};
 use super::kill_handle::{Control, Held};
-use super::messages::{Hello, Kind, MAX_NOTE};
+use super::messages::{Hello, Kind, MAX_HEAD, MAX_NOTE};
 use super::plan::Plan;
 use super::stderr::{OnEnd, Stderr};
 use super::way::{MARK, Way};
@@ -164,7 +164,7 @@ impl Worker {
             pid,
             data: Arc::new(data),
             control: Arc::new(control),
-            incoming: Incoming::new(max_message.max(MAX_NOTE)),
+            incoming: Incoming::new(max_message.max(MAX_NOTE).saturating_add(MAX_HEAD)),
             places: Places::default(),
             buffer: Vec::new(),
             calls: 0,
@@ -304,6 +304,11 @@ impl Worker {
     /// The next frame.
     pub(crate) fn read(&mut self) -> Result<Frame<'_>, ReadError> {
         self.incoming.read(&mut &*self.data)
+    }
+
+    /// Whether nothing has come with the last frame that is not read yet.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.incoming.is_empty()
     }
 
     /// Whether the end of the process was noticed.

@@ -27,7 +27,7 @@ use crate::task::under_way::UnderWay;
 use crate::task::{self, Admitted, Awaited, Owner, Permits, Queued, Work, completion, current};
 use crate::wire::arguments::Arguments;
 use crate::wire::codec::Decoder;
-use crate::wire::frames::HEADER;
+use crate::wire::frames::{HEADER, Outgoing};
 use crate::wire::registry::{Callable, Host};
 
 /// A function, as the pool on whose threads its bodies run knows it. Its limits are its caller's affair.
@@ -246,7 +246,7 @@ fn call_on_thread(function: &'static dyn Callable, bytes: &Bytes, max_message: u
     let Some(entry) = function.entry() else {
         return Err(failed(&Failure::Arguments("there is no such function".to_owned())));
     };
-    let mut arguments = Arguments::new(Decoder::new(bytes), 0, max_message);
+    let mut arguments = Arguments::new(Decoder::new(bytes), Outgoing::new(0, max_message));
     // Its arguments come first.
     current::set_ran(Ran::No);
     match function.lend() {
