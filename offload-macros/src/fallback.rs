@@ -6,9 +6,17 @@ use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
 
-use crate::function::{Body, Function, is_closure, mentions};
+use crate::check::item::is_offload;
+use crate::check::stream::no_iterator;
+use crate::expand;
+use crate::expand::wrapper::{runtime, sync_function};
+use crate::function::form::form;
+use crate::function::other_items::is_closure;
+use crate::function::{Body, Function};
 use crate::options::Options;
-use crate::{borrows, calls, check, check_process, expand, resources, spawn, stream};
+use crate::tokens::items::{is_result, is_sink, sent, with_first_argument};
+use crate::tokens::parameters::outer_parameter;
+use crate::tokens::{borrows, calls, mentions, opaque};
 
 /// What is not a function stays as it was.
 pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
@@ -39,24 +47,24 @@ pub(crate) fn panicked(item: TokenStream) -> TokenStream {
 pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> TokenStream {
     let errors = error.to_compile_error();
     let Function { visibility, .. } = function;
-    let attributes = function.attributes.iter().filter(|attribute| !check::is_offload(attribute));
+    let attributes = function.attributes.iter().filter(|attribute| !is_offload(attribute));
     let mut signature = function.signature.clone();
     signature.constness = None;
     signature.abi = None;
     signature.variadic = None;
-    let block = expand::body(function);
-    signature.inputs = resources::without(function, signature.inputs);
+    let block = function.block();
+    signature.inputs = expand::resources::without(function, signature.inputs);
     if options.stream.is_some() {
         let inputs = signature.inputs.into_iter();
-        signature.inputs = inputs.filter(|input| !stream::is_given_away(input)).collect();
+        signature.inputs = inputs.filter(|input| !is_given_away(input)).collect();
     }
     let is_kept =
-        !resources::has_any(function) && !mentions(block.stream(), &signature.ident.to_string());
+        !function.has_resources() && !mentions(block.stream(), &signature.ident.to_string());
     let sync = options.sync.as_ref().filter(|sync| sync.value.ident != signature.ident);
     let sync = sync.map(|sync| {
         let block =
             if is_kept { block.clone() } else { Group::new(Delimiter::Brace, quote!(loop {})) };
-        let sync = expand::sync_function(function, &sync.value, &block);
+        let sync = sync_function(function, &sync.value, &block);
         quote!(#[allow(unused)] #sync)
     });
     let body = match &function.body {
@@ -71,8 +79,8 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
         Body::Block(_) if options.stream.is_some() => {
             // Callers await nothing.
             signature.asyncness = None;
-            signature.output = stream::stub_result(options, function);
-            let given_away = stream::types_of_sinks(function);
+            signature.output = stub_result(options, function);
+            let given_away = types_of_sinks(function);
             quote!({ #(let _ = |_: #given_away| {};)* loop {} })
         }
         Body::Block(_) if signature.asyncness.is_some() || has_own_future(function) => {
@@ -105,7 +113,7 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             signature.output = syn::parse_quote!(-> impl ::core::future::Future<Output = #result>);
             for input in &mut signature.inputs {
                 let FnArg::Typed(PatType { ty, .. }) = input else { continue };
-                if borrows::infer_impl_trait(ty).1 {
+                if opaque::has_impl_trait(ty) {
                     **ty = borrows::lent_for_ever(ty);
                 }
             }
@@ -124,7 +132,7 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             quote!({ #unused ::core::future::pending() })
         }
     };
-    let spawn = spawn::stub(options, function);
+    let spawn = spawn_stub(options, function);
     quote! {
         #errors
         #sync
@@ -146,8 +154,8 @@ fn has_own_future(function: &Function) -> bool {
         Body::Block(block) => calls::first_await(block.stream()).is_some(),
         Body::Missing(_) => false,
     };
-    let is_never = matches!(&function.signature.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)));
-    awaits || is_never || borrows::is_opaque(&function.signature.output)
+    let is_never = function.returns_never();
+    awaits || is_never || function.returns_impl_trait()
 }
 
 /// Whether a result may borrow without saying from whom.
@@ -166,6 +174,57 @@ fn boxed(ty: &Type, options: &Options, function: &Function) -> Option<Type> {
     let own = generics
         .type_params()
         .any(|parameter| mentions(tokens.clone(), &parameter.ident.to_string()));
-    let is_some = own || check_process::outer_parameter(tokens).is_some();
-    is_some.then(|| borrows::boxed(ty, &expand::runtime(options)))
+    let is_some = own || outer_parameter(tokens).is_some();
+    is_some.then(|| borrows::boxed(ty, &runtime(options)))
+}
+
+/// The result of a function that is used wrongly: a stream of what its items would be, as far as
+/// its tokens say.
+fn stub_result(options: &Options, function: &Function) -> ReturnType {
+    let runtime = runtime(options);
+    let sent = function.arguments.iter().find_map(|argument| sent(&argument.ty));
+    let item = match (&function.signature.output, sent) {
+        (ReturnType::Default, _) => quote!(()),
+        (ReturnType::Type(_, ty), Some(sent)) => {
+            with_first_argument((**ty).clone(), &sent.to_token_stream()).into_token_stream()
+        }
+        (ReturnType::Type(_, ty), None) => match no_iterator(ty) {
+            Some(_) if is_result(ty) => ty.to_token_stream(),
+            Some((_, item)) => item.to_token_stream(),
+            None => expand::stream::item(options, function, &form(function), &runtime),
+        },
+    };
+    // What borrows without saying from whom is an error of its own, and that it borrows is said already.
+    let item = match syn::parse2(item.clone()) {
+        Ok(item) => borrows::lent_for_ever(&item).into_token_stream(),
+        Err(_) => item,
+    };
+    syn::parse_quote!(-> ::core::pin::Pin<#runtime::Box<dyn #runtime::Stream<Item = #item> + ::core::marker::Send>>)
+}
+
+/// Whether callers do not give it, though it is no `&mut Sink<…>` as it should be.
+fn is_given_away(input: &FnArg) -> bool {
+    matches!(input, FnArg::Typed(typed) if is_sink(&typed.ty))
+}
+
+/// What the body was to send into: a stub, which sends nothing, names it all the same.
+fn types_of_sinks(function: &Function) -> impl Iterator<Item = &Type> {
+    function.arguments.iter().map(|argument| &argument.ty).filter(|ty| sent(ty).is_some())
+}
+
+/// What starts nothing, for a function that is used wrongly: its callers find it all the same.
+fn spawn_stub(options: &Options, function: &Function) -> Option<TokenStream> {
+    let ident = &options.spawn.as_ref()?.value.ident;
+    let result = function.output();
+    let others =
+        [Some(&function.signature.ident), options.sync.as_ref().map(|sync| &sync.value.ident)];
+    if others.contains(&Some(ident))
+        || opaque::has_no_name(&result)
+        || borrows::find(&result).is_some()
+    {
+        return None;
+    }
+    let (visibility, signature) =
+        (&function.visibility, expand::spawn::signature(options, function, ident));
+    Some(quote!(#[allow(unused)] #visibility #signature { loop {} }))
 }

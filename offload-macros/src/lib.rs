@@ -2,59 +2,31 @@
 //! re-exports the attribute, and the expansion names its items.
 //!
 //! The way of an attribute through this crate, which is the beginning of the
-//! way of a call:
+//! way of a call. Imports go up this list, never down:
 //!
 //! | module | what it knows |
 //! | --- | --- |
+//! | `tokens` | types and bodies by themselves: what borrows, what has no name, what is called |
+//! | `errors` | collects independent errors, so that one compilation shows them all |
 //! | `options` | attribute tokens → `Options`, each key with its span |
-//! | `duration` | `"1m30s"` → nanoseconds |
 //! | `function` | item tokens → `Function`: arguments, receiver, result, body |
-//! | `check` | every rule, one small function each |
-//! | `check_process` | the rules of the kinds `process` and `remote` |
-//! | `check_remote` | the rules of the kind `remote` |
-//! | `check_stream` | the rules of `stream` |
-//! | `advice` | a type that borrows → what to write in its place |
-//! | `calls` | what a body calls and awaits that it should not |
-//! | `expand` | checked function → async wrapper |
-//! | `process` | the same for the kinds `process` and `remote` |
-//! | `stream` | the same for functions with `stream` |
-//! | `process_stream` | the same with `stream` for the kind `process` |
-//! | `spawn` | what starts a call, beside what awaits one |
-//! | `describe` | options → the `static` that describes the function |
-//! | `borrows` | which part of a type borrows, and which is `impl Trait` |
-//! | `receiver` | `self` in a body → the job's own copy |
-//! | `outlives` | which types have to be `'static` → what callers are asked for |
-//! | `resources` | arguments with `#[resource(…)]`, which callers do not give |
+//! | `check` | every rule, one small function each; and what to write instead |
+//! | `expand` | checked function → what stands in its place, by kind |
 //! | `fallback` | on error: the errors, and a stub with the promised signature |
 //! | `entry` | `#[offload_runtime::main]` |
-//! | `errors` | collects independent errors, so that one compilation shows them all |
 
 #![forbid(unsafe_code)]
 
-mod advice;
-mod borrows;
-mod calls;
 mod check;
-mod check_process;
-mod check_remote;
-mod check_stream;
-mod describe;
-mod duration;
 mod entry;
 mod errors;
 mod expand;
 mod fallback;
 mod function;
 mod options;
-mod outlives;
-mod process;
-mod process_stream;
-mod receiver;
-mod resources;
 #[cfg(test)]
 mod snapshots;
-mod spawn;
-mod stream;
+mod tokens;
 
 use std::panic::AssertUnwindSafe;
 
@@ -503,7 +475,7 @@ pub fn main(
 
 /// The pipeline, on tokens that also a unit test can make.
 fn expand_attribute(options: TokenStream, item: TokenStream, at_line_start: bool) -> TokenStream {
-    let function = match function::parse(item.clone(), at_line_start) {
+    let function = match function::parse::parse(item.clone(), at_line_start) {
         Ok(function) => function,
         Err(error) => return fallback::unchanged(&error, item),
     };

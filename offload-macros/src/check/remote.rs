@@ -6,7 +6,7 @@ use crate::errors::Errors;
 use crate::options::{Given, Options, ungrouped};
 
 /// Applies them.
-pub(crate) fn check(options: &Options, errors: &mut Errors) {
+pub(super) fn check(options: &Options, errors: &mut Errors) {
     let Some(kind) = options.remote() else {
         attempts_elsewhere(options, errors);
         return;

@@ -1,17 +1,18 @@
 //! Checked `process` function with `stream` → what gives a stream of what its worker makes.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
-use crate::describe;
-use crate::expand::{
-    block, body, body_function, body_name, ends, output, projection, runtime, silence_refinement,
-    sync_function, wrapper_attributes,
-};
+use super::attributes::{silence_refinement, wrapper_attributes};
+use super::process::{entry, hold, ours, send};
+use super::projection::{arguments_of, called, projection};
+use super::wrapper::{block, body_function, body_name, runtime, sync_function};
+use super::{describe, stream};
 use crate::function::Function;
+use crate::function::form::{Form, form};
 use crate::options::Options;
-use crate::process::{entry, hold, ours, send};
-use crate::stream::{self, Form};
+use crate::tokens::ends;
+use crate::tokens::items::{made, sent};
 
 /// Input:
 ///
@@ -49,9 +50,9 @@ use crate::stream::{self, Form};
 /// the body returns.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
-    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
+    let sync_function = sync.map(|sync| sync_function(function, sync, &function.block()));
     let runtime = runtime(options);
-    let form = stream::form(function);
+    let form = form(function);
     let item = stream::item(options, function, &form, &runtime);
     let (signature, _) = stream::signature(options, function, &item, &runtime);
     let mut attributes = wrapper_attributes(function, sync.is_some());
@@ -111,10 +112,10 @@ struct Asked<A> {
 type Answer<'a> = Box<dyn FnOnce(TokenStream) -> TokenStream + 'a>;
 
 fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<Answer<'a>> {
-    let output = output(function);
+    let output = function.output();
     let (result, arguments) = (ours("__result"), ours("__arguments"));
-    let sink = stream::sink(function);
-    if let Some((sink, sent)) = sink.and_then(|sink| Some((sink, stream::sent(&sink.ty)?))) {
+    let sink = function.sink();
+    if let Some((sink, sent)) = sink.and_then(|sink| Some((sink, sent(&sink.ty)?))) {
         let (item_place, place) = (ends(&sent), ends(&output));
         let make = projection(sent, item_place, "Transfer", "sink");
         let make = called(&make, quote!(#arguments), item_place.1);
@@ -144,7 +145,7 @@ fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<A
     };
     // An item's type as it is written, or what is around it.
     let place = match form {
-        Form::Items => stream::made(&output).map_or_else(|| ends(&output), |made| ends(&made)),
+        Form::Items => made(&output).map_or_else(|| ends(&output), |made| ends(&made)),
         _ => ends(&output),
     };
     let send = projection(item, place, "RemoteItem", method);
@@ -154,16 +155,4 @@ fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<A
         end: None,
         answer: Box::new(move |run| called(&send, quote!(#run, #arguments), place.1)),
     }
-}
-
-/// `<T as Bound>::method(…)`: what is said of the call is said of the type.
-fn called(method: &TokenStream, arguments: TokenStream, place: Span) -> TokenStream {
-    let arguments = arguments_of(arguments, place);
-    quote!(#method #arguments)
-}
-
-fn arguments_of(arguments: TokenStream, place: Span) -> Group {
-    let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
-    arguments.set_span(place);
-    arguments
 }

@@ -1,24 +1,24 @@
 //! The rules that hold for the kinds `process` and `remote`: what has no meaning in another
 //! process, or could not be sent there and back.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, PathArguments, ReturnType, Type};
 
-use crate::borrows;
-use crate::check::text;
 use crate::errors::Errors;
-use crate::function::{Argument, Body, Function};
+use crate::function::{Argument, Function};
 use crate::options::Options;
-use crate::stream;
+use crate::tokens::items::{made, sent};
+use crate::tokens::parameters::outer_parameter;
+use crate::tokens::{opaque, receiver, text};
 
 /// Adds an error for each rule that the function breaks.
-pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
     generics(function, errors);
     own_type(options, function, errors);
     for argument in function.given() {
         cfg(options, argument, errors);
-        if borrows::infer_impl_trait(&argument.ty).1 {
+        if opaque::has_impl_trait(&argument.ty) {
             errors.at(
                 &argument.ty,
                 format_args!(
@@ -55,11 +55,8 @@ fn generics(function: &Function, errors: &mut Errors) {
     }
     if !function.at_line_start {
         let signature = function.signature.to_token_stream();
-        let body = match &function.body {
-            Body::Block(block) => block.stream(),
-            Body::Missing(_) => TokenStream::new(),
-        };
-        if let Some(name) = outer_parameter(signature).or_else(|| outer_parameter(body)) {
+        let body = || outer_parameter(function.block().stream());
+        if let Some(name) = outer_parameter(signature).or_else(body) {
             errors.at(
                 &name,
                 format_args!(
@@ -69,31 +66,6 @@ fn generics(function: &Function, errors: &mut Errors) {
             );
         }
     }
-}
-
-/// The first word that is a parameter of an `impl` block by the custom of all: `T`, `K2`.
-pub(crate) fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
-    // `Variant::A` is none, `x: A` is one.
-    let mut before = [' '; 2];
-    tokens.into_iter().find_map(|token| {
-        let found = match &token {
-            TokenTree::Ident(word) => {
-                let text = word.to_string();
-                let mut letters = text.chars();
-                let is_parameter = letters.next().is_some_and(|first| first.is_ascii_uppercase())
-                    && letters.all(|letter| letter.is_ascii_digit());
-                (is_parameter && before != [':', ':'] && before[1] != '.').then(|| word.clone())
-            }
-            TokenTree::Group(group) => outer_parameter(group.stream()),
-            _ => None,
-        };
-        let last = match &token {
-            TokenTree::Punct(punct) => punct.as_char(),
-            _ => ' ',
-        };
-        before = [before[1], last];
-        found
-    })
 }
 
 /// `self` and `Self`: a worker calls the function out of a table, in which
@@ -118,35 +90,11 @@ fn own_type(options: &Options, function: &Function, errors: &mut Errors) {
         FnArg::Typed(typed) => typed.to_token_stream(),
         FnArg::Receiver(_) => TokenStream::new(),
     });
-    let body = match &function.body {
-        Body::Block(block) => block.stream(),
-        Body::Missing(_) => TokenStream::new(),
-    };
-    let own = inputs.chain([output, body]).find_map(own_type_in);
+    let body = function.block().stream();
+    let own = inputs.chain([output, body]).find_map(receiver::own_type);
     if let Some(word) = own {
         errors.at(word, "a worker cannot name `Self`: write the type's own name here");
     }
-}
-
-/// The first `Self` in a body, outside of types that are defined there.
-fn own_type_in(tokens: TokenStream) -> Option<Ident> {
-    let mut is_inside = false;
-    tokens.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) if word == "Self" => Some(word),
-        TokenTree::Ident(word) if word == "impl" || word == "trait" => {
-            is_inside = true;
-            None
-        }
-        // The block of an `impl` has its own `Self`.
-        TokenTree::Group(group)
-            if is_inside && group.delimiter() == proc_macro2::Delimiter::Brace =>
-        {
-            is_inside = false;
-            None
-        }
-        TokenTree::Group(group) => own_type_in(group.stream()),
-        _ => None,
-    })
 }
 
 fn cfg(options: &Options, argument: &Argument, errors: &mut Errors) {
@@ -167,7 +115,7 @@ fn cfg(options: &Options, argument: &Argument, errors: &mut Errors) {
 
 fn result(function: &Function, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &function.signature.output else { return };
-    if borrows::infer_impl_trait(ty).1 {
+    if opaque::has_impl_trait(ty) {
         errors.at(
             ty,
             format_args!(
@@ -183,9 +131,9 @@ fn result(function: &Function, errors: &mut Errors) {
 
 /// What comes back of a stream are the items: an iterator stays where it is.
 fn items(function: &Function, ty: &Type, errors: &mut Errors) {
-    if let Some(sent) = stream::sink(function).and_then(|sink| stream::sent(&sink.ty)) {
+    if let Some(sent) = function.sink().and_then(|sink| sent(&sink.ty)) {
         lost(sent, errors);
-    } else if let Some(made) = stream::made(ty) {
+    } else if let Some(made) = made(ty) {
         lost(&made, errors);
     }
 }

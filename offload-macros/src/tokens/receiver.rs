@@ -6,19 +6,25 @@
 //! the word is replaced, in macros too; a hidden method that keeps it would not
 //! be possible in the `impl` of a trait.
 
-use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
-use syn::Error;
+use proc_macro2::{Delimiter, Group, Ident, Literal, Spacing, TokenStream, TokenTree};
 
-use crate::errors::Errors;
-
-/// Whether a body says `Self`: then its function is an associated one.
-pub(crate) fn mentions_own_type(body: TokenStream) -> bool {
-    let mut found = false;
-    walk(body, &mut |ident, _| {
-        found |= ident == "Self";
-        ident
-    });
-    found
+/// The first `Self`, outside of types that are defined there: a function that says it is an associated one.
+pub(crate) fn own_type(tokens: TokenStream) -> Option<Ident> {
+    let mut is_inside = false;
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "Self" => Some(word),
+        TokenTree::Ident(word) if word == "impl" || word == "trait" => {
+            is_inside = true;
+            None
+        }
+        // The block of an `impl` has its own `Self`.
+        TokenTree::Group(group) if is_inside && group.delimiter() == Delimiter::Brace => {
+            is_inside = false;
+            None
+        }
+        TokenTree::Group(group) => own_type(group.stream()),
+        _ => None,
+    })
 }
 
 /// The body with `local` in place of `self`, except in paths (`self::module`).
@@ -119,26 +125,22 @@ fn is_path(next: Option<&TokenTree>) -> bool {
     matches!(next, Some(TokenTree::Punct(punct)) if punct.as_char() == ':' && punct.spacing() == Spacing::Joint)
 }
 
-/// `format!("{self}")`: a `self` that no token shows. It is refused, because to
-/// rewrite a string that may be no format string would change what it says.
-pub(crate) fn refuse_self_in_strings(body: TokenStream, errors: &mut Errors) {
-    find_self_in_strings(body, false, &mut |span| {
-        errors.push(Error::new(
-            span,
-            "`self` inside a string is out of the job's reach: write `{}` there, and `self` after the string",
-        ));
-    });
+/// `format!("{self}")`: the strings with a `self` that no token shows.
+pub(crate) fn strings_with_self(body: TokenStream) -> Vec<Literal> {
+    let mut found = Vec::new();
+    find_strings(body, false, &mut found);
+    found
 }
 
-fn find_self_in_strings(tokens: TokenStream, in_macro: bool, found: &mut impl FnMut(Span)) {
+fn find_strings(tokens: TokenStream, in_macro: bool, found: &mut Vec<Literal>) {
     let mut after_bang = false;
     for token in tokens {
         match &token {
             TokenTree::Group(group) => {
-                find_self_in_strings(group.stream(), in_macro || after_bang, found)
+                find_strings(group.stream(), in_macro || after_bang, found);
             }
             TokenTree::Literal(literal) if in_macro && captures_self(&literal.to_string()) => {
-                found(literal.span())
+                found.push(literal.clone());
             }
             _ => {}
         }

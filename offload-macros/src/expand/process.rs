@@ -5,15 +5,13 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ReturnType;
 
-use crate::describe;
-use crate::expand::{
-    block, body, body_function, body_name, ends, projection, runtime, sync_function,
-    wrapper_attributes, wrapper_signature,
-};
+use super::attributes::wrapper_attributes;
+use super::projection::projection;
+use super::wrapper::{block, body_function, body_name, runtime, sync_function, wrapper_signature};
+use super::{describe, resources, spawn};
 use crate::function::{Argument, Function};
 use crate::options::Options;
-use crate::resources;
-use crate::spawn;
+use crate::tokens::ends;
 
 /// Input:
 ///
@@ -69,7 +67,7 @@ use crate::spawn;
 /// `Function::remote`, `REMOTE` and `call_remote`, and the rest is the same.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
-    let sync_function = sync.map(|sync| sync_function(function, sync, &body(function)));
+    let sync_function = sync.map(|sync| sync_function(function, sync, &function.block()));
     let attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
     let signature = wrapper_signature(function, sync.is_some());
@@ -93,7 +91,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let this = describe::function(options, function, Some(entry));
     let this = quote!({ #this });
     // One `static`, also where it is named twice.
-    let (function_first, this) = match resources::has_any(function) || options.spawn.is_some() {
+    let (function_first, this) = match function.has_resources() || options.spawn.is_some() {
         true => (Some(quote!(let __function = #this;)), quote!(__function)),
         false => (None, this),
     };
@@ -165,7 +163,7 @@ fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenS
         None => argument.name.to_token_stream(),
     });
     let run = quote!(#body(#(#values),*));
-    if !resources::has_any(function) {
+    if !function.has_resources() {
         return run;
     }
     let in_place = of_result(function, "in_place");

@@ -5,102 +5,33 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{
     GenericArgument, GenericParam, Generics, Lifetime, Path, PathArguments, Type, TypeParamBound,
-    TypePath, WherePredicate, parse_quote,
+    TypePath, parse_quote,
 };
 
-use crate::borrows;
-use crate::check::text;
-use crate::function::mentions;
+use crate::tokens::arguments::{bounds, last_name};
+use crate::tokens::{borrows, known, mentions, text};
 
 /// Types that are of no use on another thread, and what to do instead.
 const TIED: [(&[&str], &str); 4] = [
     (
-        &[
-            "MutexGuard",
-            "RwLockReadGuard",
-            "RwLockWriteGuard",
-            "MappedMutexGuard",
-            "ReentrantLockGuard",
-        ],
+        &known::LOCK_GUARDS,
         "a lock is released by the thread that took it: take the `Arc` of what it guards, and lock that in the body",
     ),
-    (&["Ref", "RefMut"], "a `RefCell` stays on its thread: take what is in it"),
-    (&["Formatter"], "a formatter stays with whoever formats: return a `String`, and write that"),
+    (&known::CELL_GUARDS, "a `RefCell` stays on its thread: take what is in it"),
     (
-        &["Context"],
+        &[known::FORMATTER],
+        "a formatter stays with whoever formats: return a `String`, and write that",
+    ),
+    (
+        &[known::CONTEXT],
         "a body is not polled: leave what is polled to the caller, and take what it needs from there",
     ),
 ];
 
-fn tied(name: &str) -> Option<&'static (&'static [&'static str], &'static str)> {
-    TIED.iter().find(|(names, _)| names.contains(&name))
+/// Why a type with this name is one of them.
+pub(super) fn tied(name: &str) -> Option<&'static str> {
+    TIED.iter().find(|(names, _)| names.contains(&name)).map(|(_, why)| *why)
 }
-
-/// Whether a type with this name borrows, though that need not be written: `Iter<T>`.
-pub(crate) fn may_hide_a_lifetime(name: &str) -> bool {
-    const LENDERS: [&str; 7] = ["Cow", "Drain", "Iter", "IterMut", "Keys", "Values", "ValuesMut"];
-    tied(name).is_some() || LENDERS.contains(&name)
-}
-
-/// Types of which a copy is another one, and not the same: they are shared.
-const SHARED: [&str; 9] = [
-    "Mutex",
-    "RwLock",
-    "Condvar",
-    "Barrier",
-    "Once",
-    "OnceLock",
-    "LazyLock",
-    "Semaphore",
-    "Notify",
-];
-
-/// Types that may move to another thread, and not be seen by two.
-const NOT_SYNC: [&str; 4] = ["Cell", "RefCell", "OnceCell", "Receiver"];
-
-/// Types that everybody knows to be `Clone`, with what is in them.
-const CLONE: [&str; 40] = [
-    "bool",
-    "char",
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "f32",
-    "f64",
-    "str",
-    "Path",
-    "OsStr",
-    "CStr",
-    "String",
-    "PathBuf",
-    "OsString",
-    "CString",
-    "Duration",
-    "Instant",
-    "SystemTime",
-    "IpAddr",
-    "SocketAddr",
-    "Vec",
-    "VecDeque",
-    "HashMap",
-    "HashSet",
-    "BTreeMap",
-    "BTreeSet",
-    "BinaryHeap",
-    "Option",
-    "Result",
-    "Arc",
-    "Box",
-];
 
 /// What a function could take or return instead.
 pub(crate) struct Advice {
@@ -149,7 +80,7 @@ impl Owner<'_> {
     fn own(&mut self, ty: &Type, shared: Shared) -> Owned {
         Ok(match ty {
             // What is lent for ever lends for ever.
-            Type::Reference(reference) if is_static(reference.lifetime.as_ref()) => {
+            Type::Reference(reference) if borrows::is_for_ever(reference) => {
                 borrows::lent_for_ever(ty)
             }
             Type::Reference(reference) => return self.own_behind(&reference.elem, shared),
@@ -203,14 +134,14 @@ impl Owner<'_> {
                 let object = self.own(lent, shared)?;
                 parse_quote!(Box<#object>)
             }
-            Type::Path(path) => match last(path).as_str() {
+            Type::Path(path) => match last_name(path).as_str() {
                 "str" => parse_quote!(String),
                 name if self.is_unsized(path) => {
                     self.shared.push(name.to_owned());
                     parse_quote!(Arc<#path>)
                 }
                 "Path" | "OsStr" | "CStr" => return Ok(renamed(path)),
-                name if is_shared(name) => {
+                name if known::is_shared(name) => {
                     let inner = self.own_path(path, Shared::Yes)?;
                     parse_quote!(Arc<#inner>)
                 }
@@ -221,8 +152,8 @@ impl Owner<'_> {
     }
 
     fn own_path(&mut self, path: &TypePath, shared: Shared) -> Owned {
-        let name = last(path);
-        if let Some((_, why)) = tied(&name) {
+        let name = last_name(path);
+        if let Some(why) = tied(&name) {
             return Err(why);
         }
         if name == "Arguments" && path.path.segments.len() > 1 {
@@ -284,8 +215,7 @@ impl Owner<'_> {
     /// Whether it is a parameter of the function with `?Sized`.
     fn is_unsized(&self, path: &TypePath) -> bool {
         path.path.get_ident().is_some_and(|ident| {
-            let bounds = bounds_of(self.generics, &ident.to_string());
-            bounds.iter().any(|bound| text(bound).starts_with('?'))
+            bounds(ident, self.generics).any(|bound| text(bound).starts_with('?'))
         })
     }
 
@@ -298,7 +228,7 @@ impl Owner<'_> {
             if !mentions(owned.to_token_stream(), &name) {
                 continue;
             }
-            let bounds: Vec<String> = bounds_of(self.generics, &name).iter().map(text).collect();
+            let bounds: Vec<String> = bounds(&parameter.ident, self.generics).map(text).collect();
             let needs = ["Send", "Sync", "'static"].into_iter().filter(|need| {
                 (*need != "Sync" || self.shared.contains(&name))
                     && !bounds.iter().any(|bound| bound == need)
@@ -318,22 +248,6 @@ enum Lifetimes {
     /// In a `Box`, `'static` is what a `dyn` has without it.
     LeftOut,
     Static,
-}
-
-/// All bounds of a parameter, also those of the `where` clause.
-fn bounds_of(generics: &Generics, name: &str) -> Vec<TypeParamBound> {
-    let inline = generics.params.iter().filter_map(|parameter| match parameter {
-        GenericParam::Type(parameter) if parameter.ident == name => Some(parameter.bounds.iter()),
-        _ => None,
-    });
-    let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
-    let clause = predicates.filter_map(|predicate| match predicate {
-        WherePredicate::Type(predicate) if text(&predicate.bounded_ty) == name => {
-            Some(predicate.bounds.iter())
-        }
-        _ => None,
-    });
-    inline.chain(clause).flatten().cloned().collect()
 }
 
 fn with_auto_traits(mut bounds: Vec<TypeParamBound>, shared: Shared) -> Vec<TypeParamBound> {
@@ -366,103 +280,4 @@ fn renamed(path: &TypePath) -> Type {
         last.ident = syn::Ident::new(name, last.ident.span());
     }
     Type::Path(path)
-}
-
-/// The name of a type, without the path to it.
-fn last(path: &TypePath) -> String {
-    path.path.segments.last().map_or(String::new(), |segment| segment.ident.to_string())
-}
-
-fn is_static(lifetime: Option<&Lifetime>) -> bool {
-    lifetime.is_some_and(|lifetime| lifetime.ident == "static")
-}
-
-fn is_shared(name: &str) -> bool {
-    SHARED.contains(&name) || name.starts_with("Atomic")
-}
-
-/// What can be had besides of a type behind a plain reference: ``, or `Arc<Config>` if it is `Sync` ``.
-pub(crate) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> String {
-    let lent = bare(lent);
-    // What borrows in turn is not owned by its copy.
-    let borrows = borrows::find(lent).is_some();
-    match lent {
-        Type::Path(path) if !borrows && path.qself.is_none() => {
-            let name = last(path);
-            let is_tied = tied(&name).is_some() || name == "Rc";
-            if names_parameter(lent, generics) || is_tied || is_shared(&name) || contains_dyn(lent)
-            {
-                return String::new();
-            }
-            let written = text(lent);
-            let copy = format!("write `#[to_owned] {pattern}: &{written}`");
-            if CLONE.contains(&name.as_str()) && is_known(lent) {
-                return format!(", or {copy} to give the job a copy");
-            }
-            let arc = if name == "Arc" || NOT_SYNC.contains(&name.as_str()) {
-                String::new()
-            } else {
-                format!(", or `Arc<{written}>` if it is `Sync`")
-            };
-            format!("{arc}, or {copy} to give the job a copy if it is `Clone`")
-        }
-        Type::Slice(_) | Type::Array(_) | Type::Tuple(_) if !borrows && is_known(lent) => {
-            format!(", or write `#[to_owned] {pattern}: &{}` to give the job a copy", text(lent))
-        }
-        _ => String::new(),
-    }
-}
-
-/// What a result could be that is lent for ever: ``, or `&'static str` ``.
-pub(crate) fn for_ever(result: &Type, generics: &Generics) -> String {
-    if contains_dyn(result)
-        || borrows::infer_impl_trait(result).1
-        || names_parameter(result, generics)
-    {
-        return String::new();
-    }
-    let condition = if is_known(&borrows::lent_for_ever(result)) { "" } else { " if it is `Sync`" };
-    format!(", or `{}`{condition}", text(&borrows::lent_for_ever(result)))
-}
-
-fn names_parameter(ty: &Type, generics: &Generics) -> bool {
-    generics.params.iter().any(|parameter| {
-        matches!(parameter, GenericParam::Type(parameter) if mentions(ty.to_token_stream(), &parameter.ident.to_string()))
-    })
-}
-
-fn bare(ty: &Type) -> &Type {
-    match ty {
-        Type::Paren(paren) => bare(&paren.elem),
-        Type::Group(group) => bare(&group.elem),
-        other => other,
-    }
-}
-
-/// Whether everybody knows a type to be `Clone`, and all that is in it.
-fn is_known(ty: &Type) -> bool {
-    match ty {
-        Type::Path(path) => {
-            let arguments = path.path.segments.last().map(|segment| &segment.arguments);
-            last(path) == "Arc"
-                || CLONE.contains(&last(path).as_str()) && match arguments {
-                    Some(PathArguments::AngleBracketed(arguments)) => arguments.args.iter().all(
-                        |argument| matches!(argument, GenericArgument::Type(ty) if is_known(ty)),
-                    ),
-                    _ => true,
-                }
-        }
-        Type::Slice(slice) => is_known(&slice.elem),
-        Type::Array(array) => is_known(&array.elem),
-        Type::Tuple(tuple) => tuple.elems.iter().all(is_known),
-        Type::Reference(reference) => {
-            is_static(reference.lifetime.as_ref()) && is_known(&reference.elem)
-        }
-        Type::Paren(_) | Type::Group(_) => is_known(bare(ty)),
-        _ => false,
-    }
-}
-
-fn contains_dyn(ty: &Type) -> bool {
-    mentions(ty.to_token_stream(), "dyn")
 }

@@ -1,12 +1,11 @@
-//! Looks into the types of a signature, for `check` and `expand`: what in them
-//! borrows, and what is an `impl Trait` that has no name.
+//! What in a type borrows, and the type without that.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, ReturnType,
-    TraitBound, Type, TypeFnPtr, TypeImplTrait, TypeParamBound, TypeReference, parse_quote,
+    Lifetime, ParenthesizedGenericArguments, TraitBound, Type, TypeFnPtr, TypeImplTrait,
+    TypeParamBound, TypeReference, parse_quote,
 };
 
 /// The part of a type that borrows from somebody.
@@ -38,10 +37,10 @@ struct Finder(Option<Borrow>);
 
 impl VisitMut for Finder {
     fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-        if reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident != "static") {
-            self.0.get_or_insert_with(|| Borrow::Reference(reference.clone()));
-        } else {
+        if is_for_ever(reference) {
             visit_mut::visit_type_mut(self, &mut reference.elem);
+        } else {
+            self.0.get_or_insert_with(|| Borrow::Reference(reference.clone()));
         }
     }
 
@@ -64,48 +63,9 @@ impl VisitMut for Finder {
     }
 }
 
-/// The type with `_` in place of each `impl Trait`, and whether there was one.
-pub(crate) fn infer_impl_trait(ty: &Type) -> (Type, bool) {
-    let mut replacer = Replacer(false);
-    let mut ty = ty.clone();
-    replacer.visit_type_mut(&mut ty);
-    (ty, replacer.0)
-}
-
-/// Whether the error type of a result, if it has one, is written out: of a `Result<_, impl Tr>`
-/// nothing is known before its body is.
-pub(crate) fn has_known_error(ty: &Type) -> bool {
-    match ty {
-        Type::ImplTrait(_) | Type::Never(_) => false,
-        Type::Group(group) => has_known_error(&group.elem),
-        Type::Paren(paren) => has_known_error(&paren.elem),
-        Type::Path(path) => {
-            let arguments = path.path.segments.last().map(|segment| &segment.arguments);
-            match arguments {
-                Some(PathArguments::AngleBracketed(arguments)) => {
-                    let last = arguments.args.iter().skip(1).last();
-                    last.is_none_or(
-                        |last| !matches!(last, GenericArgument::Type(ty) if infer_impl_trait(ty).1),
-                    )
-                }
-                _ => true,
-            }
-        }
-        _ => true,
-    }
-}
-
-struct Replacer(bool);
-
-impl VisitMut for Replacer {
-    fn visit_type_mut(&mut self, ty: &mut Type) {
-        if let Type::ImplTrait(_) = ty {
-            *ty = parse_quote!(_);
-            self.0 = true;
-        } else {
-            visit_mut::visit_type_mut(self, ty);
-        }
-    }
+/// `&'static T`
+pub(crate) fn is_for_ever(reference: &TypeReference) -> bool {
+    reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
 }
 
 /// Whether a type borrows without saying from whom: `&str`, `'_`.
@@ -189,14 +149,6 @@ pub(crate) fn lent_for_ever(ty: &Type) -> Type {
     let mut ty = ty.clone();
     ForEver.visit_type_mut(&mut ty);
     ty
-}
-
-/// Whether a result has no name, or is never there.
-pub(crate) fn is_opaque(output: &ReturnType) -> bool {
-    match output {
-        ReturnType::Default => false,
-        ReturnType::Type(_, ty) => infer_impl_trait(ty).1,
-    }
 }
 
 /// Whether the lifetime occurs in the type.

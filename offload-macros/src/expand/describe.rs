@@ -6,11 +6,10 @@ use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Expr, ExprLit, Lit, LitInt, Token};
 
-use crate::duration;
-use crate::expand::ends;
+use super::resources;
 use crate::function::Function;
-use crate::options::{Given, Kind, Options, ungrouped};
-use crate::resources;
+use crate::options::{Given, Kind, Options, duration, ungrouped};
+use crate::tokens::ends;
 
 /// Input: `cpu, limit = 4, timeout = "2s"`
 ///

@@ -10,15 +10,14 @@ use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{
     Generics, Lifetime, ReturnType, Signature, Token, Type, TypeImplTrait, TypeParamBound,
-    TypePath, Visibility, WherePredicate, parse_quote_spanned,
+    Visibility, WherePredicate, parse_quote_spanned,
 };
 
-use crate::advice;
-use crate::borrows;
-use crate::check_process::outer_parameter;
-use crate::expand::ends;
-use crate::function::{Argument, Function, mentions};
-use crate::stream;
+use crate::function::{Argument, Function};
+use crate::tokens::arguments::{arguments, bounds, is_of, is_static};
+use crate::tokens::items::sent;
+use crate::tokens::parameters::outer_parameter;
+use crate::tokens::{ends, known, mentions, opaque};
 
 /// `fn f<T: Send>(values: Vec<T>) -> usize` → `fn f<T: Send + 'static>(values: Vec<T>) -> usize`
 ///
@@ -86,7 +85,7 @@ fn types(function: &Function) -> impl Iterator<Item = &Type> {
         // Of these it is known that the copy has the type of what is borrowed.
         Some(borrowed) => is_its_own_copy(borrowed, function).then_some(borrowed),
         None if argument.is_given() => Some(&argument.ty),
-        None => stream::sent(&argument.ty),
+        None => sent(&argument.ty),
     });
     let output = match &function.signature.output {
         ReturnType::Type(_, ty) => Some(&**ty),
@@ -101,7 +100,7 @@ fn is_its_own_copy(borrowed: &Type, function: &Function) -> bool {
         Type::Slice(_) | Type::Array(_) | Type::Tuple(_) => true,
         Type::Path(path) => match path.path.get_ident() {
             Some(ident) => is_clone(ident, &function.signature.generics),
-            None => is_container(path),
+            None => known::is_container(path),
         },
         _ => false,
     }
@@ -116,30 +115,6 @@ fn is_clone(parameter: &Ident, generics: &Generics) -> bool {
             .is_some_and(|last| last.ident == "Clone" || last.ident == "Copy"),
         _ => false,
     })
-}
-
-/// Types that own one of each of their parameters.
-const CONTAINERS: [&str; 14] = [
-    "Arc",
-    "BTreeMap",
-    "BTreeSet",
-    "BinaryHeap",
-    "Box",
-    "HashMap",
-    "HashSet",
-    "LinkedList",
-    "Mutex",
-    "Option",
-    "Result",
-    "RwLock",
-    "Vec",
-    "VecDeque",
-];
-
-fn is_container(path: &TypePath) -> bool {
-    let last = path.path.segments.last();
-    path.qself.is_none()
-        && last.is_some_and(|last| CONTAINERS.iter().any(|name| last.ident == name))
 }
 
 fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
@@ -157,21 +132,16 @@ fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
             let parameter = path.path.get_ident().filter(|ident| is_parameter(ident, generics));
             match parameter.cloned() {
                 Some(parameter) => ask_of_parameter(&parameter, generics),
-                None if is_container(path) && !stream::arguments(path).any(is_dyn) => {
-                    stream::arguments(path).for_each(|ty| ask_in(ty, is_outer_asked, generics));
+                None if known::is_container(path) && !arguments(path).any(is_dyn) => {
+                    arguments(path).for_each(|ty| ask_in(ty, is_outer_asked, generics));
                 }
                 // That its lifetime is missing is all there is to say.
-                None if may_hide_a_lifetime(path) => {}
+                None if known::may_hide_a_lifetime(path) => {}
                 None => ask_of_whole(ty, is_outer_asked, generics),
             }
         }
         ty => ask_of_whole(ty, is_outer_asked, generics),
     }
-}
-
-fn may_hide_a_lifetime(path: &TypePath) -> bool {
-    let last = path.path.segments.last();
-    last.is_some_and(|last| advice::may_hide_a_lifetime(&last.ident.to_string()))
 }
 
 fn is_dyn(ty: &Type) -> bool {
@@ -221,7 +191,7 @@ fn ask_of_whole(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
                 || outer_parameter(tokens.clone())
                     .is_some_and(|ident| !is_parameter(&ident, generics)))
     };
-    if !(is_own || is_outer()) || borrows::infer_impl_trait(ty).1 {
+    if !(is_own || is_outer()) || opaque::has_impl_trait(ty) {
         return;
     }
     let place = ends(ty).1;
@@ -239,30 +209,6 @@ fn ask_of_whole(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
         Some(same) => same.bounds.push(for_ever(place)),
         None => clause.predicates.push(parse_quote_spanned!(place=> #ty: 'static)),
     }
-}
-
-/// All bounds of a parameter, wherever they are.
-fn bounds<'a>(
-    ident: &'a Ident,
-    generics: &'a Generics,
-) -> impl Iterator<Item = &'a TypeParamBound> {
-    let own = generics.type_params().filter(move |parameter| parameter.ident == *ident);
-    let clause = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
-    let others = clause.filter_map(move |predicate| match predicate {
-        WherePredicate::Type(predicate) if is_of(&predicate.bounded_ty, ident) => {
-            Some(&predicate.bounds)
-        }
-        _ => None,
-    });
-    own.map(|parameter| &parameter.bounds).chain(others).flatten()
-}
-
-fn is_of(ty: &Type, parameter: &Ident) -> bool {
-    matches!(ty, Type::Path(path) if path.path.is_ident(parameter))
-}
-
-fn is_static(bound: &TypeParamBound) -> bool {
-    matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static")
 }
 
 fn for_ever(place: Span) -> TypeParamBound {

@@ -2,18 +2,19 @@
 
 use syn::{ReturnType, Type, parse_quote};
 
-use crate::borrows;
-use crate::check::text;
 use crate::errors::Errors;
-use crate::function::{Function, is_sink};
+use crate::function::Function;
 use crate::options::{Given, Options};
-use crate::stream;
+use crate::tokens::arguments::{arguments, first_argument, last_name};
+use crate::tokens::items::{is_result, is_sink, made};
+use crate::tokens::known::{COLLECTIONS, MAPS, VALUES};
+use crate::tokens::{borrows, text};
 
 const MAKES_NOTHING: &str = "with `stream` a function returns `impl Iterator<Item = …>`, or has an argument \
      `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`";
 
 /// Adds an error for each rule that the function breaks.
-pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
     let mut sinks = function.arguments.iter().filter(|argument| argument.is_sink());
     let sink = sinks.next();
     let Some(Given { key, .. }) = &options.stream else {
@@ -64,10 +65,10 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
                     "an iterator owns what it reads, and a resource is lent to a body until it returns: take \
                      `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
                 );
-            } else if matches!(ty, Type::ImplTrait(_)) && stream::made(ty).is_none() {
+            } else if matches!(ty, Type::ImplTrait(_)) && made(ty).is_none() {
                 errors.at(ty, "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`");
             } else if let (Some((ty, item)), None) = (no_iterator(ty), borrows::find(ty)) {
-                makes_no_items(options, ty, &item, stream::is_result(output), errors);
+                makes_no_items(options, ty, &item, is_result(output), errors);
             }
         }
         (Some(_), ReturnType::Type(..)) => {}
@@ -97,26 +98,16 @@ fn makes_no_items(
     errors.at(ty, format_args!("`{no_iterator}` is no iterator: {fix}"));
 }
 
-/// Types of which the name says that they are no iterators: the compiler would say it of others. Of those that hold
-/// items, these are what an iterator would make; of others it is what they are themselves.
-const VALUES: [&str; 19] = [
-    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
-    "u64", "u128", "usize", "String", "PathBuf", "OsString",
-];
-const COLLECTIONS: [&str; 7] =
-    ["Vec", "VecDeque", "HashSet", "BTreeSet", "BinaryHeap", "LinkedList", "Option"];
-const MAPS: [&str; 2] = ["HashMap", "BTreeMap"];
-
 /// A result that is no iterator, or the one in a `Result`; and what an iterator in its place would make.
 pub(crate) fn no_iterator(output: &Type) -> Option<(&Type, Type)> {
-    let ty = if stream::is_result(output) { stream::first_argument(output)? } else { output };
+    let ty = if is_result(output) { first_argument(output)? } else { output };
     let item = match ty {
         Type::Array(array) => (*array.elem).clone(),
         Type::Tuple(_) => ty.clone(),
         Type::Path(path) if path.qself.is_none() => {
-            let last = path.path.segments.last()?;
-            let is_one_of = |names: &[&str]| names.iter().any(|name| last.ident == name);
-            match (&*stream::arguments(path).collect::<Vec<_>>(), is_one_of(&VALUES)) {
+            let last = last_name(path);
+            let is_one_of = |names: &[&str]| names.contains(&last.as_str());
+            match (&*arguments(path).collect::<Vec<_>>(), is_one_of(&VALUES)) {
                 ([], true) => ty.clone(),
                 ([item, ..], _) if is_one_of(&COLLECTIONS) => (*item).clone(),
                 ([key, value, ..], _) if is_one_of(&MAPS) => parse_quote!((#key, #value)),

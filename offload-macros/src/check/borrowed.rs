@@ -1,0 +1,243 @@
+//! The rules about what borrows: a body on another thread may outlive whoever lent it something.
+
+use syn::{Attribute, GenericParam, Generics, Pat, ReturnType, Type};
+
+use super::advice::{self, Position};
+use super::alternatives;
+use crate::errors::Errors;
+use crate::function::{Argument, Body, Function, Receiver};
+use crate::options::Options;
+use crate::tokens::borrows::{self, Borrow};
+use crate::tokens::{receiver, text};
+
+/// Applies them.
+pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
+    lifetimes(function, errors);
+    if let (Some(receiver), false) = (&function.receiver, options.is_process()) {
+        check_receiver(receiver, options, function, errors);
+    }
+    for argument in function.given() {
+        check_argument(argument, function, errors);
+    }
+    check_result(function, errors);
+}
+
+/// Lifetime parameters; where one is used in an argument or in the result, that
+/// place is reported instead.
+fn lifetimes(function: &Function, errors: &mut Errors) {
+    for parameter in &function.signature.generics.params {
+        let GenericParam::Lifetime(parameter) = parameter else { continue };
+        let lifetime = &parameter.lifetime;
+        let used = |ty: &Type| borrows::mentions_lifetime(ty, lifetime);
+        let reported = function
+            .arguments
+            .iter()
+            .any(|argument| argument.to_owned.is_none() && used(&argument.ty))
+            || matches!(&function.signature.output, ReturnType::Type(_, ty) if used(ty));
+        if !reported {
+            errors.at(
+                lifetime,
+                format_args!(
+                    "an offloaded function has no lifetime parameters, its job may outlive every caller: \
+                     remove `{lifetime}`"
+                ),
+            );
+        }
+    }
+}
+
+fn check_receiver(
+    receiver: &Receiver,
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
+    match (receiver.reference(), &receiver.to_owned) {
+        (Some((_, true)), _) => errors.at(
+            &receiver.syntax,
+            "`&mut self` would be lent to another thread: take `mut self` and return it",
+        ),
+        (Some((_, false)), None) => errors.at(
+            &receiver.syntax,
+            format_args!(
+                "`{}` would be lent to another thread, which may outlive its owner: take `self`, or \
+                 `self: Arc<Self>` if it is `Sync`, or write `#[to_owned] {}` to give the job a clone",
+                text(&receiver.syntax),
+                text(&receiver.syntax),
+            ),
+        ),
+        (Some((_, false)), Some(attribute)) => {
+            to_owned_is_bare(attribute, errors);
+            // With `sync` the body stays as it is.
+            if let (Body::Block(block), None) = (&function.body, &options.sync) {
+                // To rewrite a string that may be no format string would change what it says.
+                for string in receiver::strings_with_self(block.stream()) {
+                    errors.at(
+                        string,
+                        "`self` inside a string is out of the job's reach: write `{}` there, and `self` after the string",
+                    );
+                }
+            }
+        }
+        (None, Some(attribute)) => {
+            errors.at(
+                attribute,
+                "`#[to_owned]` copies what is borrowed, and this receiver is not: remove it",
+            );
+        }
+        (None, None) => {
+            let borrow = match &receiver.syntax.kind {
+                syn::ReceiverKind::Typed(_, ty) => borrows::find(ty),
+                _ => None,
+            };
+            if let Some(borrow) = borrow {
+                errors.at(
+                    &borrow,
+                    format_args!(
+                        "`{}` would be lent to another thread: take `self` or `self: Arc<Self>`",
+                        text(&borrow)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn check_argument(argument: &Argument, function: &Function, errors: &mut Errors) {
+    let generics = &function.signature.generics;
+    if let Some(attribute) = &argument.to_owned {
+        return to_owned(argument, attribute, generics, errors);
+    }
+    let Some(borrow) = borrows::find(&argument.ty) else { return };
+    let whole = text(&argument.ty);
+    let what = match &borrow {
+        Borrow::Reference(reference) => {
+            let may_outlive =
+                if reference.mutability.is_some() { "" } else { ", which may outlive its owner" };
+            format!("`{}` would be lent to another thread{may_outlive}", text(reference))
+        }
+        Borrow::Lifetime(_) => format!("`{whole}` borrows, and the job may outlive its owner"),
+    };
+    let fix = match advice::owned(&argument.ty, Position::Argument, generics) {
+        Err(why) => why.to_owned(),
+        Ok(advice) => {
+            let owned = text(&advice.owned);
+            let bounds = advice.bounds + &without_lifetimes(&argument.ty, function);
+            let pattern = text(&argument.pattern);
+            match &argument.ty {
+                Type::Reference(reference) if reference.mutability.is_some() => {
+                    // It is changed in place, which then is its own.
+                    let argument = match &argument.pattern {
+                        Pat::Ident(name) if name.mutability.is_none() => format!("mut {pattern}: "),
+                        _ => String::new(),
+                    };
+                    format!("take `{argument}{owned}`{bounds} and return it")
+                }
+                Type::Reference(reference) => {
+                    let others = alternatives::alternatives(&reference.elem, &pattern, generics);
+                    format!("take `{owned}`{bounds}{others}")
+                }
+                _ if matches!(borrow, Borrow::Lifetime(_)) => {
+                    format!("take a type that owns its data, or `{owned}`{bounds}")
+                }
+                _ => format!("take `{owned}`{bounds}"),
+            }
+        }
+    };
+    errors.at(borrow, format_args!("{what}: {fix}"));
+}
+
+/// A lifetime parameter of the function that such a type names: it goes with what it borrows.
+fn without_lifetimes(ty: &Type, function: &Function) -> String {
+    let lifetimes =
+        function.signature.generics.params.iter().filter_map(|parameter| match parameter {
+            GenericParam::Lifetime(parameter) => Some(&parameter.lifetime),
+            _ => None,
+        });
+    let named: Vec<String> = lifetimes
+        .filter(|lifetime| borrows::mentions_lifetime(ty, lifetime))
+        .map(|lifetime| format!("`{lifetime}`"))
+        .collect();
+    if named.is_empty() { String::new() } else { format!(", without {}", named.join(" and ")) }
+}
+
+fn to_owned(argument: &Argument, attribute: &Attribute, generics: &Generics, errors: &mut Errors) {
+    to_owned_is_bare(attribute, errors);
+    let owned = || match advice::owned(&argument.ty, Position::Argument, generics) {
+        Ok(advice) => Ok((text(&advice.owned), advice.bounds)),
+        Err(why) => Err(why),
+    };
+    match &argument.ty {
+        Type::Reference(reference) if reference.mutability.is_some() => {
+            let fix = match owned() {
+                Ok((owned, bounds)) => format!("take `{owned}`{bounds} and return it"),
+                Err(why) => why.to_owned(),
+            };
+            errors.at(
+                &argument.ty,
+                format_args!(
+                    "`#[to_owned]` gives the job a copy, and changes to a copy are lost: {fix}"
+                ),
+            );
+        }
+        Type::Reference(reference) => {
+            let Some(borrow) = borrows::find(&reference.elem) else { return };
+            let fix = match owned() {
+                Ok((owned, bounds)) => format!("take `{owned}`{bounds}, without `#[to_owned]`"),
+                Err(why) => why.to_owned(),
+            };
+            errors.at(
+                borrow,
+                format_args!("a copy of `{}` still borrows this: {fix}", text(&argument.ty)),
+            );
+        }
+        ty => {
+            let fix = if borrows::find(ty).is_none() {
+                "remove it".to_owned()
+            } else {
+                match owned() {
+                    Ok((owned, bounds)) => format!("take `{owned}`{bounds}, without it"),
+                    Err(why) => why.to_owned(),
+                }
+            };
+            errors.at(
+                ty,
+                format_args!(
+                    "`#[to_owned]` copies what is behind a plain reference, such as `&str`, and `{}` is none: {fix}",
+                    text(ty)
+                ),
+            );
+        }
+    }
+}
+
+fn to_owned_is_bare(attribute: &Attribute, errors: &mut Errors) {
+    if attribute.meta.require_path_only().is_err() {
+        errors.at(attribute, "`#[to_owned]` takes no arguments");
+    }
+}
+
+fn check_result(function: &Function, errors: &mut Errors) {
+    let ReturnType::Type(_, ty) = &function.signature.output else { return };
+    let Some(borrow) = borrows::find(ty) else { return };
+    let generics = &function.signature.generics;
+    let fix = match (&borrow, advice::owned(ty, Position::Result, generics)) {
+        (_, Err(why)) => why.to_owned(),
+        (Borrow::Reference(_), Ok(advice)) => {
+            let bounds = advice.bounds + &without_lifetimes(ty, function);
+            format!(
+                "return `{}`{bounds}{}",
+                text(&advice.owned),
+                alternatives::for_ever(ty, generics)
+            )
+        }
+        (Borrow::Lifetime(_), Ok(advice)) => {
+            let bounds = advice.bounds + &without_lifetimes(ty, function);
+            format!("return a type that owns its data, or `{}`{bounds}", text(&advice.owned))
+        }
+    };
+    errors.at(
+        &borrow,
+        format_args!("the result comes back from another thread and cannot borrow: {fix}"),
+    );
+}

@@ -1,0 +1,102 @@
+//! Checked `thread` or `cpu` function → async wrapper.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{ReturnType, Signature, parse_quote_spanned};
+
+use super::wrapper::{wrapper, wrapper_signature};
+use super::{describe, result, spawn};
+use crate::function::Function;
+use crate::options::Options;
+use crate::tokens::{borrows, ends, mentions};
+
+/// Input:
+///
+/// ```text
+/// #[offload(cpu)]
+/// pub fn thumb(Path(id): Path<u64>, mut store: Store) -> Png { … }
+/// ```
+///
+/// Output:
+///
+/// ```text
+/// pub async fn thumb(id: Path<u64>, store: Store) -> Png {
+///     use ::offload_runtime::__private as __offload;
+///     // The body stays a function: what the compiler has to say of it, it says as ever.
+///     fn __body(Path(id): Path<u64>, mut store: Store) -> Png { … }
+///     // An argument that cannot move to another thread has no `Held`: that is
+///     // the error, and what follows from it is not reported.
+///     let id: <Path<u64> as __offload::Argument>::Held = id;
+///     let store: <Store as __offload::Argument>::Held = store;
+///     // The same for the result.
+///     <Png as __offload::Returned>::call(
+///         {
+///             // In a block of its own: the body must not see it.
+///             static __FUNCTION: __offload::Function = __offload::Function::cpu(
+///                 __offload::concat!(__offload::module_path!(), "::thumb"),
+///                 &__offload::CPU,
+///             );
+///             &__FUNCTION
+///         },
+///         // How an `Error` becomes a `Png`, if it can.
+///         <Png as __offload::Asked>::CARRIER.offload_fail(),
+///         move || -> Png { __body(id, store) },
+///     )
+///     .await
+/// }
+/// ```
+///
+/// With `sync = thumb_sync` the body stays where it was, under that name, and
+/// the closure calls it. A body that says `self` or `Self`, or may say what only the `impl` block
+/// around it knows, cannot be a function in a function: it is the closure's own.
+pub(super) fn expand(options: &Options, function: &Function) -> TokenStream {
+    let how = if options.spawn.is_some() { "call_or_start" } else { "call" };
+    let call = result::call(function, how);
+    let this = describe::function(options, function, None);
+    let fail = result::fail(options, function);
+    let mut signature = wrapper_signature(function, options.sync.is_some());
+    let is_copied = copies_at_call(function);
+    if is_copied {
+        return_future(function, &mut signature);
+    }
+    let called = wrapper(options, function, signature, |job| {
+        let mut arguments = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
+        // A `self` that borrows is reported here.
+        if let Some(receiver) = &function.receiver {
+            arguments.set_span(receiver.syntax.self_token.span);
+        }
+        let answer = quote!(#call #arguments.await);
+        if is_copied { quote!(async move { #answer }) } else { answer }
+    });
+    let started = spawn::expand(options, function);
+    quote!(#called #started)
+}
+
+/// Whether the copies of what is borrowed are made when the function is called, so that its future
+/// borrows nothing. `!` is no type that a future could be said to have.
+fn copies_at_call(function: &Function) -> bool {
+    let is_copied = function.receiver.as_ref().is_some_and(|receiver| receiver.to_owned.is_some())
+        || function.arguments.iter().any(|argument| argument.to_owned.is_some());
+    let is_never = function.returns_never();
+    // A bound on `Self` is what a default method of a trait has. It stays an `async fn`, so that an `impl` may
+    // override it by one that borrows.
+    let is_default = mentions(function.signature.generics.where_clause.to_token_stream(), "Self");
+    is_copied && !is_never && !is_default
+}
+
+/// `async fn f(x: &str) -> T` → `fn f(x: &str) -> impl Future<Output = T> + Send + 'static`
+fn return_future(function: &Function, signature: &mut Signature) {
+    signature.asyncness = None;
+    let (result, place) = match &function.signature.output {
+        ReturnType::Type(_, ty) => {
+            let mut result = (**ty).clone();
+            // Without it, an `impl Trait` result would capture the lifetime of what was copied.
+            borrows::outlive(&mut result);
+            (result.to_token_stream(), ends(ty).1)
+        }
+        ReturnType::Default => (quote!(()), function.signature.ident.span()),
+    };
+    signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>
+        -> impl ::core::future::Future<Output = #result> + ::core::marker::Send + 'static
+    };
+}

@@ -1,0 +1,177 @@
+//! Functions with `stream`, and what they become. Callers get a `Stream`, and await nothing.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{ReturnType, Signature, Token, Type, parse_quote_spanned};
+
+use super::projection::{arguments_of, in_signature, projection, projection_of};
+use super::wrapper::{runtime, wrapper, wrapper_signature};
+use super::{describe, outlives};
+use crate::function::Function;
+use crate::function::form::{Form, form};
+use crate::options::{Given, Options};
+use crate::tokens::arguments::first_argument;
+use crate::tokens::items::{made, sent, with_first_argument};
+use crate::tokens::{ends, opaque};
+
+/// So many items are made ahead, unless it is said.
+const ROOM: usize = 16;
+
+/// Input:
+///
+/// ```text
+/// #[offload(thread, stream = 64)]
+/// fn lines(path: PathBuf) -> impl Iterator<Item = String> { … }
+/// ```
+///
+/// Output:
+///
+/// ```text
+/// fn lines(path: PathBuf) -> impl __offload::Stream<Item = String> + Send + 'static {
+///     // As of a function that is awaited, and then:
+///     <_ as __offload::Iterates>::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
+/// }
+/// ```
+pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+    let runtime = runtime(options);
+    let form = form(function);
+    let item = item(options, function, &form, &runtime);
+    let this = describe::function(options, function, None);
+    let fail = fail(options, function, &form, &item);
+    let (signature, place) = signature(options, function, &item, &runtime);
+    let call = asked(function, &form, form.call());
+    let ahead = match form {
+        Form::Pushed => shape(options),
+        _ => room(options),
+    };
+    wrapper(options, function, signature, |job| {
+        let given = quote!({ #this }, #fail, #ahead, #job);
+        // What is said of the call is said of the type.
+        let given = arguments_of(given, place);
+        quote!(#call #given)
+    })
+}
+
+/// How far it goes ahead of its consumer.
+pub(crate) fn shape(options: &Options) -> TokenStream {
+    let (room, stall_timeout) = (room(options), stall_timeout(options));
+    quote!(__offload::Shape { room: #room, stall_timeout: #stall_timeout })
+}
+
+/// How many items are made ahead.
+fn room(options: &Options) -> TokenStream {
+    match &options.stream {
+        Some(Given { value: Some(room), .. }) => room.to_token_stream(),
+        _ => quote!(#ROOM),
+    }
+}
+
+/// How long a body may wait for room, if there is a bound.
+fn stall_timeout(options: &Options) -> TokenStream {
+    match &options.stall_timeout {
+        Some(given) => {
+            let duration = describe::duration(&given.value);
+            quote!(__offload::Some(|| -> __offload::Duration { #duration }))
+        }
+        None => quote!(__offload::None),
+    }
+}
+
+/// `fn lines(path: PathBuf) -> impl Stream<Item = String> + Send + 'static`, and where its result ends.
+pub(crate) fn signature(
+    options: &Options,
+    function: &Function,
+    item: &TokenStream,
+    runtime: &TokenStream,
+) -> (Signature, Span) {
+    let mut signature = wrapper_signature(function, options.sync.is_some());
+    let place = match &function.signature.output {
+        ReturnType::Type(_, ty) => ends(ty).1,
+        ReturnType::Default => function.signature.ident.span(),
+    };
+    if let Some(made) = made(&function.output()) {
+        outlives::ask_of(&made, function, &mut signature);
+    }
+    signature.asyncness = None;
+    signature.output = parse_quote_spanned! {place=>
+        -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
+    };
+    (signature, place)
+}
+
+impl Form {
+    fn call(&self) -> &'static str {
+        match self {
+            Form::Items => "items",
+            Form::OpenedItems => "opened_items",
+            Form::Opened => "opened",
+            Form::Pushed => "pushed",
+        }
+    }
+}
+
+/// What the stream's items are.
+pub(crate) fn item(
+    options: &Options,
+    function: &Function,
+    form: &Form,
+    runtime: &TokenStream,
+) -> TokenStream {
+    let output = function.output();
+    let made_by = |ty: &Type| match ty {
+        Type::Path(_) => in_signature(ty, runtime, "Iterates", "Made"),
+        _ => made(ty).map_or_else(|| quote!(()), |made| made.to_token_stream()),
+    };
+    match form {
+        Form::Items => made_by(&output),
+        Form::OpenedItems => first_argument(&output).map_or_else(TokenStream::new, made_by),
+        Form::Opened => {
+            let made = first_argument(&output).map_or_else(|| quote!(()), made_by);
+            with_first_argument(output, &made).into_token_stream()
+        }
+        Form::Pushed => {
+            let sent = function.sink().and_then(|sink| sent(&sink.ty));
+            let is_unit = matches!(first_argument(&output), Some(Type::Tuple(tuple)) if tuple.elems.is_empty());
+            match with_first_argument(output.clone(), &sent.to_token_stream()) {
+                // Of a process that is asked where it ends.
+                Some(result) if is_unit || options.is_process() => result.to_token_stream(),
+                _ => {
+                    let error = in_signature(&output, runtime, "Ends", "Error");
+                    quote!(#runtime::Result<#sent, #error>)
+                }
+            }
+        }
+    }
+}
+
+/// How an `Error` of the offload becomes an item, or, where a body pushes, a result.
+fn fail(options: &Options, function: &Function, form: &Form, item: &TokenStream) -> TokenStream {
+    let output = function.output();
+    let (ty, place) = match form {
+        Form::Pushed => (output.to_token_stream(), ends(&output)),
+        _ => (item.clone(), ends(&output)),
+    };
+    if options.fallible().next().is_some() {
+        let fail = projection_of(&ty, place, &quote!(Fallible<_>), "fail");
+        return quote!(#fail());
+    }
+    let carrier = projection(&ty, place, "Asked", "CARRIER");
+    quote!(#carrier.offload_fail())
+}
+
+/// `<I as __offload::Iterates>::items`: what is no iterator is said so, at the type, and nothing else.
+fn asked(function: &Function, form: &Form, what: &str) -> TokenStream {
+    let output = function.output();
+    let (ty, bound) = match form {
+        Form::Items => (output, "Iterates"),
+        Form::OpenedItems | Form::Opened => {
+            (first_argument(&output).cloned().unwrap_or(output), "Iterates")
+        }
+        Form::Pushed => (output, "Ends"),
+    };
+    let place = ends(&ty);
+    if opaque::has_impl_trait(&ty) {
+        return projection(&Token![_](place.0), place, bound, what);
+    }
+    projection(&ty, place, bound, what)
+}
