@@ -68,6 +68,8 @@ impl Chromium {
         let wanted = json!({
             "goog:chromeOptions": {"binary": browser, "args": flags},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+            // Half a minute for a script, unless set: a busy machine takes as long to begin with it.
+            "timeouts": {"script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis()},
         });
         let server = format!("http://127.0.0.1:{port}");
         let client = ClientBuilder::new(HttpConnector::new())

@@ -22,7 +22,7 @@ const SERVER: &str = "OFFLOAD_TEST_SERVER";
 const URL: &str = "OFFLOAD_NATS_URL";
 
 /// Longer than anything takes that does not hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs a test in a process of its own, with a server. Without the program it says so and does nothing;
 /// where `CI` is set it fails.
