@@ -1214,9 +1214,12 @@ async fn a_body_over_the_limit() {
 
 #[tokio::test]
 async fn an_address_or_a_method_that_does_not_exist() {
-    let anna = Gallery::open().await.member("Anna").await;
+    let gallery = Gallery::open().await;
+    let anna = gallery.member("Anna").await;
     for path in ["/nowhere", "/photos/1/2/3", "/page.html"] {
         problem(anna.get(path).await, 404).await;
+        // Also for those who are not logged in.
+        problem(gallery.visitor().get(path).await, 404).await;
     }
     problem(anna.get("/photos/beach").await, 400).await;
     let answer = anna.request(Method::PUT, "/photos").send().await.unwrap();

@@ -91,7 +91,8 @@ pub fn app() -> Router {
         .nest("/offload", offload_runtime::axum::dashboard())
         .route("/metrics", get(numbers::metrics))
         .route("/burst/{way}", post(burst::burst).layer(within(LONG_TIME)))
-        .layer(only_users);
+        // Of these routes alone: what is nowhere is so for everybody.
+        .route_layer(only_users);
     let pictures = Router::new()
         .route("/photos/{id}", get(photos::photo))
         .route("/photos/{id}/thumbnail", get(photos::thumbnail))
