@@ -26,6 +26,8 @@ pub(crate) struct CheckedOut {
     has_begun: bool,
 }
 
+const THERE: &str = "it is there until the call is over";
+
 impl CheckedOut {
     pub(super) fn new(
         workers: &'static Workers,
@@ -36,13 +38,13 @@ impl CheckedOut {
     }
 
     pub(crate) fn process(&mut self) -> &mut Worker {
-        self.worker.as_mut().expect("it is there until the call is over")
+        self.worker.as_mut().expect(THERE)
     }
 
     /// The worker is about to get the call with this number. False: it must not,
     /// since nobody waits for it any more.
     pub(crate) fn begin(&mut self, number: u64) -> bool {
-        let held = self.process().held(number);
+        let held = self.process().begin(number);
         self.has_begun = self.handle.hold(held);
         self.has_begun
     }
@@ -71,7 +73,8 @@ impl CheckedOut {
     pub(crate) fn put_back(mut self) {
         if !self.process().is_quiet() {
             drop(self.kill(None));
-        } else if let Some(worker) = self.worker.take() {
+        } else if let Some(mut worker) = self.worker.take() {
+            worker.count_call();
             self.workers.put_back(&self.handle, worker);
         }
     }
@@ -102,22 +105,15 @@ impl CheckedOut {
     /// The worker died before it had read the call: it is reaped, and the call has another, at
     /// the latest at `until`. The error is what died, if there is no other.
     pub(crate) fn reap_for_another(mut self, until: Option<Instant>) -> Result<CheckedOut, Dead> {
-        let dead = self.process().reap();
-        let worker = self.worker.take();
-        let (since, calls) = worker.map_or((Instant::now(), 0), |it| (it.since(), it.calls()));
-        // This one is counted.
-        self.workers.lost(&dead, since, calls > 1);
-        match self.workers.check_out_another(&self.handle, until) {
-            Some(worker) => {
-                self.worker = Some(worker);
-                self.has_begun = false;
-                Ok(self)
-            }
-            None => {
-                self.workers.forget(&self.handle);
-                Err(dead)
-            }
-        }
+        let worker = self.worker.take().expect(THERE);
+        let dead = self.workers.lose(worker);
+        let Some(another) = self.workers.check_out_another(&self.handle, until) else {
+            self.workers.forget(&self.handle);
+            return Err(dead);
+        };
+        self.worker = Some(another);
+        self.has_begun = false;
+        Ok(self)
     }
 
     /// For foreign code, which may not come back.

@@ -1,17 +1,17 @@
-//! One call, as the parent's thread that has a worker for it sees it: the
-//! request out, then whatever the worker says until the answer.
+//! One call, as the parent's thread that has a worker for it sees it: its arguments are written, it
+//! is talked about, and what comes of that is what its caller gets.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use std::{io, mem};
 
 use super::checked_out::CheckedOut;
-use super::events::{self, Replay};
+use super::conversation::{Conversation, Lost, Said, write};
+use super::events;
 use super::failures;
 use super::items::Items;
 use super::kill_handle::End;
-use super::messages::{CallHead, Failure, Kind, Panic};
+use super::messages::{CallHead, Kind};
 use super::worker::{Dead, Worker};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::task::counts::Ending;
@@ -21,7 +21,7 @@ use crate::wire::arguments::Encoded;
 use crate::wire::arguments::Outbound;
 use crate::wire::blobs;
 use crate::wire::codec::Decoder;
-use crate::wire::frames::{Outgoing, ReadError};
+use crate::wire::frames::Outgoing;
 use crate::wire::registry::Callable;
 use crate::wire::{codec, registry};
 
@@ -87,11 +87,9 @@ fn exchange(
     let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
     current::set_ran(Ran::No);
     let max_message = worker.plan().max_message;
-    let answer_by = current::answer_by();
-    let (panic, unreadable) = (None, None);
-    let number = next_number();
-    let call =
-        Call { function, number, answer_by, max_message, items, is_relayed, panic, unreadable };
+    let (number, answer_by) = (next_number(), current::answer_by());
+    let talk = Conversation { number, answer_by, items, panic: None };
+    let call = Call { function, max_message, is_relayed, talk };
     call.run(worker, arguments, decode)
 }
 
@@ -143,38 +141,11 @@ fn send_blob(blob: &[u8]) -> bool {
 
 struct Call {
     function: &'static dyn Callable,
-    number: u64,
-    answer_by: Option<Instant>,
     /// No argument list and no result is larger, in bytes.
     max_message: usize,
-    /// If it is a stream.
-    items: Option<Items>,
     /// Others have written its arguments, and read its result.
     is_relayed: bool,
-    /// The last one that began.
-    panic: Option<Panic>,
-    /// Why an item could not be read, if one could not.
-    unreadable: Option<String>,
-}
-
-/// How the exchange ended.
-enum Said {
-    Result,
-    /// A result that was not read, since nobody awaits it.
-    Unawaited,
-    Panicked(Panic),
-    Failed(Failure),
-}
-
-/// Why there is no answer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lost {
-    /// The worker is dead, and died before it had read the call.
-    Unread,
-    /// The worker is dead.
-    Dead,
-    /// It lives, and sent no valid frame: something has written over its memory, or into its socket.
-    Invalid,
+    talk: Conversation,
 }
 
 /// When workers die before they have read a call, so many are tried.
@@ -188,9 +159,8 @@ impl Call {
         decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
     ) -> Result<(), (Error, Ending)> {
         let name = self.function.about().name;
-        worker.process().begin_call();
         let message = self.head(worker.process()).map_err(|error| (error, Ending::Failed))?;
-        let (number, answer_by) = (self.number, self.answer_by);
+        let (number, answer_by) = (self.talk.number, self.talk.answer_by);
         let foreign = worker.foreign();
         let sending = Sending { worker, number, answer_by };
         let write = || foreign.run(|| self.request(message, arguments));
@@ -215,7 +185,8 @@ impl Call {
             }
             current::set_ran(Ran::Maybe);
             let mut decoded = Ok(());
-            let said = self.talk(&mut worker, &request, &mut |result| decoded = decode(result));
+            let said =
+                self.talk.go_through(&mut worker, &request, &mut |result| decoded = decode(result));
             match (said, worker.let_go()) {
                 (Ok(said), None) => {
                     worker.process().keep_buffer(request);
@@ -225,17 +196,15 @@ impl Call {
                 (Err(Lost::Unread), None) if tries < TRIES && !is_sent_in_part => {
                     tries += 1;
                     worker = worker
-                        .reap_for_another(self.answer_by)
+                        .reap_for_another(answer_by)
                         .map_err(|dead| (failures::worker_died_idle(name, dead), Ending::Died))?;
-                    worker.process().begin_call();
                 }
                 (Err(Lost::Unread), None) => {
                     return Err((failures::worker_died_idle(name, worker.reap()), Ending::Died));
                 }
                 (Err(Lost::Dead), None) => return Err(self.lost(worker.reap(), None)),
-                (Err(Lost::Invalid), None) if self.unreadable.is_some() => {
+                (Err(Lost::Unreadable(reason)), None) => {
                     drop(worker.kill(None));
-                    let reason = self.unreadable.unwrap_or_default();
                     return Err((failures::unreadable_item(name, &reason), Ending::Failed));
                 }
                 (Err(Lost::Invalid), None) => {
@@ -265,7 +234,7 @@ impl Call {
     /// What the death of the worker means for the caller.
     fn lost(self, dead: Dead, killed: Option<End>) -> (Error, Ending) {
         let name = self.function.about().name;
-        match (killed, self.panic) {
+        match (killed, self.talk.panic) {
             (Some(End::Cancelled | End::Told), _) => (failures::killed(name), Ending::Killed),
             (Some(End::Shutdown), _) => (failures::killed_by_shutdown(name), Ending::Killed),
             // One that must not unwind, or with `panic = "abort"`.
@@ -278,7 +247,7 @@ impl Call {
 
     /// The worker has got blobs of a request that does not come.
     fn forget(&self, mut worker: CheckedOut) {
-        let is_told = write(&mut worker, &blobs::FORGET_FRAME, self.answer_by).is_ok();
+        let is_told = write(&mut worker, &blobs::FORGET_FRAME, self.talk.answer_by).is_ok();
         match (is_told, worker.let_go()) {
             (true, None) => worker.put_back(),
             (false, None) => drop(worker.reap()),
@@ -295,9 +264,9 @@ impl Call {
         let unsent = |what: String| self.unsent(what);
         let function = registry::number(self.function)
             .ok_or_else(|| unsent("is not in the list of this program's functions".into()))?;
-        let window = self.items.as_ref().map_or(0, Items::window);
+        let window = self.talk.items.as_ref().map_or(0, Items::window);
         let (level, is_relayed) = (events::level(), self.is_relayed);
-        let head = CallHead { number: self.number, function, level, window, is_relayed };
+        let head = CallHead { number: self.talk.number, function, level, window, is_relayed };
         let mut message = process.message(Kind::Call);
         codec::encode(&head, &mut message).map_err(unsent)?;
         message.end_head(self.max_message);
@@ -317,151 +286,10 @@ impl Call {
             outbound.finish().map_err(|reason| failures::unsendable(name, &reason.to_string()))?;
         message.finish().map_err(|large| failures::too_large(name, &large))
     }
-
-    /// Sends the request, and reads until the answer. An error: the worker is
-    /// of no use any more.
-    fn talk(
-        &mut self,
-        worker: &mut CheckedOut,
-        request: &[u8],
-        result: &mut dyn FnMut(Decoder<'_>),
-    ) -> Result<Said, Lost> {
-        let invalid = |_: String| Lost::Invalid;
-        let foreign = worker.foreign();
-        let mut replay = Replay::new(worker.process().take_places());
-        worker.process().set_deadline(self.answer_by);
-        write(worker, request, self.answer_by)?;
-        let mut is_silent = true;
-        let said = loop {
-            let frame = match worker.process().read() {
-                Ok(frame) => frame,
-                // The system says so if the other end was closed with bytes in it that nobody has
-                // read.
-                Err(ReadError::Io(error)) if is_silent && is_unread(&error) => {
-                    return Err(Lost::Unread);
-                }
-                Err(ReadError::Io(error)) => {
-                    waited(worker, &error, self.answer_by)?;
-                    continue;
-                }
-                Err(ReadError::Closed | ReadError::Truncated) => return Err(Lost::Dead),
-                Err(ReadError::TooLarge) => return Err(Lost::Invalid),
-            };
-            is_silent = false;
-            match Kind::of(frame.kind) {
-                Some(kind @ (Kind::Done | Kind::Panicked | Kind::Failed)) => {
-                    // Also where there is no result: it may have come in part.
-                    let mut answer = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                    if answer.next() != Ok(self.number) {
-                        return Err(Lost::Invalid);
-                    }
-                    break match kind {
-                        Kind::Panicked => Said::Panicked(answer.next().map_err(invalid)?),
-                        Kind::Failed => Said::Failed(answer.next().map_err(invalid)?),
-                        _ => match foreign.run(|| result(answer)) {
-                            Some(()) => Said::Result,
-                            None => Said::Unawaited,
-                        },
-                    };
-                }
-                Some(Kind::Panicking) => self.note(Decoder::new(frame.payload).next().ok()),
-                Some(Kind::Event) => replay.replay(frame.payload),
-                Some(Kind::Item) => {
-                    let item = Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                    match foreign.run(|| self.read_item(item)) {
-                        Some(read) => read?,
-                        None => self.items.iter_mut().for_each(Items::skip),
-                    }
-                    self.go_on(worker);
-                }
-                _ => return Err(Lost::Invalid),
-            }
-        };
-        worker.process().keep_places(replay.into_places());
-        Ok(said)
-    }
-
-    /// An item has come.
-    fn read_item(&mut self, item: Decoder<'_>) -> Result<(), Lost> {
-        let items = self.items.as_mut().ok_or(Lost::Invalid)?;
-        items.read(item).map_err(|reason| {
-            self.unreadable = Some(reason);
-            Lost::Invalid
-        })
-    }
-
-    /// When there is room for the item, the worker is told to make more, or, if nobody wants them, to
-    /// end.
-    fn go_on(&mut self, worker: &mut CheckedOut) {
-        let Some(items) = &mut self.items else { return };
-        items.pass_on();
-        if items.is_closed() {
-            // It may have a grace, in which it must not wait for room.
-            worker.end();
-        }
-        if let Some(more) = items.more() {
-            // The consumer may have taken its time.
-            worker.process().set_deadline(self.answer_by);
-            // If that fails, its end is what is read next.
-            let _ = write(worker, &more, self.answer_by);
-        }
-    }
-
-    /// A panic began. One that must not unwind is followed by another, which
-    /// says no more than that.
-    fn note(&mut self, panic: Option<Panic>) {
-        let is_second = |panic: &Panic| panic.message.starts_with("panic in a ");
-        if self.panic.is_none() || !panic.as_ref().is_some_and(is_second) {
-            self.panic = panic;
-        }
-    }
-}
-
-/// Writes all of it.
-fn write(worker: &mut CheckedOut, mut rest: &[u8], answer_by: Option<Instant>) -> Result<(), Lost> {
-    while !rest.is_empty() {
-        match worker.process().write(rest) {
-            Ok(0) => return Err(Lost::Dead),
-            Ok(length) => rest = &rest[length..],
-            // Nobody can read the rest of it.
-            Err(error) if is_unread(&error) => return Err(Lost::Unread),
-            Err(error) => waited(worker, &error, answer_by)?,
-        }
-    }
-    Ok(())
-}
-
-/// A read or a write did not get on: by the deadline, or for good.
-fn waited(
-    worker: &mut CheckedOut,
-    error: &io::Error,
-    answer_by: Option<Instant>,
-) -> Result<(), Lost> {
-    match error.kind() {
-        io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            let passed = answer_by.is_some_and(|answer_by| answer_by <= Instant::now());
-            if passed {
-                // The caller's own timer may be late, or its event loop
-                // blocked. It is killed now, or ends in its grace.
-                worker.end();
-                worker.process().set_deadline(None);
-            } else {
-                worker.process().set_deadline(answer_by);
-            }
-            Ok(())
-        }
-        _ => Err(Lost::Dead),
-    }
 }
 
 /// What the next call is known by, over all workers, so that a number never means another's call.
 fn next_number() -> u64 {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     NUMBER.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Whether the error says that the other end was closed before it had read all.
-fn is_unread(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }

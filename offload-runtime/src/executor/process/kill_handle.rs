@@ -20,18 +20,17 @@
 //! has ended before, the thread does not leave at all, unless its result is awaited all the same, as in the grace after a
 //! shutdown or of a started call; then both are given up as it leaves.
 
-use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use super::control::Control;
 use crate::executor::StandIn;
 use crate::executor::threads::Pool;
 use crate::sync::timer::Alarm;
 use crate::system::abort::Unpoisoned;
-use crate::system::pipe::{PipeReader, PipeWriter, pipe};
 
 /// See the [module](self).
 pub(crate) struct KillHandle {
@@ -192,32 +191,6 @@ impl State {
             self.killed = true;
             let _ = held.data.shutdown(Shutdown::Both);
         }
-    }
-}
-
-/// What a worker is told during a call, and knows its parent's life by: it ends when this is
-/// closed.
-#[derive(Debug)]
-pub(crate) struct Control {
-    writer: PipeWriter,
-    /// Kept open, so that no write to a worker that has died raises a signal.
-    _reader: PipeReader,
-}
-
-impl Control {
-    /// The other end is for the worker.
-    pub(crate) fn new() -> io::Result<(PipeReader, Control)> {
-        let (reader, writer) = pipe()?;
-        // Non-blocking: a worker that does not read misses what it is told, and blocks no thread here.
-        rustix::io::ioctl_fionbio(&writer, true)?;
-        let control = Control { writer, _reader: reader.try_clone()? };
-        Ok((reader, control))
-    }
-
-    /// Nobody waits for this call any more. False: that could not be told.
-    fn cancel(&self, number: u64) -> bool {
-        // So few bytes are written as a whole, or not.
-        (&self.writer).write(&number.to_le_bytes()).is_ok()
     }
 }
 

@@ -12,11 +12,14 @@
 //! | `ready` | waits until those that are kept ready are there |
 //! | `lifecycle` | tells of their starts and ends |
 //! | `checked_out` | a worker that a call has, until that is over |
-//! | `exchange` | one call with a worker: the request out, the answer in |
+//! | `exchange` | one call with a worker: its arguments, and what the answer means |
+//! | `conversation` | what is said about it: the request out, the answer in |
 //! | `items` | what comes before the answer, of a call that is a stream |
 //! | `descendants` | what a worker has started, in both |
 //! | `kill_handle` | how a call is ended from outside |
-//! | `worker` | one process: started, talked to, reaped |
+//! | `control` | what a worker is told during a call |
+//! | `worker` | one worker: started, talked to |
+//! | `child` | its process: how that ends, with all that it has started |
 //! | `memory` | what it holds in memory |
 //! | `stderr`, `printer` | what workers print |
 //! | `failures` | what can go wrong, as errors |
@@ -27,7 +30,8 @@
 //! | --- | --- |
 //! | `start`, `way` | how the program becomes a worker: `init`, `test_worker!` |
 //! | `inherited` | what it does not keep of its parent: files, what signals do |
-//! | `serve` | reads calls, runs their bodies |
+//! | `serve` | from the first line of `main` to the last call |
+//! | `one_call` | from its arguments to the answer |
 //! | `to_parent` | the channel to the parent |
 //! | `outlet` | where the items of a stream go |
 //! | `in_place` | a stream that a body of a worker makes use of: it runs there |
@@ -39,6 +43,9 @@
 #[cfg(any(fuzzing, all(test, not(offload_loom))))]
 pub(crate) mod check;
 mod checked_out;
+mod child;
+mod control;
+mod conversation;
 mod descendants;
 mod environment;
 mod events;
@@ -52,6 +59,7 @@ mod kill_handle;
 mod lifecycle;
 mod memory;
 pub(crate) mod messages;
+mod one_call;
 mod outlet;
 pub(crate) mod panics;
 pub(crate) mod plan;

@@ -9,9 +9,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{io, mem, process, thread};
 
@@ -21,40 +20,20 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
-use super::messages::{CallHead, Failure, Hello, Kind, MAX_HEAD, MAX_NOTE, Panic, cut};
-use super::outlet::ToParent;
-use super::to_parent::{self, Then, send_blob, write};
-use super::{descendants, events, inherited, panics, plan, way};
+use super::messages::{Hello, Kind, MAX_HEAD, Panic};
+use super::to_parent::{self, REFUSED, Then, frame, message, refuse, write};
+use super::{descendants, events, inherited, one_call, panics, plan, way};
 use crate::error::Ran;
-use crate::sync::foreign::drop_payload;
-use crate::system::abort::Unpoisoned;
 use crate::system::pipe::PipeReader;
-use crate::task::context::Captured;
-use crate::task::current::{self, Frame};
-use crate::wire::arguments::Arguments;
-use crate::wire::codec::{self, Target};
-use crate::wire::frames::{Incoming, Outgoing, ReadError};
+use crate::wire::codec;
+use crate::wire::frames::{Incoming, ReadError};
 use crate::wire::registry;
-
-/// The status of a process that will not be a worker.
-const REFUSED: i32 = 70;
 
 /// A worker that nobody greets ends after this.
 const GREETING: Duration = Duration::from_secs(60);
 
 /// This process is a worker, and user code may run.
 static WORKING: AtomicBool = AtomicBool::new(false);
-
-/// The call that runs.
-static CALL: Mutex<Current> = Mutex::new(Current { number: 0, cancelled: 0, flag: None });
-
-struct Current {
-    number: u64,
-    /// The last call that nobody waits for any more.
-    cancelled: u64,
-    /// Tells the body that runs.
-    flag: Option<Arc<AtomicBool>>,
-}
 
 /// Whether this process is a worker: a `process` function that is called in one
 /// runs in place.
@@ -94,7 +73,7 @@ pub(crate) fn serve() -> ! {
                 to_parent::listen();
                 let mut call = codec::Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
                 let Ok(head) = call.next() else { process::exit(REFUSED) };
-                write(&answer(&head, call, hello.max_message), Then::Close);
+                write(&one_call::answer(&head, call, hello.max_message), Then::Close);
             }
             // The last items of the last stream were taken.
             Ok(frame) if frame.kind == Kind::More as u8 => {}
@@ -155,11 +134,7 @@ fn watch(mut control: PipeReader) -> io::Result<()> {
     let watch = move || {
         let mut number = [0; 8];
         while control.read_exact(&mut number).is_ok() {
-            let mut call = CALL.lock().unpoisoned();
-            call.cancelled = u64::from_le_bytes(number);
-            if let (true, Some(flag)) = (call.cancelled == call.number, &call.flag) {
-                flag.store(true, Ordering::Release);
-            }
+            one_call::cancel(u64::from_le_bytes(number));
         }
         // With all that it started. Not `exit`, which foreign code could hold
         // up.
@@ -231,119 +206,6 @@ fn name_thread(pool: &str) {
     let _ = pool;
 }
 
-/// Runs one call; the answer, as it is sent.
-fn answer(head: &CallHead, mut decoder: codec::Decoder<'_>, max_message: usize) -> Vec<u8> {
-    let begun = |kind: Kind| with(Outgoing::new(kind as u8, MAX_NOTE), &head.number);
-    let failed = |failure: &Failure| whole(with(begun(Kind::Failed), failure));
-    let entry =
-        registry::function(head.function).and_then(|function| Some((function, function.entry()?)));
-    let Some((function, entry)) = entry else {
-        return failed(&Failure::Arguments("there is no such function".to_owned()));
-    };
-    let captured = match surroundings(head, &mut decoder) {
-        Ok(captured) => captured,
-        Err(reason) => return failed(&Failure::Arguments(cut(reason))),
-    };
-    let cancelled = begin(head.number);
-    let mut answer = begun(Kind::Done);
-    answer.end_head(max_message);
-    if !head.is_relayed {
-        answer = answer.with_blobs(send_blob);
-    }
-    let mut arguments = Arguments::new(decoder, answer);
-    let outlet = (head.window > 0).then(|| {
-        let name = function.about().name;
-        Arc::new(ToParent::new(name, head.window, max_message, Arc::clone(&cancelled)))
-    });
-    if let Some(outlet) = &outlet {
-        arguments = arguments.with_outlet(Arc::<ToParent>::clone(outlet));
-    }
-    let frame = Frame::of_worker(function.about(), cancelled);
-    events::begin(head.level);
-    let ended = frame.enter(|| {
-        match function.lend() {
-            Ok(loans) => current::set_loans(loans),
-            Err(error) => return Err(error),
-        }
-        // Unwind safety: what the body shared is its own affair, as it is for
-        // the bodies of threads.
-        let run = || {
-            let mut ended = Ok(());
-            let mut body = || ended = entry(&mut arguments);
-            captured.enter(function.about(), Duration::ZERO, &mut body);
-            ended
-        };
-        let ended = panics::during(|| catch_unwind(AssertUnwindSafe(run)));
-        Ok((ended, current::ran()))
-    });
-    events::end();
-    end();
-    // What has no line end would come with a later call.
-    let _ = io::stdout().flush();
-    let (ended, ran) = match ended {
-        Ok(ended) => ended,
-        Err(error) => return failed(&Failure::Unstarted(error)),
-    };
-    // Whatever the body made of it.
-    if let Some(failure) = outlet.and_then(|outlet| outlet.take_failure()) {
-        return failed(&failure);
-    }
-    match ended {
-        Ok(Ok(())) => match arguments.into_answer() {
-            Ok(Ok(message)) => message,
-            Ok(Err(large)) => failed(&Failure::TooLarge(large.bytes)),
-            Err(reason) => failed(&Failure::Result(cut(reason))),
-        },
-        Ok(Err(malformed)) => failed(&Failure::Arguments(cut(malformed.into_reason()))),
-        Err(payload) => {
-            let panic = panics::take(&*payload, ran);
-            drop_payload(payload);
-            whole(with(begun(Kind::Panicked), &panic))
-        }
-    }
-}
-
-/// In what surroundings the body of a call runs, if it comes from another machine.
-fn surroundings(head: &CallHead, decoder: &mut codec::Decoder<'_>) -> Result<Captured, String> {
-    #[cfg(feature = "remote")]
-    if head.is_relayed {
-        let carried: Vec<(String, String)> = decoder.next()?;
-        return Ok(Captured::from_elsewhere(carried.into_iter()));
-    }
-    let _ = (head, decoder);
-    Ok(Captured::NOTHING)
-}
-
-/// From now on this call runs here. What is returned says whether its caller awaits it no more.
-fn begin(number: u64) -> Arc<AtomicBool> {
-    let mut call = CALL.lock().unpoisoned();
-    let flag = Arc::new(AtomicBool::new(call.cancelled == number));
-    (call.number, call.flag) = (number, Some(Arc::clone(&flag)));
-    flag
-}
-
-/// No call runs here.
-fn end() {
-    let mut call = CALL.lock().unpoisoned();
-    (call.number, call.flag) = (0, None);
-}
-
-/// A message of ours, which is small.
-fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
-    whole(with(Outgoing::new(kind as u8, MAX_NOTE), content))
-}
-
-fn with<T: serde::Serialize>(mut message: Outgoing, content: &T) -> Outgoing {
-    if codec::encode(content, &mut message).is_err() {
-        refuse("it cannot say what happened");
-    }
-    message
-}
-
-fn whole(message: Outgoing) -> Vec<u8> {
-    message.finish().unwrap_or_else(|_| refuse("it cannot say what happened"))
-}
-
 fn send_panic(panic: &Panic) {
     write(&message(Kind::Panicking, panic), Then::Continue);
 }
@@ -352,21 +214,3 @@ fn send_panic(panic: &Panic) {
 fn send_records(records: &[u8]) -> bool {
     frame(Kind::Event, records).is_some_and(|message| write(&message, Then::Continue))
 }
-
-/// A whole message with this payload, unless it is too long.
-fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
-    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
-    message.put(payload);
-    message.finish().ok()
-}
-
-/// Tells the parent, and ends.
-fn refuse(reason: &str) -> ! {
-    if let Some(message) = frame(Kind::Refused, reason.as_bytes()) {
-        write(&message, Then::Close);
-    }
-    process::exit(REFUSED);
-}
-
-#[cfg(all(test, not(offload_loom)))]
-mod tests;

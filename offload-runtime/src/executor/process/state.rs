@@ -184,7 +184,7 @@ impl State {
         at.map(|at| self.handles.swap_remove(at)).is_some()
     }
 
-    /// A worker that was free has died.
+    /// A worker has died that no call is lost with.
     pub(super) fn lose(&mut self, worker: &Worker, now: Instant) {
         self.alive -= 1;
         self.starts.ended(worker.since(), worker.calls() > 0, now);

@@ -2,11 +2,17 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process;
 use std::sync::{Mutex, OnceLock};
 
-use super::messages::{Kind, MORE};
+use super::messages::{Kind, MAX_NOTE, MORE};
 use crate::system::abort::Unpoisoned;
 use crate::wire::blobs;
+use crate::wire::codec::{self, Target};
+use crate::wire::frames::Outgoing;
+
+/// The status of a process that will not be a worker.
+pub(super) const REFUSED: i32 = 70;
 
 /// What frames are written to.
 static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
@@ -73,4 +79,37 @@ fn write_parts(parts: [&[u8]; 2], then: Then) -> bool {
     }
     outlet.is_open = then == Then::Continue;
     parts.into_iter().all(|part| outlet.data.write_all(part).is_ok())
+}
+
+/// A message of ours, which is small.
+pub(super) fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
+    whole(with(Outgoing::new(kind as u8, MAX_NOTE), content))
+}
+
+/// The same message, with this at its end.
+pub(super) fn with<T: serde::Serialize>(mut message: Outgoing, content: &T) -> Outgoing {
+    if codec::encode(content, &mut message).is_err() {
+        refuse("it cannot say what happened");
+    }
+    message
+}
+
+/// A message to which nothing is added any more.
+pub(super) fn whole(message: Outgoing) -> Vec<u8> {
+    message.finish().unwrap_or_else(|_| refuse("it cannot say what happened"))
+}
+
+/// A whole message with this payload, unless it is too long.
+pub(super) fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut message = Outgoing::new(kind as u8, MAX_NOTE);
+    message.put(payload);
+    message.finish().ok()
+}
+
+/// Tells the parent, and ends.
+pub(super) fn refuse(reason: &str) -> ! {
+    if let Some(message) = frame(Kind::Refused, reason.as_bytes()) {
+        write(&message, Then::Close);
+    }
+    process::exit(REFUSED);
 }

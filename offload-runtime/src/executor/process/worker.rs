@@ -1,29 +1,27 @@
-//! One worker process, as its parent sees it: started, talked to, reaped.
+//! One worker, as its parent sees it: started, and talked to.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, waitid,
-    waitpgid,
-};
+use rustix::process::Signal;
 
+use super::child::Process;
+use super::control::Control;
 use super::events::{Places, Replay};
-use super::kill_handle::{Control, Held};
+use super::kill_handle::Held;
+use super::memory;
 use super::messages::{Hello, Kind, MAX_HEAD, MAX_NOTE};
 use super::plan::Plan;
 use super::stderr::{OnEnd, Stderr};
 use super::way::{MARK, Way};
-use super::{descendants, memory};
 use crate::system::pipe::pipe;
 use crate::wire::frames::{Frame, Incoming, Outgoing, ReadError};
 use crate::wire::{codec, registry};
@@ -43,11 +41,10 @@ const NOW: SendFlags = {
     SendFlags::DONTWAIT.union(no_signal)
 };
 
-/// See the [module](self). Dropped, it is killed and reaped.
+/// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Worker {
-    child: Child,
-    pid: Pid,
+    process: Process,
     /// Requests and answers.
     data: Arc<UnixStream>,
     control: Arc<Control>,
@@ -56,13 +53,12 @@ pub(crate) struct Worker {
     places: Places,
     /// That of the last request, for the next.
     buffer: Vec<u8>,
-    /// Calls so far, this one included.
+    /// Calls that it has run.
     calls: u64,
     since: Instant,
     /// Reads and writes fail after this.
     deadline: Option<Instant>,
     stderr: Arc<Stderr>,
-    reaped: bool,
 }
 
 /// What is left of a worker.
@@ -158,10 +154,8 @@ impl Worker {
             .stdout(listener)
             .stderr(printed)
             .spawn()?;
-        let pid = Pid::from_child(&child);
         let worker = Worker {
-            child,
-            pid,
+            process: Process::new(child),
             data: Arc::new(data),
             control: Arc::new(control),
             incoming: Incoming::new(max_message.max(MAX_NOTE).saturating_add(MAX_HEAD)),
@@ -171,10 +165,9 @@ impl Worker {
             since: Instant::now(),
             deadline: None,
             stderr,
-            reaped: false,
         };
         // An old system does not know how; then the ends of its files tell.
-        let _ = worker.stderr.belongs_to(pid, &worker.data);
+        let _ = worker.stderr.belongs_to(worker.process.pid(), &worker.data);
         Ok(worker)
     }
 
@@ -225,13 +218,12 @@ impl Worker {
         }
     }
 
-    /// The next call of it begins.
-    pub(crate) fn begin_call(&mut self) {
+    /// It has run another call.
+    pub(crate) fn count_call(&mut self) {
         self.calls += 1;
-        self.stderr.forget();
     }
 
-    /// Calls so far.
+    /// Calls that it has run.
     pub(crate) fn calls(&self) -> u64 {
         self.calls
     }
@@ -242,11 +234,12 @@ impl Worker {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
-    /// For the kill handle of a call.
-    pub(crate) fn held(&self, number: u64) -> Held {
+    /// It is about to get the call with this number. For the kill handle.
+    pub(crate) fn begin(&self, number: u64) -> Held {
+        self.stderr.forget();
         let (data, control) = (Arc::clone(&self.data), Arc::clone(&self.control));
         Held { data, control, number }
     }
@@ -332,30 +325,17 @@ impl Worker {
 
     /// Kills it and what it started, if they live, and reaps it.
     pub(crate) fn reap(&mut self) -> Dead {
-        let status = self.kill_and_wait();
-        Dead { pid: self.child.id(), status, stderr: self.stderr.tail(), closed: false }
+        let status = self.process.kill();
+        Dead { pid: self.pid(), status, stderr: self.stderr.tail(), closed: false }
     }
 
     /// The same if it has closed its channel: it is about to end, or was made another program.
     pub(crate) fn reap_closed(&mut self) -> Dead {
-        let closed = !self.ends_by_itself();
+        let closed = !self.process.ends_by_itself(END);
         let dead = self.reap();
         // The signal was ours.
         let status = dead.status.filter(|_| !closed);
         Dead { status, closed, ..dead }
-    }
-
-    fn ends_by_itself(&self) -> bool {
-        let give_up = Instant::now() + END;
-        // It is not reaped by that, so that its number stays its own.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        while matches!(waitid(WaitId::Pid(self.pid), look), Ok(None)) {
-            if give_up <= Instant::now() {
-                return false;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        true
     }
 
     /// Lets it end by itself, which takes it a moment.
@@ -365,40 +345,5 @@ impl Worker {
         let _ = self.data.set_read_timeout(Some(END));
         // Until it has closed its end, or time is over.
         while (&*self.data).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
-    }
-
-    /// Reaps those of its killed group that are children of this process now. One that does not end, as
-    /// it is in a system call that no signal interrupts, is not waited for.
-    fn reap_group(&self) {
-        let give_up = Instant::now() + END;
-        loop {
-            match waitpgid(self.pid, WaitOptions::NOHANG) {
-                Ok(Some(_)) => {}
-                Ok(None) if Instant::now() < give_up => thread::sleep(Duration::from_millis(1)),
-                _ => return,
-            }
-        }
-    }
-
-    fn kill_and_wait(&mut self) -> Option<ExitStatus> {
-        self.reaped = true;
-        let descendants = descendants::kill_below(self.pid);
-        // Where descendants are not known, and if it has crashed, its group is.
-        let _ = kill_process_group(self.pid, Signal::KILL);
-        // It may have left its group.
-        let _ = kill_process(self.pid, Signal::KILL);
-        let status = self.child.wait().ok();
-        // What it left behind is a child of this process now, if that is the first of a container.
-        descendants.reap();
-        self.reap_group();
-        status
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        if !self.reaped {
-            self.kill_and_wait();
-        }
     }
 }

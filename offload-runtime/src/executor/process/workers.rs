@@ -280,17 +280,17 @@ impl Workers {
         }
     }
 
-    /// The worker of a call has died before it had read the call, which has not ended. It was there
-    /// since then, and has run a call before or not.
-    pub(super) fn lost(&'static self, dead: &Dead, since: Instant, has_run: bool) {
+    /// The worker of a call has died before it had read the call, which has not ended.
+    pub(super) fn lose(&'static self, mut worker: Worker) -> Dead {
+        let dead = worker.reap();
         let mut state = self.lock();
-        state.alive -= 1;
-        state.starts.ended(since, has_run, Instant::now());
+        state.lose(&worker, Instant::now());
         state.starts.explain(dead.how());
         self.tend(&mut state);
         drop(state);
         self.counts.restarts.fetch_add(1, Ordering::Relaxed);
-        lifecycle::died(self.name(), dead);
+        lifecycle::died(self.name(), &dead);
+        dead
     }
 
     /// A call that has no worker any more is over.

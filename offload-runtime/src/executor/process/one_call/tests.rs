@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::process_pool::ProcessPool;
+use crate::executor::process::to_parent::{Then, write};
 use crate::{Error, ErrorKind};
 
 static POOL: ProcessPool = ProcessPool::new("answers twice").workers(1);
