@@ -40,8 +40,10 @@ use crate::error::Error;
 /// ```
 pub struct Sink<T> {
     target: Target<T>,
-    /// What was written, and how it becomes an item.
-    gathered: Option<(Vec<u8>, Pack<T>)>,
+    /// What was written: with no capacity, nothing was since the last item.
+    gathered: Vec<u8>,
+    /// How that becomes an item, once something was written.
+    pack: Option<Pack<T>>,
 }
 
 /// Where items go.
@@ -60,8 +62,12 @@ type Away<T> = Box<dyn FnMut(T) -> bool + marker::Send + marker::Sync>;
 type Pack<T> = fn(Vec<u8>) -> T;
 
 impl<T> Sink<T> {
+    fn to(target: Target<T>) -> Sink<T> {
+        Sink { target, gathered: Vec::new(), pack: None }
+    }
+
     pub(super) fn new(producer: Producer<T>) -> Sink<T> {
-        Sink { target: Target::Channel(producer), gathered: None }
+        Sink::to(Target::Channel(producer))
     }
 
     /// Of the function with this label, whose caller is in another process. `send` sends an item; it
@@ -71,7 +77,7 @@ impl<T> Sink<T> {
         function: &'static str,
         send: impl FnMut(T) -> bool + marker::Send + marker::Sync + 'static,
     ) -> Sink<T> {
-        Sink { target: Target::Away(function, Box::new(send)), gathered: None }
+        Sink::to(Target::Away(function, Box::new(send)))
     }
 
     /// The same end of the same stream once more.
@@ -108,8 +114,11 @@ impl<T> Sink<T> {
     }
 
     fn send_gathered(&mut self) -> Result<(), Closed> {
-        match mem::take(&mut self.gathered) {
-            Some((bytes, pack)) if !bytes.is_empty() => self.put(pack(bytes)),
+        match self.pack {
+            Some(pack) if !self.gathered.is_empty() => {
+                let bytes = mem::take(&mut self.gathered);
+                self.put(pack(bytes))
+            }
             _ => Ok(()),
         }
     }
@@ -144,25 +153,37 @@ impl Sink<bytes::Bytes> {
     /// it is compiled into the function that writes.
     #[inline]
     fn gather(&mut self, bytes: &[u8]) -> bool {
-        match &mut self.gathered {
-            Some((gathered, _)) if bytes.len() < GATHERED - gathered.len() => {
-                gathered.extend_from_slice(bytes);
-                true
-            }
-            _ => false,
+        // Of the capacity itself: then nothing has to be asked of it once more.
+        let has_room = bytes.len() < self.gathered.capacity() - self.gathered.len();
+        if has_room {
+            self.gathered.extend_from_slice(bytes);
         }
+        has_room
     }
 
     /// Adds what there is room for, and sends an item if that makes one.
     fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let new = || (Vec::with_capacity(GATHERED), bytes::Bytes::from as Pack<bytes::Bytes>);
-        let (gathered, _) = self.gathered.get_or_insert_with(new);
-        let count = bytes.len().min(GATHERED - gathered.len());
-        gathered.extend_from_slice(&bytes[..count]);
-        if gathered.len() == GATHERED {
+        if self.gathered.capacity() == 0 {
+            self.gathered = Vec::with_capacity(GATHERED);
+            self.pack = Some(bytes::Bytes::from);
+        }
+        let room = self.gathered.capacity() - self.gathered.len();
+        let count = bytes.len().min(room);
+        self.gathered.extend_from_slice(&bytes[..count]);
+        if count == room {
             self.send_gathered()?;
         }
         Ok(count)
+    }
+
+    /// The rest of `write_all`, of which the function that writes has no registers to save.
+    #[cold]
+    fn write_all_some(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !self.gather(bytes) {
+            let count = self.write_some(bytes)?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
     }
 }
 
@@ -178,12 +199,11 @@ impl io::Write for Sink<bytes::Bytes> {
     }
 
     #[inline]
-    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !self.gather(bytes) {
-            let count = self.write_some(bytes)?;
-            bytes = &bytes[count..];
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.gather(bytes) {
+            true => Ok(()),
+            false => self.write_all_some(bytes),
         }
-        Ok(())
     }
 
     /// Sends what is gathered.
