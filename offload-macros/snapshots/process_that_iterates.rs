@@ -39,7 +39,10 @@ fn pages(
                                 Page,
                                 Error,
                             > as __offload::RemoteItem>::send_opened(
-                                __body(path),
+                                __offload::Result::map(
+                                    __body(path),
+                                    <_ as __offload::Iterates>::iterator,
+                                ),
                                 __arguments,
                             )
                         },

@@ -47,7 +47,7 @@ use crate::tokens::items::{made, sent};
 /// ```
 ///
 /// Of an iterator, `<Result<Page, Error> as __offload::RemoteItem>` is asked for the stream, and to send what
-/// the body returns.
+/// the body returns, as `__offload::Iterates` gives it.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &function.block()));
@@ -149,10 +149,18 @@ fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<A
         _ => ends(&output),
     };
     let send = projection(item, place, "RemoteItem", method);
+    let iterator = stream::asked(function, form, "iterator");
+    let is_opened = !matches!(form, Form::Items);
     Asked {
         call: projection(item, place, "RemoteItem", "items"),
         place: place.1,
         end: None,
-        answer: Box::new(move |run| called(&send, quote!(#run, #arguments), place.1)),
+        answer: Box::new(move |run| {
+            let items = match is_opened {
+                true => quote!(__offload::Result::map(#run, #iterator)),
+                false => called(&iterator, run, place.1),
+            };
+            called(&send, quote!(#items, #arguments), place.1)
+        }),
     }
 }

@@ -160,7 +160,7 @@ fn fail(options: &Options, function: &Function, form: &Form, item: &TokenStream)
 }
 
 /// `<I as __offload::Iterates>::items`: what is no iterator is said so, at the type, and nothing else.
-fn asked(function: &Function, form: &Form, what: &str) -> TokenStream {
+pub(crate) fn asked(function: &Function, form: &Form, what: &str) -> TokenStream {
     let output = function.output();
     let (ty, bound) = match form {
         Form::Items => (output, "Iterates"),

@@ -26,6 +26,8 @@ pub use crate::api::chosen_pool::OfProcess;
 pub use crate::api::chosen_pool::{OfCpu, OfThread};
 #[doc(no_inline)]
 pub use crate::api::lends::{LentMut, LentShared};
+#[doc(no_inline)]
+pub use crate::api::streams::{Ends, Iterates};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};

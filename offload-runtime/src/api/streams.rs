@@ -2,21 +2,28 @@
 
 use futures_core::Stream;
 
-use crate::api::bounds::Fail;
 use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::call::stream::{Items, Pushed};
+use crate::error::Error;
 use crate::function::Function;
+
+/// A function that makes an item, or a result, of an error.
+type Fail<T> = fn(Error) -> T;
 
 /// A result that is an iterator. Its bounds are asked for where it makes a stream.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no iterator",
     label = "with `stream` a function returns `impl Iterator<Item = …>`, or a `Result` of one",
-    note = "or it has an argument `out: &mut Sink<…>`, and returns `Result<(), …>`"
+    note = "return `impl Iterator<Item = {Self}>`, or one of what is in it, or remove `stream`",
+    note = "or take `out: &mut offload_runtime::Sink<…>`, and return `Result<(), offload_runtime::Error>`"
 )]
 pub trait Iterates: Sized {
     /// What it makes.
     type Made;
+
+    /// Itself.
+    fn iterator(self) -> impl Iterator<Item = Self::Made>;
 
     /// The stream of its items.
     fn items<F>(
@@ -58,23 +65,32 @@ pub trait Iterates: Sized {
         Self::Made: Send + 'static;
 }
 
-// That it is no `Iterator` is what the words above say.
+// That it is no `Iterator` is what the words above say. They are said where the compiler finds a
+// bound that is not about the type itself: of a type it would say, in the library's words, which
+// bound it lacks.
 #[diagnostic::do_not_recommend]
-impl<I: Iterator> Iterates for I {
-    type Made = I::Item;
+impl<I, M> Iterates for I
+where
+    (I,): Makes<Iterator = I, Item = M>,
+{
+    type Made = M;
+
+    fn iterator(self) -> impl Iterator<Item = M> {
+        <(I,)>::iterator(self)
+    }
 
     fn items<F>(
         function: &'static Function,
-        fail: Option<Fail<I::Item>>,
+        fail: Option<Fail<M>>,
         room: usize,
         body: F,
-    ) -> impl Stream<Item = I::Item> + Send + 'static
+    ) -> impl Stream<Item = M> + Send + 'static
     where
         F: FnOnce() -> I + Send + 'static,
         I: Send + 'static,
-        I::Item: Send + 'static,
+        M: Send + 'static,
     {
-        Items::new(function, fail, room, move || Ok(body()))
+        <(I,)>::stream(function, fail, room, move || Ok(body()), |item| item)
     }
 
     fn opened_items<F, E, U, V>(
@@ -95,21 +111,66 @@ impl<I: Iterator> Iterates for I {
 
     fn opened<F, E>(
         function: &'static Function,
-        fail: Option<Fail<Result<I::Item, E>>>,
+        fail: Option<Fail<Result<M, E>>>,
         room: usize,
         body: F,
-    ) -> impl Stream<Item = Result<I::Item, E>> + Send + 'static
+    ) -> impl Stream<Item = Result<M, E>> + Send + 'static
     where
         F: FnOnce() -> Result<I, E> + Send + 'static,
         I: Send + 'static,
         E: Send + 'static,
-        I::Item: Send + 'static,
+        M: Send + 'static,
     {
-        let body = move || match body() {
-            Ok(items) => Ok(items.map(Ok)),
-            Err(error) => Err(Err(error)),
-        };
-        Items::new(function, fail, room, body)
+        <(I,)>::stream(function, fail, room, move || body().map_err(Err), Ok)
+    }
+}
+
+/// What `(I,)` is where `I` is an iterator.
+pub trait Makes {
+    /// The iterator.
+    type Iterator;
+    /// What it makes.
+    type Item;
+
+    /// That it is one.
+    fn iterator(iterator: Self::Iterator) -> impl Iterator<Item = Self::Item>;
+
+    /// The stream of what is made of its items; the body gives it, or the last item instead.
+    fn stream<F, T>(
+        function: &'static Function,
+        fail: Option<Fail<T>>,
+        room: usize,
+        body: F,
+        item: impl FnMut(Self::Item) -> T + Send + 'static,
+    ) -> impl Stream<Item = T> + Send + 'static
+    where
+        F: FnOnce() -> Result<Self::Iterator, T> + Send + 'static,
+        Self::Iterator: Send + 'static,
+        T: Send + 'static;
+}
+
+#[diagnostic::do_not_recommend]
+impl<I: Iterator> Makes for (I,) {
+    type Iterator = I;
+    type Item = I::Item;
+
+    fn iterator(iterator: I) -> impl Iterator<Item = I::Item> {
+        iterator
+    }
+
+    fn stream<F, T>(
+        function: &'static Function,
+        fail: Option<Fail<T>>,
+        room: usize,
+        body: F,
+        item: impl FnMut(I::Item) -> T + Send + 'static,
+    ) -> impl Stream<Item = T> + Send + 'static
+    where
+        F: FnOnce() -> Result<I, T> + Send + 'static,
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        Items::new(function, fail, room, move || Ok(body()?.map(item)))
     }
 }
 

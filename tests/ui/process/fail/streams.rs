@@ -77,6 +77,18 @@ fn opens_no_iterator() -> Result<u32, Error> { //~
 }
 
 #[offload(process, stream)]
+fn of_a_type_of_its_own() -> Rows { //~
+    Rows
+}
+
+#[offload(process, stream)]
+fn opens_a_type_of_its_own() -> Result<Rows, Error> { //~
+    Ok(Rows)
+}
+
+struct Rows;
+
+#[offload(process, stream)]
 fn nothing() -> () {} //~
 
 fn is_stream<T>(_: impl futures_core::Stream<Item = T>) {}

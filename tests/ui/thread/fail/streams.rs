@@ -54,6 +54,11 @@ fn of_a_type_of_its_own(below: Rows) -> Rows { //~
 }
 
 #[offload(thread, stream)]
+fn opens_a_type_of_its_own(below: Rows) -> Result<Rows, Error> { //~
+    Ok(below)
+}
+
+#[offload(thread, stream)]
 fn says_no_item(below: u32) -> impl Iterator { //~
     0..below
 }
