@@ -1393,7 +1393,24 @@ fn at_the_top(n: u32) -> u32 {
     n
 }
 
+/// What the expansion calls its own.
+#[offload(cpu)]
+fn named_as_in_the_expansion(__offload: u32, __body: u32) -> u32 {
+    __offload + __body
+}
+
+struct Table<T>(Vec<T>);
+
+impl<T: Send> Table<T> {
+    #[offload(cpu)]
+    pub(crate) fn rows(self, others: Table<T>) -> Table<T> {
+        Table(self.0.into_iter().chain(others.0).collect())
+    }
+}
+
 #[test]
 fn at_the_top_of_a_crate() {
     assert_eq!(block_on(at_the_top(1)), 1);
+    assert_eq!(block_on(named_as_in_the_expansion(1, 2)), 3);
+    assert_eq!(block_on(Table(vec![1]).rows(Table(vec![2]))).0, [1, 2]);
 }

@@ -180,6 +180,13 @@ fn to_owned(argument: &Argument, attribute: &Attribute, generics: &Generics, err
                 ),
             );
         }
+        Type::Reference(reference) if borrows::is_for_ever(reference) => errors.at(
+            attribute,
+            format_args!(
+                "`#[to_owned]` copies what a caller lends, and `{}` is lent for ever: remove it",
+                text(&argument.ty)
+            ),
+        ),
         Type::Reference(reference) => {
             let Some(borrow) = borrows::find(&reference.elem) else { return };
             let fix = match owned() {

@@ -18,7 +18,8 @@ pub(crate) const SILENCED: [&str; 4] =
 pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Attribute> {
     let mut attributes = function.attributes.clone();
     // It may be a default method of a public trait, and the attribute is what its author chose.
-    if matches!(function.visibility, Visibility::Inherited) && function.is_associated() {
+    let may_be_in_a_trait = function.is_associated() || !function.at_line_start;
+    if matches!(function.visibility, Visibility::Inherited) && may_be_in_a_trait {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
     }
     if outlives::may_be_known(function) {

@@ -10,7 +10,7 @@ use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{
     Generics, Lifetime, ReturnType, Signature, Token, Type, TypeImplTrait, TypeParamBound,
-    Visibility, WherePredicate, parse_quote_spanned,
+    TypePath, Visibility, WherePredicate, parse_quote_spanned,
 };
 
 use crate::function::{Argument, Function};
@@ -21,8 +21,8 @@ use crate::tokens::{ends, known, mentions, opaque};
 
 /// `fn f<T: Send>(values: Vec<T>) -> usize` → `fn f<T: Send + 'static>(values: Vec<T>) -> usize`
 ///
-/// A parameter gets the bound. What is made of parameters otherwise, as `T::Owned` and `Table<T>`, is in the
-/// `where` clause itself: what it is made of may be no part of it.
+/// A parameter gets the bound. What is made of parameters otherwise, as `T::Owned`, is in the `where` clause
+/// itself: what it is made of may be no part of it.
 pub(crate) fn ask(function: &Function, signature: &mut Signature) {
     let generics = &mut signature.generics;
     let is_outer_asked = may_ask_of_outer(function);
@@ -132,16 +132,24 @@ fn ask_in(ty: &Type, is_outer_asked: bool, generics: &mut Generics) {
             let parameter = path.path.get_ident().filter(|ident| is_parameter(ident, generics));
             match parameter.cloned() {
                 Some(parameter) => ask_of_parameter(&parameter, generics),
-                None if known::is_container(path) && !arguments(path).any(is_dyn) => {
+                // It is `'static` when its arguments are. To name it a second time would be to say a second
+                // time that a lifetime is missing, if it hides one.
+                None if has_arguments(path) && !arguments(path).any(is_dyn) => {
                     arguments(path).for_each(|ty| ask_in(ty, is_outer_asked, generics));
                 }
-                // That its lifetime is missing is all there is to say.
-                None if known::may_hide_a_lifetime(path) => {}
                 None => ask_of_whole(ty, is_outer_asked, generics),
             }
         }
         ty => ask_of_whole(ty, is_outer_asked, generics),
     }
+}
+
+/// `Table<T>`, and not `T::Owned`, `<T as Load>::Table<U>` or `T`.
+fn has_arguments(path: &TypePath) -> bool {
+    let mut segments = path.path.segments.iter().rev();
+    path.qself.is_none()
+        && segments.next().is_some_and(|last| !last.arguments.is_none())
+        && segments.all(|segment| segment.ident.to_string().starts_with(char::is_lowercase))
 }
 
 fn is_dyn(ty: &Type) -> bool {

@@ -72,7 +72,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let visibility = &function.visibility;
     let signature = wrapper_signature(function, sync.is_some());
     let runtime = runtime(options);
-    let hidden = body_name();
+    let hidden = body_name(function);
     let (body, body_function) = match sync {
         Some(sync) => (&sync.ident, None),
         None => (&hidden, Some(body_function(function, &hidden))),

@@ -58,7 +58,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let mut attributes = wrapper_attributes(function, sync.is_some());
     silence_refinement(function, &mut attributes);
     let visibility = &function.visibility;
-    let hidden = body_name();
+    let hidden = body_name(function);
     let (body, body_function) = match sync {
         Some(sync) => (&sync.ident, None),
         None => (&hidden, Some(body_function(function, &hidden))),

@@ -1,7 +1,7 @@
 //! What callers get in the place of a function, and where its body is kept.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::{FnArg, PatType, Signature, Token, parse_quote};
 
 use super::attributes::{
@@ -25,7 +25,7 @@ pub(crate) fn wrapper(
     }
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &function.block()));
-    let hidden = (sync.is_none() && function.stands_alone).then(body_name);
+    let hidden = (sync.is_none() && function.stands_alone).then(|| body_name(function));
     let body_function = hidden.as_ref().map(|name| body_function(function, name));
     let runtime = runtime(options);
     let receiver = arguments::hold_receiver(function);
@@ -92,9 +92,13 @@ pub(crate) fn block(function: &Function, statements: TokenStream) -> Group {
 }
 
 /// What a body is called that is a function of its own. Nobody else sees it, and nothing is said
-/// of it: its name begins as one that is not to be used.
-pub(crate) fn body_name() -> Ident {
-    Ident::new("__body", Span::mixed_site())
+/// of it: its name begins as one that is not to be used. Nor is it that of an argument.
+pub(crate) fn body_name(function: &Function) -> Ident {
+    let mut name = Ident::new("__body", Span::mixed_site());
+    while function.arguments.iter().any(|argument| argument.held == name) {
+        name = format_ident!("{name}_");
+    }
+    name
 }
 
 /// The body as a function, under a name that nobody else uses.

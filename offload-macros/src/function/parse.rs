@@ -158,8 +158,9 @@ fn argument(
     resource: Option<Attribute>,
     typed: PatType,
 ) -> Argument {
-    let (cfg, attributes) =
-        typed.attrs.into_iter().partition(|attribute| attribute.path().is_ident("cfg"));
+    // That an argument has no docs is said where the wrapper has it.
+    let attributes = typed.attrs.into_iter().filter(|attribute| !attribute.path().is_ident("doc"));
+    let (cfg, attributes) = attributes.partition(|attribute| attribute.path().is_ident("cfg"));
     let pattern = *typed.pat;
     let name = match (&pattern, only_binding(&pattern)) {
         // Only the expansion uses it, and no lint shall say so.

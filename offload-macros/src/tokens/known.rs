@@ -18,13 +18,6 @@ pub(crate) const FORMATTER: &str = "Formatter";
 /// What a future is polled with.
 pub(crate) const CONTEXT: &str = "Context";
 
-/// Whether a type with this name borrows, though that need not be written: `Iter<T>`.
-pub(crate) fn may_hide_a_lifetime(path: &TypePath) -> bool {
-    const LENDERS: [&str; 7] = ["Cow", "Drain", "Iter", "IterMut", "Keys", "Values", "ValuesMut"];
-    let lenders = [LENDERS.as_slice(), &LOCK_GUARDS, &CELL_GUARDS, &[FORMATTER, CONTEXT]];
-    lenders.concat().contains(&last_name(path).as_str())
-}
-
 /// Types of which a copy is another one, and not the same: they are shared.
 const SHARED: [&str; 9] = [
     "Mutex",

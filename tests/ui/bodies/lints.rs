@@ -238,3 +238,11 @@ pub fn never() -> ! {
     loop {}
     println!("never");
 }
+
+//# functions of a trait that nothing in them shows to be there
+pub trait Counts {
+    #[offload(cpu)]
+    fn count(upTo: u8) -> u8 {
+        upTo
+    }
+}

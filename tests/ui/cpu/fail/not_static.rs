@@ -94,4 +94,23 @@ async fn lends_to_itself() {
     let _: usize = View { text: &text }.public().await; //~
 }
 
+struct Lent<'a, T>(&'a [T]);
+
+#[offload(cpu)]
+fn hidden_in_a_type_of_its_own<T: Send + Sync>(lent: Lent<T>) -> usize { //~
+    lent.0.len()
+}
+
+impl<W: Send + Sync> Boxed<W> {
+    #[offload(cpu)]
+    pub fn hidden_beside_that_of_the_block(self, lent: Lent<W>) -> usize { //~
+        lent.0.len()
+    }
+}
+
+async fn callers_of_what_hides_one() {
+    let _: usize = hidden_in_a_type_of_its_own(Lent(&[1])).await;
+    let _: usize = Boxed(1).hidden_beside_that_of_the_block(Lent(&[1])).await;
+}
+
 fn main() {}

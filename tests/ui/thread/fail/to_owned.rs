@@ -48,6 +48,11 @@ impl NotClone {
     }
 }
 
+#[offload(thread)]
+fn for_ever(#[to_owned] name: &'static str) -> usize { //~
+    name.len()
+}
+
 async fn caller() {
     let _: usize = owned(String::new()).await;
     let _: bool = option(None).await;
@@ -57,6 +62,7 @@ async fn caller() {
     let _: u32 = not_clone(&NotClone(1)).await;
     let _: u32 = not_send(&Rc::new(1)).await;
     let _: u32 = NotClone(1).method().await;
+    let _: usize = for_ever("a").await;
 }
 
 fn main() {}
