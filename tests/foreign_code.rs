@@ -9,24 +9,32 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
+use futures::future::BoxFuture;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, SharedString, Unit};
 use offload_runtime::{
-    Error, ErrorKind, Limiter, ThreadPool, offload, propagate, propagate_with, spawn_thread, stats,
+    CpuPool, Error, ErrorKind, Limiter, ProcessPool, Resource, ThreadPool, offload, propagate,
+    propagate_with, publish_metrics, publish_metrics_every, spawn_thread, stats,
 };
+use offload_tests::{own_process, passes};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+offload_runtime::test_worker!();
+
 static ONE: ThreadPool = ThreadPool::new("one").threads(1);
 static LIMIT: Limiter = Limiter::new(1);
+static WORKERS: ProcessPool = ProcessPool::new("workers").workers(1);
 
 /// Where code that is not the runtime's is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Deadline,
+    QueueDeadline,
     CloneOfValue,
     Capture,
     Enter,
@@ -36,24 +44,36 @@ enum Place {
     EnterSpan,
     RecordInSpan,
     ExitSpan,
+    SaidByWorker,
+    Make,
+    Check,
+    DropOfInstance,
+    DropOfIdle,
+    SizeOfResource,
     Body,
     DropOfArgument,
     DropOfResult,
     DropOfPayload,
     DropOfQueued,
+    CloneOfWaker,
     Wake,
     WakeByTimer,
     DropOfWaker,
     FromError,
     ThreadStart,
     Size,
+    SizeOfLimiter,
+    SaidByTimer,
+    Recorder,
+    RecorderByItself,
     /// The caller has a result, and drops it.
     Elsewhere,
 }
 
 /// Each with the prefix of the name of its thread; the caller's is that of the test.
-const PLACES: [(Place, &str); 21] = [
+const PLACES: [(Place, &str); 32] = [
     (Place::Deadline, CALLER),
+    (Place::QueueDeadline, CALLER),
     (Place::CloneOfValue, CALLER),
     (Place::Capture, CALLER),
     (Place::Enter, "one-"),
@@ -63,17 +83,27 @@ const PLACES: [(Place, &str); 21] = [
     (Place::EnterSpan, "one-"),
     (Place::RecordInSpan, "one-"),
     (Place::ExitSpan, "one-"),
+    (Place::SaidByWorker, "workers-"),
+    (Place::Make, "one-"),
+    (Place::Check, "one-"),
+    (Place::DropOfInstance, "one-"),
+    (Place::DropOfIdle, "offload-thread-"),
+    (Place::SizeOfResource, CALLER),
     (Place::Body, "one-"),
     (Place::DropOfArgument, "one-"),
     (Place::DropOfResult, "one-"),
     (Place::DropOfPayload, "one-"),
     (Place::DropOfQueued, "offload-thread-"),
+    (Place::CloneOfWaker, CALLER),
     (Place::Wake, "one-"),
     (Place::WakeByTimer, "offload-timer"),
     (Place::DropOfWaker, CALLER),
     (Place::FromError, CALLER),
     (Place::ThreadStart, "fresh-"),
     (Place::Size, CALLER),
+    (Place::SizeOfLimiter, CALLER),
+    (Place::Recorder, CALLER),
+    (Place::RecorderByItself, "offload-metrics"),
 ];
 
 const CALLER: &str = "foreign_code_costs_no_more_than_its_own_call";
@@ -114,7 +144,7 @@ fn at(place: Place) {
     if ALSO.lock().unwrap().take_if(|also| *also == place && !is_planned()).is_some() {
         panic!("on purpose");
     }
-    let Some((_, deed)) = PLAN.lock().unwrap().take_if(|(planned, _)| *planned == place) else {
+    let Some((place, deed)) = PLAN.lock().unwrap().take_if(|(planned, _)| *planned == place) else {
         return;
     };
     let name = thread::current().name().unwrap_or_default().to_owned();
@@ -123,7 +153,10 @@ fn at(place: Place) {
         Deed::Panic => panic!("on purpose"),
         Deed::Block => thread::sleep(Duration::from_millis(50)),
         Deed::CallBack => {
-            let _ = stats();
+            // They show the size that is being asked for.
+            if ![Place::SizeOfResource, Place::SizeOfLimiter].contains(&place) {
+                let _ = stats();
+            }
             // On the thread of a pool of one, for a call of that pool.
             match name.starts_with("one-") {
                 true => assert_eq!(block_on(ONE.run(|| 7)), 7),
@@ -193,7 +226,7 @@ struct Spans;
 
 impl Subscriber for Spans {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "offload"
+        ["offload", "said"].contains(&metadata.target())
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -207,7 +240,11 @@ impl Subscriber for Spans {
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
-    fn event(&self, _: &Event<'_>) {}
+    fn event(&self, event: &Event<'_>) {
+        if event.metadata().target() == "said" {
+            at(Place::SaidByWorker);
+        }
+    }
 
     fn enter(&self, _: &Id) {
         at(Place::EnterSpan);
@@ -243,6 +280,95 @@ fn works(body: Box<dyn FnOnce() + Send>, _argument: Thing) -> Result<Option<Thin
     Ok((!is_planned_at(Place::DropOfArgument)).then(|| thing(Place::DropOfResult)))
 }
 
+fn queue_deadline() -> Duration {
+    at(Place::QueueDeadline);
+    Duration::from_secs(600)
+}
+
+static INSTANCE: Resource<Thing> = Resource::new("instance", || {
+    at(Place::Make);
+    Ok(thing(Place::DropOfInstance))
+})
+.check(|_| {
+    at(Place::Check);
+    true
+});
+
+/// One whose body panics has used it up.
+#[offload(thread, pool = ONE, queue_timeout = queue_deadline(), name = "borrows")]
+fn borrows(panics: bool, #[resource(INSTANCE)] _instance: &mut Thing) -> Result<(), Failed> {
+    assert!(!panics, "on purpose");
+    Ok(())
+}
+
+static IDLE: Resource<Thing> =
+    Resource::new("idle", || Ok(thing(Place::DropOfIdle))).keep_alive(Duration::from_millis(1));
+
+#[offload(thread, pool = ONE, name = "borrows for a while")]
+fn borrows_for_a_while(#[resource(IDLE)] _instance: &mut Thing) -> Result<(), Failed> {
+    Ok(())
+}
+
+#[offload(process, pool = WORKERS, name = "says")]
+fn says() -> Result<(), Error> {
+    tracing::info!(target: "said", "something");
+    Ok(())
+}
+
+/// Functions each of which has a limit and a resource of its own, whose sizes are asked for once.
+macro_rules! sized {
+    ($($name:ident)*) => {{
+        $(
+            fn $name() -> BoxFuture<'static, Result<(), Error>> {
+                static LIMIT: Limiter = Limiter::with(|| {
+                    at(Place::SizeOfLimiter);
+                    1
+                });
+                static INSTANCES: Resource<()> = Resource::new("sized", || Ok(())).size_with(|| {
+                    at(Place::SizeOfResource);
+                    1
+                });
+
+                #[offload(thread, limit = LIMIT)]
+                fn sized(#[resource(INSTANCES)] _instance: &mut ()) -> Result<(), Error> {
+                    Ok(())
+                }
+
+                Box::pin(sized())
+            }
+        )*
+        [$($name as fn() -> BoxFuture<'static, Result<(), Error>>),*]
+    }};
+}
+
+/// The next of them.
+fn next_sized() -> BoxFuture<'static, Result<(), Error>> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    sized!(a b c d e f)[NEXT.fetch_add(1, Ordering::SeqCst)]()
+}
+
+/// Is told of gauges.
+struct Gauges(Place);
+
+impl metrics::Recorder for Gauges {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &metrics::Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &metrics::Metadata<'_>) -> Gauge {
+        at(self.0);
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &metrics::Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
 #[offload(thread, timeout = "2ms", name = "late")]
 fn late(gate: Receiver<()>) -> Result<(), Error> {
     let _ = gate.recv();
@@ -274,6 +400,40 @@ impl Drop for Bell {
     }
 }
 
+/// Another waker, whose clones do what is planned.
+#[expect(unsafe_code, reason = "there is no safe way to have code run where a waker is cloned")]
+fn cloned_badly(waker: Waker) -> Waker {
+    static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_it);
+
+    fn raw(waker: Waker) -> RawWaker {
+        RawWaker::new(Box::into_raw(Box::new(waker)).cast_const().cast(), &TABLE)
+    }
+
+    unsafe fn clone(waker: *const ()) -> RawWaker {
+        at(Place::CloneOfWaker);
+        // SAFETY: it is the pointer of a box, which is there until the waker is dropped.
+        raw(unsafe { &*waker.cast::<Waker>() }.clone())
+    }
+
+    unsafe fn wake(waker: *const ()) {
+        // SAFETY: it is the pointer of a box that nobody uses after this.
+        unsafe { Box::from_raw(waker.cast_mut().cast::<Waker>()) }.wake();
+    }
+
+    unsafe fn wake_by_ref(waker: *const ()) {
+        // SAFETY: as in `clone`.
+        unsafe { &*waker.cast::<Waker>() }.wake_by_ref();
+    }
+
+    unsafe fn drop_it(waker: *const ()) {
+        // SAFETY: as in `wake`.
+        drop(unsafe { Box::from_raw(waker.cast_mut().cast::<Waker>()) });
+    }
+
+    // SAFETY: the functions of the table do with a box what they have to do with a waker.
+    unsafe { Waker::from_raw(raw(waker)) }
+}
+
 /// A future that is polled in the surroundings that calls carry.
 struct Driven<F: Future>(Option<Pin<Box<F>>>);
 
@@ -298,7 +458,7 @@ impl<F: Future> Driven<F> {
     /// To its end. A waker that panics is not waited for.
     fn finish(&mut self) -> Option<F::Output> {
         let (ring, rung) = mpsc::channel();
-        let waker = Waker::from(Arc::new(Bell { ring, is_left_to_call: false }));
+        let waker = cloned_badly(Waker::from(Arc::new(Bell { ring, is_left_to_call: false })));
         loop {
             match self.poll(&waker)? {
                 Poll::Ready(answer) => return Some(answer),
@@ -373,6 +533,27 @@ fn calls() {
             break;
         }
     }
+    // Those that borrow: one makes the instance, one has it again, and one uses it up.
+    for panics in [false, false, true] {
+        let _ = driven(borrows(panics)).finish();
+    }
+    let _ = driven(borrows_for_a_while()).finish();
+    // Some that take long, or can be made once.
+    if is_planned_at(Place::SaidByWorker) {
+        drop(driven(says()).finish());
+    }
+    if is_planned_at(Place::SizeOfLimiter) || is_planned_at(Place::SizeOfResource) {
+        drop(driven(next_sized()).finish());
+    }
+    if is_planned_at(Place::Recorder) {
+        let publish = || metrics::with_local_recorder(&Gauges(Place::Recorder), publish_metrics);
+        let _ = catch_unwind(AssertUnwindSafe(publish));
+    }
+    if is_planned_at(Place::RecorderByItself) {
+        let _ = metrics::set_global_recorder(Gauges(Place::RecorderByItself));
+        publish_metrics_every(Duration::from_millis(1)).unwrap();
+        soon("it is published", || DONE.lock().unwrap().is_some());
+    }
     // Pools that are new.
     let pool = ThreadPool::new("fresh").on_thread_start(|| at(Place::ThreadStart)).leak();
     assert_eq!(pool.spawn(|| 8).wait().unwrap(), 8);
@@ -406,6 +587,68 @@ fn serves() {
     drop(call);
     assert_eq!(spawn_thread(|| 3).wait().unwrap(), 3);
     settle();
+}
+
+static FULL: CpuPool = CpuPool::new("full").threads(1);
+
+/// What the runtime says itself is for the subscriber of the whole process.
+struct Said;
+
+impl Subscriber for Said {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "offload" && metadata.is_event()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        at(Place::SaidByTimer);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+const DEED: &str = "OFFLOAD_TEST_DEED";
+
+/// It is said once in a process.
+#[test]
+fn a_subscriber_that_is_told_of_blocked_threads_costs_the_timer_nothing() {
+    for deed in ["panic", "block", "call back"] {
+        passes(own_process("child_is_told_of_blocked_threads").env(DEED, deed));
+    }
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_of_blocked_threads() {
+    let deed = match std::env::var(DEED).as_deref() {
+        Ok("panic") => Deed::Panic,
+        Ok("block") => Deed::Block,
+        _ => Deed::CallBack,
+    };
+    tracing::subscriber::set_global_default(Said).unwrap();
+    *PLAN.lock().unwrap() = Some((Place::SaidByTimer, deed));
+    let (gates, calls): (Vec<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (gate, held) = mpsc::channel::<()>();
+            (gate, FULL.spawn(move || held.recv().is_err()))
+        })
+        .unzip();
+    soon("it is said", || DONE.lock().unwrap().is_some());
+    assert_eq!(DONE.lock().unwrap().take().unwrap(), "offload-timer");
+    // The timer goes on.
+    let (_gate, held) = mpsc::channel();
+    assert_eq!(block_on(late(held)).unwrap_err().kind(), ErrorKind::TimedOut);
+    drop(gates);
+    assert!(calls.into_iter().all(|call| call.wait().unwrap()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Everything at once, at random, with code of others that panics, blocks and calls back wherever a call
-//! runs it, from four executors: and then all is as it was, memory, threads and descriptors too.
+//! runs it, from four executors, in threads and in workers: and then all is as it was, memory, threads and descriptors
+//! too.
 //!
 //! `OFFLOAD_SOAK_SECONDS` says for how long; a few unless set, and two minutes in CI.
 
@@ -17,26 +18,48 @@ use std::{env, fs, thread};
 
 use futures::executor::{LocalPool, block_on};
 use futures::future::join_all;
+use futures::{Stream, StreamExt};
 use offload_runtime::{
-    Builder, CpuPool, Error, Limiter, ThreadPool, is_cancelled, offload, propagate, propagate_with,
-    shutdown, stats,
+    Builder, CpuPool, Error, Limiter, ProcessPool, Sink, ThreadPool, is_cancelled, offload,
+    propagate, propagate_with, shutdown, stats,
 };
+use offload_tests::workers;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+
+offload_runtime::test_worker!();
 
 const SHORT: Duration = Duration::from_millis(20);
 
 static SMALL: ThreadPool = ThreadPool::new("small").threads(3).queue(40).keep_alive(SHORT);
 static FULL: CpuPool = CpuPool::new("full").threads(2);
 static LIMIT: Limiter = Limiter::new(2);
+// They die again and again.
+static WORKERS: ProcessPool = ProcessPool::new("workers")
+    .workers(3)
+    .queue(10)
+    .keep_alive(SHORT)
+    .max_restarts(u32::MAX)
+    .on_start(hush);
 
 /// It is over: foreign code behaves.
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static ENDS: AtomicU64 = AtomicU64::new(0);
 static PANICS: AtomicU64 = AtomicU64::new(0);
+static ITEMS: AtomicU64 = AtomicU64::new(0);
+
+/// Says nothing of panics on purpose.
+fn hush() {
+    std::panic::set_hook(Box::new(|panic| {
+        if panic.payload_as_str() != Some("on purpose") && !panic.payload().is::<Thing>() {
+            eprintln!("{panic}");
+        }
+    }));
+}
 
 fn chance(of: u32) -> bool {
     thread_local! {
@@ -72,6 +95,23 @@ impl Drop for Thing {
         if !thread::panicking() {
             foreign();
         }
+    }
+}
+
+/// On both sides, to write it and to read it.
+impl Serialize for Thing {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        foreign();
+        // Of some kilobytes: larger than what the socket of a worker that does not read holds, now and then.
+        let bytes = if chance(20) { 1 << 20 } else { 4 << 10 };
+        serializer.serialize_bytes(&vec![7; bytes])
+    }
+}
+
+impl<'de> Deserialize<'de> for Thing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Thing, D::Error> {
+        foreign();
+        serde_bytes::ByteBuf::deserialize(deserializer).map(|_| Thing)
     }
 }
 
@@ -174,6 +214,42 @@ fn detached(dice: u32, _thing: Thing) -> Result<Thing, Error> {
     body(dice)
 }
 
+/// What happens in a worker beside that.
+fn deadly() {
+    match chance(300) {
+        true if chance(2) => std::process::abort(),
+        true => std::process::exit(3),
+        false => foreign(),
+    }
+}
+
+#[offload(process, pool = WORKERS, stream = 2, name = "iterated")]
+fn iterated(items: u32, thing: Thing) -> impl Iterator<Item = Result<Thing, Error>> {
+    (0..items).map(move |_| {
+        let _ = &thing;
+        deadly();
+        Ok(Thing)
+    })
+}
+
+#[offload(process, pool = WORKERS, limit = LIMIT, stream = 1, queue_timeout = "5ms", name = "pushed")]
+fn pushed(items: u32, _thing: Thing, out: &mut Sink<Thing>) -> Result<(), Error> {
+    for _ in 0..items {
+        deadly();
+        out.send(Thing)?;
+    }
+    Ok(())
+}
+
+/// To its end.
+async fn read(items: impl Stream<Item = Result<Thing, Error>>) {
+    let mut items = std::pin::pin!(items);
+    while let Some(Ok(item)) = items.next().await {
+        ITEMS.fetch_add(1, Ordering::Relaxed);
+        drop(item);
+    }
+}
+
 /// Wakes, and then does what it likes.
 struct Foreign(Waker);
 
@@ -223,14 +299,23 @@ async fn one_call(random: &mut SmallRng) {
     // One in four is dropped.
     let polls = if random.random_ratio(1, 4) { random.random_range(1..3) } else { u32::MAX };
     CALLS.fetch_add(1, Ordering::Relaxed);
-    match random.random_range(0..5) {
+    let items = random.random_range(0..30);
+    match random.random_range(0..50) {
+        0 => wild(async move { read(iterated(items, thing)).await }, polls).await,
+        1 => wild(async move { read(pushed(items, thing)).await }, polls).await,
+        number => call_thread(number % 5, dice, thing, polls).await,
+    }
+    ENDS.fetch_add(1, Ordering::Relaxed);
+}
+
+async fn call_thread(number: u32, dice: u32, thing: Thing, polls: u32) {
+    match number {
         0 => wild(plain(dice, thing), polls).await,
         1 => wild(limited(dice, thing), polls).await,
         2 => wild(computes(dice, thing), polls).await,
         3 => wild(detached(dice, thing), polls).await,
         _ => wild(SMALL.spawn(move || body(dice).map(|_| thing)), polls).await,
     }
-    ENDS.fetch_add(1, Ordering::Relaxed);
 }
 
 fn wild<F: Future>(call: F, polls: u32) -> Wild<F> {
@@ -293,12 +378,16 @@ fn settle() {
     soon("permits are back", || LIMIT.in_use() + LIMIT.waiting() == 0);
     soon("counts add up", || {
         let counts = stats().functions;
-        counts.iter().all(|function| function.started == function.finished + function.panicked)
+        counts.iter().all(|function| {
+            let in_workers = function.died + function.killed + function.failed;
+            function.started == function.finished + function.panicked + in_workers
+        })
     });
     soon("threads that are not needed have ended", || {
         let pools = stats().pools;
         pools.iter().all(|pool| pool.threads == 0 || pool.kind == "cpu")
     });
+    soon("no worker is left", || workers("workers").alive == 0);
     assert_eq!(CALLS.load(Ordering::SeqCst), ENDS.load(Ordering::SeqCst));
     for function in stats().functions {
         let queue = function.queue.map_or(0, |queue| queue.waiting);
@@ -317,11 +406,7 @@ fn usage() -> (usize, usize, usize) {
 #[test]
 fn nothing_is_left_of_calls_whose_foreign_code_does_what_it_likes() {
     let seconds = env::var("OFFLOAD_SOAK_SECONDS").map_or(4, |text| text.parse().unwrap());
-    std::panic::set_hook(Box::new(|panic| {
-        if panic.payload_as_str() != Some("on purpose") && !panic.payload().is::<Thing>() {
-            eprintln!("{panic}");
-        }
-    }));
+    hush();
     Builder::new().keep_alive(SHORT).install().unwrap();
     propagate(&VALUE);
     propagate_with(capture, enter);
@@ -332,11 +417,14 @@ fn nothing_is_left_of_calls_whose_foreign_code_does_what_it_likes() {
         round(time);
     }
     let last = usage();
-    let [calls, panics] = [&CALLS, &PANICS].map(|count| count.load(Ordering::Relaxed));
-    println!("{calls} calls, {panics} panics; threads, descriptors, MiB: {first:?}, then {last:?}");
+    let [calls, panics, items] =
+        [&CALLS, &PANICS, &ITEMS].map(|count| count.load(Ordering::Relaxed));
+    println!(
+        "{calls} calls, {panics} panics, {items} items of workers; threads, descriptors, MiB: {first:?}, then {last:?}"
+    );
     assert_eq!((last.0, last.1), (first.0, first.1), "threads and descriptors");
     assert!(last.2 <= first.2 + 16, "{first:?} MiB have become {last:?}");
-    assert!(calls > 1000 && panics > 100);
+    assert!(calls > 1000 && panics > 100 && items > 100);
     // Every call has ended, and none twice.
     let report = block_on(shutdown(Duration::from_secs(60)));
     assert_eq!((report.finished, report.abandoned), (0, 0));
