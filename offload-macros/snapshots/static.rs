@@ -11,9 +11,8 @@ impl<W: Send> Loader<W> {
         write: impl FnMut(T) + Send + 'static,
     ) -> T::Row
     where
-        U: Send,
+        U: Send + 'static,
         Self: 'static,
-        Table<U>: 'static,
     {
         use ::offload_runtime::__private as __offload;
         let keys: <Vec<T> as __offload::Argument>::Held = keys;
