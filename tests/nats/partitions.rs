@@ -98,16 +98,17 @@ fn a_worker_is_heard_while_large_values_are_on_their_way_for_longer_than_it_may_
 fn an_answer_is_heard_also_if_nothing_can_be_said() {
     let setup = Setup::new("partitions::an_answer_is_heard_also_if_nothing_can_be_said");
     setup.without_url().run(async |server| {
-        const CALLS: usize = 3000;
+        const CALLS: usize = 300;
         let (proxy, url) = server.own_proxy();
-        let client = async_nats::connect(url).await.unwrap();
+        // It takes fewer messages than there will be calls.
+        let options = async_nats::ConnectOptions::new().client_capacity(CALLS / 3);
+        let client = options.connect(url).await.unwrap();
         remote::connect(client.clone()).unwrap();
         let worker = Worker::start("jobs");
         let line = Line::new();
         let runs = tokio::spawn(f::hold(line.port()));
         let body = line.next().await;
         proxy.to_server.stop();
-        // More than the client takes, and the network.
         let others: Vec<_> =
             (0..CALLS).map(|_| tokio::spawn(f::look_up("x".repeat(20_000)))).collect();
         let waiting = || {
@@ -115,8 +116,8 @@ fn an_answer_is_heard_also_if_nothing_can_be_said() {
             stats.pools.iter().find(|pool| pool.name == "jobs").map_or(0, |pool| pool.queued)
         };
         until("all wait", || waiting() == CALLS).await;
-        // Until the client takes nothing more: what it would send goes nowhere, and its own queue is full.
-        while client.publish("nowhere", "".into()).now_or_never().is_some() {
+        // Until the network and the client take nothing more.
+        while client.publish("nowhere", vec![0; 20_000].into()).now_or_never().is_some() {
             tokio::task::yield_now().await;
         }
         body.go_on();

@@ -22,7 +22,7 @@ use super::objects::Objects;
 use super::parcel::Answer;
 use super::seen::Seen;
 use super::served::{self, Counted, Serving, Site};
-use super::subjects::{self, CallId};
+use super::subjects::{self, CallId, Terms};
 use crate::error::{Error, ErrorKind};
 use crate::sync::foreign::quietly;
 use crate::task::context::Captured;
@@ -49,8 +49,8 @@ const CALLER_GONE: u32 = 15;
 #[derive(Debug)]
 pub(super) enum Heard {
     Told(ToWorker),
-    /// Its message is gone, as the server says.
-    Gone,
+    /// Its message is gone, as the server says, and its caller has granted it under these terms.
+    Granted(Terms),
     /// Its caller is not there.
     Nobody,
 }
@@ -86,12 +86,17 @@ struct Begun {
 }
 
 impl Begun {
-    /// The body may run for so many milliseconds from now on.
-    fn now(left: Option<u64>, beat: u64) -> Begun {
+    /// The body may start now.
+    fn now(Terms { left, beat }: Terms) -> Begun {
         // What is beyond the clock is no deadline.
         let answer_by =
             left.and_then(|left| Instant::now().checked_add(Duration::from_millis(left)));
         Begun { answer_by, beat: Duration::from_millis(beat.max(1)) }
+    }
+
+    /// The body is not to start, and its caller is told so.
+    fn not_granted() -> Begun {
+        Begun { answer_by: None, beat: AGAIN }
     }
 }
 
@@ -187,42 +192,30 @@ impl Job {
         // So long somebody may wait for it, as far as is known here.
         let timeout = self.header(subjects::TIMEOUT).and_then(|text| text.parse().ok());
         let timeout = timeout.map_or(Duration::MAX, Duration::from_millis);
-        // Both are needed: the caller's word, and the server's.
-        let (mut granted, mut is_gone) = (None, false);
         loop {
             self.say(&claim, b"");
-            let mut again = pin!(sleep(AGAIN));
-            loop {
-                tokio::select! {
-                    heard = self.heard.recv() => match heard? {
-                        Heard::Told(ToWorker::Grant { left, beat }) => {
-                            granted = Some(Begun::now(left, beat));
-                        }
-                        Heard::Gone => is_gone = true,
-                        // For its caller it has begun, and an answer is waited for.
-                        Heard::Told(ToWorker::Cancel) if granted.is_some() => {
-                            self.is_unwanted = true;
-                            return granted;
-                        }
-                        Heard::Told(_) => return None,
-                        Heard::Nobody => {
-                            let is_late = self.age() > timeout;
-                            let end =
-                                if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
-                            self.acknowledge(end);
-                            return None;
-                        }
-                    },
-                    () = &mut again => break,
-                }
-                if is_gone && granted.is_some() {
-                    return granted;
-                }
+            tokio::select! {
+                heard = self.heard.recv() => return match heard? {
+                    Heard::Granted(terms) => Some(Begun::now(terms)),
+                    // For its caller it has begun, as only then this is said: an answer is waited for.
+                    Heard::Told(ToWorker::Cancel) => {
+                        self.is_unwanted = true;
+                        Some(Begun::not_granted())
+                    }
+                    Heard::Told(_) => None,
+                    Heard::Nobody => {
+                        let is_late = self.age() > timeout;
+                        let end =
+                            if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
+                        self.acknowledge(end);
+                        None
+                    }
+                },
+                () = sleep(AGAIN) => {}
             }
             if began.elapsed() > timeout {
-                // Whoever else gets it hears that it is late; and who has granted it, that it did not start.
-                self.is_unwanted = true;
-                return granted;
+                // Whoever else gets it hears that it is late.
+                return None;
             }
             self.acknowledge(AckKind::Progress);
         }
@@ -283,7 +276,7 @@ impl Job {
                         unheard = 0;
                         false
                     }
-                    Heard::Gone => false,
+                    Heard::Granted(_) => false,
                     Heard::Nobody => {
                         // Only one after the other: each that is heard is not answered.
                         let before = std::mem::replace(&mut last, Instant::now());

@@ -43,13 +43,6 @@ pub(super) enum ToCaller {
 /// A caller, to the worker that has this call.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToWorker {
-    /// The body may start.
-    Grant {
-        /// In milliseconds: so long the answer is waited for.
-        left: Option<u64>,
-        /// In milliseconds: so often the caller wants to hear that the worker works.
-        beat: u64,
-    },
     /// The body is not to start.
     Gone,
     /// Nobody waits for it any more.
@@ -138,27 +131,31 @@ mod tests {
 
     #[test]
     fn a_message_is_read_as_it_was_written_and_what_is_none_is_not() {
-        let written = write(&ToWorker::Grant { left: Some(7), beat: 3 }, b"rest");
-        let (read_again, rest) = read::<ToWorker>(&written).unwrap();
-        assert!(matches!(read_again, ToWorker::Grant { left: Some(7), beat: 3 }));
+        let working = ToCaller::Working { number: 7, attempt: 3, worker: "w".to_owned() };
+        let written = write(&working, b"rest");
+        let (read_again, rest) = read::<ToCaller>(&written).unwrap();
+        assert!(matches!(read_again, ToCaller::Working { number: 7, attempt: 3, .. }));
         assert_eq!(rest, "rest");
         for cut in 0..written.len() - 4 {
-            assert!(read::<ToWorker>(&written.slice(..cut)).is_none(), "{cut}");
+            assert!(read::<ToCaller>(&written.slice(..cut)).is_none(), "{cut}");
         }
-        assert!(read::<ToWorker>(&Bytes::from_static(&[255; 9])).is_none());
-        assert!(read::<ToCaller>(&written).is_none());
+        assert!(read::<ToCaller>(&Bytes::from_static(&[255; 9])).is_none());
+        assert!(read::<ToWorker>(&written).is_none());
     }
 
     #[test]
     fn what_a_newer_build_says_besides_is_skipped() {
         #[derive(Serialize)]
         enum Newer {
-            Grant { left: Option<u64>, beat: u64, colour: &'static str },
+            Unknown { number: u64, attempt: u32, function: &'static str, colour: &'static str },
             Paint,
         }
-        let written = write(&Newer::Grant { left: None, beat: 3, colour: "red" }, b"");
-        let read_here = read::<ToWorker>(&written).unwrap().0;
-        assert!(matches!(read_here, ToWorker::Grant { left: None, beat: 3 }), "{read_here:?}");
-        assert!(read::<ToWorker>(&write(&Newer::Paint, b"")).is_none());
+        let newer = Newer::Unknown { number: 7, attempt: 3, function: "f", colour: "red" };
+        let read_here = read::<ToCaller>(&write(&newer, b"")).unwrap().0;
+        assert!(
+            matches!(read_here, ToCaller::Unknown { number: 7, attempt: 3, .. }),
+            "{read_here:?}"
+        );
+        assert!(read::<ToCaller>(&write(&Newer::Paint, b"")).is_none());
     }
 }

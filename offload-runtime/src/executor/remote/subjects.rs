@@ -7,7 +7,7 @@
 //! | `offload.POOL.caller.CALLER` | what workers say to a caller |
 //! | `offload.POOL.caller.CALLER.echo` | nothing: that nobody listens there, the server says to the caller |
 //! | `offload.POOL.worker.WORKER.call.CALL` | what a caller says to the worker that has this call |
-//! | `offload.POOL.worker.WORKER.call.CALL.gone` | what the server says to it: the message is gone |
+//! | `offload.POOL.worker.WORKER.call.CALL.granted.LEFT.BEAT` | what the server says to it, for the caller: the message is gone, and the body may start |
 //! | `offload.POOL.worker.WORKER.pull.SLOT` | the calls that a worker gets out of the stream |
 //! | `offload.POOL.present` | workers, saying which functions they know |
 //! | `offload.POOL.probe` | a caller, asking them to do so |
@@ -58,12 +58,51 @@ pub(super) fn call(pool: &str, worker: &str, call: &CallId) -> String {
     format!("{}.call.{call}", self::worker(pool, worker))
 }
 
-pub(super) fn confirmed(pool: &str, worker: &str, call: &CallId) -> String {
-    format!("{}{GONE}", self::call(pool, worker, call))
+/// Where the server says to a worker that the message of a call is gone, and so that the body may start, under these
+/// terms. Only who grants the call has it say so there.
+pub(super) fn granted(pool: &str, worker: &str, call: &CallId, terms: Terms) -> String {
+    let Terms { left, beat } = terms;
+    let left = left.map_or_else(|| FOR_EVER.to_owned(), |left| left.to_string());
+    format!("{}{GRANTED}{left}.{beat}", self::call(pool, worker, call))
 }
 
-/// What ends the subject by which the server says that the message of a call is gone.
-pub(super) const GONE: &str = ".gone";
+/// What stands after the name of a call where it is granted.
+const GRANTED: &str = ".granted.";
+
+/// Stands for the time of a call that has as much as it needs.
+const FOR_EVER: &str = "-";
+
+/// What a caller grants a call under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// In milliseconds: so long the answer is waited for.
+    pub(super) left: Option<u64>,
+    /// In milliseconds: so often the caller wants to hear that the worker works.
+    pub(super) beat: u64,
+}
+
+/// What is said to a worker there is of this call; and, if the server says it, with these terms. A form that
+/// is not known here has no terms that are.
+pub(super) fn of_call(subject: &str) -> (&str, Option<Terms>) {
+    let (subject, terms) = match subject.split_once(GRANTED) {
+        Some((subject, terms)) => (subject, terms.parse().ok()),
+        None => (subject, None),
+    };
+    (subject.rsplit('.').next().unwrap_or_default(), terms)
+}
+
+impl FromStr for Terms {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Terms, ()> {
+        let (left, beat) = text.split_once('.').ok_or(())?;
+        let left = match left {
+            FOR_EVER => None,
+            left => Some(left.parse().map_err(drop)?),
+        };
+        Ok(Terms { left, beat: beat.parse().map_err(drop)? })
+    }
+}
 
 pub(super) fn present(pool: &str) -> String {
     format!("offload.{pool}.present")
@@ -146,6 +185,18 @@ mod tests {
             assert_eq!((delivered(reply), stored(reply)), (Some(2), Some(1700)), "{reply}");
         }
         assert_eq!((delivered("elsewhere"), stored("$JS.ACK.a.b.c.d.e.f")), (None, None));
+    }
+
+    #[test]
+    fn the_terms_of_a_call_are_read_as_they_were_granted() {
+        let id = CallId { caller: "aB3".to_owned(), number: 7, attempt: 2 };
+        for left in [None, Some(0), Some(30_000)] {
+            let terms = Terms { left, beat: 2000 };
+            let subject = granted("p", "w", &id, terms);
+            assert_eq!(of_call(&subject), ("aB3-7-2", Some(terms)));
+        }
+        assert_eq!(of_call(&call("p", "w", &id)), ("aB3-7-2", None));
+        assert_eq!(of_call("offload.p.worker.w.call.aB3-7-2.granted.soon.1").1, None);
     }
 
     #[test]

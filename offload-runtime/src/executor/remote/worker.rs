@@ -303,16 +303,12 @@ impl Worker {
 
     /// Something was said of a call that is here.
     fn route(&self, message: &Message) {
-        let (subject, is_server) = match message.subject.strip_suffix(subjects::GONE) {
-            Some(subject) => (subject, true),
-            None => (message.subject.as_str(), false),
-        };
-        let call = subject.rsplit('.').next().unwrap_or_default();
-        let heard = match message.status {
+        let (call, terms) = subjects::of_call(&message.subject);
+        let heard = match (message.status, terms) {
             // There is no stream, and the call is claimed again.
-            Some(_) if is_server => None,
-            None if is_server => Some(Heard::Gone),
-            Some(StatusCode::NO_RESPONDERS) => Some(Heard::Nobody),
+            (Some(_), Some(_)) => None,
+            (None, Some(terms)) => Some(Heard::Granted(terms)),
+            (Some(StatusCode::NO_RESPONDERS), None) => Some(Heard::Nobody),
             _ => messages::read::<ToWorker>(&message.payload).map(|(told, _)| Heard::Told(told)),
         };
         let route = self.routes.lock().unpoisoned().get(call).cloned();

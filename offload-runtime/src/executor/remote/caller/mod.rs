@@ -5,9 +5,9 @@
 //!
 //! A call is put into the stream, and a worker gets it, which *claims* it here. Whether it begins is
 //! decided here, by [`InFlight::begin`]: one that was cancelled does not, nor one that has begun
-//! elsewhere. If it begins, the server is told that the message has arrived, and the worker is *granted* the
-//! call. That the message is gone the server says to the worker, and not here, which saves half of a way
-//! there and back. When the worker has heard both it starts the body. From then on it says that it works, until
+//! elsewhere. If it begins, the server is told that the message has arrived, and that the message is gone it is to say
+//! to the worker, and not here, under a subject that has what the caller says besides: so the worker is *granted* the
+//! call by one message, half of a way there and back earlier than if it were told from here, and starts the body. From then on it says that it works, until
 //! its answer is *received*. Whatever is lost on the way is said again, by the one that waits for what follows,
 //! and does nothing when it arrives twice.
 //!

@@ -13,7 +13,7 @@ use crate::executor::remote::messages::{self, Outcome, Presence, ToCaller, ToWor
 use crate::executor::remote::parcel::Answer;
 use crate::executor::remote::queue::PAUSE;
 use crate::executor::remote::seen::Seen;
-use crate::executor::remote::subjects;
+use crate::executor::remote::subjects::{self, Terms};
 use crate::task::counts::Ending;
 
 /// How long workers have to say which functions they know.
@@ -151,19 +151,19 @@ impl Dispatcher {
         });
     }
 
-    /// The worker that has this call may begin it, when the server has told it that the message is gone.
+    /// The worker that has this call may begin it, when the message is gone: it is told by the server.
     pub(super) fn grant(&self, number: u64, acknowledge: String) {
         let Some(out) = self.outstanding.get(&number) else { return };
         let Some(assigned) = &out.assignment else { return };
         let id = self.id(number, out.attempt);
-        let confirmed = subjects::confirmed(self.queue.pool, &assigned.worker, &id);
-        // If it is lost, the worker claims the call again.
-        let text = Bytes::from_static(b"+ACK");
-        self.queue.link.say(acknowledge, Some(confirmed.into()), text);
         let left = out.answer_by.map(|by| by.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| u64::try_from(left.as_millis()).ok());
         let beat = u64::try_from(self.beat().as_millis()).unwrap_or(u64::MAX);
-        self.tell(&assigned.worker, number, out.attempt, &ToWorker::Grant { left, beat });
+        let terms = Terms { left, beat };
+        let granted = subjects::granted(self.queue.pool, &assigned.worker, &id, terms);
+        // If it is lost, the worker claims the call again.
+        let text = Bytes::from_static(b"+ACK");
+        self.queue.link.say(acknowledge, Some(granted.into()), text);
     }
 
     pub(super) fn cancel(&mut self, number: u64) {
