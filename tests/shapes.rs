@@ -1399,6 +1399,12 @@ fn named_as_in_the_expansion(__offload: u32, __body: u32) -> u32 {
     __offload + __body
 }
 
+/// The same of a result that promises something.
+#[offload(cpu)]
+fn named_as_its_promise(__promise: u32) -> impl Fn(u32) -> u32 {
+    move |n| __promise + n
+}
+
 struct Table<T>(Vec<T>);
 
 impl<T: Send> Table<T> {
@@ -1412,5 +1418,6 @@ impl<T: Send> Table<T> {
 fn at_the_top_of_a_crate() {
     assert_eq!(block_on(at_the_top(1)), 1);
     assert_eq!(block_on(named_as_in_the_expansion(1, 2)), 3);
+    assert_eq!(block_on(named_as_its_promise(1))(2), 3);
     assert_eq!(block_on(Table(vec![1]).rows(Table(vec![2]))).0, [1, 2]);
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::executor::block_on;
-use offload_runtime::{Error, offload};
+use futures::{FutureExt, StreamExt};
+use offload_runtime::{Error, Sink, offload};
 use serde::{Deserialize, Serialize};
 
 #[offload(process)]
@@ -42,6 +42,34 @@ fn arguments_are_taken_apart() {
     let document = Document { title: "a".into(), pages: vec![1] };
     let changed = block_on(patterns(document, (2, 3), String::new(), None)).unwrap();
     assert_eq!(changed, Document { title: "a".into(), pages: vec![1, 5] });
+}
+
+/// What the expansion calls its own.
+#[offload(process)]
+fn named_as_in_the_expansion(
+    __arguments: u32,
+    #[to_owned] __result: &str,
+    __outbound: u32,
+    __body: u32,
+) -> Result<u32, Error> {
+    Ok(__arguments + __result.parse::<u32>().unwrap() + __outbound + __body)
+}
+
+#[offload(process, stream)]
+fn pushed_as_in_the_expansion(
+    __arguments: u32,
+    __result: &mut Sink<u32>,
+    __outbound: u32,
+) -> Result<(), Error> {
+    __result.send(__arguments + __outbound)?;
+    Ok(())
+}
+
+#[test]
+fn arguments_may_have_the_names_of_the_expansion() {
+    assert_eq!(block_on(named_as_in_the_expansion(1, "2", 3, 4)).unwrap(), 10);
+    let items: Vec<_> = block_on(pushed_as_in_the_expansion(1, 2).collect());
+    assert_eq!(items.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [3]);
 }
 
 #[offload(process)]

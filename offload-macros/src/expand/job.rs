@@ -1,12 +1,13 @@
 //! What runs elsewhere: a closure around the body, or around a call of it.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, ReturnType, Type, TypeImplTrait};
 
 use super::arguments::{bind_argument, lend};
 use super::attributes::is_deprecated;
 use super::resources;
+use super::wrapper::free_name;
 use crate::function::{Argument, Function, Receiver};
 use crate::options::{Options, Sync};
 use crate::tokens::parameters::types_may_name_parameter;
@@ -51,7 +52,7 @@ pub(super) fn run_body(function: &Function) -> TokenStream {
     let within = |statements| {
         let block = within(statements);
         match &promise {
-            Some(promise) => quote!(#promise __promise(#block)),
+            Some((name, promise)) => quote!(#promise #name(#block)),
             None => block.into_token_stream(),
         }
     };
@@ -88,7 +89,7 @@ pub(super) fn run_body(function: &Function) -> TokenStream {
 /// `fn __promise<R: Fn(u8) -> u8>(result: R) -> R { result }`, for a result `impl Fn(u8) -> u8`:
 /// the result of a closure cannot say that. It is a function in a function, and so it is only
 /// there where the bounds name nothing of an `impl` block.
-fn promise(function: &Function) -> Option<TokenStream> {
+fn promise(function: &Function) -> Option<(Ident, TokenStream)> {
     let ReturnType::Type(_, ty) = &function.signature.output else { return None };
     let Type::ImplTrait(TypeImplTrait { bounds, .. }) = &**ty else { return None };
     let tokens = bounds.to_token_stream();
@@ -98,7 +99,9 @@ fn promise(function: &Function) -> Option<TokenStream> {
     {
         return None;
     }
-    Some(quote!(fn __promise<R: #bounds>(result: R) -> R { result }))
+    let name = free_name(function, "__promise");
+    let promise = quote!(fn #name<R: #bounds>(result: R) -> R { result });
+    Some((name, promise))
 }
 
 /// `Self::thumb_sync::<T>(self, id, store)`

@@ -1,13 +1,15 @@
 //! Checked `process` or `remote` function → async wrapper. The body becomes a function of
 //! its own, which a worker finds in a table.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ReturnType;
 
 use super::attributes::wrapper_attributes;
 use super::projection::projection;
-use super::wrapper::{block, body_function, body_name, runtime, sync_function, wrapper_signature};
+use super::wrapper::{
+    block, body_function, body_name, free_name, runtime, sync_function, wrapper_signature,
+};
 use super::{describe, resources, spawn};
 use crate::function::{Argument, Function};
 use crate::options::Options;
@@ -79,7 +81,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     };
     let holds = function.given().map(hold);
     let call = of_result(function, how(options));
-    let (result, arguments) = (ours("__result"), ours("__arguments"));
+    let (result, arguments) = (free_name(function, "__result"), free_name(function, "__arguments"));
     let answer = of_result(function, "answer");
     let entry = entry(function, body, |run| {
         quote! {
@@ -96,7 +98,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         false => (None, this),
     };
     let in_place = in_place(options, function, body, &this);
-    let outbound = ours("__outbound");
+    let outbound = free_name(function, "__outbound");
     let sends = function.given().map(|argument| send(argument, &outbound));
     let block = block(
         function,
@@ -199,7 +201,7 @@ pub(crate) fn entry(
     body: &Ident,
     answer: impl FnOnce(TokenStream) -> TokenStream,
 ) -> TokenStream {
-    let arguments = ours("__arguments");
+    let arguments = free_name(function, "__arguments");
     let values = function.arguments.iter().map(|argument| {
         let held = &argument.held;
         match argument.resource {
@@ -237,9 +239,4 @@ fn of_result(function: &Function, method: &str) -> TokenStream {
         // Refused before.
         ReturnType::Default => TokenStream::new(),
     }
-}
-
-/// A name that only the expansion sees.
-pub(crate) fn ours(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
 }

@@ -4,9 +4,9 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
 use super::attributes::{silence_refinement, wrapper_attributes};
-use super::process::{entry, hold, ours, send};
+use super::process::{entry, hold, send};
 use super::projection::{arguments_of, called, projection};
-use super::wrapper::{block, body_function, body_name, runtime, sync_function};
+use super::wrapper::{block, body_function, body_name, free_name, runtime, sync_function};
 use super::{describe, stream};
 use crate::function::Function;
 use crate::function::form::{Form, form};
@@ -67,7 +67,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let entry = entry(function, body, answer);
     let this = describe::function(options, function, Some(entry));
     let shape = stream::shape(options);
-    let outbound = ours("__outbound");
+    let outbound = free_name(function, "__outbound");
     let holds = function.given().map(hold);
     let sends = function.given().map(|argument| send(argument, &outbound));
     let given = arguments_of(
@@ -113,7 +113,7 @@ type Answer<'a> = Box<dyn FnOnce(TokenStream) -> TokenStream + 'a>;
 
 fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<Answer<'a>> {
     let output = function.output();
-    let (result, arguments) = (ours("__result"), ours("__arguments"));
+    let (result, arguments) = (free_name(function, "__result"), free_name(function, "__arguments"));
     let sink = function.sink();
     if let Some((sink, sent)) = sink.and_then(|sink| Some((sink, sent(&sink.ty)?))) {
         let (item_place, place) = (ends(&sent), ends(&output));

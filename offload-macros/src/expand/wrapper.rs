@@ -92,9 +92,14 @@ pub(crate) fn block(function: &Function, statements: TokenStream) -> Group {
 }
 
 /// What a body is called that is a function of its own. Nobody else sees it, and nothing is said
-/// of it: its name begins as one that is not to be used. Nor is it that of an argument.
+/// of it: its name begins as one that is not to be used.
 pub(crate) fn body_name(function: &Function) -> Ident {
-    let mut name = Ident::new("__body", Span::mixed_site());
+    free_name(function, "__body")
+}
+
+/// A name that only the expansion sees, and that no argument has.
+pub(crate) fn free_name(function: &Function, name: &str) -> Ident {
+    let mut name = Ident::new(name, Span::mixed_site());
     while function.arguments.iter().any(|argument| argument.held == name) {
         name = format_ident!("{name}_");
     }
