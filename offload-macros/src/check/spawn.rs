@@ -30,6 +30,8 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
         );
     }
     match &function.signature.output {
+        // What can fail returns a `Result`, which is said of its `!`.
+        _ if options.is_process() || options.fallible().next().is_some() => {}
         ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => errors.at(
             ty,
             "with `spawn` there is a `Started<…>` of the result, and there can be none of `!`: return \

@@ -17,6 +17,16 @@ fn endless() -> ! { //~
     loop {}
 }
 
+#[offload(process, spawn = endless_apart_soon)]
+fn endless_apart() -> ! { //~
+    loop {}
+}
+
+#[offload(thread, timeout = "1s", spawn = endless_in_time_soon)]
+fn endless_in_time() -> ! { //~
+    loop {}
+}
+
 #[offload(thread, spawn = with_cfg_soon)]
 fn with_cfg(#[cfg(all())] n: u32) -> u32 { //~
     n
