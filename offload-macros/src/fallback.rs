@@ -14,7 +14,7 @@ use crate::function::form::form;
 use crate::function::other_items::is_closure;
 use crate::function::{Body, Function};
 use crate::options::Options;
-use crate::tokens::items::{is_result, is_sink, sent, with_first_argument};
+use crate::tokens::items::{is_result, sent, with_first_argument};
 use crate::tokens::parameters::outer_parameter;
 use crate::tokens::{borrows, calls, mentions, opaque};
 
@@ -204,7 +204,7 @@ fn stub_result(options: &Options, function: &Function) -> ReturnType {
 
 /// Whether callers do not give it, though it is no `&mut Sink<…>` as it should be.
 fn is_given_away(input: &FnArg) -> bool {
-    matches!(input, FnArg::Typed(typed) if is_sink(&typed.ty))
+    matches!(input, FnArg::Typed(typed) if sent(&typed.ty).is_some())
 }
 
 /// What the body was to send into: a stub, which sends nothing, names it all the same.

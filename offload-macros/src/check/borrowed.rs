@@ -1,6 +1,6 @@
 //! The rules about what borrows: a body on another thread may outlive whoever lent it something.
 
-use syn::{Attribute, GenericParam, Generics, Pat, ReturnType, Type};
+use syn::{Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, TypeReference};
 
 use super::advice::{self, Position};
 use super::alternatives;
@@ -17,7 +17,11 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
         check_receiver(receiver, options, function, errors);
     }
     for argument in function.given() {
-        check_argument(argument, function, errors);
+        // Of a `Sink` it is said already.
+        if options.stream.is_some() && argument.mistaken_sink().is_some() {
+            continue;
+        }
+        check_argument(options, argument, function, errors);
     }
     check_result(function, errors);
 }
@@ -33,7 +37,11 @@ fn lifetimes(function: &Function, errors: &mut Errors) {
             .arguments
             .iter()
             .any(|argument| argument.to_owned.is_none() && used(&argument.ty))
-            || matches!(&function.signature.output, ReturnType::Type(_, ty) if used(ty));
+            || matches!(&function.signature.output, ReturnType::Type(_, ty) if used(ty))
+            || function
+                .receiver
+                .as_ref()
+                .is_some_and(|receiver| receiver.to_owned.is_none() && receiver.names(lifetime));
         if !reported {
             errors.at(
                 lifetime,
@@ -52,20 +60,24 @@ fn check_receiver(
     function: &Function,
     errors: &mut Errors,
 ) {
+    let without = without_lifetimes(|lifetime| receiver.names(lifetime), function);
     match (receiver.reference(), &receiver.to_owned) {
         (Some((_, true)), _) => errors.at(
             &receiver.syntax,
-            "`&mut self` would be lent to another thread: take `mut self` and return it",
-        ),
-        (Some((_, false)), None) => errors.at(
-            &receiver.syntax,
             format_args!(
-                "`{}` would be lent to another thread, which may outlive its owner: take `self`, or \
-                 `self: Arc<Self>` if it is `Sync`, or write `#[to_owned] {}` to give the job a clone",
-                text(&receiver.syntax),
-                text(&receiver.syntax),
+                "`&mut self` would be lent to another thread: take `mut self`{without} and return it"
             ),
         ),
+        (Some((_, false)), None) => {
+            let lent = text(&receiver.without_lifetime());
+            errors.at(
+                &receiver.syntax,
+                format_args!(
+                    "`{lent}` would be lent to another thread, which may outlive its owner: take `self`{without}, or \
+                     `self: Arc<Self>` if it is `Sync`, or write `#[to_owned] {lent}` to give the job a clone",
+                ),
+            );
+        }
         (Some((_, false)), Some(attribute)) => {
             to_owned_is_bare(attribute, errors);
             // With `sync` the body stays as it is.
@@ -94,7 +106,7 @@ fn check_receiver(
                 errors.at(
                     &borrow,
                     format_args!(
-                        "`{}` would be lent to another thread: take `self` or `self: Arc<Self>`",
+                        "`{}` would be lent to another thread: take `self` or `self: Arc<Self>`{without}",
                         text(&borrow)
                     ),
                 );
@@ -103,10 +115,15 @@ fn check_receiver(
     }
 }
 
-fn check_argument(argument: &Argument, function: &Function, errors: &mut Errors) {
+fn check_argument(
+    options: &Options,
+    argument: &Argument,
+    function: &Function,
+    errors: &mut Errors,
+) {
     let generics = &function.signature.generics;
     if let Some(attribute) = &argument.to_owned {
-        return to_owned(argument, attribute, generics, errors);
+        return to_owned(options, argument, attribute, generics, errors);
     }
     let Some(borrow) = borrows::find(&argument.ty) else { return };
     let whole = text(&argument.ty);
@@ -122,7 +139,7 @@ fn check_argument(argument: &Argument, function: &Function, errors: &mut Errors)
         Err(why) => why.to_owned(),
         Ok(advice) => {
             let owned = text(&advice.owned);
-            let bounds = advice.bounds + &without_lifetimes(&argument.ty, function);
+            let bounds = advice.bounds + &without_lifetimes(of(&argument.ty), function);
             let pattern = text(&argument.pattern);
             match &argument.ty {
                 Type::Reference(reference) if reference.mutability.is_some() => {
@@ -148,20 +165,31 @@ fn check_argument(argument: &Argument, function: &Function, errors: &mut Errors)
 }
 
 /// A lifetime parameter of the function that such a type names: it goes with what it borrows.
-fn without_lifetimes(ty: &Type, function: &Function) -> String {
+fn without_lifetimes(is_named: impl Fn(&Lifetime) -> bool, function: &Function) -> String {
     let lifetimes =
         function.signature.generics.params.iter().filter_map(|parameter| match parameter {
             GenericParam::Lifetime(parameter) => Some(&parameter.lifetime),
             _ => None,
         });
     let named: Vec<String> = lifetimes
-        .filter(|lifetime| borrows::mentions_lifetime(ty, lifetime))
+        .filter(|lifetime| is_named(lifetime))
         .map(|lifetime| format!("`{lifetime}`"))
         .collect();
     if named.is_empty() { String::new() } else { format!(", without {}", named.join(" and ")) }
 }
 
-fn to_owned(argument: &Argument, attribute: &Attribute, generics: &Generics, errors: &mut Errors) {
+/// Whether a type names a lifetime.
+fn of(ty: &Type) -> impl Fn(&Lifetime) -> bool {
+    |lifetime| borrows::mentions_lifetime(ty, lifetime)
+}
+
+fn to_owned(
+    options: &Options,
+    argument: &Argument,
+    attribute: &Attribute,
+    generics: &Generics,
+    errors: &mut Errors,
+) {
     to_owned_is_bare(attribute, errors);
     let owned = || match advice::owned(&argument.ty, Position::Argument, generics) {
         Ok(advice) => Ok((text(&advice.owned), advice.bounds)),
@@ -180,13 +208,23 @@ fn to_owned(argument: &Argument, attribute: &Attribute, generics: &Generics, err
                 ),
             );
         }
-        Type::Reference(reference) if borrows::is_for_ever(reference) => errors.at(
-            attribute,
-            format_args!(
-                "`#[to_owned]` copies what a caller lends, and `{}` is lent for ever: remove it",
-                text(&argument.ty)
-            ),
-        ),
+        Type::Reference(reference) if borrows::is_for_ever(reference) => {
+            let lent = TypeReference { lifetime: None, ..reference.clone() };
+            let fix = match advice::owned(&Type::Reference(lent), Position::Argument, generics) {
+                // Nothing is lent to another process, not even for ever.
+                Ok(advice) if options.is_process() => {
+                    format!("take `{}` instead", text(&advice.owned))
+                }
+                _ => "remove it".to_owned(),
+            };
+            errors.at(
+                attribute,
+                format_args!(
+                    "`#[to_owned]` copies what a caller lends, and `{}` is lent for ever: {fix}",
+                    text(&argument.ty)
+                ),
+            );
+        }
         Type::Reference(reference) => {
             let Some(borrow) = borrows::find(&reference.elem) else { return };
             let fix = match owned() {
@@ -231,7 +269,7 @@ fn check_result(function: &Function, errors: &mut Errors) {
     let fix = match (&borrow, advice::owned(ty, Position::Result, generics)) {
         (_, Err(why)) => why.to_owned(),
         (Borrow::Reference(_), Ok(advice)) => {
-            let bounds = advice.bounds + &without_lifetimes(ty, function);
+            let bounds = advice.bounds + &without_lifetimes(of(ty), function);
             format!(
                 "return `{}`{bounds}{}",
                 text(&advice.owned),
@@ -239,7 +277,7 @@ fn check_result(function: &Function, errors: &mut Errors) {
             )
         }
         (Borrow::Lifetime(_), Ok(advice)) => {
-            let bounds = advice.bounds + &without_lifetimes(ty, function);
+            let bounds = advice.bounds + &without_lifetimes(of(ty), function);
             format!("return a type that owns its data, or `{}`{bounds}", text(&advice.owned))
         }
     };

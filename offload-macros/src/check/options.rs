@@ -108,7 +108,8 @@ fn result_is_there(options: &Options, function: &Function, errors: &mut Errors) 
         ReturnType::Default => true,
         ReturnType::Type(_, ty) => matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()),
     };
-    let why = match options.fallible().next() {
+    // Without a stream, `stall_timeout` is refused for what it is.
+    let why = match options.fallible().find(|key| is_stream || *key != "stall_timeout") {
         // Of which it is said already.
         _ if is_stream && is_unit => return,
         _ if options.remote().is_some() => "another machine can be lost".to_owned(),

@@ -6,7 +6,7 @@ use crate::errors::Errors;
 use crate::function::Function;
 use crate::options::{Given, Options};
 use crate::tokens::arguments::{arguments, first_argument, last_name};
-use crate::tokens::items::{is_result, is_sink, made};
+use crate::tokens::items::{is_result, made};
 use crate::tokens::known::{COLLECTIONS, MAPS, VALUES};
 use crate::tokens::{borrows, text};
 
@@ -40,8 +40,8 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
         );
     }
     for argument in &function.arguments {
-        if is_sink(&argument.ty) {
-            let ty = text(&argument.ty);
+        if let Some(ty) = argument.mistaken_sink() {
+            let ty = text(ty);
             errors
                 .at(&argument.ty, format_args!("the `Sink` is lent to the body: take `&mut {ty}`"));
             return;

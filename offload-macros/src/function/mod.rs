@@ -12,7 +12,7 @@ use syn::{
 };
 
 use crate::tokens::items::is_sink;
-use crate::tokens::{mentions, opaque, receiver};
+use crate::tokens::{borrows, mentions, opaque, receiver};
 
 /// The function below the attribute.
 pub(crate) struct Function {
@@ -98,6 +98,32 @@ impl Receiver {
     }
 }
 
+impl Receiver {
+    /// Whether it names a lifetime.
+    pub(crate) fn names(&self, lifetime: &Lifetime) -> bool {
+        match &self.syntax.kind {
+            ReceiverKind::Reference(_, named, _) => named.as_ref() == Some(lifetime),
+            ReceiverKind::Typed(_, ty) => borrows::mentions_lifetime(ty, lifetime),
+            _ => false,
+        }
+    }
+
+    /// As it is written where nobody else names what it borrows from.
+    pub(crate) fn without_lifetime(&self) -> syn::Receiver {
+        let mut syntax = self.syntax.clone();
+        match &mut syntax.kind {
+            ReceiverKind::Reference(_, lifetime, _) => *lifetime = None,
+            ReceiverKind::Typed(_, ty) => {
+                if let Type::Reference(reference) = &mut **ty {
+                    reference.lifetime = None;
+                }
+            }
+            _ => {}
+        }
+        syntax
+    }
+}
+
 impl Argument {
     /// Whether the async function has it, too: neither a resource nor a `Sink`.
     pub(crate) fn is_given(&self) -> bool {
@@ -107,6 +133,16 @@ impl Argument {
     /// `out: &mut Sink<T>`, into which the body of a stream pushes.
     pub(crate) fn is_sink(&self) -> bool {
         matches!(&self.ty, Type::Reference(reference) if reference.mutability.is_some() && is_sink(&reference.elem))
+    }
+
+    /// `out: Sink<T>` or `out: &Sink<T>`, into which no body can push.
+    pub(crate) fn mistaken_sink(&self) -> Option<&Type> {
+        match &self.ty {
+            Type::Reference(reference) if reference.mutability.is_some() => None,
+            Type::Reference(reference) => Some(&*reference.elem),
+            ty => Some(ty),
+        }
+        .filter(|ty| is_sink(ty))
     }
 
     /// The type behind the `&` of `#[to_owned] name: &str`.

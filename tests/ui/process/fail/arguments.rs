@@ -58,6 +58,11 @@ fn copied(#[to_owned] value: &Plain) -> Result<(), Error> { //~
 }
 
 #[offload(process)]
+fn for_ever(#[to_owned] name: &'static str) -> Result<usize, Error> { //~
+    Ok(name.len())
+}
+
+#[offload(process)]
 fn twice_optional(value: Option<Option<u8>>) -> Result<bool, Error> { //~
     Ok(value.is_some())
 }

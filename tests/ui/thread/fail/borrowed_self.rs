@@ -17,6 +17,16 @@ impl Store {
     }
 
     #[offload(thread)]
+    fn named<'a>(&'a self) -> usize { //~
+        self.names.len()
+    }
+
+    #[offload(thread)]
+    fn named_and_changed<'a>(&'a mut self) { //~
+        self.names.clear();
+    }
+
+    #[offload(thread)]
     fn add(&mut self, name: String) { //~
         self.names.push(name);
     }
@@ -60,6 +70,8 @@ impl std::fmt::Display for Store {
 
 async fn caller(mut store: Store) {
     store.add(String::new()).await;
+    let _: usize = store.named().await;
+    store.named_and_changed().await;
     let _: usize = store.count().await + store.typed().await + Arc::new(store.clone()).lent_arc().await;
     let _: usize = Pin::new(&mut store).pinned().await;
     let _: String = store.in_a_string().await;

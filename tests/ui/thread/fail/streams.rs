@@ -13,6 +13,15 @@ fn takes_its_sink(out: Sink<u32>) -> Result<(), Error> { //~
 }
 
 #[offload(thread, stream)]
+fn shares_its_sink(out: &Sink<u32>) -> Result<(), Error> { //~
+    let _ = out;
+    Ok(())
+}
+
+#[offload(thread, stall_timeout = "1s")] //~
+fn stalls_without_a_stream() {}
+
+#[offload(thread, stream)]
 fn makes_nothing(below: u32) { //~
     let _ = below;
 }
@@ -121,6 +130,7 @@ fn is_stream<T>(stream: impl futures_core::Stream<Item = T> + Send + 'static) {
 
 fn callers_add_no_error() {
     is_stream::<Result<u32, Error>>(takes_its_sink());
+    is_stream::<Result<u32, Error>>(shares_its_sink());
     is_stream::<u32>(iterator_that_borrows());
     is_stream::<u32>(no_iterator(1));
     is_stream::<u32>(all_at_once(1));
