@@ -65,7 +65,7 @@ pub(crate) fn of(outcomes: &[(String, Outcome)], kinds: &[&str]) -> String {
          - *accepted*: compiles with the attribute as it does without.\n\
          - *ours*: refused in the attribute's own words, and in no others.\n\
          - *bound*: the compiler asks for `'static`, at a type parameter or at the lifetime of an `impl` block.\n\
-         - *other*: anything else. Each of these two is listed below.\n\
+         - *other*: anything else. Each function under *bound* or *other* is listed below.\n\
          - *lints*: places of which the compiler warns only with the attribute, or only without.\n\n\
          | crate | options | functions | accepted | ours | bound | other | lints | accepted or ours |\n\
          | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
