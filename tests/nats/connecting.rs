@@ -66,12 +66,12 @@ fn two_that_serve_one_pool_in_one_program_count_their_calls_together() {
     });
 }
 
-/// It needs the runtime in which its program serves.
-#[offload(remote, timeout = "60s", pool = f::JOBS, name = "in a runtime")]
-fn in_a_runtime() -> Result<u32, Error> {
-    let pause = async { tokio::time::sleep(Duration::from_millis(1)).await };
-    tokio::runtime::Handle::current().block_on(pause);
-    Ok(std::process::id())
+/// On which thread the tasks of its body's runtime run.
+#[offload(remote, timeout = "60s", pool = f::JOBS, name = "thread of a task")]
+fn thread_of_a_task() -> Result<Option<String>, Error> {
+    let runtime = tokio::runtime::Handle::current();
+    let name = runtime.spawn(async { std::thread::current().name().map(ToOwned::to_owned) });
+    Ok(runtime.block_on(name).expect("it does not panic"))
 }
 
 #[test]
@@ -80,7 +80,8 @@ fn a_program_that_serves_runs_bodies_in_its_runtime_until_it_shuts_down() {
     with_server(name, async |server| {
         let serving = tokio::spawn(remote::serve([&f::JOBS]));
         let line = Line::new();
-        assert_eq!(in_a_runtime().await.unwrap(), std::process::id());
+        let here = tokio::spawn(async { std::thread::current().name().map(ToOwned::to_owned) });
+        assert_eq!(thread_of_a_task().await.unwrap(), here.await.unwrap());
         let call = tokio::spawn(f::hold(line.port()));
         let body = line.next().await;
         until("it is there", || remote_stats().workers == 1).await;
