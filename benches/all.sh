@@ -5,9 +5,9 @@
 # target/benches/rows.md, and the cells of the hand-off for benches/LOG.md in target/benches/cells.md.
 # One that fails does not end the others: it is named at the end.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 results=target/benches
-mkdir -p "$results"
+mkdir -p "$results" || exit
 rm -f "$results"/*.md
 cargo bench -q -p offload-benches --no-run || exit
 for what in counting sampling; do

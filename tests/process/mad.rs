@@ -5,6 +5,7 @@ use std::fs;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
+use futures::FutureExt;
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
 use rustix::net::{Shutdown, shutdown};
@@ -112,16 +113,31 @@ fn what_is_said_between_calls_is_no_answer_to_the_next() {
     }
 }
 
+/// Also where nobody looks at the clock but the thread that listens to it: the caller's is at something else.
 #[test]
 fn who_speaks_without_end_has_its_deadline() {
-    #[offload(process, timeout = "3s")]
-    fn speaks() -> Result<(), Error> {
+    static POOL: ProcessPool = ProcessPool::new("speaks").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn is_ready() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL, timeout = "3s")]
+    fn speaks(path: String) -> Result<(), Error> {
+        tell(&path);
         loop {
             rustix::io::write(channel(), &frame(EVENT, b"")).unwrap();
         }
     }
 
-    let error = block_on(speaks()).unwrap_err();
+    block_on(is_ready()).unwrap();
+    let told = Told::new();
+    let mut call = std::pin::pin!(speaks(told.path()));
+    assert!(call.as_mut().now_or_never().is_none());
+    let pid = told.pid();
+    settle("it is killed", || !is_there(pid));
+    let error = block_on(call).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe), "{error}");
 }
 
@@ -140,6 +156,16 @@ fn a_worker_that_stops_itself_is_killed_with_its_call() {
         .workers(1)
         .grace(std::time::Duration::from_millis(50));
 
+    #[offload(process, pool = AT_ONCE)]
+    fn at_once_is_ready() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = LATER)]
+    fn later_is_ready() -> Result<(), Error> {
+        Ok(())
+    }
+
     #[offload(process, pool = AT_ONCE, timeout = "3s")]
     fn stops(path: String) -> Result<(), Error> {
         tell(&path);
@@ -152,6 +178,7 @@ fn a_worker_that_stops_itself_is_killed_with_its_call() {
         stop()
     }
 
+    block_on(at_once_is_ready()).and(block_on(later_is_ready())).unwrap();
     let (first, second) = (Told::new(), Told::new());
     let calls = futures::future::join(stops(first.path()), stops_later(second.path()));
     let errors = block_on(calls);

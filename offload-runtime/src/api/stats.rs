@@ -101,10 +101,10 @@ pub struct PoolStats {
 pub struct RemoteStats {
     /// Workers that have said within 16 s that they are there.
     pub workers: u64,
-    /// Calls of all programs in the stream of the pool, at most 5 s ago; or, if this process has no calls out and nobody
-    /// has read this for a minute, when it last had.
+    /// Calls of all programs in the stream of the pool, at most 5 s ago. In a process that has no calls out it is as old as the
+    /// last time that this was read, if that was more than a minute ago: read it more often than that.
     pub waiting: u64,
-    /// How long the first of them had waited then; zero if there was none.
+    /// How long the first of them had waited then, and as old as that; zero if there was none.
     pub oldest: Duration,
     /// Calls of this process that were given to another worker, since theirs was lost; and of those that it got as a
     /// worker, such as were another's before.

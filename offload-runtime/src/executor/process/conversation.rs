@@ -102,6 +102,8 @@ impl Conversation {
                 }
                 _ => return Err(Lost::Invalid),
             }
+            // One that speaks on is never waited for.
+            end_if_late(worker, self.answer_by);
         };
         worker.process().keep_places(replay.into_places());
         Ok(said)
@@ -167,19 +169,24 @@ fn waited(
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(()),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            let passed = answer_by.is_some_and(|answer_by| answer_by <= Instant::now());
-            if passed {
-                // The caller's own timer may be late, or its event loop
-                // blocked. It is killed now, or ends in its grace.
-                worker.end();
-                worker.process().set_deadline(None);
-            } else {
+            if !end_if_late(worker, answer_by) {
                 worker.process().set_deadline(answer_by);
             }
             Ok(())
         }
         _ => Err(Lost::Dead),
     }
+}
+
+/// Whether the deadline has passed. The caller's own timer may be late, or its event loop blocked: the worker is
+/// killed now, or ends in its grace.
+fn end_if_late(worker: &mut CheckedOut, answer_by: Option<Instant>) -> bool {
+    let is_late = answer_by.is_some_and(|answer_by| answer_by <= Instant::now());
+    if is_late {
+        worker.end();
+        worker.process().set_deadline(None);
+    }
+    is_late
 }
 
 /// Whether the error says that the other end was closed before it had read all.

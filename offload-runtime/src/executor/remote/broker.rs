@@ -117,7 +117,9 @@ fn options(addresses: &[ServerAddr]) -> Result<ConnectOptions, String> {
 /// What stands in an address for this, where a sign of an address is written as `%` and its number.
 fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Cow::into_owned).map_err(|_| "its user and password are UTF-8".to_owned())
+    decoded
+        .map(Cow::into_owned)
+        .map_err(|_| "its user or password, percent-decoded, is not UTF-8".to_owned())
 }
 
 /// Says why there is no connection, which is tried again all the same.

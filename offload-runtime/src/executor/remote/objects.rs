@@ -138,11 +138,11 @@ struct TooLarge;
 
 /// The bytes of an object, of which there are at most so many.
 async fn read(mut object: Object, most: usize) -> Result<Result<Bytes, TooLarge>, String> {
-    // Whoever may write to the store says how large it is: so much is not believed, nor allocated.
+    // Whoever may write to the store says how large it is: it is not believed.
     if object.info().size > most {
         return Ok(Err(TooLarge));
     }
-    let mut bytes = Vec::with_capacity(object.info().size.saturating_add(1));
+    let mut bytes = Vec::new();
     loop {
         let read = timeout(GIVE_UP, object.read_buf(&mut bytes)).await;
         let read = read.map_err(|_| "it does not come".to_owned())?;

@@ -116,7 +116,7 @@ fn a_call_of_a_body_is_sent_that_is_where_one_was_that_is_over_and_not_removed_y
 }
 
 #[test]
-fn a_call_that_is_forgotten_as_it_gets_its_permit_gives_it_up() {
+fn a_call_that_was_forgotten_before_it_was_known_is_not_sent() {
     let task = task();
     completion::cancel(&task);
     POOL.submit_ahead(Queued::new(task));
