@@ -65,7 +65,7 @@ fn check_receiver(
         (Some((_, true)), _) => errors.at(
             &receiver.syntax,
             format_args!(
-                "`&mut self` would be lent to another thread: take `mut self`{without} and return it"
+                "`&mut self` would be lent to another thread: take `mut self`{without}, and return it"
             ),
         ),
         (Some((_, false)), None) => {

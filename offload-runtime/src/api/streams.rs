@@ -15,7 +15,7 @@ type Fail<T> = fn(Error) -> T;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no iterator",
     label = "with `stream` a function returns `impl Iterator<Item = …>`, or a `Result` of one",
-    note = "return `impl Iterator<Item = {Self}>`, or one of what is in it, or remove `stream`",
+    note = "return `impl Iterator<Item = {Self}>`, or one of what is in it (where a call can fail, in another process or with `timeout`, `Result<impl Iterator<Item = …>, offload_runtime::Error>`), or remove `stream`",
     note = "or take `out: &mut offload_runtime::Sink<…>`, and return `Result<(), offload_runtime::Error>`"
 )]
 pub trait Iterates: Sized {
