@@ -460,11 +460,13 @@ fn child_drops_an_iterator_in_its_callers_runtime() {
     while is_busy() {
         std::thread::yield_now();
     }
-    let (go_on, held) = mpsc::channel::<()>();
-    let holder = ONE.spawn(move || held.recv().is_err());
-    while !is_busy() {
-        std::thread::yield_now();
-    }
+    let ((starts, started), (go_on, held)) = (mpsc::channel(), mpsc::channel::<()>());
+    let holder = ONE.spawn(move || {
+        starts.send(()).unwrap();
+        held.recv().is_err()
+    });
+    // Not by the numbers of the pool: they count a part of the stream, too.
+    started.recv_timeout(PATIENCE).unwrap();
     assert_eq!(runtime.block_on(stream.next()).unwrap().unwrap(), 1);
     assert_eq!(block_on(shutdown(Duration::ZERO)).abandoned, 2);
     assert!(tell.recv_timeout(PATIENCE).unwrap(), "it is dropped out of its runtime");

@@ -58,8 +58,14 @@ pub async fn shutdown(grace: Duration) -> Report {
     tell_listeners();
     let before = executor::under_way();
     let end = Instant::now().checked_add(grace);
-    Drained::new(|| executor::under_way() == 0, end).await;
-    let abandoned = executor::under_way();
+    let abandoned = loop {
+        Drained::new(|| executor::under_way() == 0, end).await;
+        // Once more: a call that comes too late is counted until it has looked whether calls are taken.
+        let left = executor::under_way();
+        if left == 0 || end.is_some_and(|end| end <= Instant::now()) {
+            break left;
+        }
+    };
     // Also if none is left: who has asked before the end whether calls are taken, and makes one just
     // now, is told, and does not wait for a pool that has no workers any more.
     abandon();
