@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -117,8 +118,16 @@ impl<'a> Setup<'a> {
     }
 }
 
+/// Not one of those that the system gives away by itself, nor one that another process of these tests asks for, so
+/// that it is still free when the server is started, or started again.
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let next = || {
+        let own = std::process::id().wrapping_mul(64) + ASKED.fetch_add(1, Ordering::Relaxed);
+        u16::try_from(10_000 + own % 20_000).unwrap()
+    };
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(next).find(is_free).unwrap()
 }
 
 fn port_of(url: &str) -> u16 {
