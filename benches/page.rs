@@ -36,7 +36,8 @@ impl Rows {
         self.push(&format!("`{}`: {question}", this.0), that.0, &figure, ratio.rounds, aim);
     }
 
-    /// One question with a figure for each of some cells, by their names, if there is any.
+    /// Adds a row with one question and the figures of several cells, each with its name. Without cells there is
+    /// no row.
     pub fn cells(&mut self, question: &str, beside: &str, cells: &[(String, Ratio)], aim: &str) {
         if cells.is_empty() {
             return;

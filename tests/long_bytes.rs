@@ -80,7 +80,7 @@ const ONE_COPY: std::ops::Range<usize> = LONG..LONG + LONG / 4;
 
 #[test]
 fn long_bytes_in_structures_are_sent_from_where_they_are_and_read_to_where_they_stay() {
-    // What is started once.
+    // The first call starts threads and a worker, whose memory is not to be measured.
     assert_eq!(block_on(takes(Parcel::new(2), Vec::new())).unwrap(), 2);
     let sent = most(|| {
         let call = takes(Parcel::new(LONG / 2), vec![7; LONG / 2]);

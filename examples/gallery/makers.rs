@@ -30,7 +30,7 @@ enum NotMade {
     TooManyPixels,
     Broken(String),
     Call(Error),
-    /// Nothing of the photo's: what the worker says of itself.
+    /// The photo is not to blame: why the worker failed.
     Fault(String),
 }
 

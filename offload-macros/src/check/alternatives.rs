@@ -10,7 +10,7 @@ use crate::tokens::{borrows, known, mentions, opaque, text};
 /// What can be had besides of a type behind a plain reference: ``, or `Arc<Config>` if it is `Sync` ``.
 pub(super) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> String {
     let lent = known::bare(lent);
-    // What borrows in turn is not owned by its copy.
+    // A clone of a type that itself borrows still borrows.
     let borrows = borrows::find(lent).is_some();
     match lent {
         Type::Path(path) if !borrows && path.qself.is_none() => {

@@ -80,7 +80,7 @@ fn check_receiver(
         }
         (Some((_, false)), Some(attribute)) => {
             to_owned_is_bare(attribute, errors);
-            // With `sync` the body stays as it is.
+            // With `sync` the body is not rewritten, so its strings may name `self`.
             if let (Body::Block(block), None) = (&function.body, &options.sync) {
                 // To rewrite a string that may be no format string would change what it says.
                 for string in receiver::strings_with_self(block.stream()) {

@@ -2,8 +2,8 @@
 //! the compiler knows (is it `Send`? can it carry an `Error`?) is asked by the
 //! expansion, through the bounds of `offload_runtime::__private`.
 //!
-//! Each rule reports at the smallest guilty token and names the fix; a mistake
-//! breaks one rule only.
+//! Each rule reports at the smallest guilty token and names the fix. Rules do not overlap, so that
+//! one mistake is one error.
 //!
 //! | module | its rules are about |
 //! | --- | --- |

@@ -19,7 +19,7 @@ use crate::tokens::borrows;
 /// pub fn remove(path: PathBuf) -> io::Result<()> { … }
 /// ```
 ///
-/// Output, beside the async function:
+/// The expansion has this beside the async function:
 ///
 /// ```text
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {

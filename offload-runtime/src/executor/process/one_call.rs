@@ -81,7 +81,7 @@ pub(super) fn answer(
     });
     events::end();
     end();
-    // What has no line end would come with a later call.
+    // Text without a line end is still in the buffer, and would be taken for output of a later call.
     let _ = io::stdout().flush();
     let (ended, ran) = match ended {
         Ok(ended) => ended,
