@@ -4,11 +4,17 @@ use quote::ToTokens;
 use syn::{Generics, Type};
 
 use super::advice;
+use crate::options::Options;
 use crate::tokens::arguments::{last_name, names_parameter};
 use crate::tokens::{borrows, known, mentions, opaque, text};
 
 /// What can be had besides of a type behind a plain reference: ``, or `Arc<Config>` if it is `Sync` ``.
-pub(super) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> String {
+pub(super) fn alternatives(
+    options: &Options,
+    lent: &Type,
+    pattern: &str,
+    generics: &Generics,
+) -> String {
     let lent = known::bare(lent);
     // A clone of a type that itself borrows still borrows.
     let borrows = borrows::find(lent).is_some();
@@ -28,7 +34,9 @@ pub(super) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> S
             if known::CLONE.contains(&name.as_str()) && known::is_known(lent) {
                 return format!(", or {copy} to give the job a copy");
             }
-            let arc = if name == "Arc" || known::NOT_SYNC.contains(&name.as_str()) {
+            // Nothing is shared with another process.
+            let is_shared = name != "Arc" && !known::NOT_SYNC.contains(&name.as_str());
+            let arc = if !is_shared || options.is_process() {
                 String::new()
             } else {
                 format!(", or `Arc<{written}>` if it is `Sync`")
@@ -42,9 +50,13 @@ pub(super) fn alternatives(lent: &Type, pattern: &str, generics: &Generics) -> S
     }
 }
 
-/// What a result could be that is lent for ever: ``, or `&'static str` ``.
-pub(super) fn for_ever(result: &Type, generics: &Generics) -> String {
-    if contains_dyn(result) || opaque::has_impl_trait(result) || names_parameter(result, generics) {
+/// What a result could be that is lent for ever: ``, or `&'static str` ``. Another process lends nothing.
+pub(super) fn for_ever(options: &Options, result: &Type, generics: &Generics) -> String {
+    if options.is_process()
+        || contains_dyn(result)
+        || opaque::has_impl_trait(result)
+        || names_parameter(result, generics)
+    {
         return String::new();
     }
     let condition =

@@ -1,5 +1,6 @@
 //! The rules about what borrows: a body on another thread may outlive whoever lent it something.
 
+use proc_macro2::Span;
 use syn::{Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, TypeReference};
 
 use super::advice::{self, Position};
@@ -23,7 +24,12 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
         }
         check_argument(options, argument, function, errors);
     }
-    check_result(function, errors);
+    check_result(options, function, errors);
+}
+
+/// What the body runs on that its caller does not.
+fn place(options: &Options) -> &'static str {
+    if options.is_process() { "process" } else { "thread" }
 }
 
 /// Lifetime parameters; where one is used in an argument or in the result, that
@@ -80,6 +86,15 @@ fn check_receiver(
         }
         (Some((_, false)), Some(attribute)) => {
             to_owned_is_bare(attribute, errors);
+            if receiver.names(&Lifetime::new("'static", Span::call_site())) {
+                errors.at(
+                    attribute,
+                    format_args!(
+                        "`#[to_owned]` copies what a caller lends, and `{}` is lent for ever: remove it",
+                        text(&receiver.syntax)
+                    ),
+                );
+            }
             // With `sync` the body is not rewritten, so its strings may name `self`.
             if let (Body::Block(block), None) = (&function.body, &options.sync) {
                 // To rewrite a string that may be no format string would change what it says.
@@ -131,7 +146,11 @@ fn check_argument(
         Borrow::Reference(reference) => {
             let may_outlive =
                 if reference.mutability.is_some() { "" } else { ", which may outlive its owner" };
-            format!("`{}` would be lent to another thread{may_outlive}", text(reference))
+            format!(
+                "`{}` would be lent to another {}{may_outlive}",
+                text(reference),
+                place(options)
+            )
         }
         Borrow::Lifetime(_) => format!("`{whole}` borrows, and the job may outlive its owner"),
     };
@@ -151,7 +170,8 @@ fn check_argument(
                     format!("take `{argument}{owned}`{bounds} and return it")
                 }
                 Type::Reference(reference) => {
-                    let others = alternatives::alternatives(&reference.elem, &pattern, generics);
+                    let others =
+                        alternatives::alternatives(options, &reference.elem, &pattern, generics);
                     format!("take `{owned}`{bounds}{others}")
                 }
                 _ if matches!(borrow, Borrow::Lifetime(_)) => {
@@ -262,7 +282,7 @@ fn to_owned_is_bare(attribute: &Attribute, errors: &mut Errors) {
     }
 }
 
-fn check_result(function: &Function, errors: &mut Errors) {
+fn check_result(options: &Options, function: &Function, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &function.signature.output else { return };
     let Some(borrow) = borrows::find(ty) else { return };
     let generics = &function.signature.generics;
@@ -273,7 +293,7 @@ fn check_result(function: &Function, errors: &mut Errors) {
             format!(
                 "return `{}`{bounds}{}",
                 text(&advice.owned),
-                alternatives::for_ever(ty, generics)
+                alternatives::for_ever(options, ty, generics)
             )
         }
         (Borrow::Lifetime(_), Ok(advice)) => {
@@ -283,6 +303,9 @@ fn check_result(function: &Function, errors: &mut Errors) {
     };
     errors.at(
         &borrow,
-        format_args!("the result comes back from another thread and cannot borrow: {fix}"),
+        format_args!(
+            "the result comes back from another {} and cannot borrow: {fix}",
+            place(options)
+        ),
     );
 }

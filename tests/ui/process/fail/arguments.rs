@@ -63,6 +63,12 @@ fn for_ever(#[to_owned] name: &'static str) -> Result<usize, Error> { //~
 }
 
 #[offload(process)]
+fn lent_config(config: &OneWay) -> Result<(), Error> { //~
+    drop(config);
+    Ok(())
+}
+
+#[offload(process)]
 fn twice_optional(value: Option<Option<u8>>) -> Result<bool, Error> { //~
     Ok(value.is_some())
 }

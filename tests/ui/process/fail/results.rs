@@ -67,6 +67,11 @@ fn optional_unit() -> Result<Vec<(u8, Option<()>)>, Error> { //~
     Ok(Vec::new())
 }
 
+#[offload(process)]
+fn lends() -> Result<&str, Error> { //~
+    Ok("text")
+}
+
 async fn caller() {
     nothing().await;
     unit().await;

@@ -53,6 +53,13 @@ fn for_ever(#[to_owned] name: &'static str) -> usize { //~
     name.len()
 }
 
+impl NotClone {
+    #[offload(thread)]
+    fn method_for_ever(#[to_owned] &'static self) -> u32 { //~
+        self.0
+    }
+}
+
 async fn caller() {
     let _: usize = owned(String::new()).await;
     let _: bool = option(None).await;
