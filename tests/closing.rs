@@ -4,10 +4,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::executor::block_on;
+use futures::future::{join_all, ready};
+use futures::{FutureExt, StreamExt};
 use offload_runtime::{
     CpuPool, Error, ErrorKind, Limiter, ProcessPool, Ran, ThreadPool, is_cancelled, offload,
     shutdown, stats,
@@ -356,6 +358,42 @@ fn opened_while_it_is_being_closed_it_keeps_its_calls() {
     POOL.spawn(|| ()).wait().unwrap();
 }
 
+/// While its consumer has enough, nothing of a stream is on the pool.
+#[test]
+fn a_stream_that_is_read_on_after_the_grace_ends_though_no_thread_is_free_for_it() {
+    static POOL: ThreadPool = ThreadPool::new("stays taken").threads(1);
+
+    #[offload(thread, pool = POOL, stream = 1)]
+    fn counts() -> impl Iterator<Item = Result<u32, Error>> + Send + 'static {
+        (0..).map(Ok)
+    }
+
+    #[offload(thread, pool = POOL)]
+    fn stays(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    let mut numbers = Box::pin(counts());
+    assert_eq!(block_on(numbers.next()).unwrap().unwrap(), 0);
+    settle("it is suspended", || pool("stays taken").running == 0);
+    let (started, start) = channel();
+    let (go_on, waiting) = channel();
+    let running = begin(stays(started, waiting));
+    start.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(block_on(POOL.close(Duration::ZERO)).abandoned, 2);
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        let mut errors = numbers.filter_map(|number| ready(number.err()));
+        tell.send(block_on(errors.next())).unwrap();
+    });
+    let error = told.recv_timeout(PATIENCE).expect("it does not wait for the thread").unwrap();
+    assert_eq!(error.kind(), ErrorKind::ShuttingDown, "{error}");
+    go_on.send(()).unwrap();
+    block_on(running).unwrap();
+}
+
 /// Each call runs, or is told that the pool is closed: none is forgotten while threads end and others
 /// are started.
 #[test]
@@ -398,6 +436,91 @@ fn no_call_is_lost_while_a_pool_is_closed_and_opened_over_and_over() {
     let done: usize = results.iter().map(|(done, _)| done).sum();
     assert_eq!(done, RAN.load(Ordering::Relaxed), "{results:?}");
     block_on(counts()).unwrap();
+}
+
+/// Makes calls on four threads until `is_over`, so many at a time on each. Each is told that its pool is
+/// closed, or ends well.
+fn callers<F>(
+    at_a_time: usize,
+    call: fn() -> F,
+    is_over: &'static AtomicBool,
+) -> Vec<JoinHandle<()>>
+where
+    F: Future<Output = Result<(), Error>> + 'static,
+{
+    let calls = move || {
+        while !is_over.load(Ordering::Relaxed) {
+            let answers = block_on(join_all((0..at_a_time).map(|_| call())));
+            for error in answers.into_iter().filter_map(Result::err) {
+                assert_eq!(error.kind(), ErrorKind::ShuttingDown, "{error}");
+            }
+        }
+    };
+    (0..4).map(|_| std::thread::spawn(calls)).collect()
+}
+
+/// A body that was started at that very moment, too: nobody would tell it afterwards.
+#[test]
+fn all_bodies_are_told_that_their_pool_is_closed() {
+    static POOL: CpuPool = CpuPool::new("tells all").threads(2);
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+    #[offload(cpu, pool = POOL)]
+    fn runs_until_it_is_told() -> Result<(), Error> {
+        while !is_cancelled() {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    let callers = callers(1, runs_until_it_is_told, &IS_OVER);
+    for _ in 0..500 {
+        block_on(POOL.close(Duration::ZERO));
+        settle("all bodies have ended", || threads("tells all") == 0);
+        POOL.open();
+    }
+    IS_OVER.store(true, Ordering::Relaxed);
+    block_on(POOL.close(Duration::ZERO));
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+}
+
+/// One that gets into the line at that very moment, too: the permit is never given back.
+#[test]
+fn no_call_stays_in_line_when_its_pool_is_closed() {
+    static POOL: CpuPool = CpuPool::new("empties its line").threads(2);
+    static ELSEWHERE: ThreadPool = ThreadPool::new("keeps the permit");
+    static ONE: Limiter = Limiter::new(1);
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+    #[offload(thread, pool = ELSEWHERE, limit = ONE)]
+    fn keeps_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    #[offload(cpu, pool = POOL, limit = ONE)]
+    fn waits() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let (started, start) = channel();
+    let (go_on, kept) = channel();
+    let first = begin(keeps_it(started, kept));
+    start.recv_timeout(PATIENCE).unwrap();
+    let callers = callers(200, waits, &IS_OVER);
+    for n in 0..200 {
+        settle("some are in line", || ONE.waiting() > n % 4);
+        block_on(POOL.close(Duration::ZERO));
+        settle("its threads have ended", || threads("empties its line") == 0);
+        settle("nobody is in line", || ONE.waiting() == 0);
+        POOL.open();
+    }
+    IS_OVER.store(true, Ordering::Relaxed);
+    block_on(POOL.close(Duration::ZERO));
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    go_on.send(()).unwrap();
+    block_on(first).unwrap();
 }
 
 /// While a call is in the hands of a thread that has taken it out of the queue, no list has it.

@@ -19,12 +19,16 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
     let under_way = executor.under_way();
     let before = under_way.count();
     let end = Instant::now().checked_add(grace);
+    // What is under way goes on.
+    let opened_meanwhile = || {
+        let finished = before.saturating_sub(under_way.count());
+        Report { finished, abandoned: 0 }
+    };
     let abandoned = loop {
         let is_over = || under_way.count() == 0 || !executor.is_closed();
         Drained::new(is_over, end).await;
         if !executor.is_closed() {
-            // It was opened meanwhile: what is under way goes on.
-            return Report { finished: before.saturating_sub(under_way.count()), abandoned: 0 };
+            return opened_meanwhile();
         }
         // Once more, as in a shutdown.
         let left = under_way.count();
@@ -33,25 +37,26 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
         }
     };
     // Also if none is left: who has asked before whether calls are taken, and makes one just now, is told.
-    abandon(executor);
-    executor.dismiss();
-    if !executor.is_closed() {
-        // It was opened at this very moment.
-        executor.open();
+    if !abandon(executor) {
+        return opened_meanwhile();
     }
+    executor.dismiss();
     let is_over = || abandoned > 0 || executor.load().threads == 0 || !executor.is_closed();
     Drained::new(is_over, end).await;
     Report { finished: before.saturating_sub(abandoned), abandoned }
 }
 
-/// Ends the calls that wait there, and tells the bodies that run.
-fn abandon(executor: &'static dyn Executor) {
+/// Ends the calls that wait there, and tells the bodies that run. False: it was opened, and they go on.
+fn abandon(executor: &'static dyn Executor) -> bool {
     // First: a call that is met from now on does not get into a line.
-    executor.drain();
+    if !executor.drain() {
+        return false;
+    }
     crate::call::stream::wake_blocked();
     for one in Function::known_of(executor) {
         function::refuse_lines(executor, one.gates());
     }
+    true
 }
 
 fn open(executor: &'static dyn Executor) {

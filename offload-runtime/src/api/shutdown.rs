@@ -109,7 +109,9 @@ fn abandon() {
     current::stop_all();
     crate::call::stream::wake_blocked();
     // The executors first: a call that is met from now on does not get into a line.
-    executor::all().into_iter().for_each(|executor| executor.drain());
+    for executor in executor::all() {
+        executor.drain();
+    }
     for gate in Function::all_gates() {
         gate.refuse(None, Error::shutting_down);
     }

@@ -1,6 +1,7 @@
 //! The seam between a call and where it runs: what every executor does, and nothing that only
 //! one of them knows.
 
+mod intake;
 #[cfg(feature = "process")]
 pub(crate) mod process;
 #[cfg(feature = "remote")]
@@ -81,13 +82,14 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// Takes no more calls but those that bodies make; what waits still runs.
     fn close(&'static self);
 
-    /// Ends the calls that wait, and tells or kills the bodies that run.
-    fn drain(&'static self);
+    /// Ends the calls that wait, and tells or kills the bodies that run. False: it was opened
+    /// meanwhile, and they go on.
+    fn drain(&'static self) -> bool;
 
     /// After the last call: lets go what it keeps for the next.
     fn dismiss(&'static self);
 
-    /// Takes calls again, unless all executors are closed.
+    /// Takes calls again, unless it was closed with all others.
     fn open(&'static self) {}
 
     /// Whether it takes no calls.

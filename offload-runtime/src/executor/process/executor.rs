@@ -175,9 +175,12 @@ impl Executor for Processes {
         self.workers.threads.close();
     }
 
-    fn drain(&'static self) {
-        self.workers.threads.drain();
-        self.workers.end_all();
+    fn drain(&'static self) -> bool {
+        let is_drained = self.workers.threads.drain();
+        if is_drained {
+            self.workers.end_all();
+        }
+        is_drained
     }
 
     fn dismiss(&'static self) {
@@ -185,15 +188,10 @@ impl Executor for Processes {
     }
 
     fn open(&'static self) {
-        // Before: a call that is taken finds them open. After: who closes it looks at the threads, when it
-        // has closed the workers.
+        // Before: a call that is taken finds them open. After: who closes it may have closed them since.
         self.workers.open();
         self.workers.threads.open();
         self.workers.open();
-        if self.workers.threads.is_closed() {
-            // All were closed just now.
-            self.workers.close();
-        }
     }
 
     fn is_closed(&'static self) -> bool {

@@ -360,9 +360,12 @@ impl Workers {
         }
     }
 
-    /// Ends all calls, those that come for a worker later too.
+    /// Ends all calls, those that come for a worker later too; unless the pool was opened meanwhile.
     pub(crate) fn end_all(&'static self) {
         let mut state = self.lock();
+        if !self.threads.intake().is_drained() {
+            return;
+        }
         state.is_closed = true;
         state.is_drained = true;
         state.drains += 1;
@@ -377,9 +380,12 @@ impl Workers {
     }
 
     /// Nobody will call any more: lets all that are free end, kills those that start, and
-    /// starts no others.
-    pub(crate) fn close(&self) {
+    /// starts no others; unless the pool was opened meanwhile.
+    pub(crate) fn close(&'static self) {
         let mut state = self.lock();
+        if !self.threads.intake().is_closed() {
+            return;
+        }
         state.is_closed = true;
         state.kept = 0;
         for start in &state.starts.channels {
@@ -395,10 +401,10 @@ impl Workers {
         lifecycle::wake(wakers);
     }
 
-    /// There may be workers again.
-    pub(crate) fn open(&self) {
+    /// There may be workers again, unless the pool is closed for good.
+    pub(crate) fn open(&'static self) {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.is_closed && !self.threads.intake().is_closed_for_good() {
             state.is_closed = false;
             state.is_drained = false;
             state.starts.begin_anew();

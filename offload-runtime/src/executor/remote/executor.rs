@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ use super::seen::Seen;
 use super::sending::Outgoing;
 use super::served::{Serving, Site};
 use crate::error::{Error, Ran};
+use crate::executor::intake::Intake;
 use crate::executor::process::Processes;
 use crate::executor::{self, Executor, Load, StandIn, threads};
 use crate::system::cores;
@@ -55,8 +56,7 @@ struct Started {
     caller: OnceLock<Caller>,
     under_way: UnderWay,
     is_known: AtomicBool,
-    closed: AtomicBool,
-    drained: AtomicBool,
+    intake: Intake,
 }
 
 impl Remotes {
@@ -176,7 +176,7 @@ impl Remotes {
             forget();
             completion::refuse(task, error);
         };
-        if started.drained.load(Ordering::SeqCst) {
+        if started.intake.is_drained() {
             let error = Error::shutting_down(meta.about().name);
             return refuse(task, error);
         }
@@ -200,12 +200,12 @@ impl Remotes {
                     here.cancel();
                 }
                 // It may have come after all were ended.
-                if started.drained.load(Ordering::SeqCst) {
+                if started.intake.is_drained() {
                     self.drain();
                 }
             }
             Admitted::Waits => {
-                if started.drained.load(Ordering::SeqCst) {
+                if started.intake.is_drained() {
                     owner.refuse_lines();
                 }
             }
@@ -257,8 +257,7 @@ impl Executor for Remotes {
                 caller: OnceLock::new(),
                 under_way: UnderWay::new(cores::count()),
                 is_known: AtomicBool::new(false),
-                closed: AtomicBool::new(false),
-                drained: AtomicBool::new(false),
+                intake: Intake::new(),
             }))
         });
         if let Ok(started) = started {
@@ -279,7 +278,7 @@ impl Executor for Remotes {
 
     fn submit(&'static self, task: Queued) {
         let parcel = parcel::take().expect("a call of a remote function has a parcel");
-        if self.started().closed.load(Ordering::SeqCst) && !task.meta().is_of_body {
+        if self.started().intake.is_closed() && !task.meta().is_of_body {
             let error = Error::shutting_down(task.meta().about().name);
             completion::refuse(task, error);
             return;
@@ -368,11 +367,13 @@ impl Executor for Remotes {
     }
 
     fn close(&'static self) {
-        self.started().closed.store(true, Ordering::SeqCst);
+        self.started().intake.close(executor::is_closed());
     }
 
-    fn drain(&'static self) {
-        self.started().drained.store(true, Ordering::SeqCst);
+    fn drain(&'static self) -> bool {
+        if !self.started().intake.drain() {
+            return false;
+        }
         for Entry { call, here } in self.calls().all() {
             if self.calls().refuse(&call, Error::shutting_down(call.name())) {
                 self.ask(Request::Forget(call.number));
@@ -383,6 +384,7 @@ impl Executor for Remotes {
                 here.cancel();
             }
         }
+        true
     }
 
     fn dismiss(&'static self) {}

@@ -75,10 +75,7 @@ impl Executor for Pool {
         // At the end of all, what bodies start has the grace that they have. Of one pool that is
         // closed, only a call that blocks one of its bodies has: it is submitted ahead.
         let has_grace = |task: &Queued| task.meta().is_of_body && super::is_closed();
-        if started.closed.load(Ordering::SeqCst)
-            && !has_grace(&task)
-            && !task.meta().state.has_begun()
-        {
+        if started.intake.is_closed() && !has_grace(&task) && !task.meta().state.has_begun() {
             let error = self.rejection(task.meta().about().name);
             completion::refuse(task, error);
             return;
@@ -86,7 +83,7 @@ impl Executor for Pool {
         started.queue.push(Item::Call(task));
         self.tend();
         // It may have come after all were taken out.
-        if started.drained.load(Ordering::SeqCst) {
+        if started.intake.is_drained() {
             self.drain_queue();
         }
     }
@@ -95,7 +92,7 @@ impl Executor for Pool {
         let started = self.started();
         started.queue.push_front(Item::Call(task));
         self.tend();
-        if started.drained.load(Ordering::SeqCst) {
+        if started.intake.is_drained() {
             self.drain_queue();
         }
     }
@@ -160,15 +157,18 @@ impl Executor for Pool {
 
     fn close(&'static self) {
         let started = self.started();
-        started.closed.store(true, Ordering::SeqCst);
+        started.intake.close(super::is_closed());
         started.sleep.wake_all();
     }
 
-    fn drain(&'static self) {
+    fn drain(&'static self) -> bool {
         let started = self.started();
-        started.drained.store(true, Ordering::SeqCst);
-        started.stops.fetch_add(1, Ordering::SeqCst);
-        self.drain_queue();
+        let is_drained = started.intake.drain();
+        if is_drained {
+            started.stops.fetch_add(1, Ordering::SeqCst);
+            self.drain_queue();
+        }
+        is_drained
     }
 
     fn dismiss(&'static self) {
@@ -176,20 +176,11 @@ impl Executor for Pool {
     }
 
     fn open(&'static self) {
-        let started = self.started();
-        // Before: a call that is taken is not told that it came too late. After: who closes it looks at
-        // the one, when it has set the other.
-        started.drained.store(false, Ordering::SeqCst);
-        started.closed.store(false, Ordering::SeqCst);
-        started.drained.store(false, Ordering::SeqCst);
-        if super::is_closed() {
-            // All were closed just now.
-            self.close();
-        }
+        self.started().intake.open();
     }
 
     fn is_closed(&'static self) -> bool {
-        self.started().closed.load(Ordering::SeqCst)
+        self.started().intake.is_closed()
     }
 
     fn rejection(&self, function: &str) -> Error {

@@ -4,6 +4,7 @@
 use loom::thread;
 
 use super::sleep::{Sleep, Woken};
+use crate::executor::intake::Intake;
 use crate::sync::model::check;
 use crate::sync::queue::Queue;
 use crate::sync::semaphore::{Acquired, Permit, Semaphore, Waiter};
@@ -15,8 +16,7 @@ struct Pool {
     queue: Queue<&'static Call>,
     sleep: Sleep,
     limiter: Semaphore<&'static Call>,
-    closed: AtomicBool,
-    drained: AtomicBool,
+    intake: Intake,
 }
 
 struct Call {
@@ -104,8 +104,7 @@ impl Pool {
             queue: Queue::new(),
             sleep,
             limiter: Semaphore::new(1),
-            closed: AtomicBool::new(false),
-            drained: AtomicBool::new(false),
+            intake: Intake::new(),
         }))
     }
 
@@ -114,16 +113,30 @@ impl Pool {
     }
 
     fn submit(&self, call: &'static Call) {
+        if self.intake.is_closed() {
+            return call.refuse();
+        }
         self.queue.push(call);
         self.tend();
+        if self.intake.is_drained() {
+            self.drain();
+        }
     }
 
     fn end(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.intake.close(true);
         self.sleep.wake_all();
-        self.drained.store(true, Ordering::SeqCst);
-        self.drain();
+        self.end_queued();
         self.refuse_line();
+    }
+
+    /// False: it was opened meanwhile.
+    fn end_queued(&self) -> bool {
+        let is_drained = self.intake.drain();
+        if is_drained {
+            self.drain();
+        }
+        is_drained
     }
 
     fn drain(&self) {
@@ -150,13 +163,13 @@ impl Pool {
         if !call.state.is_queued() {
             return;
         }
-        if self.drained.load(Ordering::Relaxed) {
+        if self.intake.is_drained() {
             return call.refuse();
         }
         let is_reserved = call.is_reserved.swap(false, Ordering::AcqRel);
         match self.limiter.acquire(call, is_reserved) {
             Acquired::Permit(call, _permit) => call.run(),
-            Acquired::Waits if self.drained.load(Ordering::SeqCst) => self.refuse_line(),
+            Acquired::Waits if self.intake.is_drained() => self.refuse_line(),
             Acquired::Waits | Acquired::Cancelled => {}
             Acquired::Deadlock(_) => unreachable!("it blocks no body"),
         }
@@ -174,14 +187,14 @@ impl Pool {
                 self.meet(call);
                 continue;
             }
-            if self.closed.load(Ordering::SeqCst) && self.queue.is_empty() {
+            if self.intake.is_closed() && self.queue.is_empty() {
                 if is_searching {
                     self.sleep.found();
                 }
                 self.sleep.unregister(number);
                 return;
             }
-            let has_work = || !self.queue.is_empty() || self.closed.load(Ordering::SeqCst);
+            let has_work = || !self.queue.is_empty() || self.intake.is_closed();
             let woken = self.sleep.sleep(number, is_searching, None, has_work);
             is_searching = woken == Woken::Called;
         }
@@ -264,5 +277,41 @@ fn a_call_that_stays_in_line_while_others_are_taken_out_has_its_permit() {
         assert_eq!(goes.ends.load(Ordering::Relaxed), 1);
         assert_eq!(stays.ends.load(Ordering::Relaxed), 1);
         pool.assert_nothing_is_left();
+    });
+}
+
+/// It has no thread that would meet the call.
+#[test]
+fn a_call_that_comes_while_its_pool_is_closed_ends_or_waits_in_an_open_one() {
+    check(3, || {
+        let pool = Pool::new();
+        let call = Call::new(pool);
+        let closes = thread::spawn(move || {
+            pool.intake.close(false);
+            pool.end_queued();
+        });
+        let opens = thread::spawn(move || pool.intake.open());
+        pool.submit(call);
+        closes.join().unwrap();
+        opens.join().unwrap();
+        // An open pool runs what it takes.
+        assert!(pool.intake.is_closed() || !pool.intake.is_drained());
+        assert!(pool.queue.is_empty() || !pool.intake.is_drained());
+        while let Some(call) = pool.queue.pop() {
+            pool.meet(call);
+        }
+        assert_eq!(call.ends.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_pool_that_is_opened_while_all_are_closed_stays_closed() {
+    check(3, || {
+        let pool = Pool::new();
+        let ends = thread::spawn(move || pool.end());
+        pool.intake.close(false);
+        pool.intake.open();
+        ends.join().unwrap();
+        assert!(pool.intake.is_closed() && pool.intake.is_drained());
     });
 }

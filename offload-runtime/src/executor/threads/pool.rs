@@ -13,6 +13,7 @@ use super::blocked::Blocked;
 use super::rayon;
 use super::sleep::Sleep;
 use crate::error::Error;
+use crate::executor::intake::Intake;
 use crate::executor::settings::{self, DefaultPool, Settings};
 use crate::executor::{self, Executor};
 use crate::sync::foreign::quietly;
@@ -110,9 +111,7 @@ pub(super) struct Started {
     pub(super) under_way: UnderWay,
     /// It is in the list of started executors.
     is_known: AtomicBool,
-    pub(super) closed: AtomicBool,
-    /// Calls that wait are not started any more.
-    pub(super) drained: AtomicBool,
+    pub(super) intake: Intake,
     /// So often all bodies were told to stop.
     pub(super) stops: AtomicU64,
     /// Its threads, if they are rayon's.
@@ -275,8 +274,7 @@ impl Pool {
             extra: AtomicUsize::new(0),
             under_way: UnderWay::new(cores),
             is_known: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            drained: AtomicBool::new(false),
+            intake: Intake::new(),
             stops: AtomicU64::new(0),
             rayon: rayon::Threads::new(self.is_rayon),
             serve,
@@ -289,6 +287,12 @@ impl Pool {
             // Whoever gets here has asked `check`.
             _ => unreachable!("a pool is started before it is used"),
         }
+    }
+
+    /// Whether calls are taken.
+    #[cfg(feature = "process")]
+    pub(crate) fn intake(&'static self) -> &'static Intake {
+        &self.started().intake
     }
 
     /// Sees to it that what was queued is not forgotten: a thread comes, or all are at work.
@@ -306,9 +310,6 @@ impl Pool {
             return completion::clear(&task);
         }
         self.clear_there(task);
-        if self.started().drained.load(Ordering::SeqCst) {
-            self.drain_queue();
-        }
     }
 
     /// As [`clear`](Self::clear), and on a thread of the pool also after the executors were closed: for what

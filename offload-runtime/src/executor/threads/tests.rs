@@ -14,8 +14,12 @@ use futures::future::join_all;
 use super::Pool;
 use crate::api::pools::{CpuPool, ThreadPool};
 use crate::call::Call;
+use crate::error::ErrorKind;
 use crate::executor::{Executor, Load};
 use crate::function::Function;
+use crate::task::context::Captured;
+use crate::task::meta::{Deadlines, Meta, Slot};
+use crate::task::{Queued, maker};
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -179,6 +183,31 @@ fn dropped_calls_leave_the_queue_and_never_run() {
     }
     release.send(()).unwrap();
     blocker.join().unwrap();
+}
+
+/// As one does that was handed a permit while its pool was ended.
+#[test]
+fn a_call_that_comes_ahead_of_others_after_the_end_is_ended_though_no_thread_is_free() {
+    static POOL: ThreadPool = ThreadPool::new("ended").threads(1);
+    static FUNCTION: Function = Function::thread("ended", &POOL);
+    let (release, held) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
+    let stays = thread::spawn(move || {
+        block_on(Call::new(&FUNCTION, move || {
+            started.send(()).unwrap();
+            let _ = held.recv();
+        }));
+    });
+    start.recv().unwrap();
+    POOL.pool().close();
+    assert!(POOL.pool().drain());
+    let slots = [Slot::default(), Slot::default()];
+    let meta = Meta::new(&FUNCTION, false, Deadlines::default(), None, slots);
+    let task = maker()(meta, Captured::NOTHING, || ());
+    POOL.pool().submit_ahead(Queued::new(Arc::clone(&task)));
+    assert_eq!(task.error(), Some(ErrorKind::ShuttingDown));
+    drop(release);
+    stays.join().unwrap();
 }
 
 /// Tells of each error that the runtime reports whether the lock of the pool's growth is free then.

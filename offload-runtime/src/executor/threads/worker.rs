@@ -103,7 +103,7 @@ impl Worker {
     /// Looks on for a moment. Whether something came.
     fn search(&mut self) -> bool {
         let started = self.started;
-        if !started.rules.searches || started.closed.load(Ordering::Relaxed) {
+        if !started.rules.searches || started.intake.is_closed() {
             return false;
         }
         self.is_searching = self.is_searching || started.sleep.search();
@@ -131,12 +131,12 @@ impl Worker {
         if std::mem::take(&mut self.has_run) && started.rules.runs_bodies {
             self.masks.set_back();
         }
-        let is_over = || started.closed.load(Ordering::SeqCst) && started.queue.is_empty();
+        let is_over = || started.intake.is_closed() && started.queue.is_empty();
         let keep_alive = started.rules.keep_alive;
         let woken = if is_over() || keep_alive == Some(Duration::ZERO) {
             Woken::Late
         } else {
-            let has_work = || !started.queue.is_empty() || started.closed.load(Ordering::SeqCst);
+            let has_work = || !started.queue.is_empty() || started.intake.is_closed();
             let was_searching = std::mem::take(&mut self.is_searching);
             let woken = started.sleep.sleep(self.number, was_searching, keep_alive, has_work);
             self.is_searching = woken == Woken::Called;
@@ -146,16 +146,16 @@ impl Worker {
         if woken != Woken::Late && !is_over() {
             return false;
         }
+        self.started.threads.fetch_sub(1, Ordering::SeqCst);
         self.leave();
         true
     }
 
-    /// The thread takes no more calls.
+    /// The thread takes no more calls, and is not counted any more.
     fn leave(&mut self) {
         if std::mem::take(&mut self.is_searching) {
             self.started.sleep.found();
         }
-        self.started.threads.fetch_sub(1, Ordering::SeqCst);
         self.pool.tend_after_end();
     }
 
@@ -164,10 +164,7 @@ impl Worker {
     fn is_surplus(&mut self) -> bool {
         let is_surplus = self.pool.has_surplus() && self.pool.give_up_surplus();
         if is_surplus {
-            if std::mem::take(&mut self.is_searching) {
-                self.started.sleep.found();
-            }
-            self.pool.tend_after_end();
+            self.leave();
         }
         is_surplus
     }
@@ -219,7 +216,7 @@ impl Worker {
         // Before the look at whether calls are still started: one that is, is told to stop when they
         // are not any more.
         let stops = self.started.stops.load(Ordering::SeqCst);
-        if self.started.drained.load(Ordering::SeqCst) {
+        if self.started.intake.is_drained() {
             return self.pool.refuse(task);
         }
         if meta.start_by().is_some_and(|start_by| start_by <= self.now) {
@@ -252,7 +249,7 @@ impl Worker {
             }
             Admitted::Waits => {
                 // It may have come to wait after all that waited were ended.
-                if self.started.drained.load(Ordering::SeqCst) {
+                if self.started.intake.is_drained() {
                     owner.refuse_lines();
                 }
             }
@@ -274,6 +271,7 @@ impl Worker {
                 Item::Leftover(task) => self.started.queue.push_front(Item::Leftover(task)),
             }
         }
+        self.started.threads.fetch_sub(1, Ordering::SeqCst);
         self.leave();
     }
 }
