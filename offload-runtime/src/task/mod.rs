@@ -167,10 +167,14 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    match (is_large::<F>(), is_large::<T>()) {
-        (false, false) => task,
-        (true, false) => task_of_large,
-        (_, true) => task_to_large,
+    // Branches of constants: of those that are not taken nothing is compiled, and each function of
+    // a program has one kind of task.
+    if const { is_large::<T>() } {
+        task_to_large
+    } else if const { is_large::<F>() } {
+        task_of_large
+    } else {
+        task
     }
 }
 
