@@ -78,9 +78,11 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    match is_large::<F>() {
-        true => start_small(function, to_heap(body)),
-        false => start_small(function, body),
+    // A branch of a constant: the other one is not compiled.
+    if const { is_large::<F>() } {
+        start_small(function, to_heap(body))
+    } else {
+        start_small(function, body)
     }
 }
 
