@@ -357,3 +357,31 @@ fn what_is_not_the_call_of_the_attribute_is_not_started() {
     let error = Own.next_soon().wait().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
 }
+
+/// Both have the same label: the method that is called within the start is not the one that is wanted.
+#[test]
+fn what_an_override_calls_is_not_taken_for_the_call_that_is_started() {
+    trait Numbers: Send + Sized + 'static {
+        #[offload(cpu, spawn = next_soon)]
+        fn next(self) -> u32
+        where
+            Self: Sized,
+        {
+            7
+        }
+    }
+
+    struct Offloaded;
+    impl Numbers for Offloaded {}
+
+    struct Cached<T>(T);
+    impl<T: Numbers> Numbers for Cached<T> {
+        async fn next(self) -> u32 {
+            self.0.next().await + 1
+        }
+    }
+
+    assert_eq!(block_on(Cached(Offloaded).next()), 8);
+    let error = Cached(Offloaded).next_soon().wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+}

@@ -37,6 +37,7 @@ pub fn remove<P: AsRef<Path> + Send + 'static>(
                     );
                     &__FUNCTION
                 },
+                "",
                 <io::Result<()> as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> io::Result<()> {
                     __body::<P>(path, __offload::Borrow::borrow(&name))
@@ -55,6 +56,7 @@ pub fn remove_soon<P: AsRef<Path> + Send + 'static>(
         ::offload_runtime::__private::concat!(
             ::offload_runtime::__private::module_path!(), "::remove"
         ),
+        "",
         move || remove::<P>(path, name),
     )
 }

@@ -15,6 +15,7 @@ impl Numbers {
                     );
                     &__FUNCTION
                 },
+                __offload::type_name::<Self>(),
                 __offload::None,
                 move || -> _ {
                     let _ = &self;
@@ -34,6 +35,7 @@ impl Numbers {
             ::offload_runtime::__private::concat!(
                 ::offload_runtime::__private::module_path!(), "::squares"
             ),
+            ::offload_runtime::__private::type_name::<Self>(),
             move || Self::squares(self, n),
         )
     }

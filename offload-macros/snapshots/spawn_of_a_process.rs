@@ -64,6 +64,7 @@ fn render_soon(
         ::offload_runtime::__private::concat!(
             ::offload_runtime::__private::module_path!(), "::render"
         ),
+        "",
         move || render(document),
     )
 }

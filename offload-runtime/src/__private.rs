@@ -3,6 +3,7 @@
 //! Also what the standard library provides comes from here: a crate may call
 //! its own types `Duration` or its own module `core`.
 
+pub use core::any::type_name;
 pub use core::option::Option::{None, Some};
 pub use core::result::Result;
 pub use core::{concat, module_path};

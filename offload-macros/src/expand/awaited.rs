@@ -51,6 +51,10 @@ use crate::tokens::{borrows, ends, mentions};
 /// around it knows, cannot be a function in a function: it is the closure's own.
 pub(super) fn expand(options: &Options, function: &Function) -> TokenStream {
     let how = if options.spawn.is_some() { "call_or_start" } else { "call" };
+    let of = options.spawn.as_ref().map(|_| {
+        let of = spawn::of(options, function, &quote!(__offload));
+        quote!(#of,)
+    });
     let call = result::call(function, how);
     let this = describe::function(options, function, None);
     let fail = result::fail(options, function);
@@ -60,7 +64,7 @@ pub(super) fn expand(options: &Options, function: &Function) -> TokenStream {
         return_future(function, &mut signature);
     }
     let called = wrapper(options, function, signature, |job| {
-        let mut arguments = Group::new(Delimiter::Parenthesis, quote!({ #this }, #fail #job));
+        let mut arguments = Group::new(Delimiter::Parenthesis, quote!({ #this }, #of #fail #job));
         // A `self` that borrows is reported here.
         if let Some(receiver) = &function.receiver {
             arguments.set_span(receiver.syntax.self_token.span);

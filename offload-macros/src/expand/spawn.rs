@@ -24,7 +24,7 @@ use crate::tokens::borrows;
 /// ```text
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
 ///     // The future is polled once, by which the call starts.
-///     __offload::start(concat!(module_path!(), "::remove"), move || remove(path))
+///     __offload::start(concat!(module_path!(), "::remove"), "", move || remove(path))
 /// }
 /// ```
 ///
@@ -36,8 +36,9 @@ pub(crate) fn expand(options: &Options, function: &Function) -> Option<TokenStre
     let silence = is_deprecated(function).then(|| quote!(#[allow(deprecated)]));
     let (visibility, signature) = (&function.visibility, signature(options, function, ident));
     let label = describe::name(options, &function.signature.ident, &runtime);
-    let call = call(options, function);
-    let mut block = Group::new(Delimiter::Brace, quote!(#runtime::start(#label, move || #call)));
+    let (call, of) = (call(options, function), of(options, function, &runtime));
+    let mut block =
+        Group::new(Delimiter::Brace, quote!(#runtime::start(#label, #of, move || #call)));
     // In the `impl` of a trait, which has no such method, that is said of the option.
     block.set_span(ident.span());
     Some(quote! {
@@ -46,6 +47,15 @@ pub(crate) fn expand(options: &Options, function: &Function) -> Option<TokenStre
         #silence
         #visibility #signature #block
     })
+}
+
+/// `__offload::type_name::<Self>()`: whose method is wanted, which the label does not tell of the default method of a
+/// trait. Of a function that is no method, nothing.
+pub(super) fn of(options: &Options, function: &Function, runtime: &TokenStream) -> TokenStream {
+    match qualifier(options, function) {
+        Some(_) => quote!(#runtime::type_name::<Self>()),
+        None => quote!(""),
+    }
 }
 
 /// What is said of both functions.

@@ -32,7 +32,8 @@ pub use crate::api::streams::{Ends, Iterates};
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};
 use crate::call::made::Made;
-use crate::call::{started, starting};
+use crate::call::started;
+use crate::call::starting::{self, Which};
 use crate::error::Error;
 use crate::function::Function;
 #[doc(no_inline)]
@@ -74,9 +75,10 @@ pub trait Returned: Sized {
     where
         F: FnOnce() -> Self + Send + 'static;
 
-    /// The same, or the start of one that is not awaited.
+    /// The same, or the start of one that is not awaited; `of` is the type whose method it is, or nothing.
     fn call_or_start<F>(
         function: &'static Function,
+        of: &'static str,
         fail: Option<Fail<Self>>,
         body: F,
     ) -> Answer<Self>
@@ -94,11 +96,16 @@ impl<T: Send + 'static> Returned for T {
         Answer::new(Made::new(function, fail, body))
     }
 
-    fn call_or_start<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
+    fn call_or_start<F>(
+        function: &'static Function,
+        of: &'static str,
+        fail: Option<Fail<T>>,
+        body: F,
+    ) -> Answer<T>
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        if !starting::is_wanted(function.name()) {
+        if !starting::is_wanted(Which { label: function.name(), of }) {
             return Answer::new(Made::new(function, fail, body));
         }
         starting::leave(started::start(function, body));

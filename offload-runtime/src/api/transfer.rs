@@ -15,9 +15,10 @@ use super::process_stream::{End, Streamed, stream};
 #[cfg(feature = "remote")]
 use super::remote_pool::RemotePool;
 use crate::call::made::Made;
+use crate::call::started;
+use crate::call::starting::{self, Which};
 use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
-use crate::call::{started, starting};
 use crate::error::Error;
 use crate::executor::process::exchange;
 #[cfg(feature = "remote")]
@@ -200,7 +201,7 @@ where
     where
         A: FnOnce(&mut Outbound) + Send + 'static,
     {
-        if !starting::is_wanted(function.name()) {
+        if !starting::is_wanted(which(function)) {
             return <Self as Remote>::call(function, arguments);
         }
         let body: Body<Result<Self, Error>> = Box::new(move || exchanged(function, arguments));
@@ -212,7 +213,7 @@ where
         function: &'static Function,
         body: impl FnOnce() -> Self,
     ) -> Result<Self, Answer<Self>> {
-        if !starting::is_wanted(function.name()) {
+        if !starting::is_wanted(which(function)) {
             return Ok(body());
         }
         starting::leave(started::run_here(function, body));
@@ -244,7 +245,7 @@ where
     where
         A: FnOnce(&mut Outbound) + Send + 'static,
     {
-        if !starting::is_wanted(function.name()) {
+        if !starting::is_wanted(which(function)) {
             return <Self as Remote>::call_remote(function, arguments);
         }
         let parcel = Parcel::new(function, Box::new(arguments));
@@ -257,6 +258,11 @@ where
     fn answer(self, arguments: &mut Arguments<'_>) {
         arguments.answer(self.as_ref());
     }
+}
+
+/// A function that another process runs is no method.
+fn which(function: &Function) -> Which {
+    Which { label: function.name(), of: "" }
 }
 
 /// Has a worker do the work.

@@ -19,9 +19,18 @@ use crate::sync::foreign::drop_quietly;
 /// What passes between the one who starts a call, and the call.
 enum HandOver {
     Nothing,
-    /// The first call of the function with this label is to be started.
-    Wanted(&'static str),
+    /// The first call of this function is to be started.
+    Wanted(Which),
     Left(State),
+}
+
+/// Which function is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Which {
+    pub(crate) label: &'static str,
+    /// The type whose method it is, or nothing. The default method of a trait has one label for all types, and that of
+    /// one type may call that of another.
+    pub(crate) of: &'static str,
 }
 
 thread_local! {
@@ -35,9 +44,9 @@ fn replace(hand_over: HandOver) -> HandOver {
 }
 
 /// Whether the call of this function that is made now is to be started. It is asked once.
-pub(crate) fn is_wanted(label: &str) -> bool {
+pub(crate) fn is_wanted(which: Which) -> bool {
     match replace(HandOver::Nothing) {
-        HandOver::Wanted(wanted) if wanted == label => true,
+        HandOver::Wanted(wanted) if wanted == which => true,
         other => {
             replace(other);
             false
@@ -50,16 +59,13 @@ pub(crate) fn leave<T>(started: Started<T>) {
     replace(HandOver::Left(started.into_state()));
 }
 
-/// Starts the call of the function with this label that is awaited by the future which `make` makes.
-pub(crate) fn start<F: Future>(
-    label: &'static str,
-    make: impl FnOnce() -> F,
-) -> Started<F::Output> {
+/// Starts the call of this function that is awaited by the future which `make` makes.
+pub(crate) fn start<F: Future>(which: Which, make: impl FnOnce() -> F) -> Started<F::Output> {
     // Another start on this thread, of which this one is a part: a copy that is made may start calls.
     let outer = replace(HandOver::Nothing);
     let polled = catch_unwind(AssertUnwindSafe(|| {
         let future = pin!(make());
-        replace(HandOver::Wanted(label));
+        replace(HandOver::Wanted(which));
         future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }));
     match (replace(outer), polled) {
@@ -67,7 +73,7 @@ pub(crate) fn start<F: Future>(
             drop_quietly(polled);
             Started::of(state)
         }
-        (_, Err(payload)) => Started::rejected(Error::panicked_before(label, payload)),
-        (_, Ok(_)) => Started::rejected(Error::not_reached(label)),
+        (_, Err(payload)) => Started::rejected(Error::panicked_before(which.label, payload)),
+        (_, Ok(_)) => Started::rejected(Error::not_reached(which.label)),
     }
 }
