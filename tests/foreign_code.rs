@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -62,6 +62,7 @@ enum Place {
     FromError,
     ThreadStart,
     Size,
+    LazyPool,
     SizeOfLimiter,
     SaidByTimer,
     Recorder,
@@ -71,7 +72,7 @@ enum Place {
 }
 
 /// Each with the prefix of the name of its thread; the caller's is that of the test.
-const PLACES: [(Place, &str); 32] = [
+const PLACES: [(Place, &str); 33] = [
     (Place::Deadline, CALLER),
     (Place::QueueDeadline, CALLER),
     (Place::CloneOfValue, CALLER),
@@ -101,6 +102,7 @@ const PLACES: [(Place, &str); 32] = [
     (Place::FromError, CALLER),
     (Place::ThreadStart, "fresh-"),
     (Place::Size, CALLER),
+    (Place::LazyPool, CALLER),
     (Place::SizeOfLimiter, CALLER),
     (Place::Recorder, CALLER),
     (Place::RecorderByItself, "offload-metrics"),
@@ -154,7 +156,7 @@ fn at(place: Place) {
         Deed::Block => thread::sleep(Duration::from_millis(50)),
         Deed::CallBack => {
             // They show the size that is being asked for.
-            if ![Place::SizeOfResource, Place::SizeOfLimiter].contains(&place) {
+            if place != Place::SizeOfResource {
                 let _ = stats();
             }
             // On the thread of a pool of one, for a call of that pool.
@@ -315,7 +317,8 @@ fn says() -> Result<(), Error> {
     Ok(())
 }
 
-/// Functions each of which has a limit and a resource of its own, whose sizes are asked for once.
+/// Functions each of which has a pool, a limit and a resource of its own, which are made, or asked for their
+/// sizes, once.
 macro_rules! sized {
     ($($name:ident)*) => {{
         $(
@@ -329,7 +332,12 @@ macro_rules! sized {
                     1
                 });
 
-                #[offload(thread, limit = LIMIT)]
+                static POOL: LazyLock<ThreadPool> = LazyLock::new(|| {
+                    at(Place::LazyPool);
+                    ThreadPool::new("lazy")
+                });
+
+                #[offload(thread, pool = POOL, limit = LIMIT)]
                 fn sized(#[resource(INSTANCES)] _instance: &mut ()) -> Result<(), Error> {
                     Ok(())
                 }
@@ -344,7 +352,7 @@ macro_rules! sized {
 /// The next of them.
 fn next_sized() -> BoxFuture<'static, Result<(), Error>> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    sized!(a b c d e f)[NEXT.fetch_add(1, Ordering::SeqCst)]()
+    sized!(a b c d e f g h i)[NEXT.fetch_add(1, Ordering::SeqCst)]()
 }
 
 /// Is told of gauges.
@@ -542,7 +550,8 @@ fn calls() {
     if is_planned_at(Place::SaidByWorker) {
         drop(driven(says()).finish());
     }
-    if is_planned_at(Place::SizeOfLimiter) || is_planned_at(Place::SizeOfResource) {
+    let sized = [Place::LazyPool, Place::SizeOfLimiter, Place::SizeOfResource];
+    if sized.into_iter().any(is_planned_at) {
         drop(driven(next_sized()).finish());
     }
     if is_planned_at(Place::Recorder) {

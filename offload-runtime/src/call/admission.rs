@@ -26,9 +26,7 @@ pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Err
 /// The same of a call whose surroundings were taken before.
 pub(super) fn admit_captured(function: &'static Function) -> Result<Meta, Error> {
     let name = function.name();
-    function.make_known();
-    let executor = function.executor();
-    check(function)?;
+    let executor = executor(function)?;
     let callers = current::caller();
     let slots = match &callers {
         // What waits for it has a thread already.
@@ -50,9 +48,7 @@ pub(super) fn alarm(task: &Awaited, waker: &Waker) -> Result<Option<Alarm>, Erro
 /// The same of a call that is started: a body that starts it does not wait for it.
 pub(super) fn admit_started(function: &'static Function) -> Result<(Meta, Captured), Error> {
     let name = function.name();
-    function.make_known();
-    let executor = function.executor();
-    check(function)?;
+    let executor = executor(function)?;
     let overloaded = |bound| Error::overloaded(name, bound);
     let slots = [function.slot().map_err(overloaded)?, executor.slot().map_err(overloaded)?];
     let (deadlines, captured) = (function.deadlines(), Captured::here());
@@ -79,7 +75,17 @@ fn meta(
     }
 }
 
-/// Whether what the function runs on and waits for is there. It asks for sizes.
+/// Where the function runs, if what it runs on and waits for is there.
+///
+/// It asks for sizes, and has a pool or a limiter made: foreign code, which may ask for the numbers. Those are of what is known, and
+/// would wait for what is being made: so the function is known only afterwards, also if it can make no call.
+fn executor(function: &'static Function) -> Result<&'static dyn Executor, Error> {
+    let executor = function.executor();
+    let checked = check(function);
+    function.make_known();
+    checked.map(|()| executor)
+}
+
 fn check(function: &'static Function) -> Result<(), Error> {
     let of = |error: Error| error.of(function.name());
     function.executor().check().map_err(of)?;
