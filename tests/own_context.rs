@@ -4,8 +4,10 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use futures::StreamExt;
 use futures::executor::block_on;
-use offload_runtime::{CpuPool, ErrorKind, Ran, propagate_with, to_cpu, to_thread};
+use offload_runtime::{CpuPool, Error, ErrorKind, Ran, offload, propagate_with, to_cpu, to_thread};
+use offload_tests::numbers;
 
 /// Puts a value back when it is dropped.
 struct Back<T: 'static>(&'static std::thread::LocalKey<Cell<T>>, Cell<Option<T>>);
@@ -176,4 +178,55 @@ fn a_panic_at_either_end_of_a_nested_body_is_of_the_innermost_call() {
         assert_eq!(seen, (0..=bodies).map(Ok).collect::<Vec<_>>(), "{depth} {which}");
         assert_eq!(block_on(to_cpu(|| (DEPTH.get(), PANICS.get()))), (0, (0, 0)));
     }
+}
+
+/// It is a panic of the call, as one of the body is: an error, where that is one, and in the numbers.
+#[test]
+fn a_panic_before_the_call_is_an_error_of_a_function_whose_panics_are_errors() {
+    thread_local! {
+        static PANICS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    #[offload(cpu, panic = "error", name = "not captured")]
+    fn whole() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, timeout = late(), name = "no deadline", stream)]
+    fn without_deadline() -> Result<std::iter::Once<Result<u8, Error>>, Error> {
+        Ok(std::iter::once(Ok(1)))
+    }
+
+    #[offload(thread, timeout = late(), name = "no deadline, unwinds")]
+    fn unwinds() -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn late() -> std::time::Duration {
+        panic!("while it is timed")
+    }
+
+    propagate_with(
+        || {
+            assert!(!PANICS.get(), "while it is captured");
+            None::<()>
+        },
+        |()| (),
+    );
+    PANICS.set(true);
+    let answer = catch_unwind(AssertUnwindSafe(|| block_on(whole())));
+    PANICS.set(false);
+    let error = answer.expect("it is an error").unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
+    assert!(error.to_string().ends_with("while it is captured"), "{error}");
+    let counts = numbers("not captured");
+    assert_eq!((counts.started, counts.refused), (0, 1));
+
+    let item = block_on(without_deadline().next()).unwrap().unwrap_err();
+    assert_eq!((item.kind(), item.ran()), (ErrorKind::Panicked, Ran::No));
+    assert_eq!(numbers("no deadline").refused, 1);
+
+    let payload = catch_unwind(AssertUnwindSafe(|| block_on(unwinds()))).unwrap_err();
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"while it is timed"));
+    assert_eq!(numbers("no deadline, unwinds").refused, 1);
 }

@@ -1,10 +1,11 @@
 //! Whether a call may be made, asked at its first poll before anything is allocated; and how a
 //! call that blocks a body gets through.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::error::Error;
+use crate::error::{Error, Ran};
 use crate::executor::Executor;
 use crate::function::Function;
 use crate::gate::Gate;
@@ -13,18 +14,29 @@ use crate::system::fork;
 use crate::task::context::Captured;
 use crate::task::current;
 use crate::task::meta::{Caller, Deadlines, Meta, Slot};
-use crate::task::{Awaited, Queued};
+use crate::task::{Awaited, Failure, Queued};
 
 /// Asks for room for a call that is made now, on this thread. What is returned, dropped, leaves
 /// nothing behind. It runs foreign code: the expressions of deadlines, the clones of what is
 /// captured.
-pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Error> {
-    let meta = admit_captured(function)?;
-    Ok((meta, Captured::here()))
+pub(super) fn admit(function: &'static Function) -> Result<(Meta, Captured), Failure> {
+    caught(|| Ok((admit_here(function)?, Captured::here())))
 }
 
 /// The same of a call whose surroundings were taken before.
-pub(super) fn admit_captured(function: &'static Function) -> Result<Meta, Error> {
+pub(super) fn admit_captured(function: &'static Function) -> Result<Meta, Failure> {
+    caught(|| admit_here(function))
+}
+
+/// What runs foreign code before a call is made: a panic of it is the call's.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(Failure::Error),
+        Err(payload) => Err(Failure::Panic(payload, Ran::No)),
+    }
+}
+
+fn admit_here(function: &'static Function) -> Result<Meta, Error> {
     let name = function.name();
     let executor = executor(function)?;
     let callers = current::caller();

@@ -6,10 +6,10 @@ use std::mem;
 use std::task::{Context, Poll};
 
 use super::admission;
-use super::sent::{self, Sent, answer_error, count, polled_again};
+use super::sent::{self, Sent, polled_again};
 use crate::error::Error;
 use crate::function::Function;
-use crate::task::{self, Awaited};
+use crate::task::{self, Awaited, Failure};
 
 /// See the [module](self).
 pub(crate) struct Made<T> {
@@ -22,7 +22,7 @@ pub(crate) struct Made<T> {
 enum State {
     /// Not polled yet.
     Made(Awaited),
-    Rejected(Error),
+    Rejected(Failure),
     /// It was started, and its handle is elsewhere: this is never ready.
     Started,
     /// On its way to a thread and back.
@@ -44,7 +44,7 @@ impl<T: Send + 'static> Made<T> {
     {
         let state = match admission::admit(function) {
             Ok((meta, captured)) => State::Made(task::maker()(meta, captured, body)),
-            Err(error) => State::Rejected(error),
+            Err(failure) => State::Rejected(failure),
         };
         Made { function, fail, state }
     }
@@ -58,8 +58,8 @@ impl<T: Send + 'static> Made<T> {
         let function = self.function;
         let sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => Ok(sent),
-            State::Made(task) => Sent::new(function, task, cx),
-            State::Rejected(error) => Err(error),
+            State::Made(task) => Sent::new(function, task, cx).map_err(Failure::Error),
+            State::Rejected(failure) => Err(failure),
             State::Started => {
                 self.state = State::Started;
                 return Poll::Pending;
@@ -74,10 +74,7 @@ impl<T: Send + 'static> Made<T> {
                 }
                 answer
             }
-            Err(error) => {
-                count(function, &error);
-                Poll::Ready(answer_error(self.fail, error))
-            }
+            Err(failure) => Poll::Ready(sent::answer_rejected(function, self.fail, failure)),
         }
     }
 }

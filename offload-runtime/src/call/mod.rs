@@ -14,9 +14,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::{fmt, mem};
 
-use self::sent::{Sent, answer_error, count, polled_again};
+use self::sent::{Sent, polled_again};
 use crate::function::Function;
-use crate::task;
+use crate::task::{self, Failure};
 
 /// The future of one call of a closure, as [`to_thread`](crate::to_thread) and
 /// [`run`](crate::ThreadPool::run) return it.
@@ -105,12 +105,12 @@ where
                     let make = task::maker();
                     make(meta, captured, self.body.take().expect("it is there until it is sent"))
                 };
-                match admitted.map(make).and_then(|task| Sent::new(function, task, cx)) {
+                let send = |task| Sent::new(function, task, cx).map_err(Failure::Error);
+                match admitted.map(make).and_then(send) {
                     Ok(sent) => sent,
-                    Err(error) => {
-                        count(function, &error);
+                    Err(failure) => {
                         self.body = None;
-                        return Poll::Ready(answer_error(None, error));
+                        return Poll::Ready(sent::answer_rejected(function, None, failure));
                     }
                 }
             }

@@ -54,18 +54,34 @@ pub(super) fn answer<T: Send + 'static>(
     let mut result = Place::<T>::new();
     Poll::Ready(match ready!(sent.poll(cx, result.as_any())) {
         None => result.result().unwrap_or_else(|| ended_without()),
-        Some(Failure::Error(error)) => answer_error(fail, error),
-        Some(Failure::Panic(payload, ran)) => match fail {
-            Some(fail) if sent.function.catches_panics() => {
-                fail(Error::panicked(sent.name(), payload, ran))
-            }
-            _ => resume_unwind(payload),
-        },
+        Some(failure) => answer_failure(sent.function, fail, failure),
     })
 }
 
+/// The answer of a call that was not made.
+pub(super) fn answer_rejected<T>(
+    function: &'static Function,
+    fail: Option<fn(Error) -> T>,
+    failure: Failure,
+) -> T {
+    count_rejected(function, &failure);
+    answer_failure(function, fail, failure)
+}
+
+fn answer_failure<T>(function: &Function, fail: Option<fn(Error) -> T>, failure: Failure) -> T {
+    match failure {
+        Failure::Error(error) => answer_error(fail, error),
+        Failure::Panic(payload, ran) => match fail {
+            Some(fail) if function.catches_panics() => {
+                fail(Error::panicked(function.name(), payload, ran))
+            }
+            _ => resume_unwind(payload),
+        },
+    }
+}
+
 /// The answer in place of a result; `fail` makes one, where it can carry an error.
-pub(super) fn answer_error<T>(fail: Option<fn(Error) -> T>, error: Error) -> T {
+fn answer_error<T>(fail: Option<fn(Error) -> T>, error: Error) -> T {
     match fail {
         Some(fail) => fail(error),
         None => panic_infallible(&error),
@@ -94,6 +110,18 @@ pub(super) fn count(function: &'static Function, error: &Error) {
     let about = Owner::about(function);
     about.count(|counts| if is_late { &counts.timed_out } else { &counts.refused });
     incidents::note_error(about.name, error);
+}
+
+/// A call was not made.
+pub(super) fn count_rejected(function: &'static Function, failure: &Failure) {
+    match failure {
+        Failure::Error(error) => count(function, error),
+        Failure::Panic(payload, _) => {
+            // No body of it has started, of which it would be the panic.
+            Owner::about(function).count(|counts| &counts.refused);
+            incidents::note_panic(function.name(), payload);
+        }
+    }
 }
 
 impl Sent {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::call::admission;
-use crate::call::sent::{Sent, count, last};
+use crate::call::sent::{Sent, count_rejected, last};
 use crate::error::Error;
 use crate::function::Function;
 use crate::task::Failure;
@@ -56,11 +56,11 @@ where
         body: F,
         captured: Captured,
         cx: &mut Context<'_>,
-    ) -> Result<State<F, I, T>, Error> {
+    ) -> Result<State<F, I, T>, Failure> {
         let meta = admission::admit_captured(self.function)?;
         let portions = Arc::new(Portions::new(meta, captured, body, self.room));
         let task = Arc::clone(&portions);
-        let sent = Sent::new(self.function, task, cx)?;
+        let sent = Sent::new(self.function, task, cx).map_err(Failure::Error)?;
         Ok(State::Sent(sent.of_items(), portions))
     }
 }
@@ -105,9 +105,8 @@ where
             match mem::replace(&mut self.state, State::Done) {
                 State::Lazy(body, captured) => match self.send(body, captured, cx) {
                     Ok(state) => self.state = state,
-                    Err(error) => {
-                        count(self.function, &error);
-                        let failure = Failure::Error(error);
+                    Err(failure) => {
+                        count_rejected(self.function, &failure);
                         return Poll::Ready(Some(last(self.function, self.fail, failure)));
                     }
                 },

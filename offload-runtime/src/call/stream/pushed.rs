@@ -12,7 +12,7 @@ use super::channel::{Channel, Producer, Receiver};
 use super::shape::Shape;
 use super::sink::Sink;
 use crate::call::admission;
-use crate::call::sent::{Sent, count, ended_without, last};
+use crate::call::sent::{Sent, count_rejected, ended_without, last};
 use crate::error::Error;
 use crate::function::Function;
 use crate::task::context::Captured;
@@ -63,9 +63,10 @@ where
         body: F,
         captured: Captured,
         cx: &mut Context<'_>,
-    ) -> Result<State<F, T, E>, Error> {
+    ) -> Result<State<F, T, E>, Failure> {
         let meta = admission::admit_captured(self.function)?;
-        let stall_timeout = self.shape.stall_timeout.map(|timeout| timeout());
+        let stall_timeout =
+            admission::caught(|| Ok(self.shape.stall_timeout.map(|timeout| timeout())))?;
         let channel = Arc::new(Channel::new(self.function.name(), self.shape.room, stall_timeout));
         let receiver = Receiver(Arc::clone(&channel));
         let fail = self.fail;
@@ -78,7 +79,7 @@ where
                 _ => ending,
             }
         });
-        let sent = Sent::new(self.function, task, cx)?;
+        let sent = Sent::new(self.function, task, cx).map_err(Failure::Error)?;
         Ok(State::Sent(sent.of_items(), receiver))
     }
 
@@ -103,9 +104,9 @@ where
             match mem::replace(&mut self.state, State::Done) {
                 State::Lazy(body, captured) => match self.send(body, captured, cx) {
                     Ok(state) => self.state = state,
-                    Err(error) => {
-                        count(self.function, &error);
-                        return Poll::Ready(self.last(Failure::Error(error)));
+                    Err(failure) => {
+                        count_rejected(self.function, &failure);
+                        return Poll::Ready(self.last(failure));
                     }
                 },
                 State::Sent(mut sent, receiver) => {
