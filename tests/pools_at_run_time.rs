@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 
 use futures::executor::block_on;
 use offload_runtime::{CpuPool, Error, ErrorKind, Limiter, Ran, ThreadPool, offload, stats};
-use offload_tests::{numbers, pool};
+use offload_tests::{begin, numbers, pool, settle};
 
 #[test]
 fn the_number_of_threads_is_asked_for_once_when_the_pool_starts() {
@@ -216,4 +217,49 @@ fn a_pool_that_cannot_be_made_is_told_each_call_and_its_panic_once() {
     assert_eq!(ASKED.load(Ordering::SeqCst), 1);
     // Who looks at it finds no pool, and no panic.
     assert!(stats().pools.iter().all(|pool| pool.name != "unmade"));
+}
+
+/// What was made for something else, and is there for good, serves functions as well.
+#[test]
+fn functions_run_on_a_leaked_pool_and_under_a_leaked_limit() {
+    static FILES: LazyLock<&'static ThreadPool> =
+        LazyLock::new(|| ThreadPool::new("leaked-files").threads(2).leak());
+    static IMAGES: LazyLock<&'static CpuPool> =
+        LazyLock::new(|| CpuPool::new("leaked-images").threads(1).leak());
+    static ONE: LazyLock<&'static Limiter> = LazyLock::new(|| Limiter::new(1).leak());
+    static BROKEN: LazyLock<&'static ThreadPool> = LazyLock::new(|| panic!("no configuration"));
+    static UNLIMITED: LazyLock<&'static Limiter> = LazyLock::new(|| panic!("no configuration"));
+
+    #[offload(thread, pool = FILES, limit = ONE, spawn = read_soon)]
+    fn read(gate: Receiver<()>) -> Result<String, Error> {
+        let _ = gate.recv();
+        Ok(thread_name())
+    }
+
+    #[offload(cpu, pool = IMAGES, limit = ONE)]
+    fn shrink() -> String {
+        thread_name()
+    }
+
+    #[offload(thread, pool = BROKEN)]
+    fn nowhere() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, limit = UNLIMITED)]
+    fn never() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let (go_on, gate) = mpsc::channel();
+    let holds = read_soon(gate);
+    settle("it has the permit", || ONE.in_use() == 1);
+    let mut waits = begin(shrink());
+    assert_eq!(ONE.waiting(), 1);
+    drop(go_on);
+    assert!(holds.wait().unwrap().unwrap().starts_with("leaked-files-"));
+    assert!(block_on(&mut waits).starts_with("leaked-images-"));
+    for error in [block_on(nowhere()).unwrap_err(), block_on(never()).unwrap_err()] {
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+    }
 }

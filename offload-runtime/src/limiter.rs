@@ -79,7 +79,24 @@ impl Limiter {
         Limiter { gate: Gate::new(Of::Limiter, Size::With(limit)) }
     }
 
-    /// A limiter that is made when the program runs, and is there for good.
+    /// A limiter that is made when the program runs, and is there for good: a `static` for functions, and what
+    /// else holds the reference may look at it and change it.
+    ///
+    /// ```
+    /// use std::sync::LazyLock;
+    ///
+    /// use offload_runtime::{Limiter, offload};
+    ///
+    /// static DATABASE: LazyLock<&'static Limiter> = LazyLock::new(|| Limiter::new(8).leak());
+    ///
+    /// #[offload(thread, limit = DATABASE)]
+    /// fn load(id: u64) -> String {
+    ///     format!("row {id}")
+    /// }
+    /// # assert_eq!(futures::executor::block_on(load(1)), "row 1");
+    /// let limiter: &'static Limiter = *DATABASE;
+    /// limiter.set_limit(4);
+    /// ```
     pub fn leak(self) -> &'static Limiter {
         Box::leak(Box::new(self))
     }
@@ -136,6 +153,14 @@ impl OwnLimiter {
     pub const fn new() -> OwnLimiter {
         OwnLimiter(OnceLock::new())
     }
+
+    /// The limiter that this makes, or has made. One that has panicked is not asked again.
+    fn made_by(&'static self, make: impl FnOnce() -> &'static Limiter) -> &'static Limiter {
+        let made = || catch_unwind(AssertUnwindSafe(make));
+        self.0.get().or_else(|| made().map_err(drop_payload).ok()).unwrap_or_else(|| {
+            self.0.get_or_init(|| Limiter::with(|| panic!("the `LazyLock` of the limit panicked")))
+        })
+    }
 }
 
 /// What `limit` takes: a number, or a `static` [`Limiter`] for several functions.
@@ -157,11 +182,14 @@ impl Limit for Limiter {
 /// If it panics, each call fails, with [`Config`](crate::ErrorKind::Config).
 impl Limit for LazyLock<Limiter> {
     fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
-        // One that has panicked is not asked again.
-        let made = || catch_unwind(AssertUnwindSafe(|| LazyLock::force(self)));
-        own.0.get().or_else(|| made().map_err(drop_payload).ok()).unwrap_or_else(|| {
-            own.0.get_or_init(|| Limiter::with(|| panic!("the `LazyLock` of the limit panicked")))
-        })
+        own.made_by(|| LazyLock::force(self))
+    }
+}
+
+/// The same of one that is [leaked](Limiter::leak).
+impl Limit for LazyLock<&'static Limiter> {
+    fn limiter(&'static self, own: &'static OwnLimiter) -> &'static Limiter {
+        own.made_by(|| *LazyLock::force(self))
     }
 }
 

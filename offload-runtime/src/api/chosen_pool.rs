@@ -47,8 +47,10 @@ impl Function {
 
 impl OfThread for ThreadPool {}
 impl OfThread for LazyLock<ThreadPool> {}
+impl OfThread for LazyLock<&'static ThreadPool> {}
 impl OfCpu for CpuPool {}
 impl OfCpu for LazyLock<CpuPool> {}
+impl OfCpu for LazyLock<&'static CpuPool> {}
 
 impl Pool for ThreadPool {
     fn chosen(&'static self) -> Chosen {
@@ -75,6 +77,22 @@ impl Pool for LazyLock<CpuPool> {
     fn chosen(&'static self) -> Chosen {
         static UNMADE: CpuPool = CpuPool::unmade();
         made(self).unwrap_or(&UNMADE).chosen()
+    }
+}
+
+/// The same of one that is [leaked](ThreadPool::leak).
+impl Pool for LazyLock<&'static ThreadPool> {
+    fn chosen(&'static self) -> Chosen {
+        static UNMADE: ThreadPool = ThreadPool::unmade();
+        made(self).copied().unwrap_or(&UNMADE).chosen()
+    }
+}
+
+/// The same of one that is [leaked](CpuPool::leak).
+impl Pool for LazyLock<&'static CpuPool> {
+    fn chosen(&'static self) -> Chosen {
+        static UNMADE: CpuPool = CpuPool::unmade();
+        made(self).copied().unwrap_or(&UNMADE).chosen()
     }
 }
 

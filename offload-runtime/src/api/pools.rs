@@ -192,7 +192,8 @@ impl ThreadPool {
         self
     }
 
-    /// A pool that is made when the program runs, for closures. It is there for good.
+    /// A pool that is made when the program runs, for closures; in a `static` `LazyLock`, for functions, too. It is there
+    /// for good.
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -326,7 +327,8 @@ impl CpuPool {
         self
     }
 
-    /// A pool that is made when the program runs, for closures. It is there for good.
+    /// A pool that is made when the program runs, for closures; in a `static` `LazyLock`, for functions, too. It is there
+    /// for good.
     ///
     /// ```
     /// use offload_runtime::CpuPool;
