@@ -81,7 +81,7 @@ fn running_and_waiting_calls_have_their_grace() {
 fn child_gives_grace() {
     static ONE: ThreadPool = ThreadPool::new("one").threads(1);
 
-    #[offload(thread, pool = ONE, queue = 100)]
+    #[offload(thread, pool = ONE, queue = 100, spawn = after_soon)]
     fn after(gate: std::sync::Arc<std::sync::Barrier>) -> Result<(), Error> {
         gate.wait();
         // A call from a body that has grace has grace too.
@@ -97,14 +97,21 @@ fn child_gives_grace() {
             call
         })
         .collect();
+    let started = after_soon(gate.clone());
+    let closure = ONE.spawn({
+        let gate = gate.clone();
+        move || gate.wait().is_leader()
+    });
     let closing = std::thread::spawn(|| block_on(shutdown(PATIENCE)));
     while block_on(fallible()).is_ok() {
         std::thread::yield_now();
     }
     assert!(!closing.is_finished());
-    for _ in 0..3 {
+    for _ in 0..5 {
         gate.wait();
     }
+    started.wait().unwrap().unwrap();
+    closure.wait().unwrap();
     go_on.send(()).unwrap();
     assert!(!call.join().unwrap().unwrap(), "it was cancelled");
     for answer in block_on(join_all(queued)) {
@@ -112,7 +119,7 @@ fn child_gives_grace() {
     }
     let report = closing.join().unwrap();
     assert_eq!(report.abandoned, 0);
-    assert!(report.finished >= 4, "{report:?}");
+    assert!(report.finished >= 6, "{report:?}");
 }
 
 #[test]
@@ -125,7 +132,7 @@ fn what_is_left_after_the_grace_is_reported_and_told() {
 fn child_abandons() {
     static ONE: ThreadPool = ThreadPool::new("one").threads(1);
 
-    #[offload(thread, pool = ONE, queue = 100)]
+    #[offload(thread, pool = ONE, queue = 100, spawn = spin_soon)]
     fn spin(started: mpsc::Sender<()>) -> Result<bool, Error> {
         started.send(()).unwrap();
         while !is_cancelled() {
@@ -155,10 +162,17 @@ fn child_abandons() {
     for _ in 0..2 {
         start.recv_timeout(PATIENCE).unwrap();
     }
+    let queued = spin_soon(started.clone());
+    let closure = ONE.spawn(|| unreachable!("its pool has one thread"));
+    drop(ONE.spawn(|| unreachable!("its pool has one thread")));
     let begun = Instant::now();
     let report = block_on(shutdown(Duration::from_millis(50)));
     assert!(begun.elapsed() >= Duration::from_millis(50));
-    assert_eq!((report.finished, report.abandoned), (0, 6));
+    assert_eq!((report.finished, report.abandoned), (0, 9));
+    let closure: Result<(), Error> = closure.wait();
+    for error in [queued.wait().map(drop).unwrap_err(), closure.unwrap_err()] {
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::No));
+    }
     // Who never looks at a refusal has cancelled.
     drop(calls.pop());
     let answers = block_on(join_all(calls));

@@ -8,8 +8,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use futures::FutureExt;
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, Started, ThreadPool, is_cancelled, offload};
-use offload_tests::{numbers, soon};
+use offload_runtime::{
+    Error, ErrorKind, Limiter, Ran, Resource, Started, ThreadPool, is_cancelled, offload, stats,
+};
+use offload_tests::{numbers, settle, soon};
 
 #[offload(thread, spawn = tell_soon)]
 fn tell(channel: Sender<&'static str>, word: &'static str) -> usize {
@@ -384,4 +386,126 @@ fn what_an_override_calls_is_not_taken_for_the_call_that_is_started() {
     assert_eq!(block_on(Cached(Offloaded).next()), 8);
     let error = Cached(Offloaded).next_soon().wait().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+}
+
+/// It is in no queue of a pool, but set aside until there is a permit.
+#[test]
+fn a_call_that_is_cancelled_as_it_waits_for_a_permit_leaves_the_line() {
+    static TWO: ThreadPool = ThreadPool::new("spawned two").threads(2);
+    static LIMIT: Limiter = Limiter::new(1);
+    static INSTANCE: Resource<u8> = Resource::new("spawned instance", || Ok(7)).size(1);
+
+    #[offload(thread, pool = TWO, limit = LIMIT, spawn = limited_soon)]
+    fn limited(started: Sender<u8>, gate: Receiver<()>) -> Result<(), Error> {
+        started.send(7).unwrap();
+        let _ = gate.recv();
+        Ok(())
+    }
+
+    #[offload(thread, pool = TWO, spawn = borrows_soon, name = "spawned borrows")]
+    fn borrows(
+        started: Sender<u8>,
+        gate: Receiver<()>,
+        #[resource(INSTANCE)] instance: &mut u8,
+    ) -> Result<(), Error> {
+        started.send(*instance).unwrap();
+        let _ = gate.recv();
+        Ok(())
+    }
+
+    fn check(
+        start: fn(Sender<u8>, Receiver<()>) -> Started<Result<(), Error>>,
+        waiting: impl Fn() -> usize,
+    ) {
+        let (started, running) = mpsc::channel();
+        let (release, gate) = mpsc::channel();
+        let first = start(started.clone(), gate);
+        assert_eq!(soon(&running), 7);
+        let (_keep, gate) = mpsc::channel();
+        let cancelled = start(started.clone(), gate);
+        settle("it waits for the permit", || waiting() == 1);
+        cancelled.cancel();
+        assert_eq!(waiting(), 0);
+        let error = cancelled.wait().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Cancelled, Ran::No));
+        let (open, gate) = mpsc::channel();
+        let third = start(started, gate);
+        settle("it waits for the permit", || waiting() == 1);
+        drop(release);
+        first.wait().unwrap().unwrap();
+        assert_eq!(soon(&running), 7, "the third has the permit");
+        drop(open);
+        third.wait().unwrap().unwrap();
+        assert!(running.recv().is_err(), "the cancelled one never ran");
+    }
+
+    check(limited_soon, || LIMIT.waiting());
+    check(borrows_soon, || {
+        let resources = stats().resources;
+        resources.iter().find(|resource| resource.name == "spawned instance").unwrap().waiting
+    });
+}
+
+#[test]
+fn a_started_call_borrows_what_its_function_borrows() {
+    static LINES: Resource<Vec<String>> = Resource::new("spawned lines", || Ok(Vec::new())).size(1);
+    static NONE: Resource<u8> = Resource::new("spawned none", || Err("not there".into()));
+
+    #[offload(thread, spawn = add_soon)]
+    fn add(
+        #[to_owned] line: &str,
+        #[resource(LINES)] lines: &mut Vec<String>,
+    ) -> Result<usize, Error> {
+        lines.push(line.to_owned());
+        Ok(lines.len())
+    }
+
+    #[offload(thread, spawn = ask_soon)]
+    fn ask(#[resource(NONE)] _none: &mut u8) -> Result<(), Error> {
+        Ok(())
+    }
+
+    assert_eq!(add_soon("one").wait().unwrap().unwrap(), 1);
+    assert_eq!(block_on(add("two")).unwrap(), 2);
+    let error = ask_soon().wait().unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No));
+}
+
+/// The handle carries panics by itself, and the async function because of the option.
+#[test]
+fn where_panics_are_errors_that_of_a_started_call_is_the_outer_error() {
+    #[offload(cpu, panic = "error", spawn = check_soon, name = "spawned check")]
+    fn check(number: u8) -> Result<u8, Error> {
+        assert!(number > 0, "{number} is too small");
+        Ok(number)
+    }
+
+    assert_eq!(check_soon(1).wait().unwrap().unwrap(), 1);
+    for error in [check_soon(0).wait().unwrap_err(), block_on(check(0)).unwrap_err()] {
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+        assert!(error.to_string().contains("0 is too small"), "{error}");
+        assert!(error.into_panic().is_ok());
+    }
+    let counts = numbers("spawned check");
+    assert_eq!((counts.finished, counts.panicked, counts.spawned), (1, 2, 0));
+}
+
+#[test]
+fn a_body_that_waits_for_a_started_call_of_the_limit_it_holds_is_told() {
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, limit = LIMIT, spawn = inner_soon)]
+    fn inner() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(cpu, limit = LIMIT)]
+    fn outer() -> Result<(), Error> {
+        inner_soon().wait()?
+    }
+
+    let error = block_on(outer()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Deadlock, Ran::No));
+    assert_eq!(LIMIT.in_use() + LIMIT.waiting(), 0);
+    block_on(inner()).unwrap();
 }

@@ -95,6 +95,37 @@ fn a_body_is_in_its_callers_span_and_in_one_of_its_own() {
     }
 }
 
+/// Who waits for it may be somebody else.
+#[test]
+fn a_started_call_is_in_the_span_that_was_there_when_it_started() {
+    let notes = Notes::default();
+    let _default = tracing::subscriber::set_default(Registry::default().with(notes.clone()));
+    let gate = crate::support::Gate::default();
+    let held = POOL.spawn({
+        let gate = gate.clone();
+        move || gate.pass()
+    });
+    let start = || POOL.spawn(|| tracing::info!("in a started one"));
+    let started = tracing::info_span!("start").in_scope(start);
+    gate.open();
+    tracing::info_span!("wait").in_scope(|| block_on(started)).unwrap();
+    held.wait().unwrap();
+    assert_eq!(notes.around("in a started one"), ["start", "offload"]);
+}
+
+#[test]
+fn the_span_of_a_closure_has_its_label_or_that_of_its_pool() {
+    let notes = Notes::default();
+    let _default = tracing::subscriber::set_default(Registry::default().with(notes.clone()));
+    block_on(POOL.run(|| ()).named("shrink"));
+    block_on(POOL.run(|| ()));
+    POOL.spawn(|| ()).wait().unwrap();
+    let seen = notes.0.lock().unwrap();
+    let names: Vec<_> = seen.offloads.iter().map(|(_, fields)| fields["name"].as_str()).collect();
+    assert_eq!(names, ["\"shrink\"", "\"traced\"", "\"traced\""]);
+    assert!(seen.offloads.iter().all(|(_, fields)| fields["kind"] == "\"thread\""));
+}
+
 /// Nothing stays on the thread of the pool: not the span, not the subscriber.
 #[test]
 fn the_next_body_on_the_thread_is_in_no_span_of_the_one_before() {
