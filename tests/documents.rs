@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Of the README's prose: its code and its tables are read in another way.
 const WORDS: usize = 900;
 
+/// Of the page about moving from `spawn_blocking`, what is no shape of code.
+const NO_SHAPES: [&str; 1] = ["A call that never starts"];
+
 /// All but the pages of the guide.
 const DOCUMENTS: [&str; 8] = [
     "README.md",
@@ -102,4 +105,44 @@ fn every_page_of_the_guide_is_in_the_reference() {
             assert!(leads, "{page} links to {target}");
         }
     }
+}
+
+/// A block that shows a shape on both sides, compares them, and is run.
+fn compares(block: &str) -> bool {
+    let (head, code) = block.split_once('\n').unwrap_or_default();
+    let lines: Vec<_> = code.lines().map(str::trim).collect();
+    let place = |mark: &str| lines.iter().position(|line| *line == mark);
+    let last = lines.iter().rposition(|line| line.starts_with("assert"));
+    matches!(
+        (place("// Before"), place("// After"), last),
+        (Some(before), Some(after), Some(last)) if head == "rust" && before < after && after < last
+    )
+}
+
+/// So neither side can rot, nor become another program than the other.
+#[test]
+fn each_shape_of_moving_is_run_before_and_after() {
+    let page = read("offload-runtime/docs/moving.md");
+    let sections: Vec<_> = page.split("\n## ").skip(1).collect();
+    assert!(sections.len() > 10, "only {} sections", sections.len());
+    for section in sections {
+        let title = section.lines().next().unwrap();
+        let mut blocks = section.split("```").skip(1).step_by(2);
+        assert_eq!(
+            blocks.any(compares),
+            !NO_SHAPES.contains(&title),
+            "`{title}` has a block of `rust` with `// Before`, `// After` and what asserts that both give the same, \
+             or is no shape"
+        );
+    }
+}
+
+#[test]
+fn a_block_compares_that_has_both_sides_and_then_asserts() {
+    let block = |head: &str, lines: [&str; 3]| format!("{head}\n{}\n", lines.join("\nx();\n"));
+    assert!(compares(&block("rust", ["// Before", "  // After", "assert_eq!(a, b);"])));
+    assert!(!compares(&block("rust,no_run", ["// Before", "// After", "assert_eq!(a, b);"])));
+    assert!(!compares(&block("rust", ["// After", "// Before", "assert_eq!(a, b);"])));
+    assert!(!compares(&block("rust", ["// Before", "assert_eq!(a, b);", "// After"])));
+    assert!(!compares(&block("rust", ["// Before", "// After", "()"])));
 }
