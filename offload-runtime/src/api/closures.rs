@@ -131,7 +131,8 @@ where
 impl ThreadPool {
     /// Runs a closure on this pool, and returns what it returns: as
     /// [`to_thread`](to_thread) does on the default one. Its label is the name of the pool, or what
-    /// [`named`](Call::named) gives it. Panics and dropped futures are as there.
+    /// [`named`](Call::named) gives it. Panics and dropped futures are as there. The closure may outlive every local
+    /// variable, so the pool is a `static`, or there for good by [`leak`](Self::leak).
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -173,7 +174,8 @@ impl ThreadPool {
 impl CpuPool {
     /// Runs a closure on this pool, and returns what it returns: as
     /// [`to_cpu`](to_cpu) does on the default one. Its label is the name of the pool, or what
-    /// [`named`](Call::named) gives it. Panics and dropped futures are as there.
+    /// [`named`](Call::named) gives it. Panics and dropped futures are as there. The closure may outlive every local
+    /// variable, so the pool is a `static`, or there for good by [`leak`](Self::leak).
     ///
     /// ```
     /// use offload_runtime::CpuPool;

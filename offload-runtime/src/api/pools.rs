@@ -161,6 +161,8 @@ impl ThreadPool {
 
     /// The most threads, as [`threads`](Self::threads), where the number is known when the program runs:
     /// it is asked for once, when the pool has its first call, and must not call anything on that pool.
+    /// A `fn` captures nothing: with a number from a local variable, make the pool by [`threads`](Self::threads)
+    /// and [`leak`](Self::leak).
     ///
     /// If it gives 0 or panics, each call on the pool fails, with
     /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
@@ -296,6 +298,8 @@ impl CpuPool {
 
     /// The most threads, as [`threads`](Self::threads), where the number is known when the program runs:
     /// it is asked for once, when the pool has its first call, and must not call anything on that pool.
+    /// A `fn` captures nothing: with a number from a local variable, make the pool by [`threads`](Self::threads)
+    /// and [`leak`](Self::leak).
     ///
     /// If it gives 0 or panics, each call on the pool fails, with
     /// [`Config`](crate::ErrorKind::Config), or panics where its result cannot carry an error.
