@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Sender, TryRecvError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::executor::block_on;
@@ -13,8 +13,10 @@ use offload_runtime::{
     CpuPool, Error, ErrorKind, Limiter, Ran, Started, ThreadPool, is_cancelled, offload, propagate,
     spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
-use offload_tests::{numbers, pool, soon};
+use offload_tests::{begin, numbers, pool, soon};
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 
 /// A body that has started, and ends when the sender does. It gives what `is_cancelled` says then.
 fn held(
@@ -395,6 +397,58 @@ fn a_destructor_starts_a_function_also_while_its_thread_unwinds() {
     while path.exists() {
         std::thread::yield_now();
     }
+}
+
+static IN_TURN: ThreadPool = ThreadPool::new("started-in-turn").threads(1);
+
+#[offload(thread, pool = IN_TURN)]
+fn write(lines: Sender<&'static str>) {
+    lines.send("stored").unwrap();
+}
+
+/// Who replaces `spawn_blocking` by a call and reads before the call is polled waits for ever.
+#[tokio::test]
+async fn a_call_that_is_stored_fills_no_channel_and_what_was_spawned_does() {
+    let (lines, read) = mpsc::channel();
+    let line = lines.clone();
+    let spawned = spawn_blocking(move || line.send("spawned").unwrap());
+    assert_eq!(soon(&read), "spawned");
+    spawned.await.unwrap();
+    let line = lines.clone();
+    let stored = (write(lines), IN_TURN.run(move || line.send("stored").unwrap()));
+    // Were they started, they would be ahead of this one.
+    IN_TURN.spawn(|| ()).await.unwrap();
+    assert_eq!(read.try_recv(), Err(TryRecvError::Empty));
+    futures::join!(stored.0, stored.1);
+    assert_eq!(read.iter().collect::<Vec<_>>(), ["stored"; 2]);
+}
+
+#[offload(thread, pool = IN_TURN)]
+fn fetch(page: u32, _permit: OwnedSemaphorePermit) -> u32 {
+    page
+}
+
+/// Who replaces `spawn_blocking` by calls, and takes each permit before the next call is collected, waits for ever.
+#[tokio::test]
+async fn calls_that_are_stored_give_no_permits_back_and_what_was_spawned_does() {
+    let turns = Arc::new(Semaphore::new(2));
+    let turn = || Arc::clone(&turns).acquire_owned();
+    let mut spawned = Vec::new();
+    for page in 0..4 {
+        let permit = turn().await.unwrap();
+        spawned.push(spawn_blocking(move || (page, permit).0));
+    }
+    for (page, spawned) in spawned.into_iter().enumerate() {
+        assert_eq!(spawned.await.unwrap(), page);
+    }
+    let (first, second) = (turn().await.unwrap(), turn().await.unwrap());
+    let stored = [fetch(0, first), fetch(1, second)];
+    let mut third = begin(turn());
+    // Were they started, they would be ahead of this one.
+    IN_TURN.spawn(|| ()).await.unwrap();
+    assert!(offload_tests::poll(&mut third).is_pending());
+    assert_eq!(futures::future::join_all(stored).await, [0, 1]);
+    drop(third.await.unwrap());
 }
 
 /// As many as the machine has cores.
