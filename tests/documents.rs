@@ -146,3 +146,19 @@ fn a_block_compares_that_has_both_sides_and_then_asserts() {
     assert!(!compares(&block("rust", ["// Before", "assert_eq!(a, b);", "// After"])));
     assert!(!compares(&block("rust", ["// Before", "// After", "()"])));
 }
+
+/// In the table of the page they are quoted, and the compiler or the attribute may come to say something else.
+#[test]
+fn the_warnings_of_calls_that_never_start_are_what_the_compiler_says() {
+    let page = read("offload-runtime/docs/moving.md");
+    let said = read("tests/ui/thread/fail/never_polled.stderr");
+    let section = page.split("\n## ").find(|section| section.starts_with(NO_SHAPES[0])).unwrap();
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [_, warning, note] = cells[..] else { panic!("{row}") };
+        assert!(said.contains(&format!("error: {warning}\n")), "nobody says: {warning}");
+        assert!(said.contains(&format!(" note: {note}\n")), "nobody says: {note}");
+    }
+}
