@@ -13,7 +13,7 @@ use axum_extra::extract::{
     cookie::{Cookie, SameSite},
 };
 use blake2::{Blake2s256, Digest};
-use offload_runtime::{CpuPool, offload};
+use offload_runtime::{CpuPool, Priority, offload};
 use rand::{Rng, TryRngCore, rngs::OsRng};
 use rusqlite::{Connection, OptionalExtension, named_params};
 use serde::{Deserialize, Serialize};
@@ -109,8 +109,9 @@ impl<S: Sync> FromRequestParts<S> for User {
 }
 
 /// A hash takes 19 MiB while it is computed, so only two are at a time. They have threads of their
-/// own: nobody waits for photos who wants to log in.
-static HASHES: CpuPool = CpuPool::new("hashes").threads(2);
+/// own: nobody waits for photos who wants to log in. Two threads cannot take the machine, so they
+/// compete as others do, and not at the low priority of bodies that compute for long.
+static HASHES: CpuPool = CpuPool::new("hashes").threads(2).priority(Priority::Normal);
 
 #[offload(cpu, pool = HASHES, queue = 100)]
 fn hash_password(password: String) -> Result<String, Problem> {

@@ -6,10 +6,11 @@
 //! `process` does.
 
 use std::{
+    cell::OnceCell,
     env,
     io::{self, IsTerminal},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -21,10 +22,10 @@ use tokio::{
 };
 use tracing_subscriber::{filter::Targets, fmt, prelude::*};
 
-/// How long requests may still take after Ctrl-C. Docker kills ten seconds after it has asked.
+/// How long all may take after Ctrl-C. Docker kills ten seconds after it has asked.
+const TIME: Duration = Duration::from_secs(8);
+/// How long requests may still take of that. The rest is for what they have left in the pools.
 const REQUESTS_TIME: Duration = Duration::from_secs(6);
-/// How long what they have left in the pools may take after that.
-const BODIES_TIME: Duration = Duration::from_secs(2);
 
 #[offload_runtime::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -53,13 +54,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     );
 
     let (tell, told) = oneshot::channel();
+    let stopped = OnceCell::new();
     let stop = async {
         let _ = told.await;
+        let _ = stopped.set(Instant::now());
         close_dashboard(); // those who look at it would keep the server open
     };
     let served = async {
         let cut_off = gallery::serve(listener, gallery::app(), stop, REQUESTS_TIME).await;
-        (cut_off, offload_runtime::shutdown(BODIES_TIME).await.abandoned)
+        let left = TIME.saturating_sub(stopped.get().map_or(Duration::ZERO, Instant::elapsed));
+        (cut_off, offload_runtime::shutdown(left).await.abandoned)
     };
     let asked_twice = async {
         asked.once().await;

@@ -1,7 +1,8 @@
 //! Serving: what connections may cost, and how they end.
 //!
 //! It is what `axum::serve` does, and limits beside it: for connections, for the time that a
-//! request's head may take, and for the time that all of them have when the server stops.
+//! request's head may take, for the time that a client may take nothing of an answer, and for the
+//! time that all of them have when the server stops.
 
 use std::{pin::pin, time::Duration};
 
@@ -13,11 +14,14 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio_io_timeout::TimeoutStream;
 
 /// More connections than this wait until one of these has ended.
 const MAX_CONNECTIONS: usize = 512;
 /// How long the head of a request may take. An idle connection stays open as long.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer that waits for it.
+const WRITE_TIME: Duration = Duration::from_secs(10);
 /// How much is read of a connection before somebody takes it, in bytes. A head is no larger.
 const BUFFER: usize = 32 * 1024;
 
@@ -39,7 +43,9 @@ pub async fn serve(
             (stream, _) = Listener::accept(&mut listener), if connections.len() < MAX_CONNECTIONS => {
                 let _ = stream.set_nodelay(true); // lines of long work come one by one
                 let service = TowerToHyperService::new(app.clone());
-                let connection = http.serve_connection(TokioIo::new(stream), service);
+                let mut stream = TimeoutStream::new(stream);
+                stream.set_write_timeout(Some(WRITE_TIME));
+                let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
                 connections.spawn(graceful.watch(connection));
             }
             Some(_) = connections.join_next() => {} // how it ended is the client's affair

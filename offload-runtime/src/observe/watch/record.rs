@@ -41,8 +41,8 @@ pub(crate) struct Record {
 
 /// A stall that was reported, until the worker moves again.
 pub(super) struct Stuck {
-    /// `None`: all places that are kept are others.
-    place: Option<usize>,
+    /// The number of its place.
+    place: u64,
     what: What,
     /// The span; empty, if none is known.
     span: String,
@@ -63,6 +63,8 @@ struct State {
     /// The longest lag of each second before, the oldest first.
     seconds: VecDeque<Duration>,
     places: Vec<Place>,
+    /// Places that there were, for their numbers.
+    places_ever: u64,
 }
 
 impl Stuck {
@@ -78,7 +80,10 @@ impl Stuck {
 }
 
 struct Place {
+    number: u64,
     stats: StallStats,
+    /// A worker was stuck there last.
+    last: Instant,
     reported: Option<Instant>,
 }
 
@@ -111,6 +116,7 @@ impl Record {
                 second: (Instant::now(), Duration::ZERO),
                 seconds: VecDeque::new(),
                 places: Vec::new(),
+                places_ever: 0,
             }),
             #[cfg(feature = "tracing")]
             subscriber: tracing::dispatcher::get_default(Clone::clone),
@@ -150,35 +156,21 @@ impl Record {
             place.stats.spans == spans && (!spans.is_empty() || place.stats.doing == stall.doing)
         };
         let known = state.places.iter().position(same);
-        let place = match known {
-            None if state.places.len() < PLACES => {
-                let stats = StallStats {
-                    thread: String::new(),
-                    doing: stall.doing,
-                    spans: spans.clone(),
-                    count: 0,
-                    longest: Duration::ZERO,
-                };
-                state.places.push(Place { stats, reported: None });
-                Some(state.places.len() - 1)
-            }
-            known => known,
+        let index = known.unwrap_or_else(|| state.add_place(now, stall.doing, &spans));
+        let place = &mut state.places[index];
+        place.last = now;
+        place.stats.thread = names(&stall.threads);
+        place.stats.doing = stall.doing;
+        place.stats.count += 1;
+        place.stats.longest = place.stats.longest.max(stall.lasts);
+        let again = |reported: Instant| {
+            spans.is_empty() && now.saturating_duration_since(reported) >= AGAIN
         };
-        let is_told = place.is_some_and(|place| {
-            let place = &mut state.places[place];
-            place.stats.thread = names(&stall.threads);
-            place.stats.doing = stall.doing;
-            place.stats.count += 1;
-            place.stats.longest = place.stats.longest.max(stall.lasts);
-            let again = |reported: Instant| {
-                spans.is_empty() && now.saturating_duration_since(reported) >= AGAIN
-            };
-            let is_told = place.reported.is_none_or(again);
-            if is_told {
-                place.reported = Some(now);
-            }
-            is_told
-        });
+        let is_told = place.reported.is_none_or(again);
+        if is_told {
+            place.reported = Some(now);
+        }
+        let place = place.number;
         drop(state);
         let what = if starves { What::Starved } else { What::Stalled };
         let span = spans.into_iter().next_back().unwrap_or_default();
@@ -194,7 +186,7 @@ impl Record {
     pub(super) fn lasted(&self, stuck: &mut Stuck, time: Duration) {
         stuck.lasts = time;
         let mut state = self.lock();
-        if let Some(place) = stuck.place.and_then(|place| state.places.get_mut(place)) {
+        if let Some(place) = state.places.iter_mut().find(|place| place.number == stuck.place) {
             place.stats.longest = place.stats.longest.max(time);
         }
     }
@@ -274,6 +266,28 @@ impl Record {
 }
 
 impl State {
+    /// Where it is among the places. The one at which a worker was stuck the longest time ago goes for it, if there
+    /// are as many as are kept.
+    fn add_place(&mut self, now: Instant, doing: Doing, spans: &[String]) -> usize {
+        let stats = StallStats {
+            thread: String::new(),
+            doing,
+            spans: spans.to_vec(),
+            count: 0,
+            longest: Duration::ZERO,
+        };
+        let place = Place { number: self.places_ever, stats, last: now, reported: None };
+        self.places_ever += 1;
+        if self.places.len() < PLACES {
+            self.places.push(place);
+            return self.places.len() - 1;
+        }
+        let oldest = (0..PLACES).min_by_key(|place| self.places[*place].last);
+        let oldest = oldest.expect("some are kept");
+        self.places[oldest] = place;
+        oldest
+    }
+
     fn note(&mut self, now: Instant, lag: Duration) {
         while now.saturating_duration_since(self.second.0) >= Duration::from_secs(1) {
             self.seconds.push_back(self.second.1);
@@ -313,4 +327,43 @@ fn words(stall: &Stall) -> [String; 2] {
     };
     let before = format!("the event loop is stuck: {thread} has not ended a turn for");
     [before, format!("{span}; {}", stall.doing)]
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    fn stall(span: &str) -> Stall {
+        let spans = vec![(span.to_owned(), None)];
+        Stall { threads: Vec::new(), doing: Doing::Computing, spans, lasts: Duration::ZERO }
+    }
+
+    #[test]
+    fn the_place_that_is_seen_last_is_kept_also_after_many_others() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let record = Record::new(runtime.handle());
+        record.stuck(&stall("again and again"));
+        let mut first = record.stuck(&stall("once"));
+        for n in 0..2 * PLACES {
+            let stuck = record.stuck(&stall(&format!("place {n}")));
+            record.moves_again(&stuck);
+            record.stuck(&stall("again and again"));
+        }
+        // Its place is another's.
+        record.lasted(&mut first, Duration::from_secs(9));
+        let stalls = record.stats().stalls;
+        assert_eq!(stalls.len(), PLACES);
+        let at = |span: &str| stalls.iter().find(|stall| stall.spans == [span]);
+        assert_eq!(at("again and again").unwrap().count, 1 + 2 * PLACES as u64);
+        assert!(at(&format!("place {}", 2 * PLACES - 1)).is_some());
+        assert!(at("once").is_none());
+        assert!(stalls.iter().all(|stall| stall.longest.is_zero()));
+    }
+
+    #[test]
+    fn a_worker_without_a_processor_is_late_and_not_stuck() {
+        let [before, after] = words(&Stall { doing: Doing::Starved, ..stall("a span") });
+        assert!(before.contains("is late"), "{before}");
+        assert!(!before.contains("stuck") && !after.contains("span"), "{before} … {after}");
+    }
 }
