@@ -4,15 +4,15 @@ use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::mpsc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::thread;
 
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, Resource, SharedResource, ThreadResource, offload, spawn_cpu,
-    spawn_thread, to_cpu, to_thread,
+    CpuPool, Error, ErrorKind, Limiter, Resource, SharedResource, ThreadPool, ThreadResource,
+    offload, spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -330,4 +330,44 @@ fn a_rejected_call_allocates_no_job() {
     assert!(fewest < 1024, "{fewest} bytes for a rejected call");
     drop(release);
     assert_eq!(block_on(running).unwrap(), 1);
+}
+
+/// So does one with a copy that needs no memory of its own.
+#[test]
+fn a_call_on_what_is_made_when_the_program_runs_costs_one_allocation() {
+    static LAZY: LazyLock<ThreadPool> = LazyLock::new(|| ThreadPool::new("lazy").threads(1));
+    static SIZED: Limiter = Limiter::with(|| 2);
+
+    #[offload(thread, pool = LAZY, limit = SIZED)]
+    fn limited(number: u64) -> u64 {
+        number
+    }
+
+    #[offload(cpu)]
+    fn copies(#[to_owned] number: &u64) -> u64 {
+        *number
+    }
+
+    let _counter = count();
+    assert_once(cost(|| {
+        block_on(async {
+            for _ in 0..CALLS {
+                black_box(LAZY.run(|| [1; 8]).await);
+            }
+        });
+    }));
+    assert_once(cost(|| {
+        block_on(async {
+            for number in 0..CALLS {
+                black_box(limited(number).await);
+            }
+        });
+    }));
+    assert_once(cost(|| {
+        block_on(async {
+            for number in 0..CALLS {
+                black_box(copies(&number).await);
+            }
+        });
+    }));
 }

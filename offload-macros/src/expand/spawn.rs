@@ -50,9 +50,9 @@ pub(crate) fn expand(options: &Options, function: &Function) -> Option<TokenStre
 }
 
 /// `__offload::type_name::<Self>()`: whose method is wanted, which the label does not tell of the default method of a
-/// trait. Of a function that is no method, nothing.
+/// trait. Of a function that is no method, or that another process runs, which has it once for all types, nothing.
 pub(super) fn of(options: &Options, function: &Function, runtime: &TokenStream) -> TokenStream {
-    match qualifier(options, function) {
+    match qualifier(options, function).filter(|_| !options.is_process()) {
         Some(_) => quote!(#runtime::type_name::<Self>()),
         None => quote!(""),
     }

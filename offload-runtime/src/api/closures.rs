@@ -152,7 +152,8 @@ impl ThreadPool {
     }
 
     /// Starts a closure on this pool, at once: as [`spawn_thread`](spawn_thread) does on the default
-    /// one. It never panics.
+    /// one. It never panics; but where the pool is in a `LazyLock` whose closure does, that unwinds here, before
+    /// there is a pool to ask: what can fail goes into [`threads_with`](Self::threads_with).
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -195,7 +196,8 @@ impl CpuPool {
     }
 
     /// Starts a closure on this pool, at once: as [`spawn_cpu`](spawn_cpu) does on the default
-    /// one. It never panics.
+    /// one. It never panics; but where the pool is in a `LazyLock` whose closure does, that unwinds here, before
+    /// there is a pool to ask: what can fail goes into [`threads_with`](Self::threads_with).
     ///
     /// ```
     /// use offload_runtime::CpuPool;

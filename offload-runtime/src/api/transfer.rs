@@ -260,7 +260,7 @@ where
     }
 }
 
-/// A function that another process runs is no method.
+/// A function that another process runs is there once for all types.
 fn which(function: &Function) -> Which {
     Which { label: function.name(), of: "" }
 }
