@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Barrier};
 
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -508,4 +508,52 @@ fn a_body_that_waits_for_a_started_call_of_the_limit_it_holds_is_told() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Deadlock, Ran::No));
     assert_eq!(LIMIT.in_use() + LIMIT.waiting(), 0);
     block_on(inner()).unwrap();
+}
+
+/// Its runtime is there, and its task is on the way out.
+#[tokio::test]
+async fn a_destructor_in_a_task_that_is_aborted_starts_a_call() {
+    struct Guard(Sender<&'static str>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            tell_soon(self.0.clone(), "aborted");
+        }
+    }
+    let (sender, told) = mpsc::channel();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(async move {
+        let _guard = Guard(sender);
+        begun.send(()).unwrap();
+        std::future::pending::<()>().await;
+    });
+    begins.await.unwrap();
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert_eq!(soon(&told), "aborted");
+}
+
+#[tokio::test]
+async fn a_handler_answers_while_what_it_has_started_goes_on() {
+    let (started, running) = mpsc::channel();
+    let gate = Arc::new(Barrier::new(2));
+    let handler = {
+        let gate = Arc::clone(&gate);
+        move || async move {
+            drop(hold_on_soon(started, gate));
+            axum::http::StatusCode::ACCEPTED
+        }
+    };
+    let request = axum::extract::Request::new(axum::body::Body::empty());
+    let response = axum::handler::Handler::call(handler, request, ()).await;
+    assert_eq!(response.status(), axum::http::StatusCode::ACCEPTED);
+    assert!(!soon(&running), "it has begun");
+    gate.wait();
+    assert!(soon(&running), "and comes to its end");
+}
+
+#[offload(thread, spawn = hold_on_soon)]
+fn hold_on(told: Sender<bool>, gate: Arc<Barrier>) {
+    told.send(false).unwrap();
+    gate.wait();
+    told.send(!is_cancelled()).unwrap();
 }
