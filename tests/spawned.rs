@@ -413,10 +413,9 @@ fn a_call_that_is_cancelled_as_it_waits_for_a_permit_leaves_the_line() {
         Ok(())
     }
 
-    fn check(
-        start: fn(Sender<u8>, Receiver<()>) -> Started<Result<(), Error>>,
-        waiting: impl Fn() -> usize,
-    ) {
+    type Start = fn(Sender<u8>, Receiver<()>) -> Started<Result<(), Error>>;
+
+    fn check(start: Start, waiting: impl Fn() -> usize) {
         let (started, running) = mpsc::channel();
         let (release, gate) = mpsc::channel();
         let first = start(started.clone(), gate);
