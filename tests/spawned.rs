@@ -388,7 +388,7 @@ fn what_an_override_calls_is_not_taken_for_the_call_that_is_started() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
 }
 
-/// It is in no queue of a pool, but set aside until there is a permit.
+/// It is in no queue of a pool, but in the line for a permit.
 #[test]
 fn a_call_that_is_cancelled_as_it_waits_for_a_permit_leaves_the_line() {
     static TWO: ThreadPool = ThreadPool::new("spawned two").threads(2);
