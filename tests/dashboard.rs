@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use offload_runtime::axum::{close_dashboard, dashboard, dashboard_with_messages};
-use offload_runtime::{Error, Resource, offload};
-use offload_tests::{PATIENCE, own_process, passes};
+use offload_runtime::{CpuPool, Error, Resource, ThreadPool, offload};
+use offload_tests::{PATIENCE, own_process, passes, soon};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
+
+offload_runtime::test_worker!();
 
 /// Whoever looks at the events has the dashboard to itself.
 static EVENTS: Mutex<()> = Mutex::const_new(());
@@ -203,6 +205,8 @@ async fn the_numbers_are_there_and_what_stands_out_is_said_in_words() {
     let full = function(&json, name);
     assert_eq!((&full["kind"], &full["pool"]), (&"thread".into(), &"thread".into()));
     assert_eq!((&full["limit"]["used"], &full["limit"]["permits"]), (&1.into(), &1.into()));
+    assert_eq!((&full["running"], &full["waiting"]), (&1.into(), &1.into()));
+    assert!(full["longest_running_seconds"].as_f64().unwrap() > 0.0, "{full}");
     let notes = full["notes"].to_string();
     assert!(notes.contains("At its limit: all 1 permits are taken, and 1 call waits"), "{notes}");
     assert!(notes.contains("Near the end of its queue: 1 of 1 calls wait"), "{notes}");
@@ -290,6 +294,55 @@ async fn what_went_wrong_is_said_with_its_time_and_how_often() {
     assert_eq!(incident(address, "/offload", "is late").await["what"], "timed_out");
     drop((end, held));
     first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_death_is_said_with_its_time_and_its_words() {
+    #[offload(process, name = "dies")]
+    fn dies() -> Result<(), Error> {
+        std::process::abort()
+    }
+
+    let address = serve().await;
+    let error = dies().await.unwrap_err();
+    let death = incident(address, "/admin/offload", "dies").await;
+    assert_eq!((&death["what"], &death["message"]), (&"died".into(), &error.to_string().into()));
+    assert!(death["last_unix_seconds"].as_f64().unwrap() > 0.0, "{death}");
+}
+
+#[tokio::test]
+async fn started_calls_and_closures_are_shown_by_their_labels_and_pools_of_any_size() {
+    static SIZED: CpuPool = CpuPool::new("shown sized").threads_with(|| 2);
+    static LAZY: LazyLock<ThreadPool> = LazyLock::new(|| ThreadPool::new("shown lazy").threads(3));
+
+    let address = serve().await;
+    let (started, start) = mpsc::channel();
+    let (ends, calls): (Vec<_>, Vec<_>) = (0..2)
+        .map(|_| {
+            let (end, ended) = mpsc::channel::<()>();
+            let started = started.clone();
+            let body = move || {
+                started.send(()).unwrap();
+                let _ = ended.recv();
+            };
+            (end, SIZED.spawn(body))
+        })
+        .unzip();
+    tokio::task::spawn_blocking(move || (0..2).for_each(|_| soon(&start))).await.unwrap();
+    LAZY.run(|| ()).named("shown closure").await;
+    let json = numbers(address, "shown closure", |closure| closure["finished"] == 1).await;
+    assert_eq!(function(&json, "shown closure")["pool"], "shown lazy");
+    let json = numbers(address, "shown sized", |closures| closures["spawned"] == 2).await;
+    assert_eq!(function(&json, "shown sized")["running"], 2);
+    for (pool, threads) in [("shown sized", 2), ("shown lazy", 3)] {
+        let pools = json["pools"].as_array().unwrap();
+        let pool = pools.iter().find(|one| one["name"] == pool).unwrap();
+        assert_eq!(pool["limit"], threads, "{pool}");
+    }
+    drop(ends);
+    for call in calls {
+        call.await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -162,3 +162,19 @@ fn the_warnings_of_calls_that_never_start_are_what_the_compiler_says() {
         assert!(said.contains(&format!(" note: {note}\n")), "nobody says: {note}");
     }
 }
+
+#[test]
+fn the_crate_of_the_edition_2021_has_each_kind_and_option() {
+    let names = read("offload-macros/src/options/names.rs");
+    let after =
+        |name: &str| names.split_once(name).unwrap().1.split_once("];").unwrap().0.to_owned();
+    let options = after("const OPTIONS");
+    let options = options.split("    (\"").skip(1).map(|rest| rest.split_once('"').unwrap().0);
+    let kinds = after("const KINDS");
+    let kinds = kinds.split('"').skip(1).step_by(2);
+    let code = read("tests/edition_2021/options.rs");
+    let words: Vec<_> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let missing: Vec<_> =
+        kinds.chain(options).filter(|name| !words.contains(name)).map(str::to_owned).collect();
+    assert!(missing.is_empty(), "it has none with {missing:?}");
+}

@@ -10,7 +10,7 @@ use std::{env, fs, thread};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{CpuPool, Priority, ThreadPool, offload};
+use offload_runtime::{Builder, CpuPool, Priority, ThreadPool, offload};
 use offload_tests::{own_process, passes, pool};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -82,6 +82,7 @@ fn a_pool_has_the_priority_that_it_says() {
     static LOWEST_POOL: CpuPool = CpuPool::new("lowest").threads(1).priority(Priority::Lowest);
     static NORMAL_POOL: CpuPool = CpuPool::new("normal").threads(1).priority(Priority::Normal);
     static LOW_POOL: ThreadPool = ThreadPool::new("low").threads(1).priority(Priority::Low);
+    static IDLE_POOL: CpuPool = CpuPool::new("idle").threads(1).priority(Priority::Idle);
 
     #[offload(cpu, pool = LOWEST_POOL)]
     fn of_lowest() -> (i32, u32) {
@@ -98,11 +99,35 @@ fn a_pool_has_the_priority_that_it_says() {
         schedule()
     }
 
+    #[offload(cpu, pool = IDLE_POOL)]
+    fn idle() -> (i32, u32) {
+        schedule()
+    }
+
     alone("a_pool_has_the_priority_that_it_says", || {
+        assert_eq!(block_on(idle()).1, libc::SCHED_IDLE as u32);
         assert_eq!(block_on(of_lowest()), lowest());
         assert_eq!(block_on(normal()), of_main());
         assert_eq!(block_on(of_low()), low());
     });
+}
+
+#[test]
+fn the_default_pool_has_the_priority_of_the_settings() {
+    alone("the_default_pool_has_the_priority_of_the_settings", || {
+        Builder::new().cpu_priority(Priority::Lowest).install().unwrap();
+        assert_eq!(block_on(computes()), lowest());
+        assert_eq!(block_on(waits()), of_main());
+    });
+}
+
+#[test]
+fn the_default_pool_has_the_priority_of_the_environment() {
+    let test = "the_default_pool_has_the_priority_of_the_environment";
+    if env::var_os(CHILD).is_some() {
+        return assert_eq!(block_on(computes()).1, libc::SCHED_IDLE as u32);
+    }
+    passes(own_process(test).env(CHILD, "1").env("OFFLOAD_CPU_PRIORITY", "idle"));
 }
 
 #[test]

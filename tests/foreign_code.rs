@@ -478,7 +478,9 @@ impl<F: Future> Driven<F> {
     /// Dropped by its caller.
     fn give_up(mut self) {
         let call = self.0.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(call)));
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(call)));
+        // Arguments of a call that was rejected are dropped here, as any value is.
+        assert!(dropped.is_ok() || !is_planned_at(Place::DropOfWaker), "a waker's panic gets out");
     }
 }
 

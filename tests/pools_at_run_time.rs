@@ -255,7 +255,7 @@ fn functions_run_on_a_leaked_pool_and_under_a_leaked_limit() {
     let holds = read_soon(gate);
     settle("it has the permit", || ONE.in_use() == 1);
     let mut waits = begin(shrink());
-    assert_eq!(ONE.waiting(), 1);
+    settle("it is in line", || ONE.waiting() == 1);
     drop(go_on);
     assert!(holds.wait().unwrap().unwrap().starts_with("leaked-files-"));
     assert!(block_on(&mut waits).starts_with("leaked-images-"));

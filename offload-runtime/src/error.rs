@@ -235,10 +235,10 @@ impl Error {
         error
     }
 
-    /// A resource that the body borrows could not be made.
-    pub(crate) fn unmade(function: &str, resource: &str, source: Source) -> Error {
+    /// A resource that the body borrows could not be made, of which `source` says this.
+    pub(crate) fn unmade(function: &str, resource: &str, source: Source, text: &str) -> Error {
         let what =
-            format!("was not started, as the resource `{resource}` could not be made: {source}");
+            format!("was not started, as the resource `{resource}` could not be made: {text}");
         let mut error = Error::new(ErrorKind::Unavailable, Ran::No, function, what);
         error.inner.source = Some(source);
         error

@@ -1,5 +1,5 @@
-//! The options of the attribute that need no server, in a crate of the edition 2021 in which the runtime has another
-//! name. `.ci/run` also builds it with the oldest compiler.
+//! All options of the attribute, in a crate of the edition 2021 in which the runtime has another name. `.ci/run` also
+//! builds it with the oldest compiler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +65,12 @@ fn send(below: u32, out: &mut Sink<u32>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Without a server it runs here.
+#[offload(remote, attempts = 2, timeout = "1m", crate = offload)]
+fn successor(number: u32) -> Result<u32, Error> {
+    Ok(number + 1)
+}
+
 static WORDS: Resource<Vec<String>> = Resource::new("words-2021", || Ok(Vec::new()));
 
 #[offload(thread, crate = offload)]
@@ -112,6 +118,7 @@ fn every_option_does_its_work_in_the_edition_2021() {
         assert_eq!(squares_of.collect::<Vec<_>>(), [9, 16]);
         assert_eq!(squares("one", 1).await.sum::<u32>(), 9);
         assert_eq!(double_soon(21).await.unwrap().unwrap(), 42);
+        assert_eq!(successor(1).await.unwrap(), 2);
         assert_eq!(count(3).collect::<Vec<_>>().await, [0, 1, 2]);
         assert_eq!(send(3).map(Result::unwrap).collect::<Vec<_>>().await, [0, 1, 2]);
         assert_eq!((keep("a".into()).await, keep("b".into()).await), (1, 2));

@@ -18,6 +18,37 @@ use crate::support::{Gate, PATIENCE, Peak, begin, numbers, poll, pool, settle};
 struct Numbered(usize);
 
 #[test]
+fn an_error_that_cannot_be_shown_costs_the_call_for_which_it_was_made() {
+    /// It panics when it is to be shown.
+    #[derive(Debug)]
+    struct NotShown;
+
+    impl std::fmt::Display for NotShown {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("it cannot be shown")
+        }
+    }
+
+    impl std::error::Error for NotShown {}
+
+    static NEVER: Resource<()> = Resource::new("is not shown", || Err(Box::new(NotShown)));
+
+    #[offload(thread)]
+    fn wants_it(#[resource(NEVER)] _it: &mut ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    for _ in 0..2 {
+        let error = block_on(wants_it()).unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No));
+        assert!(
+            error.to_string().ends_with("its error panicked when it was to be shown"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn bodies_borrow_what_was_made_for_the_first() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     static ONE: Resource<Numbered> =

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::Counts;
 use crate::error::{Error, Source};
-use crate::sync::foreign::drop_payload;
+use crate::sync::foreign::{drop_payload, text_of};
 
 /// What makes an instance.
 pub(super) type Make<T> = fn() -> Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -38,15 +38,16 @@ pub(super) fn make<T>(
         }
         Ok(Err(error)) => Source::from(error),
         Err(payload) => {
-            let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-                (Some(text), _) => (*text).to_owned(),
-                (_, Some(text)) => text.clone(),
-                _ => "with a payload that is no text".to_owned(),
-            };
+            let text = text_of(&payload).to_owned();
             drop_payload(payload);
             Arc::new(Panicked(text))
         }
     };
     counts.failed.fetch_add(1, Ordering::Relaxed);
-    Err(Error::unmade(function, name, source))
+    // What it says of itself is foreign code, too.
+    let text = catch_unwind(AssertUnwindSafe(|| source.to_string())).unwrap_or_else(|payload| {
+        drop_payload(payload);
+        "its error panicked when it was to be shown".to_owned()
+    });
+    Err(Error::unmade(function, name, source, &text))
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crossbeam_queue::SegQueue;
 
-use super::foreign::quietly;
+use super::foreign::{drop_quietly, quietly};
 use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::priority;
 
@@ -83,7 +83,7 @@ impl Alarm {
             }
             None => false,
         };
-        drop(waker);
+        drop_quietly(waker);
         in_time
     }
 }
@@ -91,8 +91,9 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let entry = lock().due.remove(&self.key);
-        // Its waker, too, while nothing is locked.
-        drop(entry);
+        // Its waker, too, while nothing is locked. It may be the last that holds a task, and this may
+        // be dropped by a panic that unwinds.
+        drop_quietly(entry);
     }
 }
 

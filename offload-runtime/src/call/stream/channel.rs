@@ -98,7 +98,7 @@ impl<T> Drop for Receiver<T> {
         channel.is_closed.store(true, Ordering::SeqCst);
         channel.sender.wake();
         // A waker may be the last that holds a task: it is dropped here, and not where the body runs.
-        drop(channel.consumer.take());
+        drop_quietly(channel.consumer.take());
         fence(Ordering::SeqCst);
         // A destructor is foreign code, and this may be the thread of an event loop. What comes
         // from now on is left to the sink.

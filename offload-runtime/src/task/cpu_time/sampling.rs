@@ -307,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn how_long_bodies_waited_for_a_processor_is_known_when_they_took_long_together() {
+        let cpu_time = CpuTime::new();
+        add(&cpu_time.whole, LONG_TOGETHER / 2);
+        add(&cpu_time.starved, LONG_TOGETHER / 2);
+        assert_eq!(cpu_time.starving(), None);
+        add(&cpu_time.whole, LONG_TOGETHER / 2);
+        assert_eq!(cpu_time.starving(), Some(0.5));
+    }
+
+    #[test]
     fn a_few_bodies_tell_nothing() {
         assert_eq!(after(BODIES - 1, 100, 100).computing(), None);
         assert_eq!(after(BODIES, 1, 1).computing(), None, "too short together");
