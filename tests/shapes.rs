@@ -590,6 +590,10 @@ mod methods {
         Store { names: vec!["a".to_owned()], limit: 2 }
     }
 
+    fn count(names: &[String]) -> usize {
+        names.len()
+    }
+
     impl Store {
         #[offload(thread)]
         fn open(name: String) -> Self {
@@ -631,6 +635,12 @@ mod methods {
         #[offload(cpu)]
         fn pinned(self: Pin<Box<Self>>) -> usize {
             self.limit
+        }
+
+        /// The function of that name is beside the `impl` block.
+        #[offload(cpu)]
+        fn count(self) -> usize {
+            count(&self.names)
         }
 
         #[offload(cpu)]
@@ -710,6 +720,7 @@ mod methods {
         assert_eq!(block_on(Box::pin(store()).pinned()), 2);
         let for_ever: &'static Store = Box::leak(Box::new(store()));
         assert_eq!(block_on(for_ever.lent_for_ever()), 2);
+        assert_eq!(block_on(store().count()), 1);
         assert_eq!(block_on(for_ever.lent_for_ever_by_type()), "a");
         block_on(store().assigned(1));
     }

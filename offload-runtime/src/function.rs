@@ -86,6 +86,8 @@ struct Needs {
     gates: Vec<&'static Gate>,
     /// What it borrows in this process.
     lenders: Vec<Lends>,
+    /// A resource that it names twice, by two paths: it would wait for itself.
+    twice: Option<&'static str>,
 }
 
 /// Every function that was called.
@@ -247,7 +249,11 @@ impl Function {
             let limiter = self.limiter().map(Limiter::gate);
             let gates = limiter.into_iter().chain(of_resources).collect();
             lenders.iter().for_each(|lends| resource::make_known(*lends));
-            Needs { gates, lenders }
+            let is_again = |at: &usize| {
+                lenders[..*at].iter().any(|lends| std::ptr::addr_eq(lends.0, lenders[*at].0))
+            };
+            let twice = (1..lenders.len()).find(is_again).map(|at| lenders[at].0.name());
+            Needs { gates, lenders, twice }
         })
     }
 
@@ -257,6 +263,17 @@ impl Function {
             return &[];
         }
         &self.needs().gates
+    }
+
+    /// Whether calls may ask for what its bodies need.
+    pub(crate) fn check_needs(&self) -> Result<(), Error> {
+        self.gates().iter().try_for_each(|gate| gate.check())?;
+        match self.resources.and_then(|_| self.needs().twice) {
+            Some(name) => Err(Error::config(format!(
+                "the resource `{name}` is borrowed twice: borrow it once"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Whether its bodies borrow something in this process.

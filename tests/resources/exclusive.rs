@@ -18,6 +18,28 @@ use crate::support::{Gate, PATIENCE, Peak, begin, numbers, poll, pool, settle};
 struct Numbered(usize);
 
 #[test]
+fn a_resource_that_is_borrowed_by_two_paths_is_told_and_not_waited_for() {
+    mod of {
+        use super::*;
+
+        pub static SAME: Resource<u8> = Resource::new("of two paths", || Ok(0));
+    }
+    use of::SAME;
+
+    #[offload(thread)]
+    fn twice(
+        #[resource(SAME)] _one: &mut u8,
+        #[resource(of::SAME)] _two: &mut u8,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    let error = block_on(twice()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Config, Ran::No));
+    assert!(error.to_string().contains("`of two paths` is borrowed twice"), "{error}");
+}
+
+#[test]
 fn an_error_that_cannot_be_shown_costs_the_call_for_which_it_was_made() {
     /// It panics when it is to be shown.
     #[derive(Debug)]

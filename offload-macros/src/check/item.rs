@@ -93,6 +93,10 @@ fn recursion(options: &Options, function: &Function, errors: &mut Errors) {
     else {
         return;
     };
+    // A bare name is no method: it is a function beside the `impl` block.
+    if function.receiver.is_some() && !call.is_associated {
+        return;
+    }
     let (ident, of_type) = (&call.name, if call.is_associated { "Self::" } else { "" });
     let message = match &options.sync {
         Some(sync) => {

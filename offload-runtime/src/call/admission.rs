@@ -101,7 +101,7 @@ fn executor(function: &'static Function) -> Result<&'static dyn Executor, Error>
 fn check(function: &'static Function) -> Result<(), Error> {
     let of = |error: Error| error.of(function.name());
     function.executor().check().map_err(of)?;
-    function.gates().iter().try_for_each(|gate| gate.check()).map_err(of)
+    function.check_needs().map_err(of)
 }
 
 /// The gate of which all permits are held by bodies that wait, directly or not, for a call of this
