@@ -22,7 +22,7 @@ fn a_resource_that_is_borrowed_by_two_paths_is_told_and_not_waited_for() {
     mod of {
         use super::*;
 
-        pub static SAME: Resource<u8> = Resource::new("of two paths", || Ok(0));
+        pub(super) static SAME: Resource<u8> = Resource::new("of two paths", || Ok(0));
     }
     use of::SAME;
 
