@@ -17,7 +17,7 @@ fn passes(test: &str) {
     offload_tests::passes(&mut own_process(test));
 }
 
-#[offload(thread, queue = 1000)]
+#[offload(thread)]
 fn fallible() -> Result<(), Error> {
     Ok(())
 }
@@ -52,7 +52,7 @@ fn new_calls_are_rejected() {
 fn child_rejects_new_calls() {
     static LATE: ThreadPool = ThreadPool::new("late");
 
-    #[offload(thread, pool = LATE, queue = 1)]
+    #[offload(thread, pool = LATE)]
     fn in_a_pool_that_was_never_used() -> Result<(), Error> {
         Ok(())
     }

@@ -47,7 +47,7 @@ fn a_custom_pool_has_its_own_threads_and_its_name_on_them() {
     assert!(names.iter().all(|name| name.starts_with("render-")), "{names:?}");
 }
 
-#[offload(thread, queue = 10)]
+#[offload(thread)]
 fn fallible() -> Result<(), Error> {
     Ok(())
 }
