@@ -15,15 +15,21 @@ use crate::resource::{self, Lends};
 use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
 use crate::task::loan::Loans;
-use crate::task::meta::{Deadlines, Slot};
+use crate::task::meta::{Deadlines, Slot, StandIn};
 use crate::task::under_way::UnderWay;
 use crate::task::{Admitted, Owner, Queued};
 #[cfg(feature = "process")]
 use crate::wire::registry::{Host, Offered};
 
+/// How workers know a pool.
+#[cfg(feature = "process")]
+type Workers = &'static dyn Host;
+
 /// Without the feature no other process runs anything.
 #[cfg(not(feature = "process"))]
 type Offered = std::convert::Infallible;
+#[cfg(not(feature = "process"))]
+type Workers = Offered;
 
 /// One offloaded function.
 pub struct Function {
@@ -65,18 +71,14 @@ pub trait Pool: Sync {
 pub struct Chosen {
     pub(crate) executor: &'static dyn Executor,
     /// The same, as its workers know it.
-    #[cfg(feature = "process")]
-    pub(crate) host: Option<&'static dyn Host>,
+    #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "there are none"))]
+    pub(crate) host: Option<Workers>,
 }
 
 impl Chosen {
     /// One whose bodies run in this process.
     pub(crate) fn here(executor: &'static dyn Executor) -> Chosen {
-        Chosen {
-            executor,
-            #[cfg(feature = "process")]
-            host: None,
-        }
+        Chosen { executor, host: None }
     }
 }
 
@@ -396,6 +398,10 @@ impl Owner for Function {
 
     fn executor_place(&self) -> usize {
         std::ptr::from_ref(self.executor()).addr()
+    }
+
+    fn stand_in(&'static self) -> Option<StandIn> {
+        self.executor().stand_in()
     }
 
     fn under_way(&self) -> &'static UnderWay {

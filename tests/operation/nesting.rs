@@ -57,12 +57,12 @@ fn a_call_by_way_of_another_pool_gets_through() {
 fn a_call_that_needs_the_only_permit_of_its_caller_is_a_deadlock() {
     static LIMIT: Limiter = Limiter::new(1);
 
-    #[offload(thread, limit = LIMIT, queue = 10, name = "inner thread")]
+    #[offload(thread, limit = LIMIT, name = "inner thread")]
     fn inner_thread() -> Result<(), Error> {
         Ok(())
     }
 
-    #[offload(cpu, limit = LIMIT, queue = 10, name = "inner cpu")]
+    #[offload(cpu, limit = LIMIT, name = "inner cpu")]
     fn inner_cpu() -> Result<(), Error> {
         Ok(())
     }
@@ -113,7 +113,7 @@ fn a_deadlock_of_a_function_that_cannot_fail_is_a_panic() {
 fn bodies_that_wait_for_each_others_permits_do_not_hang() {
     static LIMIT: Limiter = Limiter::new(2);
 
-    #[offload(thread, limit = LIMIT, queue = 10)]
+    #[offload(thread, limit = LIMIT)]
     fn inner() -> Result<(), Error> {
         Ok(())
     }
@@ -224,7 +224,7 @@ fn bodies_that_wait_for_each_other_and_for_one_that_ends_are_no_deadlock() {
 fn a_body_that_waits_no_more_is_no_part_of_a_deadlock() {
     static LIMIT: Limiter = Limiter::new(2);
 
-    #[offload(thread, limit = LIMIT, queue = 10)]
+    #[offload(thread, limit = LIMIT)]
     fn inner() -> Result<(), Error> {
         Ok(())
     }
@@ -366,6 +366,38 @@ fn a_body_that_waits_for_many_calls_has_one_thread_in_its_place() {
     settle("nothing stands in any more", || pool("one in its place").threads <= 1);
 }
 
+/// What is done under a lock for each of them does not grow with their number.
+#[test]
+fn a_body_waits_for_many_calls_of_a_limit_that_is_taken() {
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, limit = LIMIT)]
+    fn holds(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, limit = LIMIT)]
+    fn leaf(n: usize) -> usize {
+        n
+    }
+
+    #[offload(thread)]
+    fn many(count: usize) -> usize {
+        block_on(join_all((0..count).map(leaf))).into_iter().sum()
+    }
+
+    let (gate, count) = (Gate::default(), 60_000);
+    let holder = begin(holds(gate.clone()));
+    gate.wait_for(1);
+    let call = begin(many(count));
+    // Within its patience, as each takes as long as the first.
+    settle("all wait", || LIMIT.waiting() == count);
+    gate.open();
+    assert_eq!(block_on(call), count * (count - 1) / 2);
+    block_on(holder);
+    assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (0, 0));
+}
+
 /// `x` has the only thread of its pool and waits for `inner`, on another pool, which needs the
 /// permit; the permit is free, or reserved for `queued`, which waits for the thread of `x`.
 #[test]
@@ -421,6 +453,54 @@ fn a_call_that_blocks_a_body_takes_the_permit_that_is_reserved_for_one_behind_th
         for call in [before, behind].into_iter().flatten() {
             assert_eq!(block_on(call), 8);
         }
+    }
+    assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (0, 0));
+}
+
+/// `x` has the only thread of its pool and waits for `inner`, which waits for the permit behind `queued`.
+/// That one gets the permit first, and needs a thread of that pool.
+#[test]
+fn a_body_gets_through_whose_call_waits_for_a_permit_behind_one_for_its_own_pool() {
+    static ONE: ThreadPool = ThreadPool::new("of x, behind").threads(1);
+    static OTHER: ThreadPool = ThreadPool::new("of inner, behind").threads(3);
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, pool = OTHER, limit = LIMIT, spawn = start_inner)]
+    fn inner() -> u32 {
+        7
+    }
+
+    #[offload(thread, pool = OTHER, limit = LIMIT)]
+    fn holds(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, pool = ONE, limit = LIMIT)]
+    fn queued() -> u32 {
+        8
+    }
+
+    #[offload(thread, pool = OTHER)]
+    fn waits_for_queued() -> u32 {
+        block_on(queued())
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn x(is_started: bool) -> u32 {
+        if is_started { start_inner().wait().unwrap() } else { block_on(inner()) }
+    }
+
+    for is_started in [false, true] {
+        let held = Gate::default();
+        let holder = begin(holds(held.clone()));
+        held.wait_for(1);
+        let first = begin(waits_for_queued());
+        settle("it waits for the permit", || LIMIT.waiting() == 1);
+        let second = begin(x(is_started));
+        settle("it waits behind it", || LIMIT.waiting() == 2);
+        held.open();
+        assert_eq!(block_on(async { futures::join!(holder, first, second) }), ((), 8, 7));
+        settle("nothing stands in any more", || pool("of x, behind").threads <= 1);
     }
     assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (0, 0));
 }

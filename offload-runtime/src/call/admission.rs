@@ -119,8 +119,7 @@ pub(super) fn waits_for_ever(
 /// One thread takes the place of the bodies that wait for a call of this function.
 pub(super) fn stand_in(function: &'static Function, callers: &Caller) {
     let executor = function.executor();
-    let here = |caller: &&Caller| is_of(caller, executor);
-    let _ = callers.chain().filter(here).any(|caller| caller.stand_in(|| executor.stand_in()));
+    let _ = callers.chain().filter(|caller| is_of(caller, executor)).any(Caller::stand_in);
 }
 
 /// Gives a call to its executor.

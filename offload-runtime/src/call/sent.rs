@@ -234,6 +234,11 @@ impl Sent {
         let callers = current::caller()?;
         let Some(gate) = admission::waits_for_ever(self.function, &callers) else {
             admission::stand_in(self.function, &callers);
+            let meta = self.task.meta();
+            if meta.is_gated && meta.state.is_unstarted() {
+                // As where a call that blocks a body waits at a gate.
+                callers.stand_in_for_all();
+            }
             return None;
         };
         let left = completion::cancel_unstarted(&self.task)?;

@@ -19,7 +19,7 @@ use std::time::Instant;
 use crate::error::{Error, Ran};
 use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
-use crate::task::meta::Slot;
+use crate::task::meta::{Slot, StandIn};
 use crate::task::state::Phase;
 use crate::task::under_way::{self, UnderWay};
 use crate::task::{Awaited, Queued};
@@ -100,15 +100,6 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// Why a call of this function is not taken any more.
     fn rejection(&self, function: &str) -> Error {
         Error::shutting_down(function)
-    }
-}
-
-/// A thread that stands in for one whose body waits. Dropped, it goes.
-pub(crate) struct StandIn(pub(crate) Box<dyn Fn() + Send>);
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        (self.0)();
     }
 }
 

@@ -11,7 +11,7 @@
 //! permits that bodies and calls of this list have, which cannot give them back; a permit that is free,
 //! or reserved, is nobody's, and then there are fewer than the limit.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ptr;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -24,14 +24,47 @@ use crate::task::{Awaited, Work};
 /// Those that wait, and some that do so no more.
 static BLOCKED: Mutex<Vec<Blocked>> = Mutex::new(Vec::new());
 
-/// A call that blocks a body.
+/// So many that wait no more may be there, beside as many as wait.
+const SHELLS: usize = 64;
+
+/// Calls that block a body, and wait at the same gate: as many as it likes, and so they are looked at one by one
+/// only now and then.
 struct Blocked {
-    call: Weak<dyn Work>,
-    /// The bodies that wait for it.
+    /// The bodies that wait for them.
     callers: Arc<Caller>,
-    /// What it needs; it has the permits of those before the one that it waits at.
+    /// What they need; they have the permits of those before the one that they wait at.
     gates: &'static [&'static Gate],
     at: usize,
+    /// The first of them waits, or all are looked at.
+    calls: VecDeque<Weak<dyn Work>>,
+    /// All are looked at when there are so many.
+    look_at: usize,
+}
+
+impl Blocked {
+    fn is_of(&self, callers: &Arc<Caller>, gates: &'static [&'static Gate], at: usize) -> bool {
+        Arc::ptr_eq(&self.callers, callers) && ptr::eq(self.gates, gates) && self.at == at
+    }
+
+    /// Whether some of them wait still.
+    fn waits(&mut self, looked_at: &mut Vec<Awaited>) -> bool {
+        let mut waits = |call: &Weak<dyn Work>| {
+            let Some(call) = call.upgrade() else { return false };
+            let waits = call.meta().state.is_unstarted();
+            looked_at.push(call);
+            waits
+        };
+        // What they have counts, so none is one too many.
+        if self.at > 0 || self.calls.len() >= self.look_at {
+            self.calls.retain(waits);
+            self.look_at = 2 * self.calls.len() + SHELLS;
+        } else {
+            while self.calls.front().is_some_and(|call| !waits(call)) {
+                self.calls.pop_front();
+            }
+        }
+        !self.calls.is_empty()
+    }
 }
 
 /// A call is about to wait at one of its gates. True: it would wait for ever.
@@ -41,20 +74,19 @@ pub(super) fn closes(
     gates: &'static [&'static Gate],
     at: usize,
 ) -> bool {
-    let mut looked_at: Vec<Option<Awaited>> = Vec::new();
+    let mut looked_at = Vec::new();
     let mut blocked = BLOCKED.lock().unpoisoned();
-    blocked.retain(|one| {
-        let other = one.call.upgrade();
-        let waits = other
-            .as_ref()
-            .is_some_and(|other| !Arc::ptr_eq(other, call) && other.meta().state.is_unstarted());
-        looked_at.push(other);
-        waits
+    blocked.retain_mut(|one| one.waits(&mut looked_at));
+    let known = blocked.iter().position(|one| one.is_of(callers, gates, at));
+    let own = known.unwrap_or_else(|| {
+        let (callers, calls) = (Arc::clone(callers), VecDeque::new());
+        blocked.push(Blocked { callers, gates, at, calls, look_at: SHELLS });
+        blocked.len() - 1
     });
-    blocked.push(Blocked { call: Arc::downgrade(call), callers: Arc::clone(callers), gates, at });
-    let is_closed = is_stuck(&blocked);
+    blocked[own].calls.push_back(Arc::downgrade(call));
+    let is_closed = is_stuck(&blocked, own);
     if is_closed {
-        blocked.pop();
+        blocked[own].calls.pop_back();
     }
     drop(blocked);
     // One of them may be here for the last time, and what it holds is foreign.
@@ -62,20 +94,34 @@ pub(super) fn closes(
     is_closed
 }
 
-/// The call waits no more.
-pub(super) fn leave(call: &Awaited) {
-    let is_it = |one: &Blocked| ptr::addr_eq(one.call.as_ptr(), Arc::as_ptr(call));
-    BLOCKED.lock().unpoisoned().retain(|one| !is_it(one));
+/// The call waits no more at this gate.
+pub(super) fn leave(
+    call: &Awaited,
+    callers: &Arc<Caller>,
+    gates: &'static [&'static Gate],
+    at: usize,
+) {
+    let mut blocked = BLOCKED.lock().unpoisoned();
+    let Some(own) = blocked.iter().position(|one| one.is_of(callers, gates, at)) else { return };
+    let calls = &mut blocked[own].calls;
+    let is_it = |one: &Weak<dyn Work>| ptr::addr_eq(one.as_ptr(), Arc::as_ptr(call));
+    // Most often the first.
+    if let Some(place) = calls.iter().position(is_it) {
+        calls.remove(place);
+    }
+    if calls.is_empty() {
+        blocked.swap_remove(own);
+    }
 }
 
-/// Whether the last of these waits for others of them alone.
-fn is_stuck(blocked: &[Blocked]) -> bool {
-    let Some(last) = blocked.last() else { return false };
+/// Whether those with this number wait for others of these alone.
+fn is_stuck(blocked: &[Blocked], own: usize) -> bool {
+    let own = &blocked[own];
     let mut stuck: Vec<&Blocked> = blocked.iter().collect();
     loop {
         let count = stuck.len();
         let waits_for_them = |one: &&Blocked| has_all(&stuck, one.gates[one.at]);
-        if !waits_for_them(&last) {
+        if !waits_for_them(&own) {
             return false;
         }
         stuck = stuck.iter().copied().filter(waits_for_them).collect();
@@ -92,7 +138,7 @@ fn has_all(blocked: &[&Blocked], gate: &Gate) -> bool {
         let bodies = one.callers.chain().filter(|body| body.holds(gate.place()));
         holders.extend(bodies.map(|body| ptr::from_ref(body).addr()));
         if one.gates[..one.at].iter().any(|held| held.place() == gate.place()) {
-            holders.insert(one.call.as_ptr().cast::<()>().addr());
+            holders.extend(one.calls.iter().map(|call| call.as_ptr().cast::<()>().addr()));
         }
     }
     holders.len() >= gate.limit()

@@ -6,7 +6,7 @@
 
 mod cycle;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
 use crate::executor::settings;
@@ -158,17 +158,18 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
         let acquired = match &task.meta().callers {
             None => semaphore.acquire(task, is_reserved),
             Some(callers) => {
-                let call = task.awaited();
-                if !is_reserved && cycle::closes(&call, callers, gates, number) {
+                let (call, callers) = (task.awaited(), Arc::clone(callers));
+                if !is_reserved && cycle::closes(&call, &callers, gates, number) {
                     drop(task.meta().line.take());
                     let error = gate.deadlock(task.meta().about().name);
                     return Admitted::Refused(task, error);
                 }
-                let holders = callers.chain().filter(|caller| caller.holds(gate.place()));
-                let holders = holders.map(|caller| std::ptr::from_ref(caller).addr()).collect();
-                let acquired = semaphore.acquire_blocking(task, holders, is_reserved);
-                if !matches!(acquired, Acquired::Waits) {
-                    cycle::leave(&call);
+                let acquired = semaphore.acquire_blocking(task, is_reserved);
+                match acquired {
+                    // A permit may go first to a call for the pool of one of these bodies, which is
+                    // blocked until that one has ended.
+                    Acquired::Waits => callers.stand_in_for_all(),
+                    _ => cycle::leave(&call, &callers, gates, number),
                 }
                 acquired
             }
@@ -185,11 +186,6 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
                 // Who cancelled it may have looked before they were there.
                 drop(shell.map(|shell| shell.meta().line.take()));
                 return Admitted::Cancelled;
-            }
-            Acquired::Deadlock(back) => {
-                drop(back.meta().line.take());
-                let error = gate.deadlock(back.meta().about().name);
-                return Admitted::Refused(back, error);
             }
         }
     }

@@ -20,7 +20,7 @@
 use super::{AtomicIsize, AtomicUsize, Ordering, SegQueue, yield_now};
 
 /// So many shells may be there beside as many as wait.
-const SHELLS: usize = if cfg!(offload_loom) { 0 } else { 64 };
+pub(super) const SHELLS: usize = if cfg!(offload_loom) { 0 } else { 64 };
 
 /// Waiters that one sweep looks at.
 const STEPS: usize = if cfg!(offload_loom) { 2 } else { 32 };

@@ -23,13 +23,12 @@
 //! the [line](super::line) of the shells of cancelled calls, too.
 //!
 //! *Calls that block bodies* are few, and their list has a lock, which no other call takes as
-//! long as the list is empty. They are served first. If all permits belong to bodies that are
-//! blocked so, the last to ask is told that this is a deadlock.
+//! long as the list is empty. They are served first.
 
-use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::mem;
 
-use super::line::{Line, Taking};
+use super::line::{Line, SHELLS, Taking};
 use super::{AtomicIsize, AtomicUsize, Mutex, Ordering, fence, lock};
 
 /// What waits for a permit.
@@ -57,16 +56,9 @@ pub(crate) struct Semaphore<W> {
     /// How many wait; not those that were cancelled.
     waiting: AtomicUsize,
     line: Line<W>,
-    blocking: Mutex<Vec<Blocking<W>>>,
+    blocking: Mutex<VecDeque<W>>,
     /// As the length of that list, to be read without its lock.
     blocked: AtomicUsize,
-}
-
-/// A call that blocks a body.
-struct Blocking<W> {
-    waiter: W,
-    /// The bodies that wait for it and hold permits, by what tells them apart.
-    holders: Vec<usize>,
 }
 
 /// A permit, which is given back when this is dropped.
@@ -85,8 +77,6 @@ pub(crate) enum Acquired<W: Waiter + 'static> {
     Waits,
     /// It was cancelled.
     Cancelled,
-    /// All permits belong to bodies that wait for such calls.
-    Deadlock(W),
 }
 
 impl<W: Waiter + 'static> Semaphore<W> {
@@ -97,7 +87,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
             reserved: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             line: Line::new(),
-            blocking: Mutex::new(Vec::new()),
+            blocking: Mutex::new(VecDeque::new()),
             blocked: AtomicUsize::new(0),
         }
     }
@@ -154,51 +144,30 @@ impl<W: Waiter + 'static> Semaphore<W> {
         Acquired::Waits
     }
 
-    /// The same for a call that blocks a body: of those bodies that wait for it, `holders` are
-    /// those that have a permit of this semaphore.
-    pub(crate) fn acquire_blocking(
-        &'static self,
-        waiter: W,
-        holders: Vec<usize>,
-        is_reserved: bool,
-    ) -> Acquired<W> {
-        if is_reserved && self.take_reservation() {
+    /// The same for a call that blocks a body.
+    pub(crate) fn acquire_blocking(&'static self, waiter: W, is_reserved: bool) -> Acquired<W> {
+        let is_used_up = is_reserved && self.take_reservation();
+        if is_used_up || self.take_free() || self.take_reservation() {
             return Acquired::Permit(waiter, Permit(self));
-        }
-        // Dropped when the lock is not held any more.
-        let _shells;
-        let mut blocking = lock(&self.blocking);
-        // A body whose call was cancelled goes on.
-        (_shells, *blocking) =
-            mem::take(&mut *blocking).into_iter().partition(|blocked| !blocked.waiter.is_awaited());
-        self.blocked.store(blocking.len(), Ordering::SeqCst);
-        let others = blocking.iter().flat_map(|blocked| &blocked.holders);
-        let all: HashSet<usize> = others.chain(&holders).copied().collect();
-        loop {
-            if self.take_free() || self.take_reservation() {
-                return Acquired::Permit(waiter, Permit(self));
-            }
-            let free = self.free.load(Ordering::SeqCst);
-            if free > 0 || self.reserved.load(Ordering::SeqCst) > 0 {
-                // One has come back just now.
-                continue;
-            }
-            // At the moment of that look, so many bodies had permits.
-            let used = signed(self.limit()).saturating_sub(free).unsigned_abs();
-            if !holders.is_empty() && all.len() >= used {
-                return Acquired::Deadlock(waiter);
-            }
-            break;
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if !waiter.set_waiting() {
-            drop(blocking);
             self.leave();
             return Acquired::Cancelled;
         }
-        blocking.push(Blocking { waiter, holders });
+        let mut shells = VecDeque::new();
+        let mut blocking = lock(&self.blocking);
+        match is_reserved {
+            true => blocking.push_front(waiter),
+            false => blocking.push_back(waiter),
+        }
+        // Not each time: a step is to be as short where many wait.
+        if blocking.len() > 2 * self.waiting() + SHELLS {
+            (*blocking, shells) = mem::take(&mut *blocking).into_iter().partition(W::is_awaited);
+        }
         self.blocked.store(blocking.len(), Ordering::SeqCst);
         drop(blocking);
+        drop(shells);
         self.hand_out();
         Acquired::Waits
     }
@@ -227,12 +196,10 @@ impl<W: Waiter + 'static> Semaphore<W> {
     /// Takes out those of them that wait and are meant.
     pub(crate) fn take_if(&self, is_meant: impl Fn(&W) -> bool) -> Vec<W> {
         let mut blocking = lock(&self.blocking);
-        let (taken, kept): (Vec<_>, Vec<_>) =
-            blocking.drain(..).partition(|blocked| is_meant(&blocked.waiter));
-        *blocking = kept;
+        let (mut taken, kept): (Vec<_>, Vec<_>) = blocking.drain(..).partition(&is_meant);
+        *blocking = kept.into();
         self.blocked.store(blocking.len(), Ordering::SeqCst);
         drop(blocking);
-        let mut taken: Vec<_> = taken.into_iter().map(|blocked| blocked.waiter).collect();
         taken.extend(self.line.take_if(is_meant));
         // A permit may have been given back while nobody seemed to wait.
         self.hand_out();
@@ -288,9 +255,9 @@ impl<W: Waiter + 'static> Semaphore<W> {
 
     fn pop_blocking(&self) -> Option<W> {
         let mut blocking = lock(&self.blocking);
-        let first = (!blocking.is_empty()).then(|| blocking.remove(0));
+        let first = blocking.pop_front();
         self.blocked.store(blocking.len(), Ordering::SeqCst);
-        first.map(|blocking| blocking.waiter)
+        first
     }
 
     fn take_free(&self) -> bool {

@@ -1,7 +1,6 @@
 //! What both ends of a task look at, the caller's and the pool's: since when it waits, until
 //! when, and what it has been given.
 
-use std::any::Any;
 use std::fmt;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -280,13 +279,22 @@ pub(crate) struct Caller {
     has_permits: AtomicBool,
     caller: Option<Arc<Caller>>,
     /// The thread of its pool that takes the place of its own, which is blocked; until the body ends.
-    stand_in: Mutex<StandIn>,
+    replaced: Mutex<Replaced>,
 }
 
 #[derive(Default)]
-struct StandIn {
-    there: Option<Box<dyn Any + Send>>,
+struct Replaced {
+    by: Option<StandIn>,
     has_ended: bool,
+}
+
+/// A thread that stands in for one whose body waits. Dropped, it goes.
+pub(crate) struct StandIn(pub(crate) Box<dyn Fn() + Send>);
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 impl Caller {
@@ -296,7 +304,7 @@ impl Caller {
         caller: Option<Arc<Caller>>,
     ) -> Caller {
         let has_permits = AtomicBool::new(has_permits);
-        Caller { owner, has_permits, caller, stand_in: Mutex::default() }
+        Caller { owner, has_permits, caller, replaced: Mutex::default() }
     }
 
     /// Its body gives its permits back.
@@ -318,23 +326,31 @@ impl Caller {
         self.has_permits.load(Ordering::Acquire) && self.owner.is_gated_by(gate)
     }
 
-    /// Keeps what `make` makes until the body ends, unless something stands in for it already.
-    pub(crate) fn stand_in<T: Send + 'static>(&self, make: impl FnOnce() -> Option<T>) -> bool {
-        let mut stand_in = self.stand_in.lock().unpoisoned();
-        if stand_in.has_ended || stand_in.there.is_some() {
+    /// If its pool is full, a thread takes its place until the body ends, unless one does already.
+    /// Whether one does so now.
+    pub(crate) fn stand_in(&self) -> bool {
+        let mut replaced = self.replaced.lock().unpoisoned();
+        if replaced.has_ended || replaced.by.is_some() {
             return false;
         }
-        stand_in.there = make().map(|made| -> Box<dyn Any + Send> { Box::new(made) });
-        stand_in.there.is_some()
+        replaced.by = self.owner.stand_in();
+        replaced.by.is_some()
+    }
+
+    /// The same for this one, and those that wait for it.
+    pub(crate) fn stand_in_for_all(&self) {
+        for body in self.chain() {
+            body.stand_in();
+        }
     }
 
     /// Its body has ended.
     pub(crate) fn end(&self) {
-        let mut stand_in = self.stand_in.lock().unpoisoned();
-        stand_in.has_ended = true;
-        let there = stand_in.there.take();
+        let mut replaced = self.replaced.lock().unpoisoned();
+        replaced.has_ended = true;
+        let stand_in = replaced.by.take();
+        drop(replaced);
         drop(stand_in);
-        drop(there);
     }
 }
 

@@ -29,7 +29,7 @@ use self::about::About;
 use self::context::Captured;
 use self::large::{is_large, to_heap};
 use self::loan::Loans;
-use self::meta::Meta;
+use self::meta::{Meta, StandIn};
 use self::under_way::UnderWay;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::{Payload, drop_quietly};
@@ -56,6 +56,10 @@ pub(crate) trait Owner: Sync {
 
     /// What tells the executor of its calls from others.
     fn executor_place(&self) -> usize;
+
+    /// A body of it waits for a call. If its pool is full, a thread that takes that body's place, until
+    /// this is dropped.
+    fn stand_in(&'static self) -> Option<StandIn>;
 
     /// What counts the calls of that executor.
     fn under_way(&self) -> &'static UnderWay;

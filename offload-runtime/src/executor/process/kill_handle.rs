@@ -27,10 +27,10 @@ use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::control::Control;
-use crate::executor::StandIn;
 use crate::executor::threads::Pool;
 use crate::sync::timer::Alarm;
 use crate::system::abort::Unpoisoned;
+use crate::task::meta::StandIn;
 
 /// See the [module](self).
 pub(crate) struct KillHandle {

@@ -21,7 +21,7 @@ use crate::task::about::About;
 use crate::task::context::Captured;
 use crate::task::counts::Ending;
 use crate::task::loan::Loans;
-use crate::task::meta::{Deadlines, Meta, Slot};
+use crate::task::meta::{Deadlines, Meta, Slot, StandIn};
 use crate::task::state::Phase;
 use crate::task::under_way::UnderWay;
 use crate::task::{self, Admitted, Awaited, Owner, Permits, Queued, Work, completion, current};
@@ -93,6 +93,10 @@ impl Owner for Served {
 
     fn executor_place(&self) -> usize {
         std::ptr::from_ref(self.executor).addr()
+    }
+
+    fn stand_in(&'static self) -> Option<StandIn> {
+        self.executor.stand_in()
     }
 
     fn under_way(&self) -> &'static UnderWay {

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 use super::blocked;
 use super::pool::{Kind, Pool, Seen};
 use super::sleep::WorkerState;
-use crate::executor::StandIn;
 use crate::sync::timer;
 use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::spawner;
+use crate::task::meta::StandIn;
 
 /// While calls wait, a pool that may grow is looked at so often.
 const LOOK: Duration = Duration::from_millis(1);

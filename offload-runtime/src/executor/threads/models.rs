@@ -171,7 +171,6 @@ impl Pool {
             Acquired::Permit(call, _permit) => call.run(),
             Acquired::Waits if self.intake.is_drained() => self.refuse_line(),
             Acquired::Waits | Acquired::Cancelled => {}
-            Acquired::Deadlock(_) => unreachable!("it blocks no body"),
         }
     }
 

@@ -37,7 +37,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use crate::executor::StandIn;
 use crate::sync::{
     Apart, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
     park_timeout,
@@ -46,6 +45,7 @@ use crate::system::abort::Unpoisoned;
 use crate::system::sleepers;
 use crate::task::about::About;
 use crate::task::current::{Busy, Stops};
+use crate::task::meta::StandIn;
 
 /// So many threads have their bits in one word.
 const WORD: usize = if cfg!(offload_loom) { 2 } else { u64::BITS as usize };

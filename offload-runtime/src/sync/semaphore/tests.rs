@@ -27,12 +27,8 @@ impl Waiter for Call {
     }
 }
 
-fn semaphore() -> &'static Semaphore<Call> {
-    semaphore_of(1)
-}
-
-fn semaphore_of<W: Waiter + 'static>(limit: usize) -> &'static Semaphore<W> {
-    Box::leak(Box::new(Semaphore::new(limit)))
+fn semaphore<W: Waiter + 'static>() -> &'static Semaphore<W> {
+    Box::leak(Box::new(Semaphore::new(1)))
 }
 
 fn permit<W: Waiter + 'static>(acquired: Acquired<W>) -> Permit<W> {
@@ -67,7 +63,7 @@ fn a_call_whose_reservation_was_taken_is_the_next_one_again() {
     waits(semaphore.acquire(call(2), false));
     waits(semaphore.acquire(call(3), false));
     drop(first);
-    let blocks = permit(semaphore.acquire_blocking(call(4), Vec::new(), false));
+    let blocks = permit(semaphore.acquire_blocking(call(4), false));
     waits(semaphore.acquire(call(2), true));
     drop(blocks);
     assert_eq!(*ready.borrow(), [2, 2]);
@@ -79,9 +75,9 @@ fn a_call_that_blocks_a_body_is_served_before_others() {
     let call = |number| Call(number, Rc::clone(&ready));
     let first = permit(semaphore.acquire(call(1), false));
     waits(semaphore.acquire(call(2), false));
-    waits(semaphore.acquire_blocking(call(3), Vec::new(), false));
+    waits(semaphore.acquire_blocking(call(3), false));
     drop(first);
-    drop(permit(semaphore.acquire_blocking(call(3), Vec::new(), true)));
+    drop(permit(semaphore.acquire_blocking(call(3), true)));
     assert_eq!(*ready.borrow(), [3, 2]);
 }
 
@@ -93,32 +89,24 @@ fn a_call_whose_reservation_was_taken_has_a_permit_that_is_free() {
     let first = permit(semaphore.acquire(call(1), false));
     waits(semaphore.acquire(call(2), false));
     drop(first);
-    drop(permit(semaphore.acquire_blocking(call(3), Vec::new(), false)));
+    drop(permit(semaphore.acquire_blocking(call(3), false)));
     drop(permit(semaphore.acquire(call(2), true)));
     assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
 }
 
-/// The body that waited for it goes on, and will give its permit back.
 #[test]
-fn a_cancelled_call_does_not_make_a_deadlock() {
-    let (semaphore, ready) = (semaphore_of(2), Rc::default());
+fn shells_of_calls_that_block_bodies_do_not_add_up() {
+    let (semaphore, ready) = (semaphore(), Rc::default());
     let call = |number| Call(number, Rc::clone(&ready));
-    let bodies = [1, 2].map(|body| permit(semaphore.acquire(call(body), false)));
-    waits(semaphore.acquire_blocking(call(100), vec![1], false));
-    semaphore.leave_shell();
-    waits(semaphore.acquire_blocking(call(3), vec![2], false));
-    drop(bodies);
-    assert_eq!(*ready.borrow(), [3]);
-}
-
-#[test]
-fn the_last_of_the_bodies_that_hold_all_permits_and_wait_for_one_is_told_of_the_deadlock() {
-    let (semaphore, ready) = (semaphore_of(2), Rc::default());
-    let call = |number| Call(number, Rc::clone(&ready));
-    let _bodies = [1, 2].map(|body| permit(semaphore.acquire(call(body), false)));
-    waits(semaphore.acquire_blocking(call(3), vec![1], false));
-    let told = semaphore.acquire_blocking(call(4), vec![2], false);
-    assert!(matches!(told, Acquired::Deadlock(Call(4, _))));
+    let held = permit(semaphore.acquire(call(1), false));
+    waits(semaphore.acquire_blocking(call(2), false));
+    for _ in 0..1000 {
+        waits(semaphore.acquire_blocking(call(100), false));
+        semaphore.leave_shell();
+    }
+    assert!(lock(&semaphore.blocking).len() <= SHELLS + 4);
+    drop(held);
+    assert_eq!(ready.borrow()[0], 2);
 }
 
 /// Tells how many wait as it is queued.
@@ -146,7 +134,7 @@ impl Waiter for Looks {
 fn a_call_counts_among_those_that_wait_until_it_is_queued() {
     let place: &'static OnceCell<_> = Box::leak(Box::default());
     let seen = Rc::new(Cell::new(0));
-    let semaphore = *place.get_or_init(|| semaphore_of(1));
+    let semaphore = *place.get_or_init(semaphore);
     let look = || Looks(place, Rc::clone(&seen));
     let first = permit(semaphore.acquire(look(), false));
     waits(semaphore.acquire(look(), false));

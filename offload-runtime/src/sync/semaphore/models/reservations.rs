@@ -33,7 +33,7 @@ fn a_reservation_is_given_up_or_taken_and_not_both() {
         drop(permit);
         let cancels = thread::spawn(move || waits.cancel(semaphore));
         let mut ran = 0;
-        match semaphore.acquire_blocking(blocks, Vec::new(), false) {
+        match semaphore.acquire_blocking(blocks, false) {
             Acquired::Permit(_, permit) => {
                 cancels.join().unwrap();
                 assert_eq!(semaphore.in_use(), 1);
