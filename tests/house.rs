@@ -597,6 +597,66 @@ fn the_published_crates_have_no_let_chains() {
     assert!(faults.is_empty(), "Rust 1.85 has no `if let … && …`: {faults:#?}");
 }
 
+/// Finds what a function does with a feature alone, or without one.
+#[derive(Default)]
+struct Features {
+    depth: usize,
+    lines: Vec<usize>,
+}
+
+impl Features {
+    fn look(&mut self, path: &syn::Path, condition: &TokenStream) {
+        if self.depth > 0 && path.is_ident("cfg") && condition.to_string().contains("feature") {
+            self.lines.push(path.segments[0].ident.span().start().line);
+        }
+    }
+}
+
+impl VisitMut for Features {
+    fn visit_block_mut(&mut self, block: &mut syn::Block) {
+        self.depth += 1;
+        visit_mut::visit_block_mut(self, block);
+        self.depth -= 1;
+    }
+
+    fn visit_attribute_mut(&mut self, attribute: &mut Attribute) {
+        if let Meta::List(list) = &attribute.meta {
+            self.look(&list.path, &list.tokens);
+        }
+    }
+
+    fn visit_macro_mut(&mut self, called: &mut Macro) {
+        self.look(&called.path, &called.tokens);
+    }
+}
+
+fn features(text: &str) -> Vec<usize> {
+    let mut found = Features::default();
+    found.visit_file_mut(&mut syn::parse_file(text).unwrap());
+    found.lines
+}
+
+/// A feature that is off is an empty type, or a function that nobody needs then, and nothing that each call
+/// goes around.
+#[test]
+fn no_function_on_the_way_of_a_call_does_otherwise_by_a_feature() {
+    let text =
+        "fn one() { #[cfg(feature = \"a\")] two(); }\nfn two() { if cfg!(feature = \"a\") {} }";
+    assert_eq!(features(text), [1, 2]);
+    assert_eq!(features("#[cfg(feature = \"a\")] fn one() { if cfg!(test) {} }"), [0; 0]);
+
+    let way = ["call", "function.rs", "gate", "limiter.rs", "executor/threads", "task", "sync"];
+    let mut faults = Vec::new();
+    for (path, text) in sources("offload-runtime/src") {
+        let place = path.to_string_lossy().replace('\\', "/");
+        let is_on_it = |part: &&str| place.contains(&format!("offload-runtime/src/{part}"));
+        if way.iter().any(is_on_it) {
+            faults.extend(features(&text).iter().map(|line| format!("{place}:{line}")));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
 /// The files below a folder of the project, with their text.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     fn read(folder: &Path, sources: &mut Vec<(PathBuf, String)>) {
