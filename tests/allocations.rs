@@ -15,6 +15,8 @@ use offload_runtime::{
     offload, spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
 use tokio::runtime::{Builder, Runtime};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 #[global_allocator]
 static ALLOC: Alloc = Alloc;
@@ -105,6 +107,37 @@ fn a_call_costs_one_allocation_in_a_runtime() {
         assert_once(cost(|| runtime.block_on(call_cpu())));
         assert_once(cost(|| runtime.block_on(call_closures())));
     }
+}
+
+/// A subscriber that allocates nothing.
+struct Quiet;
+
+impl Subscriber for Quiet {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// For the span of its caller.
+#[test]
+fn a_call_with_a_subscriber_costs_one_allocation_more() {
+    let _counter = count();
+    let calls = tracing::subscriber::with_default(Quiet, || cost(|| block_on(call_thread())));
+    assert_once(calls - CALLS);
 }
 
 /// The handle is a part of the job.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::join_all;
+use nix::sys::signal::SigSet;
 use offload_runtime::{Error, ErrorKind, Priority, ProcessPool, offload};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::support::{children, is_there, settle, workers};
 
@@ -138,6 +140,37 @@ fn workers_have_the_environment_and_the_priority_that_are_set() {
     assert_eq!(block_on(normal()).unwrap(), own);
     // The tests may run under `nice`.
     assert_eq!(lowered, own.max(10));
+}
+
+/// Whoever makes the first call.
+#[test]
+fn workers_have_the_processors_and_the_signal_mask_of_the_main_thread() {
+    static POOL: ProcessPool = ProcessPool::new("of main").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn kept() -> Result<[String; 2], Error> {
+        Ok(of("/proc/thread-self/status"))
+    }
+
+    // The processors that it may use, and the signals that it blocks.
+    fn of(status: &str) -> [String; 2] {
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = |name| status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        ["Cpus_allowed_list:", "SigBlk:"].map(line)
+    }
+
+    let own = std::process::id();
+    let of_main = of(&format!("/proc/self/task/{own}/status"));
+    // As a thread of a runtime may be.
+    let caller = std::thread::spawn(|| {
+        let all = sched_getaffinity(None).unwrap();
+        let mut one = CpuSet::new();
+        one.set((0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap());
+        sched_setaffinity(None, &one).unwrap();
+        SigSet::all().thread_block().unwrap();
+        block_on(kept())
+    });
+    assert_eq!(caller.join().unwrap().unwrap(), of_main);
 }
 
 /// That of this thread.

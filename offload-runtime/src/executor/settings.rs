@@ -337,17 +337,16 @@ fn priority_from_environment() -> Result<Option<Priority>, Error> {
 
 /// The settings of a default pool.
 pub(crate) fn of_default(pool: DefaultPool) -> Result<Settings, Error> {
+    let installed = INSTALLED.lock().unpoisoned();
     // Under the lock, as it is read.
-    let lock = INSTALLED.lock().unpoisoned();
     IN_USE.store(true, Ordering::SeqCst);
-    drop(lock);
-    let installed = *INSTALLED.lock().unpoisoned();
-    let installed = installed.unwrap_or_default();
+    let settings = installed.unwrap_or_default();
+    drop(installed);
     let installed = match pool {
-        DefaultPool::Thread => installed.thread,
-        DefaultPool::Cpu => installed.cpu,
+        DefaultPool::Thread => settings.thread,
+        DefaultPool::Cpu => settings.cpu,
         #[cfg(feature = "process")]
-        DefaultPool::Process => installed.process,
+        DefaultPool::Process => settings.process,
     };
     Ok(installed.or(from_environment(pool)?))
 }
