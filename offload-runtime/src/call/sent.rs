@@ -136,7 +136,7 @@ impl Sent {
         task.meta().waker.register(cx.waker());
         let sent =
             Sent { function, task, alarm, has_waker: true, answered: false, is_started: false };
-        Owner::about(function).count(|counts| &counts.submitted.0);
+        Owner::about(function).count(|counts| &counts.submitted);
         sent.task.meta().set_under_way();
         admission::submit(function, &sent.task);
         Ok(sent)
@@ -168,7 +168,7 @@ impl Sent {
             answered: false,
             is_started: true,
         };
-        Owner::about(function).count(|counts| &counts.submitted.0);
+        Owner::about(function).count(|counts| &counts.submitted);
         sent.task.meta().set_spawned();
         sent.task.meta().set_under_way();
         function.executor().submit(Queued::new(Arc::clone(&sent.task)));

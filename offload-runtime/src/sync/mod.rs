@@ -77,20 +77,6 @@ use std::cell::Cell;
 
 use crate::system::abort::Unpoisoned;
 
-/// In cache lines of its own: what one thread writes often and others read, beside what
-/// only they use.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(crate) struct Apart<T>(pub(crate) T);
-
-impl<T> std::ops::Deref for Apart<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 /// What tells this thread from most others that run at the same time: the threads are numbered as they come.
 /// Who spreads what all count over several cache lines takes the line from it.
 pub(crate) fn thread_number() -> usize {

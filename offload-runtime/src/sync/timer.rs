@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 use std::thread::{self, Thread};
@@ -25,9 +24,6 @@ static TIMER: Timer = Timer {
     thread: OnceLock::new(),
     starting: Mutex::new(()),
 };
-
-/// As whether there is a thread, to be read without a lock. Once true, it stays so.
-static RUNNING: AtomicBool = AtomicBool::new(false);
 
 struct Timer {
     entries: Mutex<Entries>,
@@ -109,7 +105,7 @@ pub(crate) fn wake_at(at: Instant, waker: Waker) -> io::Result<()> {
 /// Whether what is to happen later will. If not, the system refused the timer its thread,
 /// also now.
 pub(crate) fn is_running() -> bool {
-    RUNNING.load(Ordering::Acquire) || start().is_ok()
+    start().is_ok()
 }
 
 impl Entries {
@@ -124,7 +120,7 @@ impl Entries {
 
 /// Starts the thread, unless it runs.
 pub(crate) fn start() -> io::Result<()> {
-    if RUNNING.load(Ordering::Acquire) {
+    if TIMER.thread.get().is_some() {
         return Ok(());
     }
     let _starting = TIMER.starting.lock().unpoisoned();
@@ -132,7 +128,6 @@ pub(crate) fn start() -> io::Result<()> {
         let run = || abort_on_panic("the timer", run);
         let thread = thread::Builder::new().name("offload-timer".into()).spawn(run)?;
         let _ = TIMER.thread.set(thread.thread().clone());
-        RUNNING.store(true, Ordering::Release);
     }
     Ok(())
 }

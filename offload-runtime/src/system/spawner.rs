@@ -6,7 +6,6 @@
 //! has. Requests go through a queue without a lock.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread::{self, Thread};
 
@@ -21,9 +20,6 @@ pub(crate) type Request = Box<dyn FnOnce() + Send>;
 static REQUESTS: SegQueue<Request> = SegQueue::new();
 static SPAWNER: OnceLock<Thread> = OnceLock::new();
 
-/// As whether there is a spawner, to be read without a lock. Once true, it stays so.
-static RUNNING: AtomicBool = AtomicBool::new(false);
-
 /// Has the spawner do this. It fails if the system refuses the spawner its thread.
 pub(crate) fn request(request: Request) -> io::Result<()> {
     start()?;
@@ -36,14 +32,13 @@ pub(crate) fn request(request: Request) -> io::Result<()> {
 
 fn start() -> io::Result<()> {
     static STARTING: Mutex<()> = Mutex::new(());
-    if RUNNING.load(Ordering::Acquire) {
+    if SPAWNER.get().is_some() {
         return Ok(());
     }
     let _starting = STARTING.lock().unpoisoned();
     if SPAWNER.get().is_none() {
         let thread = thread::Builder::new().name("offload-spawner".into()).spawn(run)?;
         let _ = SPAWNER.set(thread.thread().clone());
-        RUNNING.store(true, Ordering::Release);
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sync::Apart;
+use crossbeam_utils::CachePadded;
+
 use crate::sync::histogram::Histogram;
 
 /// What a body came to, for the numbers.
@@ -40,7 +41,7 @@ pub(crate) struct Counts {
     /// Calls that were submitted, and ended without a start.
     pub(crate) unstarted: AtomicU64,
     /// Calls that were submitted. Callers write it, and the threads of the pool the rest.
-    pub(crate) submitted: Apart<AtomicU64>,
+    pub(crate) submitted: CachePadded<AtomicU64>,
     /// Calls under way that were started, and not awaited.
     pub(crate) spawned: AtomicU64,
     /// Of each body that started, how long it waited.

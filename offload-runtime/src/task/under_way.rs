@@ -14,13 +14,15 @@
 //! there was a moment at which no call was under way; and since a body that makes a call has not ended by
 //! then, from that moment on only code outside of all bodies can make another.
 
-use crate::sync::{Apart, AtomicU64, Ordering, thread_number};
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicU64, Ordering, thread_number};
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct UnderWay {
     /// Their number is a power of two.
-    lines: Box<[Apart<Counted>]>,
+    lines: Box<[CachePadded<Counted>]>,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +34,9 @@ struct Counted {
 impl UnderWay {
     /// For some threads for each core: those that call, and those that run bodies.
     pub(crate) fn new(cores: usize) -> UnderWay {
-        UnderWay { lines: (0..(4 * cores).next_power_of_two()).map(|_| Apart::default()).collect() }
+        UnderWay {
+            lines: (0..(4 * cores).next_power_of_two()).map(|_| CachePadded::default()).collect(),
+        }
     }
 
     /// The line of this thread.
@@ -92,7 +96,7 @@ mod models {
 
     /// One executor, of which each thread uses a line of its own, by its number.
     fn under_way(threads: usize) -> &'static UnderWay {
-        let lines = (0..threads).map(|_| Apart::default()).collect();
+        let lines = (0..threads).map(|_| CachePadded::default()).collect();
         Box::leak(Box::new(UnderWay { lines }))
     }
 

@@ -35,10 +35,11 @@ use std::sync::atomic::{
 use std::sync::{Mutex as StdMutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
 use crossbeam_utils::atomic::AtomicCell;
 
 use crate::sync::{
-    Apart, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Thread, current, fence, lock, park,
     park_timeout,
 };
 use crate::system::abort::Unpoisoned;
@@ -58,7 +59,7 @@ const MOST: usize = 1 << 20;
 
 /// See the [module](self).
 pub(super) struct Sleep {
-    searching: Apart<AtomicUsize>,
+    searching: CachePadded<AtomicUsize>,
     /// Made as threads need them.
     groups: Box<[OnceLock<Box<Group>>]>,
     /// So many were made.
@@ -67,7 +68,7 @@ pub(super) struct Sleep {
 
 /// The threads of one word.
 struct Group {
-    idle: Apart<AtomicU64>,
+    idle: CachePadded<AtomicU64>,
     /// Numbers that threads have.
     taken: AtomicU64,
     states: [WorkerState; WORD],
@@ -75,7 +76,7 @@ struct Group {
 
 /// One thread, as the others see it.
 #[derive(Default)]
-pub(super) struct WorkerState(Apart<Inner>);
+pub(super) struct WorkerState(CachePadded<Inner>);
 
 struct Inner {
     /// Written by the thread before it is idle for the first time, and read by who wakes it: so
@@ -118,7 +119,7 @@ impl Sleep {
         // Bodies that wait have threads in their place.
         let groups = (2 * threads.min(MOST / 2)).div_ceil(WORD) + WORD;
         Sleep {
-            searching: Apart(AtomicUsize::new(0)),
+            searching: CachePadded::new(AtomicUsize::new(0)),
             groups: (0..groups).map(|_| OnceLock::new()).collect(),
             used: AtomicUsize::new(0),
         }
@@ -259,7 +260,7 @@ pub(super) enum Woken {
 impl Default for Group {
     fn default() -> Group {
         Group {
-            idle: Apart(AtomicU64::new(0)),
+            idle: CachePadded::new(AtomicU64::new(0)),
             taken: AtomicU64::new(0),
             states: std::array::from_fn(|_| WorkerState::default()),
         }
