@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::executor::Executor;
+use crate::executor::threads::THREAD;
 use crate::gate::{self, Gate};
 use crate::limiter::Limiter;
 use crate::resource::{self, Lends};
 use crate::system::abort::Unpoisoned;
 use crate::task::about::About;
+use crate::task::context::Captured;
 use crate::task::loan::Loans;
-use crate::task::meta::{Deadlines, Slot, StandIn};
+use crate::task::meta::{Deadlines, Meta, Slot, StandIn};
 use crate::task::under_way::UnderWay;
-use crate::task::{Admitted, Owner, Queued};
+use crate::task::{self, Admitted, Awaited, Owner, Queued};
 #[cfg(feature = "process")]
 use crate::wire::registry::{Host, Offered};
 
@@ -419,6 +421,14 @@ impl Owner for Function {
     fn give_up_reservation(&'static self, gate: usize) {
         self.gates()[gate].give_up();
     }
+}
+
+/// Something that a thread of the `thread` pool is to drop, as it does with what is left of a call.
+pub(crate) fn leftover(label: &'static str, left: impl Send + 'static) -> Awaited {
+    let function = Function::of_closures(label, &THREAD);
+    let slots = [Slot::default(), Slot::default()];
+    let meta = Meta::new(function, false, Deadlines::default(), None, slots);
+    task::maker()(meta, Captured::NOTHING, move || drop(left))
 }
 
 /// Ends the calls of an executor that is closed, as they wait for permits there.

@@ -5,11 +5,8 @@ use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::executor::threads::THREAD;
-use crate::function::Function;
+use crate::function;
 use crate::sync::foreign::drop_quietly;
-use crate::task::context::Captured;
-use crate::task::maker;
-use crate::task::meta::{Deadlines, Meta, Slot};
 
 /// Those that are to be dropped.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
@@ -31,12 +28,7 @@ pub(crate) fn on_pool(instances: Vec<Box<dyn Any + Send>>) {
     }
     LEFT.fetch_add(1, Ordering::SeqCst);
     let doomed = Doomed(instances);
-    // As what is left of a call.
-    let function = Function::of_closures("dropped resources", &THREAD);
-    let slots = [Slot::default(), Slot::default()];
-    let meta = Meta::new(function, false, Deadlines::default(), None, slots);
-    let task = maker()(meta, Captured::NOTHING, move || drop(doomed));
-    THREAD.clear_at_end(task);
+    THREAD.clear_at_end(function::leftover("dropped resources", doomed));
 }
 
 /// Whether all were.

@@ -18,13 +18,11 @@ use atomic_waker::AtomicWaker;
 use super::closed::Closed;
 use crate::error::Error;
 use crate::executor::threads::THREAD;
-use crate::function::Function;
+use crate::function;
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
 use crate::system::abort::Unpoisoned;
-use crate::task::context::Captured;
-use crate::task::meta::{Deadlines, Meta, Slot};
-use crate::task::{current, maker};
+use crate::task::current;
 
 /// What both ends have.
 pub(super) struct Channel<T> {
@@ -119,10 +117,7 @@ impl<T> Drop for Rest<T> {
 
 /// Has it dropped as what is left of a call.
 fn leave<T: Send + 'static>(rest: Rest<T>) {
-    let function = Function::of_closures("dropped items", &THREAD);
-    let slots = [Slot::default(), Slot::default()];
-    let meta = Meta::new(function, false, Deadlines::default(), None, slots);
-    THREAD.clear(maker()(meta, Captured::NOTHING, move || drop(rest)));
+    THREAD.clear(function::leftover("dropped items", rest));
 }
 
 /// The body's end.
