@@ -125,7 +125,7 @@ impl Pool {
     }
 
     /// How many threads are wanted, beyond `base`.
-    fn wanted(&'static self, seen: &mut Seen, now: Instant, threads: usize) -> usize {
+    pub(super) fn wanted(&'static self, seen: &mut Seen, now: Instant, threads: usize) -> usize {
         let (popped, ended) = self.progress();
         let queued = self.started().queue.len();
         if seen.last.is_some_and(|(then, _)| now.saturating_duration_since(then) < LOOK / 2) {

@@ -12,6 +12,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 
 use super::Pool;
+use super::pool::Seen;
 use crate::api::pools::{CpuPool, ThreadPool};
 use crate::call::Call;
 use crate::error::ErrorKind;
@@ -72,6 +73,40 @@ fn a_burst_of_short_calls_does_not_start_hundreds_of_threads() {
         threads.last() < Some(&most)
     });
     assert!(are_few, "{threads:?}");
+}
+
+/// The pool itself may not grow: it is asked here, at times that are made up.
+#[test]
+fn a_pool_whose_bodies_do_not_end_doubles_and_one_that_is_too_small_has_a_thread_added() {
+    static POOL: ThreadPool = ThreadPool::new("asked").threads(1);
+    static FUNCTION: Function = Function::thread("asked", &POOL);
+    let (release, held) = mpsc::channel::<()>();
+    let (started, start) = mpsc::channel();
+    let calls = thread::spawn(move || {
+        let first = Call::new(&FUNCTION, move || {
+            started.send(()).unwrap();
+            let _ = held.recv();
+        });
+        let others = join_all((0..3).map(|_| Call::new(&FUNCTION, || ())));
+        block_on(futures::future::join(first, others));
+    });
+    start.recv().unwrap();
+    settle(POOL.pool(), |pool| pool.queued == 3);
+
+    let (mut seen, begin) = (Seen::default(), Instant::now());
+    let mut look = |millis, have_ended: bool, threads| {
+        if let Some((_, ended)) = &mut seen.last {
+            *ended += u64::from(have_ended);
+        }
+        POOL.pool().wanted(&mut seen, begin + Duration::from_millis(millis), threads)
+    };
+    // Bodies end, but those that wait have not waited for long, and then they have.
+    let moves = (0..13).map(|millis| look(millis, true, 1));
+    assert!(moves.eq([0; 10].into_iter().chain([1; 3])));
+    // None does: a machine that stands still for a moment looks so once.
+    assert_eq!([look(13, false, 2), look(14, false, 2), look(15, false, 8)], [0, 2, 3]);
+    drop(release);
+    calls.join().unwrap();
 }
 
 #[test]
