@@ -342,6 +342,39 @@ fn bodies_that_wait_for_threads_which_call_their_own_pool_get_through() {
     assert_eq!(block_on(join_all(calls)), [7, 7]);
 }
 
+/// The timer asks the system for each of the threads, and has little time for anything else if it does so
+/// without a rest.
+#[cfg(target_os = "linux")]
+#[test]
+fn to_look_whether_many_threads_are_blocked_takes_a_small_part_of_the_time() {
+    static MANY: CpuPool = CpuPool::new("many to look at").threads(64);
+
+    #[offload(cpu, pool = MANY)]
+    fn wait(gate: Gate) {
+        gate.pass();
+    }
+
+    // How long the timer was on a processor, in nanoseconds.
+    fn used() -> u64 {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+        let name = |file: &std::path::Path| std::fs::read_to_string(file.join("comm"));
+        let mut timer = tasks.filter(|task| name(task).is_ok_and(|name| name == "offload-timer\n"));
+        let times = std::fs::read_to_string(timer.next().unwrap().join("schedstat")).unwrap();
+        times.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    let gate = Gate::default();
+    let calls: Vec<_> = (0..200).map(|_| begin(wait(gate.clone()))).collect();
+    // As many as there are, and as many in their place: there is nothing to do but to look.
+    gate.wait_for(128);
+    let (start, before) = (std::time::Instant::now(), used());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let (used, elapsed) = (used() - before, start.elapsed().as_nanos());
+    gate.open();
+    block_on(join_all(calls));
+    assert!(u128::from(used) < elapsed / 5, "{used} ns of {elapsed}");
+}
+
 #[test]
 fn a_body_that_waits_for_many_calls_has_one_thread_in_its_place() {
     static ONE: ThreadPool = ThreadPool::new("one in its place").threads(1);

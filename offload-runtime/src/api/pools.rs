@@ -83,7 +83,8 @@ pub struct ThreadPool {
 ///
 /// A body that blocks on calls of its own pool has one thread in its place. A body can also wait for a
 /// call of its pool that a task, another thread or `par_iter` makes. So, while calls are queued, the
-/// pool is looked at: if no call was taken or has ended for about 5 ms, a thread whose body is blocked
+/// pool is looked at: if no call was taken or has ended for about 5 ms (longer in a pool of dozens of
+/// threads, which takes its time to look at), a thread whose body is blocked
 /// has another in its place, until that body ends. On Linux the system says whether it is
 /// blocked; elsewhere a body that runs all the while is taken for it. At most as many threads
 /// are added so as the pool has. Where they are not enough, a `tracing` error names the functions,

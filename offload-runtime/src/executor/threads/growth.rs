@@ -29,6 +29,10 @@ const LOOK: Duration = Duration::from_millis(1);
 /// blocked.
 const LOOK_FOR_BLOCKED: Duration = Duration::from_micros(1_670);
 
+/// To ask the system for the threads of a large pool takes its time: between two looks there is so often as
+/// much.
+const REST: u32 = 20;
+
 /// A call that waited so long in a pool that moves shows that it is too small.
 const BEHIND: Duration = Duration::from_millis(10);
 
@@ -44,7 +48,7 @@ impl Pool {
         if threads < started.rules.base + extra {
             self.add_threads(1);
         } else if threads < started.rules.max + extra || self.kind == Kind::Cpu {
-            self.watch();
+            self.watch(Duration::ZERO);
         }
     }
 
@@ -60,15 +64,15 @@ impl Pool {
         }
     }
 
-    /// Lets the timer look, unless it will, or there would be nothing to see.
-    fn watch(&'static self) {
+    /// Lets the timer look, not before so long, unless it will.
+    fn watch(&'static self, at_least: Duration) {
         let growth = &self.started().growth;
         let pause = match self.kind {
             Kind::Thread => LOOK,
             Kind::Cpu => LOOK_FOR_BLOCKED,
             Kind::Process => RETRY,
         };
-        self.look_in(if growth.is_refused() { RETRY } else { pause });
+        self.look_in(if growth.is_refused() { RETRY } else { pause.max(at_least) });
     }
 
     fn look_in(&'static self, pause: Duration) {
@@ -97,7 +101,7 @@ impl Pool {
             return;
         }
         let threads = started.threads.load(Ordering::Acquire);
-        let mut blocked = Vec::new();
+        let (mut blocked, mut rest) = (Vec::new(), Duration::ZERO);
         let wanted = match self.kind {
             _ if threads < started.rules.base => 1,
             Kind::Thread => self.wanted(&mut seen, now, threads),
@@ -106,7 +110,9 @@ impl Pool {
                 let extra = started.extra.load(Ordering::Acquire);
                 let bounds = [extra, started.rules.max];
                 let stand_in = |state| self.stand_in_for(state);
+                let start = Instant::now();
                 blocked = seen.blocked.look(&started.sleep, popped + ended, bounds, &stand_in);
+                rest = REST * start.elapsed();
                 0
             }
             Kind::Process => 0,
@@ -119,7 +125,7 @@ impl Pool {
             self.add_threads(wanted);
         }
         if self.kind != Kind::Process || growth.is_refused() {
-            self.watch();
+            self.watch(rest);
         }
         blocked::tell(self.label(), &blocked);
     }
