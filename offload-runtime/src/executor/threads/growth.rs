@@ -44,12 +44,18 @@ impl Pool {
     pub(super) fn grow(&'static self) {
         let started = self.started();
         let threads = started.threads.load(Ordering::Acquire);
-        let extra = started.extra.load(Ordering::Acquire);
-        if threads < started.rules.base + extra {
+        if threads < started.rules.base + started.extra.load(Ordering::Acquire) {
             self.add_threads(1);
-        } else if threads < started.rules.max + extra || self.kind == Kind::Cpu {
+        } else if self.is_worth_a_look() {
             self.watch(Duration::ZERO);
         }
+    }
+
+    /// Whether a look at it may come to anything.
+    fn is_worth_a_look(&'static self) -> bool {
+        let started = self.started();
+        let most = started.rules.max + started.extra.load(Ordering::Acquire);
+        self.kind == Kind::Cpu || started.threads.load(Ordering::Acquire) < most
     }
 
     /// A thread has ended, which may have been the one that would have taken what is queued.
@@ -124,7 +130,7 @@ impl Pool {
         if wanted > 0 {
             self.add_threads(wanted);
         }
-        if self.kind != Kind::Process || growth.is_refused() {
+        if self.is_worth_a_look() || growth.is_refused() {
             self.watch(rest);
         }
         blocked::tell(self.label(), &blocked);

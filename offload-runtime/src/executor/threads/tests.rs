@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Context, Waker};
 use std::thread::{self, ThreadId};
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until the pool is as it should be. Nothing reports that a thread has
 /// parked or ended, so this looks again and again.
-fn settle(pool: &'static Pool, wanted: impl Fn(Load) -> bool) -> Load {
+fn settle(pool: &'static Pool, mut wanted: impl FnMut(Load) -> bool) -> Load {
     let start = Instant::now();
     loop {
         let load = pool.load();
@@ -105,6 +106,34 @@ fn a_pool_whose_bodies_do_not_end_doubles_and_one_that_is_too_small_has_a_thread
     assert!(moves.eq([0; 10].into_iter().chain([1; 3])));
     // None does: a machine that stands still for a moment looks so once.
     assert_eq!([look(13, false, 2), look(14, false, 2), look(15, false, 8)], [0, 2, 3]);
+    drop(release);
+    calls.join().unwrap();
+}
+
+/// It has all threads that it may have.
+#[test]
+fn a_full_pool_is_not_looked_at() {
+    static POOL: ThreadPool = ThreadPool::new("full").threads(40);
+    static FUNCTION: Function = Function::thread("full", &POOL);
+    POOL.pool().check().unwrap();
+    let (release, held) = mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let calls = thread::spawn(move || {
+        let calls = (0..50).map(|_| {
+            let held = Arc::clone(&held);
+            Call::new(&FUNCTION, move || _ = held.lock().unwrap().recv())
+        });
+        block_on(join_all(calls));
+    });
+    settle(POOL.pool(), |pool| (pool.running, pool.queued) == (40, 10));
+    let is_watched = &POOL.pool().started().growth.is_watched;
+    let mut in_a_row = 0;
+    settle(POOL.pool(), |_| {
+        // Each look sets it back for a moment.
+        in_a_row = if is_watched.load(Ordering::SeqCst) { 0 } else { in_a_row + 1 };
+        thread::sleep(Duration::from_millis(1));
+        in_a_row == 20
+    });
     drop(release);
     calls.join().unwrap();
 }
