@@ -16,7 +16,9 @@ fn pages(
     fn __body(path: &Path) -> Result<impl Iterator<Item = Page>, Error> {
         open(path)
     }
-    let path: __offload::Encoded = <Path as __offload::TransferLent>::encode(path);
+    let path: <Path as __offload::TransferLent>::Held = <Path as __offload::TransferLent>::hold(
+        path,
+    );
     <Result<
         Page,
         Error,
@@ -60,7 +62,7 @@ fn pages(
         },
         move |__outbound: &mut __offload::Outbound| {
             let _ = &__outbound;
-            __offload::Outbound::encoded(__outbound, path);
+            <Path as __offload::TransferLent>::send(path, __outbound);
         },
     )
 }

@@ -47,6 +47,6 @@ mod process {
     pub use crate::executor::process::check::{check as check_frames, check_values};
     pub use crate::executor::process::serve::in_worker;
     pub use crate::executor::process::start::{TestWorker, be_test_worker};
-    pub use crate::wire::arguments::{Arguments, Encoded, Malformed, Outbound};
+    pub use crate::wire::arguments::{Arguments, Malformed, Outbound};
     pub use crate::wire::registry::{Listed, Place};
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::executor::block_on;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use offload_runtime::{Error, Sink, offload};
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,25 @@ fn what_is_lent_is_sent() {
     let text = String::from("ab");
     let result = block_on(lent(&text, 2, &[1, 2, 3], Path::new("/a"))).unwrap();
     assert_eq!(result, ("abab".into(), 6, "/a/b".into()));
+}
+
+/// A call of `lent` that outlives what it was lent.
+fn made_before() -> BoxFuture<'static, Result<(String, u64, PathBuf), Error>> {
+    let (text, numbers, path) = (String::from("ab"), vec![1, 2, 3], PathBuf::from("/a"));
+    Box::pin(lent(&text, 2, &numbers, &path))
+}
+
+/// In a worker, too, where the body runs in place.
+#[offload(process)]
+fn lends_in_a_worker() -> Result<(String, u64, PathBuf), Error> {
+    block_on(made_before())
+}
+
+#[tokio::test]
+async fn a_call_borrows_nothing_of_what_it_is_lent() {
+    let expected = ("abab".into(), 6, PathBuf::from("/a/b"));
+    assert_eq!(tokio::spawn(made_before()).await.unwrap().unwrap(), expected);
+    assert_eq!(lends_in_a_worker().await.unwrap(), expected);
 }
 
 /// It cannot be cloned, and is lent: only what owns it is read.

@@ -54,6 +54,16 @@ impl Tools {
     }
 }
 
+/// Calls that outlive what they were lent.
+#[tokio::test]
+async fn a_call_borrows_nothing_of_what_it_is_lent() {
+    let call = {
+        let text = "ab".to_owned();
+        tokio::spawn(shout(&text, 1, 0))
+    };
+    assert_eq!(call.await.unwrap().unwrap(), "ABAB");
+}
+
 #[test]
 fn arguments_and_results_are_those_of_the_function() {
     let document = Document { title: "t".to_owned(), pages: vec![1, 2, 3] };

@@ -7,6 +7,7 @@
 //! | `stream` | the same for functions with `stream` |
 //! | `process_stream` | the same with `stream` for the kind `process` |
 //! | `spawn` | what starts a call, beside what awaits one |
+//! | `copied` | a function with `#[to_owned]`, whose copies are made when it is called |
 //! | `wrapper` | what callers get, and where the body is kept |
 //! | `attributes` | which attribute belongs to which of them |
 //! | `outlives` | which types have to be `'static` → what callers are asked for |
@@ -20,6 +21,7 @@
 mod arguments;
 mod attributes;
 mod awaited;
+mod copied;
 mod describe;
 mod job;
 mod outlives;

@@ -5,7 +5,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ReturnType;
 
-use super::attributes::wrapper_attributes;
+use super::attributes::{silence_refinement, wrapper_attributes};
+use super::copied::{copies_at_call, return_future};
 use super::projection::projection;
 use super::wrapper::{
     block, body_function, body_name, free_name, runtime, sync_function, wrapper_signature,
@@ -28,13 +29,13 @@ use crate::tokens::ends;
 /// pub async fn render(doc: Document, title: &str) -> Result<Pdf, Error> {
 ///     use ::offload_runtime::__private as __offload;
 ///     fn __body(mut doc: Document, title: &str) -> Result<Pdf, Error> { … }
+///     let doc: <Document as __offload::Transfer>::Held = doc;
+///     // Written here, from the borrow: no copy.
+///     let title: <str as __offload::TransferLent>::Held = <str as __offload::TransferLent>::hold(title);
 ///     // A body may call other functions of the kind, and is in a worker already.
 ///     if __offload::in_worker() {
-///         return __body(doc, title);
+///         return __body(doc, <str as __offload::TransferLent>::lent(&title));
 ///     }
-///     let doc = doc;
-///     // Written here, from the borrow: no copy.
-///     let title: __offload::Encoded = <str as __offload::TransferLent>::encode(title);
 ///     <Result<Pdf, Error> as __offload::Remote>::call(
 ///         {
 ///             static __FUNCTION: __offload::Function = __offload::Function::process(
@@ -58,21 +59,29 @@ use crate::tokens::ends;
 ///         // What the parent does.
 ///         move |outbound: &mut __offload::Outbound| {
 ///             <Document as __offload::Transfer>::send(&doc, outbound);
-///             __offload::Outbound::encoded(outbound, title);
+///             <str as __offload::TransferLent>::send(title, outbound);
 ///         },
 ///     )
 ///     .await
 /// }
 /// ```
 ///
+/// With `#[to_owned]`, as here, it is a `fn` that returns `impl Future`, and what follows the arguments is in an
+/// `async` block.
+///
 /// With `sync = render_sync` that function is the body. For `remote` the words are
 /// `Function::remote`, `REMOTE` and `call_remote`, and the rest is the same.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &function.block()));
-    let attributes = wrapper_attributes(function, sync.is_some());
+    let mut attributes = wrapper_attributes(function, sync.is_some());
     let visibility = &function.visibility;
-    let signature = wrapper_signature(function, sync.is_some());
+    let mut signature = wrapper_signature(function, sync.is_some());
+    let is_copied = copies_at_call(function);
+    if is_copied {
+        return_future(function, &mut signature);
+        silence_refinement(function, &mut attributes);
+    }
     let runtime = runtime(options);
     let hidden = body_name(function);
     let (body, body_function) = match sync {
@@ -100,24 +109,28 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let in_place = in_place(options, function, body, &this);
     let outbound = free_name(function, "__outbound");
     let sends = function.given().map(|argument| send(argument, &outbound));
+    let answer = quote! {
+        #function_first
+        if __offload::in_worker() {
+            return #in_place;
+        }
+        #call(
+            #this,
+            move |#outbound: &mut __offload::Outbound| {
+                let _ = &#outbound;
+                #(#sends)*
+            },
+        )
+        .await
+    };
+    let answer = if is_copied { quote!(async move { #answer }) } else { answer };
     let block = block(
         function,
         quote! {
             use #runtime as __offload;
             #body_function
-            #function_first
-            if __offload::in_worker() {
-                return #in_place;
-            }
             #(#holds)*
-            #call(
-                #this,
-                move |#outbound: &mut __offload::Outbound| {
-                    let _ = &#outbound;
-                    #(#sends)*
-                },
-            )
-            .await
+            #answer
         },
     );
     let started = spawn::expand(options, function);
@@ -160,10 +173,16 @@ fn in_place(
 }
 
 fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenStream {
-    let values = function.arguments.iter().map(|argument| match argument.resource {
-        Some(_) => resources::lend(argument),
-        None => argument.name.to_token_stream(),
-    });
+    let values =
+        function.arguments.iter().map(|argument| match (&argument.resource, argument.borrowed()) {
+            (Some(_), _) => resources::lend(argument),
+            (None, Some(borrowed)) => {
+                let lent = projection(borrowed, ends(&argument.ty), "TransferLent", "lent");
+                let held = &argument.held;
+                quote!(#lent(&#held))
+            }
+            (None, None) => argument.held.to_token_stream(),
+        });
     let run = quote!(#body(#(#values),*));
     if !function.has_resources() {
         return run;
@@ -173,22 +192,26 @@ fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenS
     quote!(#in_place(#this, || { #borrowed #run }))
 }
 
-/// `let doc = doc;`: whether it can be sent, `Transfer` is asked where it is.
+/// `let doc: <Document as Transfer>::Held = doc;`
 pub(crate) fn hold(argument: &Argument) -> TokenStream {
     let Argument { name, ty, held, .. } = argument;
+    let place = ends(ty);
     if let Some(borrowed) = argument.borrowed() {
-        let encode = projection(borrowed, ends(ty), "TransferLent", "encode");
-        quote!(let #held: __offload::Encoded = #encode(#name);)
+        let held_type = projection(borrowed, place, "TransferLent", "Held");
+        let hold = projection(borrowed, place, "TransferLent", "hold");
+        quote!(let #held: #held_type = #hold(#name);)
     } else {
-        quote!(let #held = #name;)
+        let held_type = projection(ty, place, "Transfer", "Held");
+        quote!(let #held: #held_type = #name;)
     }
 }
 
 /// `<Document as Transfer>::send(&doc, outbound);`
 pub(crate) fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
     let Argument { ty, held, .. } = argument;
-    if argument.borrowed().is_some() {
-        quote!(__offload::Outbound::encoded(#outbound, #held);)
+    if let Some(borrowed) = argument.borrowed() {
+        let send = projection(borrowed, ends(ty), "TransferLent", "send");
+        quote!(#send(#held, #outbound);)
     } else {
         let send = projection(ty, ends(ty), "Transfer", "send");
         quote!(#send(&#held, #outbound);)

@@ -21,6 +21,7 @@ use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::error::Error;
 use crate::executor::process::exchange;
+use crate::executor::process::serve::in_worker;
 #[cfg(feature = "remote")]
 use crate::executor::remote::parcel::{OfParcel, Parcel};
 use crate::function::Function;
@@ -44,6 +45,9 @@ use crate::wire::registry::{Callable, Entry, Host, Listed, Offered, Place};
     note = "a thread has to wait for the other process, so it implements `Send` as well"
 )]
 pub trait Transfer: Sized {
+    /// The type itself.
+    type Held;
+
     /// In the parent: on its way.
     fn send(&self, outbound: &mut Outbound);
 
@@ -67,6 +71,8 @@ pub trait Transfer: Sized {
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
+    type Held = T;
+
     fn send(&self, outbound: &mut Outbound) {
         outbound.push(self);
     }
@@ -104,13 +110,22 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
 /// What `#[to_owned]` lends: it is sent from the borrow, and the worker owns its copy.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to another process",
-    label = "this is no `serde` type, or its copy is none",
+    label = "this is no `serde` type, or its copy is none, or not `Send`",
     note = "what `#[to_owned]` lends implements `Serialize` and `ToOwned`, which `Clone` gives, and its \
-            copy `Deserialize`: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
+            copy `Deserialize` and `Send`: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
 )]
 pub trait TransferLent {
-    /// In the parent, in the caller's task.
-    fn encode(&self) -> Encoded;
+    /// The call's own of what it was lent.
+    type Held;
+
+    /// When the function is called.
+    fn hold(&self) -> Self::Held;
+
+    /// In a worker, where the body runs in place: what that is lent.
+    fn lent(held: &Self::Held) -> &Self;
+
+    /// In the parent: on its way.
+    fn send(held: Self::Held, outbound: &mut Outbound);
 
     /// In the worker: lends the next argument to the rest of the call.
     fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>
@@ -118,10 +133,38 @@ pub trait TransferLent {
         F: FnOnce(&Self, &mut Arguments<'_>) -> Result<(), Malformed>;
 }
 
+/// See [`TransferLent::Held`].
+#[derive(Debug)]
+pub enum OwnCopy<C> {
+    /// In the parent, where it is written from the borrow.
+    Written(Encoded),
+    /// In a worker.
+    Made(C),
+}
+
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + ToOwned<Owned: DeserializeOwned> + ?Sized> TransferLent for T {
-    fn encode(&self) -> Encoded {
-        Encoded::of(self)
+impl<T: Serialize + ToOwned<Owned: DeserializeOwned + Send + 'static> + ?Sized> TransferLent for T {
+    type Held = OwnCopy<T::Owned>;
+
+    fn hold(&self) -> OwnCopy<T::Owned> {
+        match in_worker() {
+            true => OwnCopy::Made(self.to_owned()),
+            false => OwnCopy::Written(Encoded::of(self)),
+        }
+    }
+
+    fn lent(held: &OwnCopy<T::Owned>) -> &T {
+        match held {
+            OwnCopy::Made(copy) => copy.borrow(),
+            OwnCopy::Written(_) => unreachable!("a process does not become a worker by and by"),
+        }
+    }
+
+    fn send(held: OwnCopy<T::Owned>, outbound: &mut Outbound) {
+        outbound.encoded(match held {
+            OwnCopy::Written(encoded) => encoded,
+            OwnCopy::Made(copy) => Encoded::of::<T>(copy.borrow()),
+        });
     }
 
     fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>

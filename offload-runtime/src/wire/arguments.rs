@@ -44,7 +44,7 @@ impl Outbound {
     }
 
     /// The next argument, if it was written already.
-    pub fn encoded(&mut self, argument: Encoded) {
+    pub(crate) fn encoded(&mut self, argument: Encoded) {
         if self.failed.is_some() {
             return;
         }

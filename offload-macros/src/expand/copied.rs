@@ -1,0 +1,37 @@
+//! Functions with `#[to_owned]`: the copies are made when they are called, and what they return borrows nothing.
+
+use proc_macro2::Span;
+use quote::{ToTokens, quote};
+use syn::{ReturnType, Signature, parse_quote_spanned};
+
+use crate::function::Function;
+use crate::tokens::{borrows, ends, mentions};
+
+/// Whether the copies of what is borrowed are made when the function is called, so that its future
+/// borrows nothing. `!` is no type that a future could be said to have.
+pub(super) fn copies_at_call(function: &Function) -> bool {
+    let is_copied = function.receiver.as_ref().is_some_and(|receiver| receiver.to_owned.is_some())
+        || function.arguments.iter().any(|argument| argument.to_owned.is_some());
+    let is_never = function.returns_never();
+    // A bound on `Self` is what a default method of a trait has. It stays an `async fn`, so that an `impl` may
+    // override it by one that borrows.
+    let is_default = mentions(function.signature.generics.where_clause.to_token_stream(), "Self");
+    is_copied && !is_never && !is_default
+}
+
+/// `async fn f(x: &str) -> T` → `fn f(x: &str) -> impl Future<Output = T> + Send + 'static`
+pub(super) fn return_future(function: &Function, signature: &mut Signature) {
+    signature.asyncness = None;
+    let (result, place) = match &function.signature.output {
+        ReturnType::Type(_, ty) => {
+            let mut result = (**ty).clone();
+            // Without it, an `impl Trait` result would capture the lifetime of what was copied.
+            borrows::outlive(&mut result);
+            (result.to_token_stream(), ends(ty).1)
+        }
+        ReturnType::Default => (quote!(()), function.signature.ident.span()),
+    };
+    signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>
+        -> impl ::core::future::Future<Output = #result> + ::core::marker::Send + 'static
+    };
+}
