@@ -168,3 +168,36 @@ fn run() {
 fn lock() -> MutexGuard<'static, Entries> {
     TIMER.entries.lock().unpoisoned()
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::abort::tests::aborts;
+
+    /// A lock that a panic has left is a bug, and whoever meets it is a loop of ours.
+    #[test]
+    fn the_timer_ends_the_process_where_a_panic_has_left_its_lock() {
+        let said = aborts("sync::timer::tests::child_leaves_the_lock_of_the_timer");
+        assert!(
+            said.contains("it panicked before while it had locked this: a bug of it"),
+            "{said}"
+        );
+        assert!(said.contains("the timer panicked, which is a bug of it; aborting"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_leaves_the_lock_of_the_timer() {
+        let poisons = || {
+            let _entries = lock();
+            panic!("on purpose");
+        };
+        assert!(thread::spawn(poisons).join().is_err());
+        start().unwrap();
+        unpark();
+        // Nobody else ends this process.
+        loop {
+            thread::park();
+        }
+    }
+}

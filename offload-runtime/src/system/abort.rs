@@ -39,3 +39,46 @@ impl<G> Unpoisoned for LockResult<G> {
         })
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+pub(crate) mod tests {
+    use std::env;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Runs another test of this crate in a process of its own, which is to abort. What it says.
+    pub(crate) fn aborts(test: &str) -> String {
+        let mut child = Command::new(env::current_exe().unwrap());
+        let child = child.args(["--exact", test, "--ignored", "--nocapture"]);
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::ExitStatusExt;
+            // SIGABRT
+            assert_eq!(output.status.signal(), Some(6), "{}: {said}", output.status);
+        }
+        assert!(!output.status.success(), "{said}");
+        said
+    }
+
+    #[test]
+    fn a_panic_of_ours_ends_the_process_with_its_own_message_and_another() {
+        let said = aborts("system::abort::tests::child_panics");
+        assert!(said.contains("on purpose"), "{said}");
+        let words = "offload-runtime: a loop panicked, which is a bug of it; aborting";
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_panics() {
+        abort_on_panic("a loop", || panic!("on purpose"));
+    }
+
+    #[test]
+    fn what_does_not_panic_ends_nothing() {
+        assert_eq!(abort_on_panic("a loop", || 7), 7);
+    }
+}

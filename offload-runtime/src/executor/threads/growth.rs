@@ -46,7 +46,14 @@ impl Pool {
         let threads = started.threads.load(Ordering::Acquire);
         if threads < started.rules.base + started.extra.load(Ordering::Acquire) {
             self.add_threads(1);
-        } else if self.is_worth_a_look() {
+        } else {
+            self.watch_growth();
+        }
+    }
+
+    /// Calls wait: if there may be more threads, the timer looks whether there should be.
+    pub(super) fn watch_growth(&'static self) {
+        if self.is_worth_a_look() {
             self.watch(Duration::ZERO);
         }
     }

@@ -13,15 +13,17 @@ use futures::executor::block_on;
 use futures::future::join_all;
 
 use super::Pool;
-use super::pool::Seen;
+use super::pool::{Seen, Serve};
 use crate::api::pools::{CpuPool, ThreadPool};
 use crate::call::Call;
 use crate::error::ErrorKind;
 use crate::executor::{Executor, Load};
 use crate::function::Function;
+use crate::system::abort::tests::aborts;
 use crate::task::context::Captured;
+use crate::task::current::Busy;
 use crate::task::meta::{Deadlines, Meta, Slot};
-use crate::task::{Queued, maker};
+use crate::task::{Permits, Queued, maker};
 
 /// So long a test waits for what has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -323,4 +325,75 @@ fn who_is_told_that_all_threads_are_blocked_is_called_under_no_lock() {
     assert_eq!(told.recv_timeout(PATIENCE), Ok(true), "a lock of the pool is held meanwhile");
     drop(gates);
     all.join().unwrap();
+}
+
+/// Whoever searches is relied upon, also for many calls: who takes one of these asks for a thread, and this for the next.
+#[test]
+fn calls_that_come_while_a_thread_searches_get_a_thread_each() {
+    static POOL: ThreadPool = ThreadPool::new("searched");
+    POOL.spawn(|| ()).wait().unwrap();
+    settle(POOL.pool(), |load| load.idle == 1);
+    let sleep = &POOL.pool().started().sleep;
+    while !sleep.search() {
+        thread::yield_now();
+    }
+    let together = Arc::new(Barrier::new(20));
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let together = Arc::clone(&together);
+            POOL.spawn(move || together.wait().is_leader())
+        })
+        .collect();
+    assert_eq!(POOL.pool().load().threads, 1);
+    sleep.found();
+    POOL.pool().tend();
+    let leaders = calls.into_iter().map(|call| call.wait().unwrap());
+    assert_eq!(leaders.filter(|leader| *leader).count(), 1);
+}
+
+/// What runs a call panics, which is ours.
+struct Panics;
+
+impl Serve for Panics {
+    fn serve(&'static self, _: Queued, _: Permits, _: Busy) -> Option<Instant> {
+        panic!("on purpose")
+    }
+
+    fn thread_ended(&'static self) {}
+}
+
+#[test]
+fn a_thread_of_a_pool_and_its_growth_end_the_process_if_they_panic() {
+    let said = aborts("executor::threads::tests::child_whose_thread_panics");
+    assert!(said.contains("a thread of a pool panicked, which is a bug of it; aborting"), "{said}");
+    let said = aborts("executor::threads::tests::child_whose_growth_panics");
+    assert!(
+        said.contains("the growth of a pool panicked, which is a bug of it; aborting"),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_whose_thread_panics() {
+    static POOL: ThreadPool = ThreadPool::new("panics");
+    POOL.pool().start(POOL.pool(), Some(&Panics)).unwrap();
+    let _ = POOL.spawn(|| ()).wait();
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_whose_growth_panics() {
+    static POOL: ThreadPool = ThreadPool::new("panics");
+    POOL.spawn(|| ()).wait().unwrap();
+    let poisons = || {
+        let _seen = POOL.pool().started().growth.seen.lock().unwrap();
+        panic!("on purpose");
+    };
+    assert!(thread::spawn(poisons).join().is_err());
+    // More than there are threads at once.
+    let calls: Vec<_> = (0..600).map(|_| POOL.spawn(thread::park)).collect();
+    for call in calls {
+        let _ = call.wait();
+    }
 }

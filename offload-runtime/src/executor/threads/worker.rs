@@ -32,6 +32,8 @@ struct Worker {
     /// They are set back before the thread is idle, if a body has run since it was.
     masks: Masks,
     has_run: bool,
+    /// It has taken no item yet.
+    is_new: bool,
 }
 
 /// Whether the thread may take another call.
@@ -56,8 +58,17 @@ impl Pool {
         let state = started.sleep.state(number);
         let now = Instant::now();
         let (is_searching, masks, has_run) = (false, Masks::here(), false);
-        let mut worker =
-            Worker { pool: self, started, number, state, is_searching, now, masks, has_run };
+        let mut worker = Worker {
+            pool: self,
+            started,
+            number,
+            state,
+            is_searching,
+            now,
+            masks,
+            has_run,
+            is_new: true,
+        };
         worker.run();
         started.sleep.unregister(number);
         if let Some(serve) = started.serve {
@@ -96,6 +107,10 @@ impl Worker {
             if !queue.is_empty() {
                 self.pool.tend();
             }
+        }
+        // It was asked for when there was one call, and more may have come while another thread searched.
+        if std::mem::take(&mut self.is_new) && !queue.is_empty() {
+            self.pool.watch_growth();
         }
         Some(item)
     }
