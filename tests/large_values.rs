@@ -9,7 +9,9 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::{env, thread};
 
-use offload_runtime::{offload, spawn_cpu, spawn_thread, to_thread};
+use offload_runtime::{
+    CpuPool, ErrorKind, ThreadPool, offload, spawn_cpu, spawn_thread, to_thread,
+};
 use offload_tests::own_process;
 use tokio::runtime::Builder;
 use tokio::task::spawn_blocking;
@@ -168,4 +170,59 @@ fn the_stacks_of_the_default_pools_are_as_large_as_is_set() {
         message.contains("thread 'offload-cpu-0'") && message.contains("has overflowed its stack")
     };
     assert!((0..20).any(says_which));
+}
+
+/// And not as the environment says.
+#[test]
+fn the_stacks_of_the_default_pools_are_as_large_as_the_builder_says() {
+    let test = "the_stacks_of_the_default_pools_are_as_large_as_the_builder_says";
+    if let Ok(text) = env::var(CASE) {
+        let frames = text.parse().unwrap();
+        let settings = offload_runtime::Builder::new();
+        let settings = settings.thread_stack_size(40_000 << 10).cpu_stack_size(40_000 << 10);
+        settings.install().unwrap();
+        spawn_cpu(move || deep(frames)).wait().unwrap();
+        return assert_eq!(spawn_thread(move || deep(frames)).wait().unwrap(), 1);
+    }
+    let (succeeds, message) = recurse(test, 40_000, "2048");
+    assert!(succeeds, "{message}");
+}
+
+#[test]
+fn a_stack_that_no_system_gives_is_told() {
+    static OWN: ThreadPool = ThreadPool::new("of its own").stack_size(usize::MAX);
+    static LARGE: CpuPool = CpuPool::new("large").stack_size((64 << 30) + 1);
+
+    let test = "a_stack_that_no_system_gives_is_told";
+    if env::var_os(CASE).is_some() {
+        let of_call = spawn_thread(|| ()).wait().unwrap_err();
+        let of_settings = offload_runtime::Builder::new().install().unwrap_err();
+        for error in [of_call, of_settings] {
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let words = "the environment variable OFFLOAD_STACK_KIB asks for stacks of ";
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        return;
+    }
+    for kibibytes in ["99999999999", "18446744073709551615"] {
+        let (succeeds, message) = recurse(test, 1, kibibytes);
+        assert!(succeeds, "{message}");
+    }
+    let errors = [OWN.spawn(|| ()).wait(), LARGE.spawn(|| ()).wait()];
+    for (error, name) in errors.into_iter().zip(["of its own", "large"]) {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(
+            error.to_string().contains(&format!("the pool `{name}` asks for stacks of ")),
+            "{error}"
+        );
+    }
+    let settings = offload_runtime::Builder::new().cpu_stack_size(usize::MAX);
+    assert!(
+        settings
+            .install()
+            .unwrap_err()
+            .to_string()
+            .contains("`cpu_stack_size` asks for stacks of ")
+    );
 }

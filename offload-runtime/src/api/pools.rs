@@ -182,7 +182,7 @@ impl ThreadPool {
     }
 
     /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
-    /// 2 MiB. [`Builder::thread_stack_size`](crate::Builder::thread_stack_size) says what is on it.
+    /// 2 MiB; at most 64 GiB. [`Builder::thread_stack_size`](crate::Builder::thread_stack_size) says what is on it.
     pub const fn stack_size(mut self, bytes: usize) -> ThreadPool {
         self.pool.settings().stack_size = Some(bytes);
         self
@@ -319,7 +319,7 @@ impl CpuPool {
     }
 
     /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
-    /// 2 MiB.
+    /// 2 MiB; at most 64 GiB.
     pub const fn stack_size(mut self, bytes: usize) -> CpuPool {
         self.pool.settings().stack_size = Some(bytes);
         self

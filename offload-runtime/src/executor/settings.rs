@@ -1,6 +1,7 @@
 //! The settings of the default pools, from [`Builder`] and the environment.
 
 use std::env;
+use std::fmt;
 use std::num::NonZero;
 use std::panic::catch_unwind;
 use std::str::FromStr;
@@ -56,6 +57,12 @@ pub struct Builder {
     #[cfg(feature = "process")]
     plan: Option<Plan>,
 }
+
+/// The most bytes that a thread's stack may have.
+const MOST_STACK: usize = match 1_usize.checked_shl(36) {
+    Some(bytes) => bytes,
+    None => isize::MAX.unsigned_abs(),
+};
 
 /// What can be set of a pool; `None`: its default.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,7 +171,7 @@ impl Builder {
         self
     }
 
-    /// The size of the stack of each thread of the thread pool, in bytes; 2 MiB unless set.
+    /// The size of the stack of each thread of the thread pool, in bytes; 2 MiB unless set, and at most 64 GiB.
     ///
     /// It is what a body may use. The arguments and the result of a call are on the heap while they
     /// are on their way, if they are large. A body that needs more ends the process, as any thread's
@@ -236,6 +243,8 @@ impl Builder {
     pub fn install(self) -> Result<(), Error> {
         self.thread.validate("threads")?;
         self.cpu.validate("cpu_threads")?;
+        self.thread.check_stack("`thread_stack_size`")?;
+        self.cpu.check_stack("`cpu_stack_size`")?;
         from_environment(DefaultPool::Thread)?;
         from_environment(DefaultPool::Cpu)?;
         priority_from_environment()?;
@@ -272,6 +281,20 @@ impl Settings {
             return Err(Error::config(format!("`{setting}` is 0; a pool needs at least 1 thread")));
         }
         Ok(())
+    }
+
+    /// Whether the size of the stacks, which was set by this, is one that a system may give. Where it refuses one,
+    /// calls wait for it to change its mind.
+    pub(crate) fn check_stack(&self, setting: impl fmt::Display) -> Result<(), Error> {
+        match self.stack_size {
+            Some(bytes) if bytes > MOST_STACK => {
+                let most = MOST_STACK >> 10;
+                Err(Error::config(format!(
+                    "{setting} asks for stacks of {bytes} bytes; the most is {most} KiB"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// These, and for what is not set, those.
@@ -366,13 +389,15 @@ fn from_environment(pool: DefaultPool) -> Result<Settings, Error> {
         #[cfg(feature = "process")]
         DefaultPool::Process => None,
     };
-    Ok(Settings {
+    let settings = Settings {
         threads: variable::<NonZero<usize>>(threads)?.map(NonZero::get),
         queue: variable(queue)?,
         keep_alive: keep_alive.map(Duration::from_millis),
         stack_size: stack.map(|kibibytes| kibibytes.get().saturating_mul(1024)),
         ..Settings::NONE
-    })
+    };
+    settings.check_stack("the environment variable OFFLOAD_STACK_KIB")?;
+    Ok(settings)
 }
 
 fn variable<T: FromStr>(name: &str) -> Result<Option<T>, Error> {

@@ -234,6 +234,7 @@ impl Pool {
             Some(default) => settings::of_default(default)?,
             None => self.settings,
         };
+        settings.check_stack(format_args!("the pool `{}`", self.name))?;
         let cores = cores::count();
         let max = settings.count_threads(self.name)?.unwrap_or(match self.kind {
             Kind::Thread => THREADS,
