@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::sync::foreign::{Payload, text_of};
+use crate::sync::foreign::{Payload, Quiet, text_of};
 use crate::system::abort::Unpoisoned;
 
 /// The error of a call that got no result from its body.
@@ -60,7 +60,7 @@ pub(crate) struct Remains {
 }
 
 /// What is behind an error.
-pub(crate) type Source = Arc<dyn std::error::Error + Send + Sync>;
+pub(crate) type Source = Arc<Quiet<Box<dyn std::error::Error + Send + Sync>>>;
 
 /// The kinds of [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -244,6 +244,11 @@ impl Error {
         error
     }
 
+    /// Whether it has something to drop that is foreign.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.inner.source.is_some() || self.inner.payload.is_some()
+    }
+
     pub(crate) fn config(what: impl Into<String>) -> Error {
         Error::new(ErrorKind::Config, Ran::No, "", what)
     }
@@ -352,7 +357,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let source = self.inner.source.as_deref()?;
-        Some(source)
+        Some(&***source)
     }
 }
 
@@ -364,6 +369,7 @@ mod source {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::Source;
+    use crate::sync::foreign::Quiet;
 
     /// A source, as it came from elsewhere.
     #[derive(Debug)]
@@ -391,7 +397,7 @@ mod source {
         deserializer: D,
     ) -> Result<Option<Source>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        Ok(text.map(|text| -> Source { std::sync::Arc::new(Text(text)) }))
+        Ok(text.map(|text| Source::new(Quiet::new(Box::new(Text(text))))))
     }
 }
 

@@ -70,6 +70,52 @@ fn an_error_that_cannot_be_shown_costs_the_call_for_which_it_was_made() {
     }
 }
 
+/// Once, where the call had ended and was dropped, it was dropped there, and its panic got out; and the thread of the pool,
+/// where that was the last to have the error, ended the process.
+#[test]
+fn an_error_whose_destructor_panics_costs_nobody_anything() {
+    static WHERE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static POOL: ThreadPool = ThreadPool::new("not dropped").threads(1);
+    static NEVER: Resource<()> = Resource::new("is not dropped", || Err(Box::new(NotDropped)));
+
+    /// It panics when it is dropped.
+    #[derive(Debug, thiserror::Error)]
+    #[error("it cannot be made")]
+    struct NotDropped;
+
+    impl Drop for NotDropped {
+        fn drop(&mut self) {
+            let thread = std::thread::current();
+            WHERE.lock().unwrap().push(thread.name().unwrap_or_default().to_owned());
+            panic!("it cannot be dropped");
+        }
+    }
+
+    #[offload(thread, pool = POOL, spawn = want_it_soon)]
+    fn wants_it(#[resource(NEVER)] _it: &mut ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    // Its caller has the error, and drops it.
+    assert_eq!(block_on(wants_it()).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(std::mem::take(&mut *WHERE.lock().unwrap()).len(), 1);
+    // Nobody takes it.
+    let awaited = begin(wants_it());
+    let started = want_it_soon();
+    POOL.spawn(|| ()).wait().unwrap();
+    drop((awaited, started));
+    drop(want_it_soon());
+    settle("they are dropped", || WHERE.lock().unwrap().len() == 3);
+    let threads = std::mem::take(&mut *WHERE.lock().unwrap());
+    assert!(
+        threads.iter().all(|name| ["offload-thread-", "not dropped-"]
+            .iter()
+            .any(|pool| name.starts_with(pool))),
+        "{threads:?}"
+    );
+    assert_eq!(POOL.spawn(|| 3).wait().unwrap(), 3);
+}
+
 #[test]
 fn bodies_borrow_what_was_made_for_the_first() {
     static MADE: AtomicUsize = AtomicUsize::new(0);

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Counts;
 use crate::error::{Error, Source};
-use crate::sync::foreign::{drop_payload, text_of};
+use crate::sync::foreign::{Quiet, drop_payload, text_of};
 
 /// What makes an instance.
 pub(super) type Make<T> = fn() -> Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -36,11 +35,11 @@ pub(super) fn make<T>(
             counts.made.fetch_add(1, Ordering::Relaxed);
             return Ok(instance);
         }
-        Ok(Err(error)) => Source::from(error),
+        Ok(Err(error)) => Source::new(Quiet::new(error)),
         Err(payload) => {
             let text = text_of(&payload).to_owned();
             drop_payload(payload);
-            Arc::new(Panicked(text))
+            Source::new(Quiet::new(Box::new(Panicked(text))))
         }
     };
     counts.failed.fetch_add(1, Ordering::Relaxed);

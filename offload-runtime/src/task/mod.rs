@@ -130,6 +130,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Whether its destructor may be foreign code.
+    fn is_foreign(&self) -> bool {
+        match self {
+            Failure::Error(error) => error.has_foreign(),
+            Failure::Panic(..) => true,
+        }
+    }
+
     /// The kind of the error, if it is one.
     fn error(&self) -> Option<ErrorKind> {
         match self {
@@ -279,7 +287,7 @@ where
         match &*self.content() {
             Content::Body(_, captured) => mem::needs_drop::<F>() || captured.is_any(),
             Content::Result(_) => mem::needs_drop::<T>(),
-            Content::Failure(failure) => matches!(**failure, Failure::Panic(..)),
+            Content::Failure(failure) => failure.is_foreign(),
             Content::Nothing => false,
         }
     }
