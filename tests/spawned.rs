@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -116,6 +118,60 @@ fn the_options_are_those_of_both_functions_and_a_refusal_is_in_the_handle() {
     first.cancel();
     drop(release);
     assert!(first.wait().unwrap().unwrap(), "its body is told");
+}
+
+static TIMED: ThreadPool = ThreadPool::new("spawned timed").threads(1);
+
+#[offload(thread, pool = TIMED, queue_timeout = "1ms", name = "spawned late to start", spawn = start_late_soon)]
+fn start_late() -> Result<(), Error> {
+    Ok(())
+}
+
+#[offload(thread, pool = TIMED, timeout = "1ms", name = "spawned late to end", spawn = end_late_soon)]
+fn end_late(gate: Receiver<()>) -> Result<(), Error> {
+    let _ = gate.recv();
+    Ok(())
+}
+
+/// Its number of calls that expired, and how many were counted as cancelled or as abandoned.
+fn expired(name: &str) -> (u64, u64) {
+    let functions = stats().functions;
+    let function = functions.iter().find(|function| function.name == name);
+    function
+        .map_or((0, 0), |function| (function.timed_out, function.cancelled + function.abandoned))
+}
+
+/// Until a deadline of a millisecond has passed.
+fn pass_the_time() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2) {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_call_that_expires_is_counted_as_such_though_nobody_has_its_handle() {
+    for (calls, is_kept) in [(1, false), (2, true)] {
+        let (release, gate) = mpsc::channel::<()>();
+        let holds = TIMED.spawn(move || gate.recv().is_err());
+        let kept = Some(start_late_soon()).filter(|_| is_kept);
+        pass_the_time();
+        drop(release);
+        assert!(holds.wait().unwrap());
+        settle("it is met", || expired("spawned late to start").1 == calls);
+        // Where its handle is still there, that counts it as it goes.
+        drop(kept);
+        settle("it is counted", || expired("spawned late to start") == (calls, calls));
+        // This one starts, or does not on a machine that is busy.
+        let (release, gate) = mpsc::channel();
+        let kept = Some(end_late_soon(gate)).filter(|_| is_kept);
+        pass_the_time();
+        drop(release);
+        settle("it ends", || expired("spawned late to end").1 == calls);
+        drop(kept);
+        settle("it is counted", || expired("spawned late to end") == (calls, calls));
+    }
+    assert_eq!(numbers("spawned late to start").started, 0);
 }
 
 #[derive(Clone)]

@@ -198,8 +198,8 @@ pub struct FunctionStats {
     /// Calls that were rejected: too many were queued, the process shuts down, it would be a
     /// deadlock, a setting makes no sense, or the system has no thread for a deadline.
     pub refused: u64,
-    /// Calls that were answered by a deadline; they are also `cancelled` or,
-    /// when their body has ended, `abandoned`.
+    /// Calls that were answered by a deadline, or were [started](crate::Started) and ended by it, though nobody
+    /// had their handle any more; they are also `cancelled` or, when their body has ended, `abandoned`.
     pub timed_out: u64,
     /// Bodies that run now. One of a stream that waits for its consumer is not counted.
     pub running: usize,

@@ -388,10 +388,16 @@ impl Drop for Sent {
         }
         let (about, is_started) = (self.task.meta().about(), self.is_started);
         let left = if is_started { completion::detach(&self.task) } else { self.let_go() };
-        let is_refused = |kind| kind != ErrorKind::TimedOut;
-        if left.phase == Phase::Done && self.task.error().is_some_and(is_refused) {
-            // A refusal that nobody looks at; one that expired was counted when it was made.
-            about.count(|counts| if is_started { &counts.refused } else { &counts.cancelled });
+        // It is looked at when it is this end's.
+        let error = (left.phase == Phase::Done).then(|| self.task.error()).flatten();
+        if let Some(kind) = error {
+            // A refusal that nobody looks at. How far one was that expired is counted already.
+            match (kind == ErrorKind::TimedOut, is_started) {
+                (true, true) => about.count(|counts| &counts.timed_out),
+                (true, false) => {}
+                (false, true) => about.count(|counts| &counts.refused),
+                (false, false) => about.count(|counts| &counts.cancelled),
+            }
         }
         self.clean_up(left, !is_started && !about.is_detached);
     }

@@ -201,7 +201,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
     let ended = Instant::now();
     let meta = task.meta();
     let about = meta.about();
-    let mut is_counted = false;
+    let mut is_expired = false;
     let (failure, began) = match outcome {
         Outcome::Ran { ending, failure, began } => {
             let took = ended.saturating_duration_since(began);
@@ -223,7 +223,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
             let failure = match failure {
                 // A body that was told of its deadline may have stopped half way.
                 _ if is_late => {
-                    is_counted = true;
+                    is_expired = true;
                     about.count(|counts| &counts.abandoned);
                     drop_quietly(failure);
                     let after = ended.saturating_duration_since(meta.since);
@@ -236,8 +236,8 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
         Outcome::Refused(error) => {
             // One that expired is counted as timed out by its caller, too.
             about.count(|counts| &counts.unstarted);
-            is_counted = error.kind() == ErrorKind::TimedOut;
-            if is_counted {
+            is_expired = error.kind() == ErrorKind::TimedOut;
+            if is_expired {
                 about.count(|counts| &counts.cancelled);
             }
             (Some(Failure::Error(error)), None)
@@ -254,6 +254,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
     if began.is_some() {
         current::end_body();
     }
+    let is_spawned = meta.is_spawned();
     meta.set_ended();
     if meta.state.finish() {
         let waker = meta.waker.take();
@@ -265,13 +266,14 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
         is_foreign = true;
     } else {
         is_foreign |= task.has_drop_glue();
-        let is_let_go = meta.state.is_detached();
+        // It was started for its own sake, and nobody has cancelled it.
+        let is_let_go = is_spawned && meta.state.is_detached();
         match began {
-            _ if is_counted => {}
+            _ if is_expired && is_let_go => about.count(|counts| &counts.timed_out),
+            _ if is_expired => {}
             Some(_) if about.is_detached || is_let_go => {}
             Some(_) => about.count(|counts| &counts.abandoned),
-            // It was started for its own sake, and nobody has cancelled it.
-            None if is_let_go && !about.is_detached => about.count(|counts| &counts.refused),
+            None if is_let_go => about.count(|counts| &counts.refused),
             None => about.count(|counts| &counts.cancelled),
         }
         quietly(|| task.clear());

@@ -249,12 +249,16 @@ impl Meta {
         self.is_spawned.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it is one of those, and not over.
+    pub(crate) fn is_spawned(&self) -> bool {
+        self.is_spawned.load(Ordering::Relaxed)
+    }
+
     /// It is over, or suspended: its places in queues are free.
     pub(crate) fn leave_slots(&self) {
         self.function_slot.leave();
         self.pool_slot.leave();
-        if self.is_spawned.load(Ordering::Relaxed) && self.is_spawned.swap(false, Ordering::Relaxed)
-        {
+        if self.is_spawned() && self.is_spawned.swap(false, Ordering::Relaxed) {
             self.about().counts().spawned.fetch_sub(1, Ordering::Relaxed);
         }
     }
