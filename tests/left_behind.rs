@@ -1,7 +1,9 @@
 //! What a body leaves on its thread is gone before the next one: spans that it entered, runtimes. Its
 //! processors and its signal mask are set back when the thread is idle.
 
-use std::sync::mpsc;
+use std::future::Future;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -9,8 +11,8 @@ use futures::executor::block_on;
 use futures::future::{self, FutureExt};
 #[cfg(target_os = "linux")]
 use nix::sys::signal::SigSet;
-use offload_runtime::{ThreadPool, offload, spawn_thread};
-use offload_tests::one_at_a_time;
+use offload_runtime::{Resource, ThreadPool, offload, spawn_thread};
+use offload_tests::{one_at_a_time, own_process, passes};
 #[cfg(target_os = "linux")]
 use offload_tests::{pool, settle};
 #[cfg(target_os = "linux")]
@@ -70,6 +72,106 @@ fn spans_that_a_body_entered_and_did_not_leave_are_left() {
         }));
         assert_eq!(seen, None, "the span of the next call is below one of the body before");
     });
+}
+
+fn enter_a_span() {
+    std::mem::forget(info_span!("left").entered());
+}
+
+/// Enters a span for good when it is dropped.
+struct EntersSpan(mpsc::Sender<()>);
+
+impl Drop for EntersSpan {
+    fn drop(&mut self) {
+        enter_a_span();
+        let _ = self.0.send(());
+    }
+}
+
+impl Wake for EntersSpan {
+    fn wake(self: Arc<Self>) {
+        enter_a_span();
+    }
+}
+
+/// Nothing that the runtime calls besides a body leaves a span either: neither for the body of the same call nor for the
+/// next.
+#[test]
+fn spans_that_other_foreign_code_entered_and_did_not_leave_are_left() {
+    passes(own_process("child_whose_foreign_code_enters_spans").env("OFFLOAD_THREADS", "1"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_whose_foreign_code_enters_spans() {
+    static STARTS: ThreadPool = ThreadPool::new("starts").threads(1).on_thread_start(enter_a_span);
+    static LENT: Resource<u32> = Resource::new("lent", || {
+        enter_a_span();
+        Ok(1)
+    })
+    .check(|_| {
+        enter_a_span();
+        true
+    });
+
+    /// The spans that a body is in, from the innermost.
+    fn spans() -> Vec<&'static str> {
+        tracing::dispatcher::get_default(|own| {
+            let registry = own.downcast_ref::<tracing_subscriber::Registry>().unwrap();
+            let inner = own.current_span().id().and_then(|id| registry.span(id));
+            inner.map_or_else(Vec::new, |span| span.scope().map(|span| span.name()).collect())
+        })
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn borrows(#[resource(LENT)] lent: &mut u32) -> Vec<&'static str> {
+        let _ = lent;
+        spans()
+    }
+
+    tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    let is_clean = |what: &str| {
+        assert_eq!(block_on(on_the_one(spans)), ["offload"], "{what}");
+        assert_eq!(spawn_thread(spans).wait().unwrap(), ["offload"], "{what}");
+    };
+    assert_eq!(STARTS.spawn(spans).wait().unwrap(), ["offload"], "the start of a thread");
+    // It is made for the first, and checked for the second.
+    for _ in 0..2 {
+        assert_eq!(block_on(borrows()), ["offload"], "what makes a resource");
+        is_clean("what makes a resource");
+    }
+    let (tell, told) = mpsc::channel();
+    // A result that nobody awaits, which the thread of the body drops, and a waker.
+    let (go, gate) = mpsc::channel::<()>();
+    let result = EntersSpan(tell.clone());
+    let started = ONE.spawn(move || {
+        gate.recv().unwrap();
+        result
+    });
+    drop(started);
+    go.send(()).unwrap();
+    told.recv().unwrap();
+    is_clean("the destructor of a result");
+    let (go, gate) = mpsc::channel::<()>();
+    let mut woken = Box::pin(on_the_one(move || gate.recv().unwrap()));
+    let waker = Waker::from(Arc::new(EntersSpan(tell.clone())));
+    assert!(woken.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    go.send(()).unwrap();
+    told.recv().unwrap();
+    is_clean("a waker");
+    block_on(woken);
+    // An argument of a call that is dropped in the queue, which the thread of the default pool drops.
+    let (go, gate) = mpsc::channel::<()>();
+    let fills = ONE.spawn(move || gate.recv().unwrap());
+    let argument = EntersSpan(tell);
+    let mut queued = Box::pin(on_the_one(move || drop(argument)));
+    assert!(queued.as_mut().now_or_never().is_none());
+    drop(queued);
+    told.recv().unwrap();
+    go.send(()).unwrap();
+    fills.wait().unwrap();
+    is_clean("the destructor of an argument");
 }
 
 /// From a caller that is in no runtime, and from one that is.

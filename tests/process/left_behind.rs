@@ -30,6 +30,22 @@ fn number(path: &str) -> u32 {
 }
 
 #[test]
+fn a_span_that_a_body_has_entered_and_not_left_is_not_that_of_the_next() {
+    static POOL: ProcessPool = ProcessPool::new("in a span").workers(1);
+
+    /// Its worker, and whether that was in a span before.
+    #[offload(process, pool = POOL)]
+    fn enters() -> Result<(u32, bool), Error> {
+        let is_in_span = tracing::dispatcher::get_default(|own| own.current_span().id().is_some());
+        std::mem::forget(tracing::error_span!("left").entered());
+        Ok((std::process::id(), is_in_span))
+    }
+
+    let (worker, _) = block_on(enters()).unwrap();
+    assert_eq!(block_on(enters()).unwrap(), (worker, false));
+}
+
+#[test]
 fn what_left_the_group_is_killed_with_its_worker() {
     #[offload(process)]
     fn spins(path: String, daemon: String) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 pub(crate) mod foreign;
 pub(crate) mod histogram;
 mod line;
+pub(crate) mod outer;
 pub(crate) mod queue;
 pub(crate) mod ring;
 pub(crate) mod semaphore;

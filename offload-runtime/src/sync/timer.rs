@@ -15,6 +15,7 @@ use std::time::Instant;
 use crossbeam_queue::SegQueue;
 
 use super::foreign::{drop_quietly, quietly};
+use super::outer::Outer;
 use crate::system::abort::{Unpoisoned, abort_on_panic};
 use crate::system::priority;
 
@@ -150,7 +151,8 @@ fn run() {
             Some(first) if first.key().0 <= now => {
                 let waker = first.remove();
                 drop(entries);
-                // One that panics must not stop the timer.
+                // One that panics must not stop the timer, nor one that enters a span have its events below that.
+                let _outer = Outer::here();
                 quietly(|| waker.wake());
                 continue;
             }

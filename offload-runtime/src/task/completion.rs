@@ -16,6 +16,7 @@ use super::state::Phase;
 use super::{Awaited, Failure, Permits, Queued, Work};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::{Payload, drop_payload, drop_quietly, panic_of, quietly};
+use crate::sync::outer::Outer;
 
 /// How a call ends.
 pub(crate) enum Outcome {
@@ -38,10 +39,13 @@ pub(crate) fn run(
     frame.enter(|| {
         let mut now = now;
         if task.meta().borrows {
+            // What makes it, or is asked whether it is fine, may leave a span entered.
+            let outer = Outer::here();
             match task.meta().owner.lend() {
                 Ok(loans) => current::set_loans(loans),
                 Err(error) => return refuse_here(task, error),
             }
+            drop(outer);
             // To make what it borrows may have taken long.
             now = Instant::now();
             if task.meta().start_by().is_some_and(|start_by| start_by <= now) {

@@ -28,14 +28,11 @@ mod with_tracing {
     use std::sync::{Arc, OnceLock};
     use std::time::{Duration, Instant};
 
-    use tracing::span::Id;
     use tracing::{Dispatch, Level, Span, dispatcher, field};
 
     use crate::sync::foreign::{Quiet, quietly};
+    use crate::sync::outer::Outer;
     use crate::task::about::About;
-
-    /// At most so many spans that a body left entered are exited: a subscriber may ignore that.
-    const MOST: usize = 100;
 
     /// The caller's subscriber and span.
     pub(crate) struct Spans {
@@ -91,7 +88,7 @@ mod with_tracing {
         /// microseconds.
         pub(crate) fn enter(self, about: &About, waited: Duration, body: impl FnOnce()) {
             dispatcher::with_default(&self.dispatch, || {
-                let _outer = Outer::new(&self.dispatch);
+                let _outer = Outer::of(&self.dispatch);
                 // Left also if the subscriber panics meanwhile: once more then is not too much.
                 let caller = Quiet::new(self.span.entered());
                 let make = || {
@@ -120,40 +117,6 @@ mod with_tracing {
                 drop(caller);
             });
         }
-    }
-
-    /// In which span the thread was before. When this is dropped, it is in that one again: those that
-    /// the body has entered and not left are left.
-    struct Outer<'a> {
-        dispatch: &'a Dispatch,
-        span: Option<Id>,
-    }
-
-    impl<'a> Outer<'a> {
-        fn new(dispatch: &'a Dispatch) -> Outer<'a> {
-            Outer { dispatch, span: current(dispatch) }
-        }
-
-        fn leave_others(&self) {
-            // A subscriber need not do as it is told.
-            for _ in 0..MOST {
-                match current(self.dispatch) {
-                    Some(span) if self.span.as_ref() != Some(&span) => self.dispatch.exit(&span),
-                    _ => return,
-                }
-            }
-        }
-    }
-
-    impl Drop for Outer<'_> {
-        fn drop(&mut self) {
-            quietly(|| self.leave_others());
-        }
-    }
-
-    /// The span that this thread is in, as far as the subscriber says.
-    fn current(dispatch: &Dispatch) -> Option<Id> {
-        dispatch.current_span().id().cloned()
     }
 
     fn micros(time: Duration) -> u64 {

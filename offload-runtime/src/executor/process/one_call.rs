@@ -11,6 +11,7 @@ use super::outlet::ToParent;
 use super::to_parent::{send_blob, whole, with};
 use super::{events, panics};
 use crate::sync::foreign::drop_payload;
+use crate::sync::outer::Outer;
 use crate::system::abort::Unpoisoned;
 use crate::task::context::Captured;
 use crate::task::current::{self, Frame};
@@ -63,6 +64,8 @@ pub(super) fn answer(
     }
     let frame = Frame::of_worker(function.about(), cancelled);
     events::begin(head.level);
+    // A body may enter a span, and not leave it.
+    let outer = Outer::here();
     let ended = frame.enter(|| {
         match function.lend() {
             Ok(loans) => current::set_loans(loans),
@@ -79,6 +82,7 @@ pub(super) fn answer(
         let ended = panics::during(|| catch_unwind(AssertUnwindSafe(run)));
         Ok((ended, current::ran()))
     });
+    drop(outer);
     events::end();
     end();
     // Text without a line end is still in the buffer, and would be taken for output of a later call.

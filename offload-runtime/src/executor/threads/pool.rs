@@ -17,6 +17,7 @@ use crate::executor::intake::Intake;
 use crate::executor::settings::{self, DefaultPool, Settings};
 use crate::executor::{self, Executor};
 use crate::sync::foreign::quietly;
+use crate::sync::outer::Outer;
 use crate::sync::queue::Queue;
 use crate::system::abort::abort_on_panic;
 use crate::system::cores;
@@ -87,6 +88,7 @@ impl Rules {
     pub(super) fn prepare_thread(&self) {
         self.priority.apply();
         if let Some(call) = self.on_thread_start {
+            let _outer = Outer::here();
             // A thread that serves though this has failed is better than none.
             quietly(call);
         }

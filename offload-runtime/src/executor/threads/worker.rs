@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::pool::{Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
 use crate::sync::foreign::quietly;
+use crate::sync::outer::Outer;
 use crate::system::masks::Masks;
 use crate::task::current::Stops;
 use crate::task::{Admitted, Permits, completion, meta};
@@ -214,6 +215,8 @@ impl Worker {
 
     fn run_one(&mut self, item: Item) {
         self.has_run = true;
+        // What is left of a call, what it borrows, its waker: all of it may enter a span.
+        let _outer = Outer::here();
         let task = match item {
             Item::Call(task) => task,
             Item::Leftover(task) => {
