@@ -12,6 +12,7 @@ pub(crate) mod queue;
 pub(crate) mod ring;
 pub(crate) mod semaphore;
 pub(crate) mod timer;
+pub(crate) mod waker;
 
 #[cfg(not(offload_loom))]
 mod imp {

@@ -12,8 +12,8 @@ use tokio::runtime::{Handle, Id};
 use super::about::About;
 use super::state::State;
 use super::{Owner, Permits};
-use crate::sync::AtomicWaker;
 use crate::sync::foreign::drop_quietly;
+use crate::sync::waker::WakerCell;
 use crate::system::abort::Unpoisoned;
 
 /// See the [module](self).
@@ -32,7 +32,7 @@ pub(crate) struct Meta {
     /// It was started, and not awaited, and is one of those that its function counts so.
     is_spawned: AtomicBool,
     /// Of the caller.
-    pub(crate) waker: AtomicWaker,
+    pub(crate) waker: WakerCell,
     pub(crate) owner: &'static dyn Owner,
     pub(crate) since: Instant,
     /// The runtime of its caller. It stays here until all is dropped, which most
@@ -164,7 +164,7 @@ impl Meta {
             borrows: false,
             is_of_body: callers.is_some(),
             is_spawned: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
+            waker: WakerCell::new(),
             owner,
             since: Instant::now(),
             handle: Handle::try_current().ok(),
