@@ -1,5 +1,6 @@
 //! A call costs one allocation: for its job, its result and its waker.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
 use offload_runtime::{
     CpuPool, Error, ErrorKind, Limiter, Resource, SharedResource, ThreadPool, ThreadResource,
-    offload, spawn_cpu, spawn_thread, to_cpu, to_thread,
+    offload, propagate_with, spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
 use tokio::runtime::{Builder, Runtime};
 use tracing::span::{Attributes, Id, Record};
@@ -252,6 +253,38 @@ fn a_closure_on_a_pool_costs_one_allocation_with_and_without_a_label() {
 }
 
 /// The handle of the runtime, too, is a part of the job.
+/// What was captured, the list of that, and both for the way. Where there is nothing to carry, the call costs what it did.
+#[test]
+fn a_call_that_carries_context_costs_three_allocations_more() {
+    thread_local! {
+        static HUB: Cell<u32> = const { Cell::new(0) };
+    }
+
+    struct Back(u32);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            HUB.set(self.0);
+        }
+    }
+
+    let _counter = count();
+    propagate_with(|| Some(HUB.get()).filter(|hub| *hub > 0), |hub| Back(HUB.replace(hub)));
+    for call in
+        [|| block_on(to_thread(|| HUB.get())), || block_on(spawn_cpu(|| HUB.get())).unwrap()]
+    {
+        let calls = |hub| {
+            HUB.set(hub);
+            let allocations = cost(|| (0..CALLS).for_each(|_| assert_eq!(call(), hub)));
+            HUB.set(0);
+            allocations
+        };
+        let carries = calls(7);
+        assert!((4 * CALLS..=MOST + 3 * CALLS).contains(&carries), "{carries} for {CALLS} calls");
+        assert_once(calls(0));
+    }
+}
+
 #[test]
 fn nothing_but_the_call_is_allocated_when_the_caller_is_another_task_each_time() {
     let _counter = count();
