@@ -81,9 +81,8 @@ impl Pool {
     fn watch(&'static self, at_least: Duration) {
         let growth = &self.started().growth;
         let pause = match self.kind {
-            Kind::Thread => LOOK,
+            Kind::Thread | Kind::Process => LOOK,
             Kind::Cpu => LOOK_FOR_BLOCKED,
-            Kind::Process => RETRY,
         };
         self.look_in(if growth.is_refused() { RETRY } else { pause.max(at_least) });
     }
