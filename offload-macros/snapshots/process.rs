@@ -22,11 +22,9 @@ pub fn render(
     fn __body(mut document: Document, title: &str, _: u8) -> Result<Pdf, Error> {
         document.render(title)
     }
-    let document: <Document as __offload::Transfer>::Held = document;
-    let title: <str as __offload::TransferLent>::Held = <str as __offload::TransferLent>::hold(
-        title,
-    );
-    let _arg2: <u8 as __offload::Transfer>::Held = _arg2;
+    let document = document;
+    let title = <str as __offload::TransferLent>::hold(title);
+    let _arg2 = _arg2;
     async move {
         if __offload::in_worker() {
             return __body(

@@ -16,9 +16,7 @@ fn pages(
     fn __body(path: &Path) -> Result<impl Iterator<Item = Page>, Error> {
         open(path)
     }
-    let path: <Path as __offload::TransferLent>::Held = <Path as __offload::TransferLent>::hold(
-        path,
-    );
+    let path = <Path as __offload::TransferLent>::hold(path);
     <Result<
         Page,
         Error,

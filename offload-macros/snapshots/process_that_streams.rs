@@ -16,7 +16,7 @@ fn pages(
     fn __body(document: Document, out: &mut Sink<Page>) -> Result<(), Error> {
         document.render(out)
     }
-    let document: <Document as __offload::Transfer>::Held = document;
+    let document = document;
     <Page as __offload::Transfer>::pushed(
         <Result<(), Error> as __offload::RemoteEnds>::end(),
         {

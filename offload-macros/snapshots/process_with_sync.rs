@@ -7,7 +7,7 @@ fn render_sync(document: Document) -> Result<Pdf, Error> {
 }
 async fn render(document: Document) -> Result<Pdf, Error> {
     use ::offload_runtime::__private as __offload;
-    let document: <Document as __offload::Transfer>::Held = document;
+    let document = document;
     if __offload::in_worker() {
         return render_sync(document);
     }

@@ -12,7 +12,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
     fn __body(document: Document) -> Result<Pdf, Error> {
         document.render()
     }
-    let document: <Document as __offload::Transfer>::Held = document;
+    let document = document;
     if __offload::in_worker() {
         return __body(document);
     }

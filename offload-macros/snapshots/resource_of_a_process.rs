@@ -19,7 +19,7 @@ async fn ask(question: String) -> Result<String, Error> {
     fn __body(model: &mut Model, question: String) -> Result<String, Error> {
         model.answer(question)
     }
-    let question: <String as __offload::Transfer>::Held = question;
+    let question = question;
     let __function = {
         static __FUNCTION: __offload::Function = __offload::Function::process(
                 __offload::concat!(__offload::module_path!(), "::ask"),

@@ -29,9 +29,9 @@ use crate::tokens::ends;
 /// pub async fn render(doc: Document, title: &str) -> Result<Pdf, Error> {
 ///     use ::offload_runtime::__private as __offload;
 ///     fn __body(mut doc: Document, title: &str) -> Result<Pdf, Error> { … }
-///     let doc: <Document as __offload::Transfer>::Held = doc;
+///     let doc = doc;
 ///     // Written here, from the borrow: no copy.
-///     let title: <str as __offload::TransferLent>::Held = <str as __offload::TransferLent>::hold(title);
+///     let title = <str as __offload::TransferLent>::hold(title);
 ///     // A body may call other functions of the kind, and is in a worker already.
 ///     if __offload::in_worker() {
 ///         return __body(doc, <str as __offload::TransferLent>::lent(&title));
@@ -192,17 +192,14 @@ fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenS
     quote!(#in_place(#this, || { #borrowed #run }))
 }
 
-/// `let doc: <Document as Transfer>::Held = doc;`
+/// `let doc = doc;`: whether it can be sent, `Transfer` is asked where it is.
 pub(crate) fn hold(argument: &Argument) -> TokenStream {
     let Argument { name, ty, held, .. } = argument;
-    let place = ends(ty);
     if let Some(borrowed) = argument.borrowed() {
-        let held_type = projection(borrowed, place, "TransferLent", "Held");
-        let hold = projection(borrowed, place, "TransferLent", "hold");
-        quote!(let #held: #held_type = #hold(#name);)
+        let hold = projection(borrowed, ends(ty), "TransferLent", "hold");
+        quote!(let #held = #hold(#name);)
     } else {
-        let held_type = projection(ty, place, "Transfer", "Held");
-        quote!(let #held: #held_type = #name;)
+        quote!(let #held = #name;)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::tokens::items::{made, sent};
 /// ```text
 /// fn pages(document: Document) -> impl __offload::Stream<Item = Result<Page, Error>> + Send + 'static {
 ///     // As of a function that is awaited, and then:
-///     let document: <Document as __offload::Transfer>::Held = document;
+///     let document = document;
 ///     <Page as __offload::Transfer>::pushed(
 ///         <Result<(), Error> as __offload::RemoteEnds>::end(),
 ///         {

@@ -1,6 +1,7 @@
 //! What the compiler is asked about the types of a `process` or `remote` function, and how
 //! its arguments and its result get to the worker and back.
 
+use std::any::Any;
 use std::borrow::Borrow;
 #[cfg(feature = "remote")]
 use std::sync::Arc;
@@ -45,9 +46,6 @@ use crate::wire::registry::{Callable, Entry, Host, Listed, Offered, Place};
     note = "a thread has to wait for the other process, so it implements `Send` as well"
 )]
 pub trait Transfer: Sized {
-    /// The type itself.
-    type Held;
-
     /// In the parent: on its way.
     fn send(&self, outbound: &mut Outbound);
 
@@ -71,8 +69,6 @@ pub trait Transfer: Sized {
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
-    type Held = T;
-
     fn send(&self, outbound: &mut Outbound) {
         outbound.push(self);
     }
@@ -115,17 +111,14 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
             copy `Deserialize` and `Send`: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
 )]
 pub trait TransferLent {
-    /// The call's own of what it was lent.
-    type Held;
-
-    /// When the function is called.
-    fn hold(&self) -> Self::Held;
+    /// When the function is called: the call's own of what it was lent.
+    fn hold(&self) -> OwnCopy;
 
     /// In a worker, where the body runs in place: what that is lent.
-    fn lent(held: &Self::Held) -> &Self;
+    fn lent(held: &OwnCopy) -> &Self;
 
     /// In the parent: on its way.
-    fn send(held: Self::Held, outbound: &mut Outbound);
+    fn send(held: OwnCopy, outbound: &mut Outbound);
 
     /// In the worker: lends the next argument to the rest of the call.
     fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>
@@ -133,37 +126,40 @@ pub trait TransferLent {
         F: FnOnce(&Self, &mut Arguments<'_>) -> Result<(), Malformed>;
 }
 
-/// See [`TransferLent::Held`].
+/// What a call has of its own of what it was lent. Its type says nothing of that, by which a type that is no
+/// [`TransferLent`] would be reported once more.
 #[derive(Debug)]
-pub enum OwnCopy<C> {
+pub struct OwnCopy(Copied);
+
+#[derive(Debug)]
+enum Copied {
     /// In the parent, where it is written from the borrow.
     Written(Encoded),
     /// In a worker.
-    Made(C),
+    Made(Box<dyn Any + Send>),
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ToOwned<Owned: DeserializeOwned + Send + 'static> + ?Sized> TransferLent for T {
-    type Held = OwnCopy<T::Owned>;
-
-    fn hold(&self) -> OwnCopy<T::Owned> {
-        match in_worker() {
-            true => OwnCopy::Made(self.to_owned()),
-            false => OwnCopy::Written(Encoded::of(self)),
-        }
+    fn hold(&self) -> OwnCopy {
+        OwnCopy(match in_worker() {
+            true => Copied::Made(Box::new(self.to_owned())),
+            false => Copied::Written(Encoded::of(self)),
+        })
     }
 
-    fn lent(held: &OwnCopy<T::Owned>) -> &T {
-        match held {
-            OwnCopy::Made(copy) => copy.borrow(),
-            OwnCopy::Written(_) => unreachable!("a process does not become a worker by and by"),
-        }
+    fn lent(held: &OwnCopy) -> &T {
+        let Copied::Made(copy) = &held.0 else {
+            unreachable!("a process does not become a worker by and by")
+        };
+        let copy: &T::Owned = copy.downcast_ref().expect("it was made of this type");
+        copy.borrow()
     }
 
-    fn send(held: OwnCopy<T::Owned>, outbound: &mut Outbound) {
+    fn send(held: OwnCopy, outbound: &mut Outbound) {
         outbound.encoded(match held {
-            OwnCopy::Written(encoded) => encoded,
-            OwnCopy::Made(copy) => Encoded::of::<T>(copy.borrow()),
+            OwnCopy(Copied::Written(encoded)) => encoded,
+            made @ OwnCopy(Copied::Made(_)) => Encoded::of(Self::lent(&made)),
         });
     }
 

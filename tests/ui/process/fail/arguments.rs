@@ -58,6 +58,11 @@ fn copied(#[to_owned] value: &Plain) -> Result<(), Error> { //~
 }
 
 #[offload(process)]
+fn local_beside_a_copy(value: Local, #[to_owned] text: &str) -> Result<bool, Error> { //~
+    Ok(value.cache.is_some() && text.is_empty())
+}
+
+#[offload(process)]
 fn for_ever(#[to_owned] name: &'static str) -> Result<usize, Error> { //~
     Ok(name.len())
 }
