@@ -49,3 +49,31 @@ fn a_reservation_is_given_up_or_taken_and_not_both() {
         assert_all_given_back(semaphore);
     });
 }
+
+/// Who hands out reserves the permit for a call that was cancelled meanwhile. If one that blocks a body has taken that, it
+/// is not there to be given back.
+#[test]
+fn the_reservation_of_a_shell_is_taken_or_given_back_and_not_both() {
+    check(3, || {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let (waits, blocks) = (Call::new(&ready), Call::new(&ready));
+        let permit = held(semaphore);
+        assert!(!meet(semaphore, Arc::clone(&waits)));
+        assert_eq!(waits.state.cancel(), Phase::Waiting);
+        let releases = thread::spawn(move || drop(permit));
+        let mut ran = 0;
+        match semaphore.acquire_blocking(blocks, Vec::new(), false) {
+            Acquired::Permit(_, permit) => {
+                ran += 1;
+                drop(permit);
+            }
+            Acquired::Waits => {}
+            _ => unreachable!("it is awaited, and holds nothing"),
+        }
+        releases.join().unwrap();
+        semaphore.leave_shell();
+        ran += meet_ready(semaphore, &ready);
+        assert_eq!(ran, 1);
+        assert_all_given_back(semaphore);
+    });
+}
