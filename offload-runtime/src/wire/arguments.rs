@@ -14,7 +14,7 @@ use crate::task::current;
 
 /// An argument that was written already.
 #[derive(Debug)]
-pub struct Encoded(Result<Vec<u8>, String>);
+pub(crate) struct Encoded(Result<Vec<u8>, String>);
 
 impl Encoded {
     pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Encoded {
