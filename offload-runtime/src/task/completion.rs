@@ -39,13 +39,15 @@ pub(crate) fn run(
     frame.enter(|| {
         let mut now = now;
         if task.meta().borrows {
-            // What makes it, or is asked whether it is fine, may leave a span entered.
-            let outer = Outer::here();
-            match task.meta().owner.lend() {
+            let lent = {
+                // What makes it, or is asked whether it is fine, may leave a span entered.
+                let _outer = Outer::here();
+                task.meta().owner.lend()
+            };
+            match lent {
                 Ok(loans) => current::set_loans(loans),
                 Err(error) => return refuse_here(task, error),
             }
-            drop(outer);
             // To make what it borrows may have taken long.
             now = Instant::now();
             if task.meta().start_by().is_some_and(|start_by| start_by <= now) {
