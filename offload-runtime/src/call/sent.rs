@@ -190,6 +190,12 @@ impl Sent {
                 Late::Done => self.task.take(result),
             }
         } else {
+            // A call that was made in a body had its thread from the start.
+            if !self.is_started && self.task.meta().callers.is_none() {
+                if let Some(error) = self.wait_in_body() {
+                    return Poll::Ready(Some(Failure::Error(error)));
+                }
+            }
             self.see_to_threads(cx);
             return Poll::Pending;
         };

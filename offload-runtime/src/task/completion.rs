@@ -147,7 +147,8 @@ fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
     suspended.fetch_add(1, Ordering::AcqRel);
     let what = match meta.state.suspend() {
         false => Suspended::Cancelled,
-        true if task.wants_more() && meta.state.reclaim() => Suspended::Again,
+        // It ends at once if its deadline has passed, which nobody might see any more.
+        true if (task.wants_more() || is_late(meta)) && meta.state.reclaim() => Suspended::Again,
         true => return Suspended::Left,
     };
     suspended.fetch_sub(1, Ordering::AcqRel);
@@ -185,20 +186,30 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
     let Some(task) = task.begin() else { return false };
     drop(task.meta().line.take());
     if let (Some(kept), true) = (task.kept(), task.meta().state.has_begun()) {
-        let frame = Frame::new(Arc::clone(&task), kept.take().unwrap_or(Permits::NONE), None);
-        let began = kept.began(Instant::now());
-        let failure = Some(Failure::Error(Error::stopped(task.meta().about().name)));
-        let ending = Ending::Returned;
-        // What is left of the body may be dropped on the thread that ends the process.
-        task.meta().in_runtime(|| {
-            frame.enter(|| complete(Arc::clone(&task), Outcome::Ran { ending, failure, began }));
-        });
+        let error = Error::stopped(task.meta().about().name);
+        end_between(&task, kept, Some(Failure::Error(error)));
         return true;
     }
     // The destructor of an argument may call as the body would have.
     Frame::new(Arc::clone(&task), Permits::NONE, None)
         .enter(|| complete(task, Outcome::Refused(error)));
     true
+}
+
+/// Ends a call of which a part has run, and is the last: its body is on no thread.
+fn end_between(task: &Awaited, kept: &Kept<Permits>, failure: Option<Failure>) {
+    let frame = Frame::new(Arc::clone(task), kept.take().unwrap_or(Permits::NONE), None);
+    let began = kept.began(Instant::now());
+    let ending = Ending::Returned;
+    // Not one of its pool's threads, perhaps, and so not in that runtime.
+    task.meta().in_runtime(|| {
+        frame.enter(|| complete(Arc::clone(task), Outcome::Ran { ending, failure, began }));
+    });
+}
+
+/// Whether its caller is answered without it.
+fn is_late(meta: &Meta) -> bool {
+    !meta.about().is_detached && meta.answer_by().is_some_and(|by| by <= Instant::now())
 }
 
 /// The end of a call that began here: counts it, gives back what it had, and wakes its caller.
@@ -359,8 +370,11 @@ fn left(task: &Awaited, phase: Phase) -> Left {
 }
 
 /// Drops what is left of a call, in its caller's runtime. A destructor may call as the body
-/// would have.
+/// would have. One that its deadline has found suspended ends by that.
 pub(crate) fn clear(task: &Awaited) {
+    if let (Some(kept), true) = (task.kept(), task.meta().state.is_running()) {
+        return end_between(task, kept, None);
+    }
     task.meta().in_runtime(|| {
         Frame::new(Arc::clone(task), Permits::NONE, None).enter(|| quietly(|| task.clear()));
     });

@@ -51,6 +51,7 @@ pub(crate) struct Busy {
 }
 
 /// How the bodies of a pool are told to stop, all together.
+#[derive(Clone, Copy)]
 pub(crate) struct Stops {
     /// So often they were.
     count: &'static AtomicU64,
@@ -62,6 +63,34 @@ impl Stops {
     pub(crate) fn new(count: &'static AtomicU64, before: u64) -> Stops {
         Stops { count, before }
     }
+
+    /// Whether they were told since the body started.
+    fn are_told(self) -> bool {
+        self.count.load(Ordering::Relaxed) != self.before
+    }
+}
+
+/// How long a body may go on, for what it has handed to a thread of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Until {
+    /// Its caller is answered without it then.
+    pub(crate) answer_by: Option<Instant>,
+    stops: Option<Stops>,
+}
+
+impl Until {
+    /// Whether it is too late, or bodies were told to stop.
+    pub(crate) fn is_over(self) -> bool {
+        STOPPED.load(Ordering::Relaxed)
+            || self.stops.is_some_and(Stops::are_told)
+            || self.answer_by.is_some_and(|answer_by| answer_by <= Instant::now())
+    }
+}
+
+/// How long the body on this thread may go on.
+pub(crate) fn until() -> Until {
+    let stops = here(|frame| frame.busy.borrow().as_ref().map(|busy| busy.stops)).flatten();
+    Until { answer_by: answer_by(), stops }
 }
 
 impl Busy {
@@ -73,11 +102,6 @@ impl Busy {
     ) -> Busy {
         running.store(Some(about));
         Busy { running, ended, stops }
-    }
-
-    /// Whether the bodies of its pool were told to stop since it started.
-    fn is_stopped(&self) -> bool {
-        self.stops.count.load(Ordering::Relaxed) != self.stops.before
     }
 }
 
@@ -182,7 +206,8 @@ impl Frame {
 
     /// Whether all bodies were told to stop, or all of its pool.
     fn is_stopped(&self) -> bool {
-        STOPPED.load(Ordering::Relaxed) || self.busy.borrow().as_ref().is_some_and(Busy::is_stopped)
+        STOPPED.load(Ordering::Relaxed)
+            || self.busy.borrow().as_ref().is_some_and(|busy| busy.stops.are_told())
     }
 
     fn is_cancelled(&self) -> bool {

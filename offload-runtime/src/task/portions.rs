@@ -9,6 +9,9 @@
 //! *No part is forgotten*: the thread suspends the call first, and then looks whether half of the
 //! buffer is free; the consumer takes an item first, and then looks whether the call is suspended;
 //! with a fence between in both cases.
+//!
+//! *No deadline is missed.* When it passes, the timer claims a call that is suspended, and has it ended by a
+//! thread of a pool. A thread that suspends one looks at the clock after that: one of them sees that it is late.
 
 use std::any::Any;
 use std::mem;
@@ -61,8 +64,18 @@ where
         true
     }
 
-    /// The call was queued, and is not counted as suspended any more.
-    pub(crate) fn is_queued_again(&self) {
+    /// The deadline has passed. True: the call is suspended no more, and is to be
+    /// [cleared](super::completion::clear), which ends it.
+    pub(crate) fn expire(&self) -> bool {
+        let is_ours = self.meta.state.reclaim();
+        if is_ours {
+            self.is_resumed();
+        }
+        is_ours
+    }
+
+    /// The call is not counted as suspended any more.
+    pub(crate) fn is_resumed(&self) {
         self.meta.about().counts().suspended.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -78,16 +91,19 @@ where
 
     /// Makes items until the buffer is full. `None`: there are no more.
     fn fill(&self, mut items: I) -> Option<I> {
-        while !self.ring.is_full() {
+        loop {
+            // Also if there is no room: so a part ends the body that runs when the deadline has passed.
             if current::is_cancelled() {
                 if current::is_stopped() {
                     self.stop();
                 }
                 return None;
             }
+            if self.ring.is_full() {
+                return Some(items);
+            }
             self.add(items.next()?);
         }
-        Some(items)
     }
 
     fn stop(&self) {

@@ -176,6 +176,11 @@ impl State {
         self.0.load(Ordering::Acquire) & PHASE == DONE
     }
 
+    /// Somebody has its body, and is to end it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.0.load(Ordering::Acquire) & (PHASE | SUSPENDED) == RUNNING
+    }
+
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire) & (CANCELLED | TOLD) != 0
     }

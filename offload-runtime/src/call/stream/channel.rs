@@ -22,7 +22,7 @@ use crate::function;
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
 use crate::system::abort::Unpoisoned;
-use crate::task::current;
+use crate::task::current::{self, Until};
 
 /// What both ends have.
 pub(super) struct Channel<T> {
@@ -68,10 +68,6 @@ impl<T> Channel<T> {
         while let Some(item) = self.ring.pop() {
             drop_quietly(item);
         }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire) || current::is_cancelled()
     }
 }
 
@@ -123,6 +119,8 @@ fn leave<T: Send + 'static>(rest: Rest<T>) {
 /// The body's end.
 pub(super) struct Producer<T> {
     channel: Arc<Channel<T>>,
+    /// How long the body has. It may send from a thread of its own, which does not know.
+    until: Until,
     /// Wakes the thread that waited here last.
     waker: Option<(ThreadId, Waker)>,
 }
@@ -139,14 +137,19 @@ impl<T> Drop for Producer<T> {
 }
 
 impl<T> Producer<T> {
+    /// For the body on this thread.
     pub(super) fn new(channel: Arc<Channel<T>>) -> Producer<T> {
-        Producer { channel, waker: None }
+        Producer { channel, until: current::until(), waker: None }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.channel.is_closed.load(Ordering::Acquire) || self.until.is_over()
     }
 
     /// Adds an item, when there is room.
     pub(super) fn put(&mut self, mut item: T) -> Result<(), Closed> {
         loop {
-            if self.channel.is_closed() {
+            if self.is_closed() {
                 return Err(self.closed());
             }
             match self.channel.ring.push(item) {
@@ -165,12 +168,12 @@ impl<T> Producer<T> {
     /// Blocks the thread until there is room, or nobody takes anything any more.
     fn wait(&mut self) -> Result<(), Closed> {
         let stalled = self.channel.stall_timeout.and_then(|time| Instant::now().checked_add(time));
-        let until = [stalled, current::answer_by()].into_iter().flatten().min();
+        let until = [stalled, self.until.answer_by].into_iter().flatten().min();
         let waker = self.waker();
         let _blocked = Blocked::here();
         loop {
             self.channel.sender.register(&waker);
-            if self.channel.ring.is_half_free() || self.channel.is_closed() {
+            if self.channel.ring.is_half_free() || self.is_closed() {
                 return Ok(());
             }
             let now = Instant::now();

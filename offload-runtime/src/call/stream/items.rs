@@ -3,18 +3,20 @@
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 
 use futures_core::Stream;
 
 use crate::call::admission;
 use crate::call::sent::{Sent, count_rejected, last};
 use crate::error::Error;
+use crate::executor::threads;
 use crate::function::Function;
-use crate::task::Failure;
+use crate::sync::timer::Alarm;
 use crate::task::context::Captured;
 use crate::task::portions::Portions;
+use crate::task::{Failure, Work};
 
 /// See the [module](self).
 pub(crate) struct Items<F, I, T> {
@@ -24,6 +26,27 @@ pub(crate) struct Items<F, I, T> {
     /// So many items are made ahead.
     room: usize,
     state: State<F, I, T>,
+    /// Set once it was polled, if there is a deadline.
+    expiry: Option<Alarm>,
+}
+
+/// Ends a body that its deadline finds on no thread: what it has is free then, also if the consumer does
+/// not look.
+struct Expiry<F, I, T>(Weak<Portions<F, I, T>>);
+
+impl<F, I, T> Wake for Expiry<F, I, T>
+where
+    F: FnOnce() -> Result<I, T> + Send + 'static,
+    I: Iterator<Item = T> + Send + 'static,
+    T: Send + 'static,
+{
+    fn wake(self: Arc<Self>) {
+        let Some(portions) = self.0.upgrade() else { return };
+        if portions.expire() {
+            // Never here: the iterator's destructor is foreign code, and this is the timer's thread.
+            threads::THREAD.clear_at_end(portions);
+        }
+    }
 }
 
 enum State<F, I, T> {
@@ -48,11 +71,12 @@ where
         room: usize,
         body: F,
     ) -> Items<F, I, T> {
-        Items { function, fail, room, state: State::Lazy(body, Captured::here()) }
+        let state = State::Lazy(body, Captured::here());
+        Items { function, fail, room, state, expiry: None }
     }
 
     fn send(
-        &self,
+        &mut self,
         body: F,
         captured: Captured,
         cx: &mut Context<'_>,
@@ -61,6 +85,11 @@ where
         let portions = Arc::new(Portions::new(meta, captured, body, self.room));
         let task = Arc::clone(&portions);
         let sent = Sent::new(self.function, task, cx).map_err(Failure::Error)?;
+        self.expiry = portions.meta().answer_by().and_then(|answer_by| {
+            let expiry = Arc::new(Expiry(Arc::downgrade(&portions)));
+            // The timer's thread is there: `sent` has an alarm, too.
+            Alarm::new(answer_by, &Waker::from(expiry)).ok()
+        });
         Ok(State::Sent(sent.of_items(), portions))
     }
 }
@@ -73,7 +102,7 @@ where
     let item = portions.ring.pop()?;
     if portions.resume() {
         sent.submit_again();
-        portions.is_queued_again();
+        portions.is_resumed();
     }
     Some(item)
 }

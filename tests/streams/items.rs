@@ -1,4 +1,4 @@
-//! Streams: `#[offload(…, stream)]`, in both forms.
+//! What comes out of a stream, in which order, and how it ends.
 
 use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;

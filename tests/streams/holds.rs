@@ -1,0 +1,327 @@
+//! What a stream holds as long as it is open, and gives back: a permit, an instance, a thread; up to its deadline.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use offload_runtime::{
+    Error, ErrorKind, Limiter, Resource, Sink, ThreadPool, is_cancelled, offload,
+};
+use offload_tests::{begin, numbers, settle, soon};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+/// Says on which thread it is dropped.
+struct Told(mpsc::Sender<String>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send(thread::current().name().unwrap_or_default().to_owned());
+    }
+}
+
+/// The last of these items, which is an error.
+fn last<T: std::fmt::Debug>(items: Vec<Result<T, Error>>) -> Error {
+    items.into_iter().next_back().expect("there is a last one").unwrap_err()
+}
+
+#[test]
+fn at_its_deadline_an_iterator_that_nobody_reads_on_is_dropped_and_its_permit_is_free() {
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, stream = 2, limit = LIMIT, timeout = "200ms", name = "read by nobody")]
+    fn endless(told: Told) -> impl Iterator<Item = Result<u32, Error>> {
+        (0..).map(move |n| {
+            let _ = &told;
+            Ok(n)
+        })
+    }
+
+    #[offload(thread, limit = LIMIT)]
+    fn other() -> u32 {
+        7
+    }
+
+    let (sender, dropped) = mpsc::channel();
+    let mut stream = Box::pin(endless(Told(sender)));
+    let mut items: Vec<_> = stream.next().now_or_never().flatten().into_iter().collect();
+    // Nobody looks at the stream meanwhile.
+    assert!(soon(&dropped).starts_with("offload-thread"));
+    assert_eq!(block_on(other()), 7);
+    let numbers = numbers("read by nobody");
+    assert_eq!((numbers.finished, numbers.running), (numbers.started, 0));
+    // What was made is still there.
+    items.extend(block_on(stream.collect::<Vec<_>>()));
+    assert!(items.len() > 1 && items.len() <= 4, "{items:?}");
+    assert_eq!(last(items).kind(), ErrorKind::TimedOut);
+    assert_eq!(offload_tests::numbers("read by nobody").timed_out, 1);
+}
+
+/// It makes its last item after the deadline, and would be suspended then.
+#[test]
+fn an_iterator_that_fills_the_buffer_too_late_goes_on_no_more() {
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, stream = 1, limit = LIMIT, timeout = "20ms")]
+    fn late(told: Told) -> impl Iterator<Item = Result<u32, Error>> {
+        (0..).map(move |n| {
+            let _ = &told;
+            while !is_cancelled() {
+                thread::yield_now();
+            }
+            Ok(n)
+        })
+    }
+
+    let (sender, dropped) = mpsc::channel();
+    let mut stream = Box::pin(late(Told(sender)));
+    let _ = stream.next().now_or_never();
+    soon(&dropped);
+    settle("its permit is free", || LIMIT.in_use() == 0);
+    let error = last(block_on(stream.collect()));
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+}
+
+#[offload(thread, stream = 1, timeout = "50ms")]
+fn sends_on(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error> {
+    let sent = (0..).try_for_each(|n| out.send(n));
+    let _ = ended.send(is_cancelled());
+    Ok(sent?)
+}
+
+#[offload(thread, stream = 1, timeout = "50ms")]
+fn sends_on_from_a_helper(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error> {
+    let sent = thread::scope(|scope| {
+        let helper = scope.spawn(|| (0..).try_for_each(|n| out.send(n)));
+        helper.join().expect("it does not panic")
+    });
+    let _ = ended.send(is_cancelled());
+    Ok(sent?)
+}
+
+#[test]
+fn at_its_deadline_a_body_that_waits_for_room_ends_though_nobody_looks() {
+    let (sender, ended) = mpsc::channel();
+    let streams = [sends_on(sender.clone()).boxed(), sends_on_from_a_helper(sender).boxed()];
+    for mut stream in streams {
+        let _ = stream.next().now_or_never();
+        assert!(soon(&ended), "it is too late for it");
+        assert_eq!(last(block_on(stream.collect())).kind(), ErrorKind::TimedOut);
+    }
+}
+
+static HELPED: ThreadPool = ThreadPool::new("helped");
+
+#[offload(thread, stream = 1, pool = HELPED)]
+fn helped(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error> {
+    let sent = thread::scope(|scope| {
+        let helper = scope.spawn(|| (0..).try_for_each(|n| out.send(n)));
+        helper.join().expect("it does not panic")
+    });
+    let _ = ended.send(is_cancelled());
+    Ok(sent?)
+}
+
+#[test]
+fn a_helper_of_a_body_that_waits_for_room_learns_that_its_pool_is_closed() {
+    let (sender, ended) = mpsc::channel();
+    block_on(async {
+        let mut stream = Box::pin(helped(sender));
+        assert_eq!(stream.next().await.unwrap().unwrap(), 0);
+        assert_eq!(HELPED.close(Duration::ZERO).await.abandoned, 1);
+        assert!(soon(&ended));
+        assert!(last(stream.collect().await).to_string().contains("nobody takes"));
+    });
+}
+
+#[test]
+fn the_permit_of_a_sink_is_its_own_until_it_ends_or_is_dropped() {
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, stream = 1, limit = LIMIT)]
+    fn limited(below: u32, out: &mut Sink<u32>) -> Result<(), Error> {
+        (0..below).try_for_each(|n| Ok(out.send(n)?))
+    }
+
+    block_on(async {
+        let mut first = Box::pin(limited(100));
+        assert_eq!(first.next().await.unwrap().unwrap(), 0);
+        let mut second = Box::pin(limited(u32::MAX));
+        assert!(second.next().now_or_never().is_none());
+        settle("it waits for the permit", || LIMIT.waiting() == 1);
+        assert!(first.try_collect::<Vec<_>>().await.unwrap().into_iter().eq(1..100));
+        assert_eq!(second.next().await.unwrap().unwrap(), 0);
+        assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (1, 0));
+        drop(second);
+        assert_eq!(limited(100).try_collect::<Vec<_>>().await.unwrap().len(), 100);
+        assert_eq!(LIMIT.in_use(), 0);
+    });
+}
+
+#[test]
+fn what_the_body_of_a_sink_borrows_is_its_own_until_it_ends_is_dropped_or_panics() {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    static ONE: Resource<usize> =
+        Resource::new("of a sink", || Ok(MADE.fetch_add(1, Ordering::SeqCst)));
+
+    #[offload(thread, stream = 1)]
+    fn rows(
+        below: u32,
+        #[resource(ONE)] one: &mut usize,
+        out: &mut Sink<(usize, u32)>,
+    ) -> Result<(), Error> {
+        (0..below).try_for_each(|n| out.send((*one, n)))?;
+        assert!(below != 13, "an unlucky number");
+        Ok(())
+    }
+
+    #[offload(thread)]
+    fn which(#[resource(ONE)] one: &mut usize) -> usize {
+        *one
+    }
+
+    let resource = || {
+        let all = offload_runtime::stats().resources;
+        all.into_iter().find(|resource| resource.name == "of a sink").unwrap()
+    };
+    block_on(async {
+        // To its end.
+        let mut stream = Box::pin(rows(50));
+        assert_eq!(stream.next().await.unwrap().unwrap(), (0, 0));
+        let call = begin(which());
+        settle("it waits for the instance", || resource().waiting == 1);
+        assert_eq!(resource().in_use, 1);
+        assert_eq!(stream.try_collect::<Vec<_>>().await.unwrap().len(), 49);
+        assert_eq!(call.await, 0);
+        // Dropped, when the body has learned it.
+        let mut stream = Box::pin(rows(u32::MAX));
+        assert_eq!(stream.next().await.unwrap().unwrap(), (0, 0));
+        drop(stream);
+        assert_eq!(which().await, 0);
+        // After a panic there is another.
+        let error = last(rows(13).collect().await);
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+        assert_eq!(which().await, 1);
+        assert_eq!((resource().made, resource().dropped, resource().in_use), (2, 1, 0));
+    });
+}
+
+/// Notes around which event there is which span.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<Vec<String>>>>);
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let scope = context.event_scope(event).into_iter().flat_map(|scope| scope.from_root());
+        self.0.lock().unwrap().push(scope.map(|span| span.name().to_owned()).collect());
+    }
+}
+
+#[test]
+fn the_span_of_a_sink_is_that_of_who_made_the_stream_for_every_item() {
+    static ONE: ThreadPool = ThreadPool::new("in a span").threads(1);
+
+    #[offload(thread, stream = 1, pool = ONE)]
+    fn tells(out: &mut Sink<u32>) -> Result<(), Error> {
+        (0..5).try_for_each(|n| {
+            tracing::info!("an item");
+            Ok(out.send(n)?)
+        })
+    }
+
+    #[offload(thread, stream = 1, pool = ONE)]
+    fn makes() -> impl Iterator<Item = u32> {
+        (0..5).inspect(|_| tracing::info!("an item"))
+    }
+
+    let spans = Spans::default();
+    let _default = tracing::subscriber::set_default(Registry::default().with(spans.clone()));
+    let (told, made) = tracing::info_span!("request").in_scope(|| (tells(), makes()));
+    assert_eq!(block_on(told.count()), 5);
+    assert_eq!(block_on(made.count()), 5);
+    let seen = spans.0.lock().unwrap();
+    assert_eq!(seen.len(), 10);
+    assert!(seen.iter().all(|spans| spans == &["request", "offload"]), "{seen:?}");
+}
+
+/// Read on, or awaited, in a body that has the only thread of its pool, by which it goes nevertheless.
+#[test]
+fn what_was_first_polled_outside_gets_through_the_full_pool_of_the_body_that_waits_for_it() {
+    static ONE: ThreadPool = ThreadPool::new("read in a body").threads(1);
+
+    #[offload(thread, stream = 1, pool = ONE)]
+    fn made() -> impl Iterator<Item = u32> {
+        0..20
+    }
+
+    #[offload(thread, stream = 1, pool = ONE)]
+    fn pushed(out: &mut Sink<u32>) -> Result<(), Error> {
+        (0..20).try_for_each(|n| Ok(out.send(n)?))
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn answer() -> u32 {
+        7
+    }
+
+    // Begun, and suspended.
+    let mut begun = Box::pin(made());
+    assert_eq!(block_on(begun.next()), Some(0));
+    let (sent, streams) = mpsc::channel();
+    let (enter, entered) = mpsc::channel();
+    let body = ONE.spawn(move || {
+        enter.send(()).unwrap();
+        let (begun, made, pushed, call) = soon(&streams);
+        block_on(async {
+            // First, since it holds the thread that stands in for the body.
+            let pushed: Vec<u32> = TryStreamExt::try_collect(pushed).await.unwrap();
+            let begun: Vec<u32> = StreamExt::collect(begun).await;
+            let made: Vec<u32> = StreamExt::collect(made).await;
+            (begun, made, pushed, call.await)
+        })
+    });
+    soon(&entered);
+    // Queued, behind the body.
+    let (mut queued, mut pushed) = (Box::pin(made()), Box::pin(pushed()));
+    assert!(queued.next().now_or_never().is_none());
+    assert!(pushed.next().now_or_never().is_none());
+    sent.send((begun, queued, pushed, begin(answer()))).unwrap();
+    let (begun, made, pushed, answer) = block_on(body).unwrap();
+    assert!(begun.into_iter().eq(1..20));
+    assert!(made.into_iter().eq(0..20));
+    assert!(pushed.into_iter().eq(0..20));
+    assert_eq!(answer, 7);
+}
+
+#[test]
+fn a_stream_that_waits_for_the_permit_of_the_body_that_reads_it_on_is_a_deadlock() {
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, stream, limit = LIMIT)]
+    fn limited() -> impl Iterator<Item = Result<u32, Error>> {
+        (0..3).map(Ok)
+    }
+
+    #[offload(thread, limit = LIMIT)]
+    fn reads<S>(entered: mpsc::Sender<()>, streams: mpsc::Receiver<S>) -> Vec<Result<u32, Error>>
+    where
+        S: futures::Stream<Item = Result<u32, Error>> + Send + Unpin + 'static,
+    {
+        entered.send(()).unwrap();
+        block_on(soon(&streams).collect())
+    }
+
+    let (enter, entered) = mpsc::channel();
+    let (sent, streams) = mpsc::channel();
+    let body = begin(reads(enter, streams));
+    soon(&entered);
+    let mut stream = Box::pin(limited());
+    assert!(stream.next().now_or_never().is_none());
+    settle("it waits for the permit", || LIMIT.waiting() == 1);
+    sent.send(stream).unwrap();
+    assert_eq!(last(block_on(body)).kind(), ErrorKind::Deadlock);
+    assert_eq!((LIMIT.in_use(), LIMIT.waiting()), (0, 0));
+}

@@ -1,0 +1,4 @@
+//! Streams: `#[offload(…, stream)]`, in both forms, one file a subject.
+
+mod holds;
+mod items;
