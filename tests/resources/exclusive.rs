@@ -757,45 +757,17 @@ fn a_function_that_borrows_is_a_handler() {
         one.0.to_string()
     }
 
-    let _: axum::Router = axum::Router::new().route("/{by}", axum::routing::get(answer));
+    #[offload(cpu)]
+    #[axum::debug_handler]
+    fn computed(Path(by): Path<usize>, #[resource(ONE)] one: &mut Numbered) -> String {
+        (one.0 * by).to_string()
+    }
+
+    let _: axum::Router = axum::Router::new()
+        .route("/{by}", axum::routing::get(answer))
+        .route("/times/{by}", axum::routing::get(computed));
     assert_eq!(block_on(answer(Path(2))), "42");
-}
-
-#[test]
-fn its_numbers_are_in_the_metrics() {
-    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-
-    static ONE: Resource<()> = Resource::new("measured", || Ok(())).size(5);
-
-    #[offload(thread)]
-    fn touch(#[resource(ONE)] _one: &mut ()) {}
-
-    block_on(touch());
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    metrics::with_local_recorder(&recorder, offload_runtime::publish_metrics);
-    let found: Vec<(String, Vec<String>, DebugValue)> = snapshotter
-        .snapshot()
-        .into_vec()
-        .into_iter()
-        .filter(|(key, ..)| key.key().labels().any(|label| label.value() == "measured"))
-        .map(|(key, _, _, value)| {
-            let labels = key.key().labels().map(|label| label.value().to_owned()).collect();
-            (key.key().name().to_owned(), labels, value)
-        })
-        .collect();
-    let value = |name: &str, label: Option<&str>| {
-        let is_it = |found: &&(String, Vec<String>, DebugValue)| {
-            found.0 == name && label.is_none_or(|label| found.1.iter().any(|own| own == label))
-        };
-        format!("{:?}", found.iter().find(is_it).unwrap_or_else(|| panic!("{name} in {found:?}")).2)
-    };
-    assert_eq!(value("offload_resource_size", None), "Gauge(5.0)");
-    assert_eq!(value("offload_resource_in_use", None), "Gauge(0.0)");
-    assert_eq!(value("offload_resource_waiting", None), "Gauge(0.0)");
-    assert_eq!(value("offload_resource_instances_total", Some("made")), "Counter(1)");
-    assert_eq!(value("offload_resource_instances_total", Some("dropped")), "Counter(0)");
-    assert_eq!(value("offload_resource_instances_total", Some("failed")), "Counter(0)");
+    assert_eq!(block_on(computed(Path(2))), "84");
 }
 
 #[test]

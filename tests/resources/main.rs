@@ -1,12 +1,14 @@
 //! `#[resource(…)]`: what bodies borrow, one file a subject.
 
 mod exclusive;
+mod numbers;
 mod per_thread;
 mod process;
 mod shared;
 mod sqlite;
 #[path = "../operation/support.rs"]
 mod support;
+mod waiting;
 
 offload_runtime::test_worker!();
 

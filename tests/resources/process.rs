@@ -1,16 +1,22 @@
 //! Resources of worker processes: one in each.
 
-use std::sync::Mutex;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::try_join_all;
 use offload_runtime::{
-    Error, ErrorKind, ProcessPool, Ran, Resource, SharedResource, ThreadResource, offload,
+    Error, ErrorKind, ProcessPool, Ran, Resource, SharedResource, ThreadResource, offload, shutdown,
 };
+use offload_tests::{own_process, passes};
 
 use crate::resource;
+use crate::support::{PATIENCE, begin, settle};
 
 /// No `serde` type.
 struct Model {
@@ -137,4 +143,152 @@ fn after_a_panic_in_a_worker_a_new_one_is_made_there() {
     assert_eq!(block_on(panics(true)).unwrap_err().kind(), ErrorKind::Panicked);
     assert_eq!(block_on(panics(false)).unwrap(), 1);
     assert_eq!(block_on(panics(false)).unwrap(), 2);
+}
+
+static PAIR: ProcessPool = ProcessPool::new("borrowers of two").workers(4);
+static TWO: Resource<()> = Resource::new("two workers at once", || Ok(())).size(2);
+
+/// Says that it is there, and ends when there is another file.
+#[offload(process, pool = PAIR)]
+fn hold(folder: PathBuf, number: u32, #[resource(TWO)] _two: &mut ()) -> Result<u32, Error> {
+    File::create(folder.join(number.to_string())).unwrap();
+    while !folder.join("go on").exists() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(std::process::id())
+}
+
+#[test]
+fn as_many_workers_use_one_at_once_as_its_size_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut calls: Vec<_> = (0..5).map(|n| begin(hold(path.to_owned(), n))).collect();
+    let begun = || fs::read_dir(path).unwrap().count();
+    settle("two have one, and three wait", || {
+        let stats = resource("two workers at once");
+        (stats.in_use, stats.waiting, begun()) == (2, 3, 2)
+    });
+    assert_eq!(resource("two workers at once").size, Some(2));
+    // One that waits is dropped: it never begins.
+    let dropped = calls.pop();
+    drop(dropped);
+    assert_eq!(resource("two workers at once").waiting, 2);
+    File::create(path.join("go on")).unwrap();
+    let mut pids = block_on(try_join_all(calls)).unwrap();
+    assert_eq!(begun(), 5, "four of them, and what lets them go on");
+    pids.sort_unstable();
+    pids.dedup();
+    assert!(pids.len() >= 2, "{pids:?}");
+    let stats = resource("two workers at once");
+    assert_eq!((stats.in_use, stats.waiting), (0, 0));
+}
+
+static SUM: Resource<u32> = Resource::new("of two threads", || Ok(0));
+static LENT: Barrier = Barrier::new(2);
+static OTHER: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+
+#[offload(process, pool = OWN)]
+fn add(is_first: bool, #[resource(SUM)] sum: &mut u32) -> Result<u32, Error> {
+    if is_first {
+        LENT.wait();
+        // The other one waits meanwhile; it would be told at once.
+        let other = OTHER.lock().unwrap().take().unwrap();
+        assert!(other.recv_timeout(Duration::from_millis(20)).is_err());
+    }
+    *sum += 1;
+    Ok(*sum)
+}
+
+#[offload(process, pool = OWN)]
+fn from_two_threads() -> Result<(u32, u32), Error> {
+    let (told, tells) = mpsc::channel();
+    *OTHER.lock().unwrap() = Some(tells);
+    thread::scope(|scope| {
+        let first = scope.spawn(|| block_on(add(true)));
+        let second = scope.spawn(move || {
+            LENT.wait();
+            let sum = block_on(add(false));
+            let _ = told.send(());
+            sum
+        });
+        Ok((first.join().unwrap()?, second.join().unwrap()?))
+    })
+}
+
+#[test]
+fn threads_of_a_body_in_a_worker_borrow_one_after_the_other() {
+    assert_eq!(block_on(from_two_threads()).unwrap(), (1, 2));
+}
+
+/// Writes its name into a file when it is dropped.
+struct Noted(&'static str, Option<PathBuf>);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let path = self.1.as_ref().expect("a body has said where");
+        let mut file = File::options().append(true).create(true).open(path).unwrap();
+        writeln!(file, "{}", self.0).unwrap();
+        assert!(self.0 != "exclusive", "it must not keep the others");
+    }
+}
+
+static ENDS: ProcessPool = ProcessPool::new("ends in good order").workers(1);
+static EXCLUSIVE: Resource<Noted> =
+    Resource::new("exclusive until the end", || Ok(Noted("exclusive", None)));
+static SHARED: SharedResource<Mutex<Noted>> =
+    SharedResource::new("shared until the end", || Ok(Mutex::new(Noted("shared", None))));
+static OF_THREAD: ThreadResource<Noted> =
+    ThreadResource::new("of a thread until the end", || Ok(Noted("of a thread", None)));
+
+#[offload(process, pool = ENDS)]
+fn note(
+    path: PathBuf,
+    #[resource(EXCLUSIVE)] exclusive: &mut Noted,
+    #[resource(SHARED)] shared: &Mutex<Noted>,
+    #[resource(OF_THREAD)] of_thread: &mut Noted,
+) -> Result<(), Error> {
+    exclusive.1 = Some(path.clone());
+    shared.lock().unwrap().1 = Some(path.clone());
+    of_thread.1 = Some(path);
+    Ok(())
+}
+
+fn are_dropped(file: &Path) {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["exclusive", "of a thread", "shared"]);
+}
+
+#[test]
+fn a_worker_that_ends_in_good_order_drops_what_it_has_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dropped");
+    block_on(note(file.clone())).unwrap();
+    assert!(!file.exists(), "it is kept for the next call");
+    assert_eq!(block_on(ENDS.close(PATIENCE)).abandoned, 0);
+    are_dropped(&file);
+    passes(&mut own_process("process::child_whose_worker_has_made_something"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_whose_worker_has_made_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dropped");
+    block_on(note(file.clone())).unwrap();
+    assert_eq!(block_on(shutdown(PATIENCE)).abandoned, 0);
+    are_dropped(&file);
+}
+
+#[test]
+fn a_process_function_that_borrows_is_a_handler() {
+    #[offload(process, pool = OWN)]
+    #[axum::debug_handler]
+    fn answer(by: String, #[resource(TABLE)] table: &Vec<u32>) -> Result<String, Error> {
+        Ok(format!("{by}{table:?}"))
+    }
+
+    let _: axum::Router = axum::Router::new().route("/", axum::routing::post(answer));
+    assert_eq!(block_on(answer("a".to_owned())).unwrap(), "a[1, 2, 3]");
 }

@@ -41,7 +41,8 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
         return opened_meanwhile();
     }
     executor.dismiss();
-    let is_over = || abandoned > 0 || executor.load().threads == 0 || !executor.is_closed();
+    let has_ended = || executor.load().threads == 0 && executor.is_gone();
+    let is_over = || abandoned > 0 || has_ended() || !executor.is_closed();
     Drained::new(is_over, end).await;
     Report { finished: before.saturating_sub(abandoned), abandoned }
 }

@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// that are still queued end with that error too, and the bodies that still run are
 /// told so by [`is_cancelled`](crate::is_cancelled). A body that does not ask
 /// goes on until it ends or the process does; one in another process is killed.
-/// Worker processes end. [Resources](crate::Resource) that no body has are dropped by a thread of a
-/// pool, within `grace` if they can; those that a body still has, by its thread when it ends.
+/// Worker processes end, within `grace` if they can. [Resources](crate::Resource) that no body has are dropped by a
+/// thread of a pool, within `grace` if they can; those that a body still has, by its thread when it ends.
 ///
 /// From the first poll on, the arguments of a queued call whose future is dropped, and a result that
 /// was ready, are dropped where that future is, and not by a thread of a pool. The arguments of calls
@@ -72,6 +72,9 @@ pub async fn shutdown(grace: Duration) -> Report {
     dropping::on_pool(resource::close_all());
     Drained::new(dropping::is_done, end).await;
     executor::all().into_iter().for_each(|executor| executor.dismiss());
+    // Workers drop what they have made.
+    let are_gone = || executor::all().into_iter().all(|executor| executor.is_gone());
+    Drained::new(are_gone, end).await;
     Report { finished: before.saturating_sub(abandoned), abandoned }
 }
 

@@ -26,6 +26,8 @@ use crate::executor::process::serve::in_worker;
 #[cfg(feature = "remote")]
 use crate::executor::remote::parcel::{OfParcel, Parcel};
 use crate::function::Function;
+use crate::resource::{self, per_thread};
+use crate::sync::foreign::drop_quietly;
 use crate::task::about::About;
 use crate::task::loan::Loans;
 use crate::task::{Owner, current};
@@ -393,6 +395,11 @@ impl Callable for Function {
 
     fn lend(&'static self) -> Result<Loans, Error> {
         self.borrow(false)
+    }
+
+    fn drop_lent(&self) {
+        resource::close_all().into_iter().for_each(drop_quietly);
+        per_thread::drop_here();
     }
 
     fn attempts(&self) -> u32 {

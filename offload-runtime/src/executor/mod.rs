@@ -89,6 +89,11 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// After the last call: lets go what it keeps for the next.
     fn dismiss(&'static self);
 
+    /// Whether what it has let go is gone, where that ends in its own time.
+    fn is_gone(&'static self) -> bool {
+        true
+    }
+
     /// Takes calls again, unless it was closed with all others.
     fn open(&'static self) {}
 

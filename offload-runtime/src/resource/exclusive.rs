@@ -4,8 +4,9 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::making::{self, Make};
@@ -91,8 +92,10 @@ pub struct Resource<T: 'static> {
     idle: Mutex<Vec<Idle>>,
     /// The timer will look for idle ones.
     is_watched: AtomicBool,
-    /// A body has one without a permit, as in a worker process, where one is all that there is.
-    lent_ungated: AtomicBool,
+    /// On this thread a body has one without a permit, as in a worker process, where one is all that there is.
+    lent_ungated: Mutex<Option<ThreadId>>,
+    /// That one was given back.
+    given_back: Condvar,
     counts: Counts,
 }
 
@@ -120,7 +123,8 @@ impl<T: Send + 'static> Resource<T> {
             gate: Gate::new(Of::Resource(name), Size::Known(1)),
             idle: Mutex::new(Vec::new()),
             is_watched: AtomicBool::new(false),
-            lent_ungated: AtomicBool::new(false),
+            lent_ungated: Mutex::new(None),
+            given_back: Condvar::new(),
             counts: Counts::new(),
         }
     }
@@ -183,6 +187,26 @@ impl<T> Resource<T> {
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unpoisoned()
     }
+
+    /// A body on this thread is to have the only one. It waits for one on another thread, whose calls run in
+    /// place, too; for one below it on its own it would wait for ever.
+    fn lend_ungated(&self, function: &str) -> Result<(), Error> {
+        let here = thread::current().id();
+        let mut lent = self.lent_ungated.lock().unpoisoned();
+        while let Some(thread) = *lent {
+            if thread == here {
+                return Err(self.gate.deadlock(function));
+            }
+            lent = self.given_back.wait(lent).unpoisoned();
+        }
+        *lent = Some(here);
+        Ok(())
+    }
+
+    fn take_back_ungated(&self) {
+        *self.lent_ungated.lock().unpoisoned() = None;
+        self.given_back.notify_one();
+    }
 }
 
 impl<T: Send + 'static> Resource<T> {
@@ -237,8 +261,8 @@ impl<T: Send + 'static> Wake for Sweeper<T> {
 
 impl<T: Send + 'static> Lender for Resource<T> {
     fn lend(&'static self, function: &str, is_gated: bool) -> Result<Loan, Error> {
-        if !is_gated && self.lent_ungated.swap(true, Ordering::AcqRel) {
-            return Err(self.gate.deadlock(function));
+        if !is_gated {
+            self.lend_ungated(function)?;
         }
         let instance = self.reuse().map_or_else(
             || -> Result<Box<dyn Any + Send>, Error> {
@@ -250,7 +274,7 @@ impl<T: Send + 'static> Lender for Resource<T> {
             Ok(instance) => Ok(Loan::new(self, Thing::Own(instance), is_gated)),
             Err(error) => {
                 if !is_gated {
-                    self.lent_ungated.store(false, Ordering::Release);
+                    self.take_back_ungated();
                 }
                 Err(error)
             }
@@ -273,7 +297,7 @@ impl<T: Send + 'static> Lender for Resource<T> {
             }
         }
         if !is_gated {
-            self.lent_ungated.store(false, Ordering::Release);
+            self.take_back_ungated();
         }
     }
 }
@@ -295,7 +319,7 @@ impl<T: Send + 'static> AnyResource for Resource<T> {
         self.counts.numbers(Some(&self.gate), Some(self.gate.limit()))
     }
 
-    fn close(&self) -> Vec<Box<dyn Any + Send>> {
+    fn close(&'static self) -> Vec<Box<dyn Any + Send>> {
         let idle = std::mem::take(&mut *self.idle());
         idle.iter().for_each(|_| self.counts.count_dropped());
         idle.into_iter().map(|idle| idle.instance).collect()

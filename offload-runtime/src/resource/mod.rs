@@ -42,7 +42,7 @@ pub(crate) trait AnyResource: Lender {
     fn numbers(&self) -> Numbers;
 
     /// Keeps no instance from now on; those that nobody uses.
-    fn close(&self) -> Vec<Box<dyn Any + Send>>;
+    fn close(&'static self) -> Vec<Box<dyn Any + Send>>;
 }
 
 /// A resource that a function borrows, as expanded code names it.

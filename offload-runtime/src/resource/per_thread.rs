@@ -76,6 +76,12 @@ struct Local {
     counts: &'static Counts,
 }
 
+/// Drops those of this thread, which may end without its own destructors.
+#[cfg(feature = "process")]
+pub(crate) fn drop_here() {
+    drop(INSTANCES.take());
+}
+
 impl Drop for Local {
     fn drop(&mut self) {
         if let Some(instance) = self.instance.take() {
@@ -152,7 +158,7 @@ impl<T: 'static> AnyResource for ThreadResource<T> {
         Numbers { in_use, ..self.counts.numbers(None, None) }
     }
 
-    fn close(&self) -> Vec<Box<dyn Any + Send>> {
+    fn close(&'static self) -> Vec<Box<dyn Any + Send>> {
         Vec::new()
     }
 }

@@ -82,6 +82,28 @@ impl<T: Send + Sync + 'static> SharedResource<T> {
     }
 }
 
+/// What somebody has of the instance. Of several that are dropped at once, after the end, one is the last.
+struct Share<T> {
+    /// There until it is dropped.
+    instance: Option<Arc<T>>,
+    counts: &'static Counts,
+}
+
+impl<T> Share<T> {
+    fn new(instance: Arc<T>, counts: &'static Counts) -> Share<T> {
+        Share { instance: Some(instance), counts }
+    }
+}
+
+impl<T> Drop for Share<T> {
+    fn drop(&mut self) {
+        if let Some(instance) = self.instance.take().and_then(Arc::into_inner) {
+            self.counts.count_dropped();
+            drop_quietly(instance);
+        }
+    }
+}
+
 impl<T> SharedResource<T> {
     fn instance(&self) -> MutexGuard<'_, Option<Arc<T>>> {
         self.instance.lock().unpoisoned()
@@ -114,11 +136,7 @@ impl<T: Send + Sync + 'static> Lender for SharedResource<T> {
 
     fn take_back(&'static self, thing: Thing, _: bool, _: bool) {
         if let Thing::Shared(instance) = thing {
-            // After the end it may be the last.
-            if is_closed() && Arc::strong_count(&instance) == 1 {
-                self.counts.count_dropped();
-            }
-            drop_quietly(instance);
+            drop(instance.downcast::<T>().map(|instance| Share::new(instance, &self.counts)));
         }
     }
 }
@@ -140,12 +158,9 @@ impl<T: Send + Sync + 'static> AnyResource for SharedResource<T> {
         self.counts.numbers(Some(&self.gate), None)
     }
 
-    fn close(&self) -> Vec<Box<dyn Any + Send>> {
+    fn close(&'static self) -> Vec<Box<dyn Any + Send>> {
         let Some(instance) = self.instance().take() else { return Vec::new() };
-        if Arc::strong_count(&instance) == 1 {
-            self.counts.count_dropped();
-        }
-        vec![Box::new(instance)]
+        vec![Box::new(Share::new(instance, &self.counts))]
     }
 }
 
@@ -153,5 +168,38 @@ impl<T> fmt::Debug for SharedResource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers = self.counts.numbers(Some(&self.gate), None);
         super::debug(f, "SharedResource", self.name, &numbers)
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn of_shares_that_are_dropped_at_once_one_is_counted() {
+        static COUNTS: Counts = Counts::new();
+        const ROUNDS: u64 = 500;
+        let together = Barrier::new(2);
+        let (sender, others) = std::sync::mpsc::sync_channel::<Share<u8>>(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for other in others {
+                    together.wait();
+                    drop(other);
+                }
+            });
+            for _ in 0..ROUNDS {
+                let instance = Arc::new(0);
+                let own = Share::new(Arc::clone(&instance), &COUNTS);
+                sender.send(Share::new(instance, &COUNTS)).unwrap();
+                together.wait();
+                drop(own);
+            }
+            drop(sender);
+        });
+        assert_eq!(COUNTS.numbers(None, None).dropped, ROUNDS);
     }
 }

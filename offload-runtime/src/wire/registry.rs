@@ -48,6 +48,9 @@ pub(crate) trait Callable: Sync {
     /// In a worker: what a body of it borrows that is about to start on this thread.
     fn lend(&'static self) -> Result<Loans, Error>;
 
+    /// In a worker, at its end: drops what was lent to bodies of this function and of others.
+    fn drop_lent(&self);
+
     /// So many workers may begin one call, one after the other.
     #[cfg_attr(
         not(feature = "remote"),

@@ -187,6 +187,10 @@ impl Executor for Processes {
         self.workers.close();
     }
 
+    fn is_gone(&'static self) -> bool {
+        self.workers.are_gone()
+    }
+
     fn open(&'static self) {
         // Before: a call that is taken finds them open. After: who closes it may have closed them since.
         self.workers.open();

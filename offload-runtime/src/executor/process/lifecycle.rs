@@ -4,8 +4,9 @@
 //!
 //! A subscriber is foreign code: nothing is locked here, and one that panics costs nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
-use std::thread;
+use std::{mem, thread};
 
 use super::worker::{Dead, Worker};
 use crate::sync::foreign::quietly;
@@ -36,13 +37,34 @@ pub(super) fn recycled(pool: &str, pid: u32, reason: &str) {
     quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker is replaced"));
 }
 
+/// Workers that are to end by themselves. Until they have, they are one that `count` counts.
+pub(super) struct Ending {
+    workers: Vec<Worker>,
+    count: &'static AtomicUsize,
+}
+
+impl Ending {
+    pub(super) fn new(workers: Vec<Worker>, count: &'static AtomicUsize) -> Ending {
+        count.fetch_add(1, Ordering::AcqRel);
+        Ending { workers, count }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Killed, if they were not let end.
+        self.workers.clear();
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Lets workers end by themselves, where nobody waits for that.
-pub(super) fn retire(pool: &'static str, workers: Vec<Worker>, reason: &'static str) {
-    if workers.is_empty() {
+pub(super) fn retire(pool: &'static str, mut ending: Ending, reason: &'static str) {
+    if ending.workers.is_empty() {
         return;
     }
     let all = move || {
-        for worker in workers {
+        for worker in mem::take(&mut ending.workers) {
             let pid = worker.pid();
             worker.retire();
             quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker has ended"));

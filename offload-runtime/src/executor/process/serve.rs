@@ -79,6 +79,10 @@ pub(crate) fn serve() -> ! {
             Ok(frame) if frame.kind == Kind::More as u8 => {}
             // The end, by which the parent says that it has no more.
             Err(ReadError::Closed) => {
+                // Before: one of them may have to do with what was started.
+                if let Some(function) = registry::function(hello.function) {
+                    function.drop_lent();
+                }
                 descendants::end_own();
                 process::exit(0)
             }

@@ -87,10 +87,10 @@ impl Workers {
         }
         self.tend(&mut state);
         self.changed.notify_all();
-        let excess = state.take_excess();
+        let ending = self.ending(state.take_excess());
         let wakers = state.take_wakers();
         drop(state);
-        lifecycle::retire(self.name(), excess, "nobody needs it");
+        lifecycle::retire(self.name(), ending, "nobody needs it");
         lifecycle::wake(wakers);
     }
 

@@ -19,13 +19,13 @@
 
 use std::fmt;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::checked_out::CheckedOut;
 use super::kill_handle::{End, KillHandle};
-use super::lifecycle;
+use super::lifecycle::{self, Ending};
 use super::plan::Plan;
 use super::state::State;
 use super::worker::{Dead, Worker};
@@ -58,6 +58,8 @@ struct Counts {
     restarts: AtomicU64,
     kills: AtomicU64,
     recycled: AtomicU64,
+    /// What waits for workers that end by themselves.
+    ending: AtomicUsize,
 }
 
 /// How a worker has come to its end that had a call.
@@ -93,6 +95,7 @@ impl Workers {
                 restarts: AtomicU64::new(0),
                 kills: AtomicU64::new(0),
                 recycled: AtomicU64::new(0),
+                ending: AtomicUsize::new(0),
             },
         }
     }
@@ -233,8 +236,9 @@ impl Workers {
             state.alive += 1;
             if state.alive > state.limit {
                 state.alive -= 1;
+                let ending = self.ending(vec![worker]);
                 drop(state);
-                return lifecycle::retire(self.name(), vec![worker], "another has its place");
+                return lifecycle::retire(self.name(), ending, "another has its place");
             }
         }
         state.starts.succeed();
@@ -247,15 +251,17 @@ impl Workers {
             return;
         }
         state.alive -= 1;
+        let pid = worker.pid();
+        let ending = self.ending(vec![worker]);
         self.tend(&mut state);
         drop(state);
         match spent {
             Some(reason) => {
                 self.counts.recycled.fetch_add(1, Ordering::Relaxed);
-                lifecycle::recycled(self.name(), worker.pid(), &reason);
-                lifecycle::retire(self.name(), vec![worker], "it is replaced");
+                lifecycle::recycled(self.name(), pid, &reason);
+                lifecycle::retire(self.name(), ending, "it is replaced");
             }
-            None => lifecycle::retire(self.name(), vec![worker], "its pool is closed"),
+            None => lifecycle::retire(self.name(), ending, "its pool is closed"),
         }
     }
 
@@ -302,9 +308,9 @@ impl Workers {
     pub(crate) fn shrink(&'static self) {
         let mut state = self.lock();
         state.threads = self.threads.threads();
-        let excess = state.take_excess();
+        let ending = self.ending(state.take_excess());
         drop(state);
-        lifecycle::retire(self.name(), excess, "nobody needs it");
+        lifecycle::retire(self.name(), ending, "nobody needs it");
     }
 }
 
@@ -394,10 +400,11 @@ impl Workers {
         }
         let free = std::mem::take(&mut state.free);
         state.alive -= free.len();
+        let ending = self.ending(free);
         let wakers = state.take_wakers();
         self.changed.notify_all();
         drop(state);
-        lifecycle::retire(self.name(), free, "its pool is closed");
+        lifecycle::retire(self.name(), ending, "its pool is closed");
         lifecycle::wake(wakers);
     }
 
@@ -409,6 +416,16 @@ impl Workers {
             state.is_drained = false;
             state.starts.begin_anew();
         }
+    }
+
+    /// These are to end by themselves. Under the lock, so that one that is no more alive is one that ends.
+    pub(super) fn ending(&'static self, workers: Vec<Worker>) -> Ending {
+        Ending::new(workers, &self.counts.ending)
+    }
+
+    /// Whether all workers have ended.
+    pub(super) fn are_gone(&self) -> bool {
+        self.lock().alive == 0 && self.counts.ending.load(Ordering::Acquire) == 0
     }
 
     fn reap(&self, lost: Vec<Worker>) {

@@ -34,6 +34,8 @@ impl Callable for Function {
         Ok(Loans::NONE)
     }
 
+    fn drop_lent(&self) {}
+
     fn attempts(&self) -> u32 {
         1
     }
