@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use offload_runtime::axum::{close_dashboard, dashboard, dashboard_with_messages}
 use offload_runtime::{CpuPool, Error, Resource, ThreadPool, offload};
 use offload_tests::{PATIENCE, own_process, passes, soon};
 use reqwest::{Client, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
@@ -95,23 +96,58 @@ fn has_thread(name: &str) -> bool {
 
 #[tokio::test]
 async fn resources_are_shown_with_their_numbers() {
-    static DB: Resource<()> = Resource::new("shown database", || Ok(())).size(3);
+    static IS_THERE: AtomicBool = AtomicBool::new(false);
+    static DB: Resource<u32> = Resource::new("shown database", || match IS_THERE.load(SeqCst) {
+        true => Ok(0),
+        false => Err("it is not there yet".into()),
+    })
+    .check(|db| *db != 9);
 
     #[offload(thread, name = "borrows what is shown")]
-    fn borrow(#[resource(DB)] _db: &mut ()) {}
+    fn borrow(
+        number: u32,
+        held: Option<mpsc::Receiver<()>>,
+        #[resource(DB)] db: &mut u32,
+    ) -> Result<(), Error> {
+        *db = number;
+        // Until nobody holds the other end.
+        let _ = held.map(|held| held.recv());
+        Ok(())
+    }
 
     let address = serve().await;
-    borrow().await;
-    let json =
-        numbers(address, "borrows what is shown", |function| function["finished"] == 1).await;
-    let all = json["resources"].as_array().unwrap();
-    let shown = all.iter().find(|resource| resource["name"] == "shown database").unwrap();
-    assert_eq!((&shown["kind"], &shown["size"]), (&"exclusive".into(), &3.into()));
-    assert_eq!((&shown["in_use"], &shown["waiting"]), (&0.into(), &0.into()));
-    assert_eq!(
-        (&shown["made"], &shown["dropped"], &shown["failed"]),
-        (&1.into(), &0.into(), &0.into())
-    );
+    assert!(borrow(0, None).await.is_err(), "it cannot be made");
+    IS_THERE.store(true, SeqCst);
+    borrow(9, None).await.unwrap();
+    let (go_on, held) = mpsc::channel();
+    let first = tokio::spawn(borrow(0, Some(held)));
+    numbers(address, "borrows what is shown", |function| function["running"] == 1).await;
+    let calls = [first, tokio::spawn(borrow(0, None))];
+    let start = Instant::now();
+    let shown = loop {
+        let json = numbers(address, "borrows what is shown", |_| true).await;
+        let all = json["resources"].as_array().unwrap();
+        let shown = all.iter().find(|resource| resource["name"] == "shown database").unwrap();
+        if shown["waiting"] == 1 {
+            break shown.clone();
+        }
+        assert!(start.elapsed() < PATIENCE, "{shown}");
+    };
+    let expected = json!({
+        "name": "shown database",
+        "kind": "exclusive",
+        "size": 1,
+        "in_use": 1,
+        "waiting": 1,
+        "made": 2,
+        "dropped": 1,
+        "failed": 1,
+    });
+    assert_eq!(shown, expected);
+    drop(go_on);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
     let page = ask(address, "/offload").await.text().await.unwrap();
     assert!(page.contains("id=\"resources\""), "{page}");
 }

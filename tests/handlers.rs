@@ -1,6 +1,7 @@
 //! Offloaded functions as axum handlers: a server that listens, a client that
 //! asks.
 
+use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Form, Json, Router};
-use offload_runtime::{offload, to_cpu};
+use offload_runtime::{Limiter, Resource, Sink, offload, stats, to_cpu};
 use offload_tests::PATIENCE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -290,6 +291,37 @@ async fn debug_handler_stands_below_the_attribute() {
 }
 
 /// A handler need not be a free function, nor of one type only.
+#[tokio::test]
+async fn a_handler_answers_with_what_a_body_makes_that_computes_under_a_limit_and_borrows() {
+    static TABLE: Resource<Vec<usize>> = Resource::new("table", || Ok((0..5000).collect())).size(2);
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(cpu, stream = 2, limit = LIMIT)]
+    fn rows(
+        from: usize,
+        #[resource(TABLE)] table: &mut Vec<usize>,
+        out: &mut Sink<Bytes>,
+    ) -> io::Result<()> {
+        table.iter().skip(from).try_for_each(|row| writeln!(out, "{row}"))
+    }
+
+    async fn export(Path(from): Path<usize>) -> Body {
+        Body::from_stream(rows(from))
+    }
+
+    let site = serve(Router::new().route("/{from}", get(export))).await;
+    let answers: Vec<_> =
+        (0..4).map(|from| tokio::spawn(ask(site.get(&format!("/{from}"))))).collect();
+    for (from, answer) in answers.into_iter().enumerate() {
+        let table: String = (from..5000).map(|row| format!("{row}\n")).collect();
+        assert_eq!(answer.await.unwrap(), ok(&table));
+    }
+    let all = stats().resources;
+    let lent = all.iter().find(|resource| resource.name == "table").unwrap();
+    // By its limit there was never need for another.
+    assert_eq!((lent.made, lent.in_use, LIMIT.in_use()), (1, 0, 0));
+}
+
 #[tokio::test]
 async fn associated_and_generic_functions_are_handlers() {
     trait Shop: Clone + Send + Sync + 'static {
