@@ -155,6 +155,115 @@ const NO_ITERATORS: [(&str, &str); 14] = [
     (", timeout = \"1s\"", "fn f(x: u32) -> @bool"),
 ];
 
+/// What functions lend and send into, besides.
+const STATICS: &str = "
+use offload_runtime::{Limiter, Resource, SharedResource, Sink, ThreadResource};
+pub static DB: Resource<Config> = Resource::new(\"db\", || Ok(Config::default()));
+pub static MODEL: SharedResource<Config> = SharedResource::new(\"model\", || Ok(Config::default()));
+pub static PARSER: ThreadResource<Rc<str>> = ThreadResource::new(\"parser\", || Ok(Rc::from(\"\")));
+";
+
+/// A function that is refused, what the message says it may be instead, and the function that is that.
+struct Followed {
+    refused: &'static str,
+    says: &'static str,
+    followed: &'static str,
+}
+
+/// Functions that borrow, or make a stream.
+const LENT_AND_STREAMED: [Followed; 18] = [
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] db: &Config) -> u32 { db.depth }",
+        says: "a `Resource<T>` lends `&mut T`",
+        followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(MODEL)] model: &mut Config) -> u32 { model.depth }",
+        says: "a `SharedResource<T>` lends `&T`",
+        followed: "(cpu)] pub fn f(#[resource(MODEL)] model: &Config) -> u32 { model.depth }",
+    },
+    Followed {
+        refused: "(thread)] pub fn f(#[resource(DB)] db: &mut String) -> usize { db.len() }",
+        says: "borrowed from a `Resource<Config>`",
+        followed: "(thread)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(PARSER)] parser: &String) -> usize { parser.len() }",
+        says: "borrowed from a `ThreadResource<Rc<str>>`",
+        followed: "(cpu)] pub fn f(#[resource(PARSER)] parser: &Rc<str>) -> usize { parser.len() }",
+    },
+    Followed {
+        refused: "(process)] pub fn f(#[resource(MODEL)] model: &mut Config) -> Result<u32, Error> { Ok(model.depth) }",
+        says: "a `SharedResource<T>` lends `&T`",
+        followed: "(process)] pub fn f(#[resource(MODEL)] model: &Config) -> Result<u32, Error> { Ok(model.depth) }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] db: Config) -> u32 { db.depth }",
+        says: "take `&mut Config`",
+        followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(MODEL)] model: Config) -> u32 { model.depth }",
+        says: "or `&Config` of a `SharedResource`",
+        followed: "(cpu)] pub fn f(#[resource(MODEL)] model: &Config) -> u32 { model.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] a: &mut Config, #[resource(DB)] b: &mut Config) -> u32 { a.depth + b.depth }",
+        says: "borrow it once, and use that",
+        followed: "(cpu)] pub fn f(#[resource(DB)] a: &mut Config) -> u32 { a.depth + a.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource] db: &mut Config) -> u32 { db.depth }",
+        says: "`#[resource(DB)]`",
+        followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] #[to_owned] db: &mut Config) -> u32 { db.depth }",
+        says: "remove `#[to_owned]`",
+        followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] db: &'static mut Config) -> u32 { db.depth }",
+        says: "remove `'static`",
+        followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(#[resource(DB)] db: &mut Config) -> impl Iterator<Item = u32> { 0..db.depth }",
+        says: "take `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
+        followed: "(thread, stream)] pub fn f(#[resource(DB)] db: &mut Config, out: &mut offload_runtime::Sink<u32>) -> Result<(), Error> { (0..db.depth).try_for_each(|n| Ok(out.send(n)?)) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(mut out: Sink<u32>) -> Result<(), Error> { Ok(out.send(1)?) }",
+        says: "take `&mut Sink<u32>`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Error> { Ok(out.send(1)?) }",
+    },
+    Followed {
+        refused: "(thread)] pub fn f(out: &mut Sink<u32>) -> Result<(), Error> { Ok(out.send(1)?) }",
+        says: "write `#[offload(…, stream)]`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Error> { Ok(out.send(1)?) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(below: u32) { let _ = below; }",
+        says: "has an argument `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`",
+        followed: "(thread, stream)] pub fn f(below: u32, out: &mut offload_runtime::Sink<u32>) -> Result<(), Error> { Ok(out.send(below)?) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(below: u32) -> Result<(), Error> { let _ = below; Ok(()) }",
+        says: "with `stream` a function returns `impl Iterator<Item = …>`",
+        followed: "(thread, stream)] pub fn f(below: u32) -> impl Iterator<Item = u32> { 0..below }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(out: &mut Sink<u32>) { let _ = out.send(1); }",
+        says: "returns `Result<(), offload_runtime::Error>`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), offload_runtime::Error> { Ok(out.send(1)?) }",
+    },
+    Followed {
+        refused: "(thread, stall_timeout = \"1s\")] pub fn f(out: u32) -> u32 { out }",
+        says: "or remove it",
+        followed: "(thread)] pub fn f(out: u32) -> u32 { out }",
+    },
+];
+
 /// A way out, as a signature without `@`.
 struct Way {
     /// Words of the message that say it.
@@ -348,6 +457,40 @@ fn each_fix_of_a_stream_without_an_iterator_compiles() {
         let errors = errors(&said[name]);
         assert!(errors.is_empty(), "{text}\n{}", all(&errors));
     }
+}
+
+#[test]
+fn each_fix_of_a_resource_or_a_sink_compiles() {
+    let top = format!("{PRELUDE}{TYPES}{STATICS}");
+    // A module each, in one line, so that a message can be told by it.
+    let program = |functions: &[&str]| {
+        let in_modules = functions.iter().enumerate().map(|(index, function)| {
+            format!("pub mod m{index} {{ use super::*; #[offload{function} }}\n")
+        });
+        format!("{top}{}", in_modules.collect::<String>())
+    };
+    let refused = LENT_AND_STREAMED.map(|one| one.refused);
+    let followed = LENT_AND_STREAMED.map(|one| one.followed);
+    let programs = [
+        ("lent_refused".to_owned(), program(&refused)),
+        ("lent_followed".to_owned(), program(&followed)),
+    ];
+    let said = checked::check("advice-lent", &programs);
+    let mut refused = errors(&said["lent_refused"]);
+    let first_line = top.lines().count() + 1;
+    for (index, one) in LENT_AND_STREAMED.iter().enumerate() {
+        let is_here =
+            |error: &Message| error.place.is_some_and(|place| place.line == first_line + index);
+        let (here, others) = refused.into_iter().partition(is_here);
+        refused = others;
+        let [error] = &here[..] else { panic!("{}: {}", one.refused, all(&here)) };
+        // As it is shown, it may be in several lines.
+        let text = error.rendered.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(one.says), "{}", error.rendered);
+    }
+    assert!(refused.is_empty(), "{}", all(&refused));
+    let followed = errors(&said["lent_followed"]);
+    assert!(followed.is_empty(), "{}", all(&followed));
 }
 
 #[test]
