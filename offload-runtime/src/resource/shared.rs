@@ -173,32 +173,38 @@ impl<T> fmt::Debug for SharedResource<T> {
 
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
-    use std::sync::Barrier;
+    use std::hint::spin_loop;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread;
 
     use super::*;
 
+    /// Both threads drop theirs at the same moment, as nearly as that can be had.
     #[test]
     fn of_shares_that_are_dropped_at_once_one_is_counted() {
+        const ROUNDS: u64 = 20_000;
         static COUNTS: Counts = Counts::new();
-        const ROUNDS: u64 = 500;
-        let together = Barrier::new(2);
-        let (sender, others) = std::sync::mpsc::sync_channel::<Share<u8>>(0);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for other in others {
-                    together.wait();
-                    drop(other);
+        static ARRIVED: AtomicU64 = AtomicU64::new(0);
+        let drop_all = |shares: Vec<Arc<u8>>| {
+            for (round, instance) in (1..).zip(shares) {
+                let share = Share::new(instance, &COUNTS);
+                ARRIVED.fetch_add(1, Ordering::SeqCst);
+                // The other one may have no processor.
+                for spins in 1.. {
+                    match ARRIVED.load(Ordering::SeqCst) < 2 * round {
+                        true if spins % 1000 == 0 => thread::yield_now(),
+                        true => spin_loop(),
+                        false => break,
+                    }
                 }
-            });
-            for _ in 0..ROUNDS {
-                let instance = Arc::new(0);
-                let own = Share::new(Arc::clone(&instance), &COUNTS);
-                sender.send(Share::new(instance, &COUNTS)).unwrap();
-                together.wait();
-                drop(own);
+                drop(share);
             }
-            drop(sender);
+        };
+        let own: Vec<Arc<u8>> = (0..ROUNDS).map(|_| Arc::new(0)).collect();
+        let other = own.clone();
+        thread::scope(|scope| {
+            scope.spawn(|| drop_all(other));
+            drop_all(own);
         });
         assert_eq!(COUNTS.numbers(None, None).dropped, ROUNDS);
     }
