@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Barrier, mpsc};
+use std::sync::{Barrier, Mutex, mpsc};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Limiter, Ran, RemotePool, is_cancelled, offload};
+use offload_runtime::{
+    Error, ErrorKind, Limiter, Ran, RemotePool, Resource, is_cancelled, offload,
+};
 use serde::{Deserialize, Serialize};
 
 static SMALL: RemotePool = RemotePool::new("small").max_message(1000);
@@ -149,4 +152,32 @@ fn a_deadline_ends_a_call_and_tells_the_body() {
     let error = block_on(work()).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Yes));
     told.recv().unwrap();
+}
+
+/// By its size two may be lent at once, to two workers; here there is one, and so the second waits for the first.
+#[test]
+fn bodies_of_one_worker_borrow_its_only_instance_one_after_the_other() {
+    static SUM: Resource<u32> = Resource::new("one in a worker", || Ok(0)).size(2);
+    static LENT: Barrier = Barrier::new(2);
+    static OTHER: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+
+    #[offload(remote, timeout = "20s")]
+    fn add(is_first: bool, #[resource(SUM)] sum: &mut u32) -> Result<u32, Error> {
+        if is_first {
+            LENT.wait();
+            // The other one waits meanwhile; it would be told at once.
+            let other = OTHER.lock().unwrap().take().unwrap();
+            assert!(other.recv_timeout(Duration::from_millis(20)).is_err());
+        }
+        *sum += 1;
+        Ok(*sum)
+    }
+
+    let (told, tells) = mpsc::channel();
+    *OTHER.lock().unwrap() = Some(tells);
+    let first = std::thread::spawn(|| block_on(add(true)));
+    LENT.wait();
+    let second = block_on(add(false));
+    let _ = told.send(());
+    assert_eq!((first.join().unwrap().unwrap(), second.unwrap()), (1, 2));
 }
