@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::executor::block_on;
-use offload_runtime::{Error, Limiter, ThreadPool, offload};
+use offload_runtime::{Error, Limiter, Sink, ThreadPool, offload};
 
 /// Where the body ran; every shape is to leave the caller's thread.
 fn elsewhere(body: ThreadId) -> bool {
@@ -955,6 +955,64 @@ mod macros {
         block_on(a_unit(""));
     }
 
+    /// The same where it is a part of something.
+    macro_rules! of_parts {
+        ($item:ty, $error:ty, $lent:ty, $bounds:ty, $never:ty) => {
+            #[offload(cpu, timeout = "1m")]
+            fn parts(
+                items: Vec<$item>,
+                #[to_owned] lent: &$lent,
+                bounds: Box<$bounds>,
+            ) -> Result<Vec<$item>, $error> {
+                assert_eq!(lent.len(), bounds.to_string().len());
+                Ok(items)
+            }
+
+            #[offload(cpu, stream)]
+            fn made(items: Vec<$item>) -> impl Iterator<Item = $item> + Send + 'static {
+                items.into_iter()
+            }
+
+            #[offload(cpu, stream)]
+            fn opened(items: Vec<$item>) -> Result<std::vec::IntoIter<$item>, $error> {
+                Ok(items.into_iter())
+            }
+
+            #[offload(cpu, stream)]
+            fn pushed(items: Vec<$item>, out: &mut Sink<$item>) -> Result<(), $error> {
+                Ok(items.into_iter().try_for_each(|item| out.send(item))?)
+            }
+
+            #[offload(cpu)]
+            fn tuples((a, b): ($item, &'static $lent)) -> [($item, &'static $lent); 1] {
+                [(a, b)]
+            }
+
+            #[offload(thread)]
+            fn never(ends: bool) -> $never {
+                assert!(ends);
+                loop {
+                    thread::park();
+                }
+            }
+        };
+    }
+
+    of_parts!((u8, Option<u8>), Error, str, dyn Display + Send, !);
+
+    #[test]
+    fn functions_made_of_fragments_in_their_types() {
+        let items = || vec![(1, None), (2, Some(3))];
+        assert_eq!(block_on(parts(items(), "ab", Box::new(12))).unwrap(), items());
+        assert_eq!(block_on(made(items()).collect::<Vec<_>>()), items());
+        let all = |stream: Vec<Result<_, Error>>| stream.into_iter().map(Result::unwrap).collect();
+        let opened: Vec<_> = all(block_on(opened(items()).collect()));
+        let pushed: Vec<_> = all(block_on(pushed(items()).collect()));
+        assert_eq!((opened, pushed), (items(), items()));
+        assert_eq!(block_on(tuples(((1, None), "a"))), [((1, None), "a")]);
+        drop(never(true));
+    }
+
     macro_rules! of_self {
         ($self:ident, $value:expr, $lent:expr) => {
             #[offload(cpu)]
@@ -1396,6 +1454,93 @@ mod promises {
         });
         assert_eq!(names, ["argument", "self"]);
         assert!(elsewhere(id));
+    }
+}
+
+/// What is called as the function that calls it, and is another one.
+mod of_the_same_name {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Shelf(Vec<u32>);
+
+    impl Shelf {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+
+        fn open() -> Self {
+            Self(vec![1, 2])
+        }
+    }
+
+    trait Books {
+        async fn count(&self) -> usize;
+        async fn open() -> Self;
+    }
+
+    impl Books for Shelf {
+        #[offload(cpu)]
+        fn count(#[to_owned] &self) -> usize {
+            self.count() + Self::count(self)
+        }
+
+        #[offload(cpu)]
+        fn open() -> Self {
+            Self::open().clone()
+        }
+    }
+
+    fn sum(shelf: Shelf) -> u32 {
+        shelf.0.into_iter().sum()
+    }
+
+    impl Shelf {
+        #[offload(cpu)]
+        fn sum(shelf: Shelf) -> u32 {
+            sum(shelf) + 1
+        }
+    }
+
+    #[test]
+    fn methods_that_call_what_is_called_as_they_are() {
+        let shelf = block_on(<Shelf as Books>::open());
+        assert_eq!(block_on(Books::count(&shelf)), 4);
+        assert_eq!(block_on(Shelf::sum(shelf)), 4);
+    }
+}
+
+/// Lifetimes of the `impl` block.
+mod lifetimes_around {
+    use super::*;
+
+    struct Pack<'a>(PhantomData<&'a str>);
+
+    impl<'a> Pack<'a> {
+        const NAMES: [&'a str; 2] = ["a", "bc"];
+
+        #[offload(cpu)]
+        fn longest(at_least: usize) -> usize {
+            let names: [&'a str; 2] = Pack::NAMES;
+            fn length<'b>(name: &'b str) -> usize {
+                name.len()
+            }
+            'outer: loop {
+                break 'outer names.into_iter().map(length).max().unwrap().max(at_least);
+            }
+        }
+
+        #[offload(cpu)]
+        fn copied(#[to_owned] name: &'a str) -> usize {
+            name.len()
+        }
+    }
+
+    #[test]
+    fn bodies_that_name_them() {
+        assert_eq!(block_on(Pack::longest(1)), 2);
+        assert_eq!(block_on(Pack::copied("abc")), 3);
+        drop(Pack(PhantomData));
     }
 }
 

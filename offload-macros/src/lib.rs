@@ -30,6 +30,7 @@ mod tokens;
 
 use std::panic::AssertUnwindSafe;
 
+use function::column::Column;
 use proc_macro2::TokenStream;
 
 #[doc = include_str!("../docs/offload.md")]
@@ -38,15 +39,15 @@ pub fn offload(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    // An attribute in the first column is on a function of a module: what stands in an `impl` block is indented.
-    // So its types are no parameters of such a block. Compilers before 1.88 do not tell columns and always give
-    // the first; if that is wrong, the error is the compiler's own.
-    let at_line_start = proc_macro2::Span::call_site().start().column == 0;
-    let expand = || expand_attribute(options.clone().into(), item.clone().into(), at_line_start);
+    let column = Column::of(proc_macro2::Span::call_site());
+    let expand = || expand_attribute(options.clone().into(), item.clone().into(), column);
+    caught(expand, item.clone().into()).into()
+}
+
+/// What is made of a function; or that nothing could be made of it, and the function.
+fn caught(expand: impl FnOnce() -> TokenStream, item: TokenStream) -> TokenStream {
     // A mistake of ours is an error like any other, and costs the function nothing.
-    std::panic::catch_unwind(AssertUnwindSafe(expand))
-        .unwrap_or_else(|_| fallback::panicked(item.clone().into()))
-        .into()
+    std::panic::catch_unwind(AssertUnwindSafe(expand)).unwrap_or_else(|_| fallback::panicked(item))
 }
 
 /// An attribute for `main`: `#[tokio::main]` for a program with `#[offload(process)]`, which starts itself
@@ -76,8 +77,8 @@ pub fn main(
 }
 
 /// The pipeline, on tokens that also a unit test can make.
-fn expand_attribute(options: TokenStream, item: TokenStream, at_line_start: bool) -> TokenStream {
-    let function = match function::parse::parse(item.clone(), at_line_start) {
+fn expand_attribute(options: TokenStream, item: TokenStream, column: Column) -> TokenStream {
+    let function = match function::parse::parse(item.clone(), column) {
         Ok(function) => function,
         Err(error) => return fallback::unchanged(&error, item),
     };

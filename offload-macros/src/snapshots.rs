@@ -5,13 +5,16 @@
 use std::fs;
 use std::path::Path;
 
-use crate::expand_attribute;
+use proc_macro2::TokenStream;
+
+use crate::function::column::Column;
+use crate::{caught, expand_attribute};
 
 /// Expands `#[offload(options)] function`, put into `frame` at the `@`, and
 /// compares it with the file of that name.
 fn check(name: &str, options: &str, function: &str, frame: &str) {
-    let output =
-        expand_attribute(options.parse().unwrap(), function.parse().unwrap(), frame == "@");
+    let column = if frame == "@" { Column::First } else { Column::Other };
+    let output = expand_attribute(options.parse().unwrap(), function.parse().unwrap(), column);
     let output = syn::parse_str(&frame.replace('@', &output.to_string())).unwrap();
     let input = function
         .lines()
@@ -242,8 +245,11 @@ fn a_body_that_does_not_parse_is_left_to_the_compiler() {
             ),
         ] {
             let function = format!("{written} {{ {body} }}");
-            let output =
-                expand_attribute(options.parse().unwrap(), function.parse().unwrap(), true);
+            let output = expand_attribute(
+                options.parse().unwrap(),
+                function.parse().unwrap(),
+                Column::First,
+            );
             let output = output.to_string();
             assert!(output.contains(promised), "{function}: {output}");
             assert!(!output.contains("compile_error"), "{function}: {output}");
@@ -259,4 +265,12 @@ fn static_where_the_job_needs_it() {
             self.0.load(keys, table, write)
         }";
     check("static", "thread", function, "impl<W: Send> Loader<W> { @ }");
+}
+
+#[test]
+fn a_panic_of_the_attribute_is_an_error_and_leaves_the_function() {
+    let function: TokenStream = "fn kept(x: u8) -> u8 { x }".parse().unwrap();
+    let output = caught(|| panic!("a mistake of ours"), function.clone()).to_string();
+    assert!(output.contains("compile_error") && output.contains("please report it"), "{output}");
+    assert!(output.ends_with(&function.to_string()), "{output}");
 }

@@ -104,6 +104,17 @@ impl Shelf {
     }
 }
 
+/// What its parameters and its lifetime are is only known around it.
+struct Table<'a, T>(std::marker::PhantomData<&'a T>);
+
+impl<'a, T: Default + Send + 'static> Table<'a, T> {
+    #[offload(cpu, crate = offload)]
+    fn rows(count: usize) -> Vec<T> {
+        let names: [&'a str; 1] = [""];
+        (0..count * names.len()).map(|_| T::default()).collect()
+    }
+}
+
 #[test]
 fn every_option_does_its_work_in_the_edition_2021() {
     block_on(async {
@@ -125,6 +136,7 @@ fn every_option_does_its_work_in_the_edition_2021() {
         let shelf = Shelf { books: 3 };
         assert_eq!(shelf.count().await, 3);
         assert_eq!(Arc::new(shelf).add([1_usize, 2]).await, 6);
+        assert_eq!(Table::<u8>::rows(2).await, [0, 0]);
     });
 }
 

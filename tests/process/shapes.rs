@@ -320,3 +320,32 @@ fn nothing_happens_before_the_first_poll() {
     let known = offload_runtime::stats().functions;
     assert!(!known.iter().any(|function| function.name == "never polled"));
 }
+
+/// What looks like parameters of an `impl` block around it, and is none.
+mod named_by_a_letter {
+    use std::fmt::Display;
+
+    use super::*;
+
+    const N: usize = 2;
+
+    #[offload(process)]
+    fn inside(text: String) -> Result<usize, Error> {
+        const K: usize = 3;
+        struct S<T>(T);
+        impl<T: Display> S<T> {
+            fn length(self) -> usize {
+                self.0.to_string().len()
+            }
+        }
+        fn length<T: Display>(value: T) -> usize {
+            S::<T>(value).length()
+        }
+        Ok(length(text) * N + [0; K].len())
+    }
+
+    #[test]
+    fn a_body_has_items_and_constants_with_such_names() {
+        assert_eq!(block_on(inside("ab".to_owned())).unwrap(), 7);
+    }
+}

@@ -138,7 +138,7 @@ const NO_FIX: [&str; 6] = [
 ];
 
 /// Functions with `stream` whose result is no iterator: options besides, and what they are.
-const NO_ITERATORS: [(&str, &str); 14] = [
+const NO_ITERATORS: [(&str, &str); 20] = [
     ("", "fn f(x: u32) -> @u32"),
     ("", "fn f(x: u32) -> @String"),
     ("", "fn f(x: u32) -> @Vec<u32>"),
@@ -149,6 +149,12 @@ const NO_ITERATORS: [(&str, &str); 14] = [
     ("", "fn f<T: Send>(x: u32) -> @VecDeque<T>"),
     ("", "fn f(x: u32) -> Result<@Vec<u32>, Error>"),
     ("", "fn f(x: u32) -> Result<@PathBuf, String>"),
+    ("", "fn f(x: u32) -> @Vec<&u32>"),
+    ("", "fn f(x: u32) -> @Vec<&'static str>"),
+    ("", "fn f(x: u32) -> @HashMap<&str, &[u8]>"),
+    ("", "fn f(x: u32) -> @(&str, u8)"),
+    ("", "fn f(x: u32) -> Result<@Vec<Cow<'_, str>>, Error>"),
+    (", timeout = \"1s\"", "fn f(x: u32) -> @Option<&Config>"),
     ("", "fn f(x: u32) -> @Config"),
     ("", "fn f(x: u32) -> Result<@Connection, Error>"),
     (", timeout = \"1s\"", "fn f(x: u32) -> @Vec<u32>"),

@@ -5,6 +5,7 @@ use syn::{Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, Ty
 
 use super::advice::{self, Position};
 use super::alternatives;
+use super::stream::no_iterator;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver};
 use crate::options::Options;
@@ -285,6 +286,10 @@ fn to_owned_is_bare(attribute: &Attribute, errors: &mut Errors) {
 fn check_result(options: &Options, function: &Function, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &function.signature.output else { return };
     let Some(borrow) = borrows::find(ty) else { return };
+    // Of a stream whose result is no iterator that is said already.
+    if options.stream.is_some() && function.sink().is_none() && no_iterator(ty).is_some() {
+        return;
+    }
     let generics = &function.signature.generics;
     let fix = match (&borrow, advice::owned(ty, Position::Result, generics)) {
         (_, Err(why)) => why.to_owned(),

@@ -1,9 +1,10 @@
 //! The rules about the item as such: its qualifiers, its body, and what that does.
 
 use quote::ToTokens;
-use syn::{Attribute, Safety};
+use syn::{Attribute, Safety, Visibility};
 
 use crate::errors::Errors;
+use crate::function::column::Column;
 use crate::function::{Body, Function};
 use crate::options::Options;
 use crate::tokens::{calls, mentions, text};
@@ -93,8 +94,14 @@ fn recursion(options: &Options, function: &Function, errors: &mut Errors) {
     else {
         return;
     };
-    // A bare name is no method: it is a function beside the `impl` block.
-    if function.receiver.is_some() && !call.is_associated {
+    // In an `impl` block a bare name is a function beside it; and what is private may be in the `impl` of a trait,
+    // where `self.name()` is a method that the type itself has. What these are, only the compiler knows.
+    let is_certain = if call.is_associated {
+        !matches!(function.visibility, Visibility::Inherited)
+    } else {
+        function.receiver.is_none() && function.column == Column::First
+    };
+    if !is_certain {
         return;
     }
     let (ident, of_type) = (&call.name, if call.is_associated { "Self::" } else { "" });

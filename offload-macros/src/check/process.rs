@@ -6,10 +6,11 @@ use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, PathArguments, ReturnType, Type};
 
 use crate::errors::Errors;
+use crate::function::column::Column;
 use crate::function::{Argument, Function};
 use crate::options::Options;
 use crate::tokens::items::{made, sent};
-use crate::tokens::parameters::outer_parameter;
+use crate::tokens::parameters::{outer_parameter, outer_parameter_of_body};
 use crate::tokens::{opaque, receiver, text};
 
 /// Adds an error for each rule that the function breaks.
@@ -53,9 +54,9 @@ fn generics(function: &Function, errors: &mut Errors) {
         );
         return;
     }
-    if !function.at_line_start {
+    if function.column == Column::Other {
         let signature = function.signature.to_token_stream();
-        let body = || outer_parameter(function.block().stream());
+        let body = || outer_parameter_of_body(function.block().stream());
         if let Some(name) = outer_parameter(signature).or_else(body) {
             errors.at(
                 &name,

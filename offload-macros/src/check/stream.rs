@@ -2,6 +2,7 @@
 
 use syn::{ReturnType, Type, parse_quote};
 
+use super::advice::{self, Position};
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::options::{Given, Options};
@@ -67,8 +68,14 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
                 );
             } else if matches!(ty, Type::ImplTrait(_)) && made(ty).is_none() {
                 errors.at(ty, "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`");
-            } else if let (Some((ty, item)), None) = (no_iterator(ty), borrows::find(ty)) {
-                makes_no_items(options, ty, &item, is_result(output), errors);
+            } else if let Some((ty, item)) = no_iterator(ty) {
+                // Items own what they have.
+                match advice::owned(&item, Position::Result, &function.signature.generics) {
+                    Ok(advice) => {
+                        makes_no_items(options, ty, &advice.owned, is_result(output), errors)
+                    }
+                    Err(why) => errors.at(ty, format_args!("`{}` is no iterator: {why}", text(ty))),
+                }
             }
         }
         (Some(_), ReturnType::Type(..)) => {}
@@ -86,14 +93,16 @@ fn makes_no_items(
     if matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
         return errors.at(ty, MAKES_NOTHING);
     }
+    // Without `stream` it would still borrow.
+    let or_remove = if borrows::find(ty).is_none() { ", or remove `stream`" } else { "" };
     let (no_iterator, item) = (text(ty), text(item));
     let fix = if is_in_result {
-        format!("return `impl Iterator<Item = {item}>` here, or remove `stream`")
+        format!("return `impl Iterator<Item = {item}>` here{or_remove}")
     } else if options.is_process() || options.fallible().next().is_some() {
         // What can fail says so, with `stream` and without.
         format!("return `Result<impl Iterator<Item = {item}>, offload_runtime::Error>`")
     } else {
-        format!("return `impl Iterator<Item = {item}>`, or remove `stream`")
+        format!("return `impl Iterator<Item = {item}>`{or_remove}")
     };
     errors.at(ty, format_args!("`{no_iterator}` is no iterator: {fix}"));
 }

@@ -7,6 +7,7 @@ use syn::{Attribute, Meta, Path, Token, Visibility, parse_quote};
 
 use super::outlives;
 use crate::function::Function;
+use crate::function::column::Column;
 use crate::tokens::{ends, mentions};
 
 /// What clippy would have a function do that `#[offload]` then refuses, or says of the wrapper as well.
@@ -18,7 +19,7 @@ pub(crate) const SILENCED: [&str; 4] =
 pub(crate) fn wrapper_attributes(function: &Function, has_sync: bool) -> Vec<Attribute> {
     let mut attributes = function.attributes.clone();
     // It may be a default method of a public trait, and the attribute is what its author chose.
-    let may_be_in_a_trait = function.is_associated() || !function.at_line_start;
+    let may_be_in_a_trait = function.is_associated() || function.column != Column::First;
     if matches!(function.visibility, Visibility::Inherited) && may_be_in_a_trait {
         attributes.push(parse_quote!(#[allow(async_fn_in_trait)]));
     }

@@ -13,6 +13,7 @@ use syn::{
     TypePath, Visibility, WherePredicate, parse_quote_spanned,
 };
 
+use crate::function::column::Column;
 use crate::function::{Argument, Function};
 use crate::tokens::arguments::{arguments, bounds, is_of, is_static};
 use crate::tokens::items::sent;
@@ -65,7 +66,7 @@ fn may_ask_of_outer(function: &Function) -> bool {
     let is_public = !matches!(function.visibility, Visibility::Inherited);
     is_public
         && (function.receiver.is_some()
-            || !function.at_line_start
+            || function.column != Column::First
             || mentions(function.signature.to_token_stream(), "Self"))
 }
 

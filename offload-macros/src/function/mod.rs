@@ -1,5 +1,6 @@
 //! The function below the attribute, in the parts that the expansion treats each in its own way.
 
+pub(crate) mod column;
 pub(crate) mod form;
 pub(crate) mod other_items;
 pub(crate) mod parse;
@@ -11,6 +12,7 @@ use syn::{
     parse_quote_spanned,
 };
 
+use self::column::Column;
 use crate::tokens::items::is_sink;
 use crate::tokens::{borrows, mentions, opaque, receiver};
 
@@ -27,8 +29,8 @@ pub(crate) struct Function {
     /// Whether the body can be a function inside of a function: it needs nothing of an `impl`
     /// block around it.
     pub(crate) stands_alone: bool,
-    /// Whether it begins where a line does: then nothing is around it but a module.
-    pub(crate) at_line_start: bool,
+    /// Where its attribute begins.
+    pub(crate) column: Column,
 }
 
 /// What follows the signature.

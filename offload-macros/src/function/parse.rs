@@ -3,16 +3,20 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::parse::{ParseStream, Parser};
-use syn::{AttrStyle, Attribute, FnArg, Pat, PatType, Result, ReturnType, Signature, Type};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    AttrStyle, Attribute, FnArg, Pat, PatType, Result, Signature, Type, TypeImplTrait,
+    TypeTraitObject,
+};
 
+use super::column::Column;
 use super::{Argument, Body, Function, Receiver, other_items};
 use crate::tokens::mentions;
-use crate::tokens::parameters::{may_name_parameter, types_may_name_parameter};
+use crate::tokens::parameters::{may_name_parameter, names_lifetime, types_may_name_parameter};
 use crate::tokens::receiver;
 
-/// Reads a function; the error says what stands there instead. `at_line_start`: it begins where
-/// a line does, so that nothing is around it but a module.
-pub(crate) fn parse(tokens: TokenStream, at_line_start: bool) -> Result<Function> {
+/// Reads a function, whose attribute begins in `column`; the error says what stands there instead.
+pub(crate) fn parse(tokens: TokenStream, column: Column) -> Result<Function> {
     let parser = |input: ParseStream| {
         let mut attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
@@ -29,12 +33,10 @@ pub(crate) fn parse(tokens: TokenStream, at_line_start: bool) -> Result<Function
             None if input.is_empty() => Body::Missing(None),
             None => Body::Missing(Some(input.parse()?)),
         };
-        if let ReturnType::Type(_, ty) = &mut signature.output {
-            ungroup(ty);
-        }
+        Ungroup.visit_signature_mut(&mut signature);
         let (receiver, arguments) = split_inputs(&mut signature, &body);
-        let stands_alone = receiver.is_none()
-            && stands_alone(&attributes, &signature, &arguments, &body, at_line_start);
+        let stands_alone =
+            receiver.is_none() && stands_alone(&attributes, &signature, &arguments, &body, column);
         Ok(Function {
             attributes,
             visibility,
@@ -43,7 +45,7 @@ pub(crate) fn parse(tokens: TokenStream, at_line_start: bool) -> Result<Function
             arguments,
             body,
             stands_alone,
-            at_line_start,
+            column,
         })
     };
     parser.parse2(tokens)
@@ -67,13 +69,13 @@ fn braces(input: ParseStream) -> Option<Group> {
 }
 
 /// Whether the body can be a function inside of a function. There it has its own parameters, but
-/// neither `Self` nor the parameters of an `impl` block, which nothing here tells from types.
+/// neither `Self` nor the parameters of an `impl` block, which nothing here tells from types, nor its lifetimes.
 fn stands_alone(
     attributes: &[Attribute],
     signature: &Signature,
     arguments: &[Argument],
     body: &Body,
-    at_line_start: bool,
+    column: Column,
 ) -> bool {
     let Body::Block(block) = body else { return false };
     let signature = signature.to_token_stream();
@@ -86,15 +88,31 @@ fn stands_alone(
         && !has_cfg
         && !mentions(signature.clone(), "Self")
         && receiver::own_type(block.stream()).is_none()
-        && (at_line_start
-            || !(types_may_name_parameter(signature) || may_name_parameter(block.stream())))
+        && (column == Column::First
+            || !(types_may_name_parameter(signature.clone())
+                || may_name_parameter(block.stream())
+                || names_lifetime(signature)
+                || names_lifetime(block.stream())))
 }
 
-/// `$ty:ty` of a macro by example is in a group that nobody sees: around a whole type it has no
-/// meaning.
-fn ungroup(ty: &mut Box<Type>) {
-    while let Type::Group(group) = &mut **ty {
-        *ty = group.elem.clone();
+/// `$ty:ty` of a macro by example is in a group that nobody sees, wherever it stands. It has no meaning but
+/// around several bounds: `&$ty` of `dyn Read + Send`.
+struct Ungroup;
+
+impl VisitMut for Ungroup {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        while let Type::Group(group) = ty {
+            match &*group.elem {
+                Type::TraitObject(TypeTraitObject { bounds, .. })
+                | Type::ImplTrait(TypeImplTrait { bounds, .. })
+                    if bounds.len() > 1 =>
+                {
+                    break;
+                }
+                elem => *ty = elem.clone(),
+            }
+        }
+        visit_mut::visit_type_mut(self, ty);
     }
 }
 
@@ -135,7 +153,6 @@ fn split_inputs(signature: &mut Signature, body: &Body) -> (Option<Receiver>, Ve
                 receiver = Some(Receiver { to_owned, syntax: syntax.clone(), this });
             }
             FnArg::Typed(typed) => {
-                ungroup(&mut typed.ty);
                 let to_owned = take_attribute(&mut typed.attrs, "to_owned");
                 let resource = take_attribute(&mut typed.attrs, "resource");
                 let mut argument = argument(index, to_owned, resource, typed.clone());

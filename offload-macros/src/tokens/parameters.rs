@@ -1,6 +1,6 @@
 //! Words that may be parameters of an `impl` block: nothing that the attribute sees tells them from types.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 /// Names that nobody gives to a parameter: those that are known everywhere.
 const PRELUDE: [&str; 27] = [
@@ -73,6 +73,29 @@ fn may_name(tokens: TokenStream, are_types: bool) -> bool {
     false
 }
 
+/// Whether a lifetime occurs that may be one of an `impl` block: neither `'static` nor a label.
+pub(crate) fn names_lifetime(tokens: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_word = |index: Option<usize>, words: &[&str]| matches!(index.and_then(|index| tokens.get(index)), Some(TokenTree::Ident(word)) if words.iter().any(|other| word == other));
+    let is_block = |index: usize| {
+        is_word(Some(index), &["loop", "while", "for"])
+            || matches!(tokens.get(index), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace)
+    };
+    tokens.iter().enumerate().any(|(index, token)| match token {
+        TokenTree::Group(group) => names_lifetime(group.stream()),
+        TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+            let is_label = is_word(index.checked_sub(1), &["break", "continue"])
+                || is_colon(tokens.get(index + 2)) && is_block(index + 3);
+            !is_label && !is_word(Some(index + 1), &["static", "_"])
+        }
+        _ => false,
+    })
+}
+
+fn is_colon(token: Option<&TokenTree>) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == ':')
+}
+
 /// The first word that is a parameter of an `impl` block by the custom of all: `T`, `K2`.
 pub(crate) fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
     // `Variant::A` is none, `x: A` is one.
@@ -80,11 +103,8 @@ pub(crate) fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
     tokens.into_iter().find_map(|token| {
         let found = match &token {
             TokenTree::Ident(word) => {
-                let text = word.to_string();
-                let mut letters = text.chars();
-                let is_parameter = letters.next().is_some_and(|first| first.is_ascii_uppercase())
-                    && letters.all(|letter| letter.is_ascii_digit());
-                (is_parameter && before != [':', ':'] && before[1] != '.').then(|| word.clone())
+                (looks_like_parameter(word) && before != [':', ':'] && before[1] != '.')
+                    .then(|| word.clone())
             }
             TokenTree::Group(group) => outer_parameter(group.stream()),
             _ => None,
@@ -96,4 +116,104 @@ pub(crate) fn outer_parameter(tokens: TokenStream) -> Option<Ident> {
         before = [before[1], last];
         found
     })
+}
+
+fn looks_like_parameter(word: &Ident) -> bool {
+    let text = word.to_string();
+    let mut letters = text.chars();
+    letters.next().is_some_and(|first| first.is_ascii_uppercase())
+        && letters.all(|letter| letter.is_ascii_digit())
+}
+
+/// The same in a body, where such a word may be a constant, and where items may have parameters of their own: it is
+/// one where only a type can be, and nothing in the body declares it.
+pub(crate) fn outer_parameter_of_body(body: TokenStream) -> Option<Ident> {
+    let mut declared = Vec::new();
+    declare(body.clone(), &mut declared);
+    let mut found = Vec::new();
+    find_types(body, &mut found);
+    found.into_iter().find(|word| !declared.contains(&word.to_string()))
+}
+
+/// The names of items, and all words among the parameters of one and in an import.
+fn declare(tokens: TokenStream, declared: &mut Vec<String>) {
+    const ITEMS: [&str; 8] = ["const", "enum", "fn", "static", "struct", "trait", "type", "union"];
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let word = match token {
+            TokenTree::Group(group) => {
+                declare(group.stream(), declared);
+                continue;
+            }
+            TokenTree::Ident(word) => word.to_string(),
+            _ => continue,
+        };
+        let end = if word == "use" {
+            ';'
+        } else if word == "impl" {
+            '>'
+        } else if ITEMS.contains(&word.as_str()) {
+            if let Some(TokenTree::Ident(name)) = tokens.peek() {
+                declared.push(name.to_string());
+                tokens.next();
+            }
+            '>'
+        } else {
+            continue;
+        };
+        let has_parameters =
+            matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
+        if end == '>' && !has_parameters {
+            continue;
+        }
+        for token in tokens.by_ref() {
+            match token {
+                TokenTree::Ident(word) => declared.push(word.to_string()),
+                TokenTree::Group(group) => words(group.stream(), declared),
+                TokenTree::Punct(punct) if punct.as_char() == end => break,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn words(tokens: TokenStream, all: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) => all.push(word.to_string()),
+            TokenTree::Group(group) => words(group.stream(), all),
+            _ => {}
+        }
+    }
+}
+
+/// Words that look like parameters, where only types stand: `T::new`, `Vec<T>`, `of::<T>`, `as T`, `let x: T`.
+fn find_types(tokens: TokenStream, found: &mut Vec<Ident>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let punct = |index: Option<usize>| match index.and_then(|index| tokens.get(index)) {
+        Some(TokenTree::Punct(punct)) => punct.as_char(),
+        _ => ' ',
+    };
+    let word = |index: Option<usize>| match index.and_then(|index| tokens.get(index)) {
+        Some(TokenTree::Ident(word)) => word.to_string(),
+        _ => String::new(),
+    };
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => find_types(group.stream(), found),
+            TokenTree::Ident(name) if looks_like_parameter(name) => {
+                let back = |steps| index.checked_sub(steps);
+                let is_argument = punct(back(1)) == '<'
+                    && (punct(back(2)) == ':' || word(back(2)).starts_with(char::is_uppercase));
+                let is_of_local =
+                    punct(back(1)) == ':' && (word(back(3)) == "let" || word(back(3)) == "mut");
+                let is_path = punct(Some(index + 1)) == ':' && punct(Some(index + 2)) == ':';
+                let after_path = punct(back(1)) == ':' && punct(back(2)) == ':';
+                if !after_path && (is_argument || is_of_local || is_path || word(back(1)) == "as") {
+                    found.push(name.clone());
+                }
+            }
+            _ => {}
+        }
+    }
 }

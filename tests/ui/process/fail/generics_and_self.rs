@@ -76,10 +76,17 @@ impl<T> Of<T> {
     fn made() -> Result<usize, Error> {
         Ok(size_of::<T>()) //~
     }
+
+    #[offload(process)]
+    fn named() -> Result<usize, Error> {
+        let made: Option<T> = None; //~
+        Ok(made.iter().count())
+    }
 }
 
 async fn caller() {
     let _ = Of::<u8>::made().await;
+    let _ = Of::<u8>::named().await;
     let _ = generic(1).await;
     let _ = sized::<2>([0; 4]).await;
     let _ = opaque("a").await;

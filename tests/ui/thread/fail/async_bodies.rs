@@ -59,12 +59,12 @@ struct Tree(Vec<Tree>);
 
 impl Tree {
     #[offload(cpu)]
-    fn depth(self) -> usize {
+    pub fn depth(self) -> usize {
         1 + self.depth() //~
     }
 
     #[offload(cpu)]
-    fn count(n: usize) -> usize {
+    pub fn count(n: usize) -> usize {
         Self::count(n - 1) + 1 //~
     }
 }
