@@ -22,10 +22,16 @@ pub use crate::api::answer::Answer;
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::chosen_pool::OfProcess;
+#[cfg(feature = "remote")]
+#[doc(no_inline)]
+pub use crate::api::chosen_pool::OfRemote;
 #[doc(no_inline)]
 pub use crate::api::chosen_pool::{OfCpu, OfThread};
 #[doc(no_inline)]
 pub use crate::api::lends::{LentMut, LentShared};
+#[cfg(feature = "process")]
+#[doc(no_inline)]
+pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
 #[doc(no_inline)]
 pub use crate::api::streams::{Ends, Iterates};
 #[cfg(feature = "process")]

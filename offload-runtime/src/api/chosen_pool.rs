@@ -33,6 +33,14 @@ pub trait OfCpu: Pool {}
 )]
 pub trait OfProcess: Pool {}
 
+/// A pool for functions of the kind `remote`.
+#[cfg(feature = "remote")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pool for `remote`",
+    label = "expected a `static` of type `RemotePool`"
+)]
+pub trait OfRemote: Pool {}
+
 impl Function {
     /// A function of the kind `thread`.
     pub const fn thread<P: OfThread>(name: &'static str, pool: &'static P) -> Function {
@@ -123,6 +131,9 @@ impl Pool for LazyLock<ProcessPool> {
         made(self).unwrap_or(&UNMADE).chosen()
     }
 }
+
+#[cfg(feature = "remote")]
+impl OfRemote for RemotePool {}
 
 #[cfg(feature = "remote")]
 impl Pool for RemotePool {

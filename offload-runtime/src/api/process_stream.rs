@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use serde::de::DeserializeOwned;
 
 use crate::call::stream::Pushed;
 use crate::call::stream::shape::Shape;
@@ -16,6 +17,7 @@ use crate::executor::threads::THREAD;
 use crate::function::Function;
 use crate::wire::arguments::Outbound;
 use crate::wire::codec::Decoder;
+use crate::wire::codec::top::Top;
 
 /// A stream whose bounds were asked for where it was made: its own `Stream` needs none.
 #[must_use = "a stream does nothing unless it is polled"]
@@ -50,6 +52,17 @@ pub struct End<E> {
 
 /// Reads what a worker has sent.
 pub(super) type Read<T> = fn(Decoder<'_>) -> Result<T, String>;
+
+/// Reads what a worker has sent back as a result.
+pub(super) fn read<T, E>(mut decoder: Decoder<'_>) -> Result<Result<T, E>, String>
+where
+    T: DeserializeOwned + 'static,
+    E: DeserializeOwned,
+{
+    let read: Result<Top<T>, E> = decoder.next()?;
+    decoder.end()?;
+    Ok(read.map(|Top(value)| value))
+}
 
 impl<E> fmt::Debug for End<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,7 @@ use futures_core::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::process_stream::{End, Streamed, stream};
-use super::transfer::read;
+use super::process_stream::{End, Streamed, read, stream};
 use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::error::Error;

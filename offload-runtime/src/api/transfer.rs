@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use super::answer::Answer;
 use super::bounds::{Fallible, Returned};
 use super::chosen_pool::OfProcess;
-use super::process_stream::{End, Streamed, stream};
 #[cfg(feature = "remote")]
-use super::remote_pool::RemotePool;
+use super::chosen_pool::OfRemote;
+use super::process_stream::{End, Streamed, read, stream};
 use crate::call::made::Made;
 use crate::call::started;
 use crate::call::starting::{self, Which};
@@ -324,17 +324,6 @@ where
     Ok(result.expect("what ends well has a result"))
 }
 
-/// What a worker sent back.
-pub(super) fn read<T, E>(mut decoder: Decoder<'_>) -> Result<Result<T, E>, String>
-where
-    T: DeserializeOwned + 'static,
-    E: DeserializeOwned,
-{
-    let read: Result<Top<T>, E> = decoder.next()?;
-    decoder.end()?;
-    Ok(read.map(|Top(value)| value))
-}
-
 impl Function {
     /// A function of the kind `process`.
     pub const fn process<P: OfProcess>(
@@ -350,9 +339,9 @@ impl Function {
 #[cfg(feature = "remote")]
 impl Function {
     /// A function of the kind `remote`.
-    pub const fn remote(
+    pub const fn remote<P: OfRemote>(
         name: &'static str,
-        pool: &'static RemotePool,
+        pool: &'static P,
         place: Place,
         entry: Entry,
     ) -> Function {
