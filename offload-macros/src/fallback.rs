@@ -1,8 +1,8 @@
 //! What is emitted when the attribute is used wrongly: the errors, and the
 //! function all the same, so that its callers add no error of their own.
 
-use proc_macro2::{Delimiter, Group, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
 
@@ -119,15 +119,17 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
             }
             // Only a block that is left once may give back what it was lent.
             let unused = (is_kept && !borrows).then(|| {
-                quote! {
-                    let _ = async move {
-                        if false {
-                            let result: #result = loop {};
-                            return result;
-                        }
-                        #block
-                    };
-                }
+                // What is said of this block is said of the body.
+                let place = Span::mixed_site().located_at(block.span());
+                let result = quote_spanned! {place=>
+                    if false {
+                        let result: #result = loop {};
+                        return result;
+                    }
+                };
+                let mut within = Group::new(Delimiter::Brace, quote!(#result #block));
+                within.set_span(place);
+                quote_spanned!(place=> let _ = async move #within;)
             });
             quote!({ #unused ::core::future::pending() })
         }

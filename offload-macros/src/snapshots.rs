@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{LineColumn, TokenStream, TokenTree};
 
 use crate::function::column::Column;
 use crate::{caught, expand_attribute};
@@ -253,7 +253,7 @@ fn a_body_that_does_not_parse_is_left_to_the_compiler() {
             let output = output.to_string();
             assert!(output.contains(promised), "{function}: {output}");
             assert!(!output.contains("compile_error"), "{function}: {output}");
-            let body: proc_macro2::TokenStream = body.parse().unwrap();
+            let body: TokenStream = body.parse().unwrap();
             assert!(output.contains(&body.to_string()), "{function}: {output}");
         }
     }
@@ -273,4 +273,99 @@ fn a_panic_of_the_attribute_is_an_error_and_leaves_the_function() {
     let output = caught(|| panic!("a mistake of ours"), function.clone()).to_string();
     assert!(output.contains("compile_error") && output.contains("please report it"), "{output}");
     assert!(output.ends_with(&function.to_string()), "{output}");
+}
+
+/// What is said of bodies is the same for both, as long as this is.
+#[test]
+fn a_function_is_expanded_in_the_same_way_for_both_kinds_of_threads() {
+    let functions = [
+        "fn read(path: PathBuf) -> String { path.text() }",
+        "pub fn count(#[to_owned] &self, (a, b): (u8, u8)) -> impl Fn() -> u8 { move || self.0 + a + b }",
+        "fn made(self, out: &mut Sink<T>) -> Result<(), Self::Error> { out.send(self.0) }",
+    ];
+    for (function, options) in
+        functions.into_iter().zip(["", "limit = 4, timeout = \"1s\"", "stream"])
+    {
+        let [thread, cpu] = ["thread", "cpu"].map(|kind| {
+            let options = format!("{kind}, {options}").parse().unwrap();
+            let expanded = expand_attribute(options, function.parse().unwrap(), Column::Other);
+            expanded.to_string()
+        });
+        assert!(thread.contains(":: thread (") && thread.contains(":: THREAD"), "{thread}");
+        let renamed = thread.replace(":: thread (", ":: cpu (").replace(":: THREAD", ":: CPU");
+        assert_eq!(renamed, cpu);
+    }
+}
+
+/// An editor goes from them to what they name, and the compiler points at them.
+#[test]
+fn names_types_and_self_stand_where_the_user_wrote_them() {
+    let functions = [
+        (
+            "thread",
+            "pub fn load(self, key: Key, (first, other): (Word, Word)) -> Row { self.load_all(key, first, other) }",
+        ),
+        (
+            "cpu",
+            "fn load<T: Send>(#[to_owned] &self, #[to_owned] key: &Key, first: T) -> Row { self.load(self, key, first) }",
+        ),
+        (
+            "cpu, sync = load_now, spawn = load_soon",
+            "fn load(self: Arc<Self>, key: Key) -> Row { self.load(key) }",
+        ),
+        (
+            "thread, stream",
+            "fn load(key: Key, out: &mut Sink<Row>) -> Result<(), Error> { out.send(key) }",
+        ),
+        (
+            "process",
+            "fn load(key: Key, #[to_owned] first: &Word) -> Result<Row, Error> { key.row(first) }",
+        ),
+    ];
+    for (options, function) in functions {
+        let written = places(function.parse().unwrap());
+        let expanded =
+            expand_attribute(options.parse().unwrap(), function.parse().unwrap(), Column::Other);
+        let expanded = places(expanded);
+        for word in ["load", "self", "key", "first", "Key", "Word", "Row", "T", "Arc"] {
+            let of = |word: &str, places: &[(String, LineColumn)]| -> Vec<LineColumn> {
+                let all = places.iter().filter(|(other, _)| other == word);
+                all.map(|(_, place)| *place).collect()
+            };
+            let user = of(word, &written);
+            // The copy of what is borrowed stands where `self` does.
+            let found = [of(word, &expanded), of(&format!("{word}_"), &expanded)].concat();
+            assert_eq!(found.is_empty(), user.is_empty(), "{word}: {function}");
+            for place in found {
+                assert!(
+                    user.contains(&place),
+                    "{word} is at {place:?} and not {user:?}: {function}"
+                );
+            }
+        }
+    }
+}
+
+/// Every word, and where it stands.
+fn places(tokens: TokenStream) -> Vec<(String, LineColumn)> {
+    tokens
+        .into_iter()
+        .flat_map(|token| match token {
+            TokenTree::Ident(word) => vec![(word.to_string(), word.span().start())],
+            TokenTree::Group(group) => places(group.stream()),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// So it is accepted in a block with parameters, too.
+#[test]
+fn where_no_columns_are_told_a_body_that_may_name_parameters_is_no_function_of_its_own() {
+    let function = "fn rows(count: usize) -> Vec<T> { make::<T>(count) }";
+    for (column, is_function) in
+        [(Column::First, true), (Column::Other, false), (Column::Unknown, false)]
+    {
+        let expanded = expand_attribute("cpu".parse().unwrap(), function.parse().unwrap(), column);
+        assert_eq!(expanded.to_string().contains("fn __body"), is_function);
+    }
 }

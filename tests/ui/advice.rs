@@ -372,7 +372,7 @@ fn each_fix_that_an_error_names_compiles() {
             (format!("refused_{index:02}"), format!("{top}{}", program(signature, body)))
         })
         .collect();
-    let said = checked::check("advice-refused", &refused);
+    let said = checked::check("check", "advice-refused", &refused);
     let mut ways_out = Vec::new();
     for (index, (signature, body)) in functions.iter().enumerate() {
         let errors = errors(&said[&format!("refused_{index:02}")]);
@@ -397,7 +397,7 @@ fn each_fix_that_an_error_names_compiles() {
             (format!("followed_{index:03}"), format!("{top}{}", program(signature, body)))
         })
         .collect();
-    let said = checked::check("advice-followed", &followed);
+    let said = checked::check("check", "advice-followed", &followed);
     let mut wrong = String::new();
     for (index, (words, signature, _)) in ways_out.iter().enumerate() {
         let name = format!("followed_{index:03}");
@@ -435,7 +435,7 @@ fn each_fix_of_a_stream_without_an_iterator_compiles() {
             (format!("no_iterator_{index:02}"), program(&options, signature, "todo!()"))
         })
         .collect();
-    let said = checked::check("advice-no-iterator", &refused);
+    let said = checked::check("check", "advice-no-iterator", &refused);
     let mut ways_out = Vec::new();
     for ((name, _), (options, signature)) in refused.iter().zip(NO_ITERATORS) {
         let errors = errors(&said[name]);
@@ -458,7 +458,7 @@ fn each_fix_of_a_stream_without_an_iterator_compiles() {
         .enumerate()
         .map(|(index, (_, program))| (format!("iterator_{index:02}"), program.clone()))
         .collect();
-    let said = checked::check("advice-iterator", &followed);
+    let said = checked::check("check", "advice-iterator", &followed);
     for ((name, _), (text, _)) in followed.iter().zip(&ways_out) {
         let errors = errors(&said[name]);
         assert!(errors.is_empty(), "{text}\n{}", all(&errors));
@@ -508,7 +508,7 @@ fn where_there_is_no_fix_the_message_says_why() {
             (format!("tied_{index:02}"), format!("{PRELUDE}{TYPES}{}", program(signature, "")))
         })
         .collect();
-    for (name, said) in checked::check("advice-none", &programs) {
+    for (name, said) in checked::check("check", "advice-none", &programs) {
         let errors = errors(&said);
         let [error] = &*errors else { panic!("{name}: {}", all(&errors)) };
         let (_, why) = error.text.split_once(": ").unwrap();

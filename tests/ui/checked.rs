@@ -19,6 +19,16 @@ pub(crate) struct Message {
     pub(crate) place: Option<Place>,
     /// Every line that it points to.
     pub(crate) lines: Vec<usize>,
+    /// What `cargo fix` writes.
+    pub(crate) fixes: Vec<Fix>,
+}
+
+/// What is written from one line and column to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fix {
+    pub(crate) from: (usize, usize),
+    pub(crate) to: (usize, usize),
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +46,10 @@ use std::sync::Arc;
 #[derive(Clone)] pub struct Store { pub count: u32, pub name: String }
 ";
 
-/// Checks libraries, each with its name, as targets of one package. A package has a folder of
+/// Checks libraries by `cargo check` or `cargo clippy`, each with its name, as targets of one package. A package has a folder of
 /// its own, in which the dependencies are built once.
 pub(crate) fn check(
+    command: &str,
     package: &str,
     programs: &[(String, String)],
 ) -> BTreeMap<String, Vec<Message>> {
@@ -63,7 +74,7 @@ pub(crate) fn check(
     }
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     let output = Command::new(env!("CARGO"))
-        .args(["check", "--examples", "--keep-going", "--message-format=json", "--quiet"])
+        .args([command, "--examples", "--keep-going", "--message-format=json", "--quiet"])
         .current_dir(&folder)
         .env("CARGO_TARGET_DIR", target.join("tests/checked"))
         .env_remove("RUSTFLAGS")
@@ -112,7 +123,25 @@ fn message(message: &Value) -> Option<Message> {
             .filter_map(|span| usize::try_from(span["line_start"].as_u64()?).ok())
             .collect(),
         place,
+        fixes: fixes(message),
     })
+}
+
+fn fixes(message: &Value) -> Vec<Fix> {
+    let all = |key: &str| message[key].as_array().into_iter().flatten();
+    let own = all("spans").filter_map(|span| {
+        let text = span["suggested_replacement"].as_str()?;
+        if span["suggestion_applicability"] != "MachineApplicable" {
+            return None;
+        }
+        let number = |key: &str| usize::try_from(span[key].as_u64().unwrap()).unwrap();
+        Some(Fix {
+            from: (number("line_start"), number("column_start")),
+            to: (number("line_end"), number("column_end")),
+            text: text.to_owned(),
+        })
+    });
+    own.chain(all("children").flat_map(fixes)).collect()
 }
 
 /// Where cargo builds this workspace.

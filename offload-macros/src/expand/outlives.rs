@@ -36,11 +36,21 @@ pub(crate) fn ask(function: &Function, signature: &mut Signature) {
     for ty in types(function) {
         ask_in(ty, is_outer_asked, generics);
     }
+    end(function, signature);
+}
+
+/// A signature ends where it was written to end, whatever is asked for besides: lints underline all of it.
+fn end(function: &Function, signature: &mut Signature) {
+    let Some(clause) = &mut signature.generics.where_clause else { return };
+    if !clause.predicates.empty_or_trailing() {
+        clause.predicates.push_punct(Token![,](ends(&function.signature).1));
+    }
 }
 
 /// The same of a type that is not written as such: of what a stream makes.
 pub(crate) fn ask_of(ty: &Type, function: &Function, signature: &mut Signature) {
     ask_in(ty, may_ask_of_outer(function), &mut signature.generics);
+    end(function, signature);
 }
 
 /// The same of an argument `impl Fn() + Send`.

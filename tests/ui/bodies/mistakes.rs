@@ -358,3 +358,67 @@ impl Store {
         Self { name, count: 1 };
     }
 }
+
+//# in another process: no last expression
+#[offload(process)]
+fn no_tail(x: u32) -> Result<u32, Error> {
+    let y = x + 1;
+}
+
+//# in another process: a result of another type
+#[offload(process)]
+fn other_type(x: u32) -> Result<u32, Error> {
+    x
+}
+
+//# in another process: a question mark on another error
+#[offload(process)]
+fn other_error(text: String) -> Result<u32, Error> {
+    Ok(text.parse::<bool>()?)
+}
+
+//# in another process: a name that is not there
+#[offload(process)]
+fn no_name(count: u32) -> Result<u32, Error> {
+    Ok(counts + 1)
+}
+
+//# in another process: `break` outside of a loop
+#[offload(process)]
+fn breaks(x: u32) -> Result<u32, Error> {
+    break;
+}
+
+//# on a thread: no last expression
+#[offload(thread)]
+fn no_tail(x: u32) -> u32 {
+    let y = x + 1;
+}
+
+//# on a thread, with all that calls have: a question mark without a result
+#[offload(thread, limit = 4, spawn = soon, detach)]
+fn question_mark(text: String) {
+    let number: u32 = text.parse()?;
+    drop(number);
+}
+
+//# with a deadline: a result of another type
+#[offload(cpu, timeout = "1s")]
+fn other_type(x: u32) -> Result<u32, Error> {
+    x
+}
+
+//# in a private method: a call of itself
+impl Store {
+    #[offload(cpu)]
+    fn calls_itself(self) -> u32 {
+        self.calls_itself() + 1
+    }
+}
+
+//# in a function that is refused: a question mark without a result
+#[offload(thread, queue = 8)]
+fn question_mark(text: String) {
+    let number: u32 = text.parse()?;
+    drop(number);
+}
