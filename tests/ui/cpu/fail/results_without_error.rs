@@ -64,6 +64,15 @@ fn right(number: u32) -> Right {
     Ok(number)
 }
 
+struct Boxed<W>(W);
+
+impl<W: Send + 'static> Boxed<W> {
+    #[offload(cpu, timeout = "2s")]
+    pub fn into_inner(self) -> W { //~
+        self.0
+    }
+}
+
 async fn caller() {
     nothing(1).await;
     unit(1).await;
