@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use proc_macro2::{LineColumn, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, LineColumn, TokenStream, TokenTree};
 
 use crate::function::column::Column;
 use crate::{caught, expand_attribute};
@@ -367,5 +367,25 @@ fn where_no_columns_are_told_a_body_that_may_name_parameters_is_no_function_of_i
     {
         let expanded = expand_attribute("cpu".parse().unwrap(), function.parse().unwrap(), column);
         assert_eq!(expanded.to_string().contains("fn __body"), is_function);
+    }
+}
+
+/// As a macro by example makes them of its `$ty:ty`.
+#[test]
+fn types_in_groups_that_nobody_sees_are_read_like_any_other() {
+    let cases = [
+        ("process", "fn f() -> Result<Option<", "Option<u8>", ">, Error>", "as the same"),
+        ("process", "fn f() -> Result<Vec<Option<", "()", ">>, Error>", "as the same"),
+        ("thread, stream", "fn f() -> Result<", "Vec<u8>", ", Error>", "is no iterator"),
+        ("thread, stream", "fn f() -> Vec<", "&u8", ">", "is no iterator"),
+        ("thread", "fn f() -> Option<", "&Path", ">", "return `Option<PathBuf>`"),
+    ];
+    for (options, before, ty, after, message) in cases {
+        let mut function: TokenStream = before.parse().unwrap();
+        let group = Group::new(Delimiter::None, ty.parse().unwrap());
+        function.extend([TokenTree::Group(group)]);
+        function.extend(format!("{after} {{ todo!() }}").parse::<TokenStream>().unwrap());
+        let expanded = expand_attribute(options.parse().unwrap(), function, Column::First);
+        assert!(expanded.to_string().contains(message), "{before}{ty}{after}: {expanded}");
     }
 }
