@@ -50,7 +50,7 @@ use crate::task::Owner;
 /// `offload_wait_seconds`, `offload_run_seconds`, `offload_longest_running_seconds` and
 /// `offload_processor_wait_ratio` have the labels `function`, `kind` and `pool`; those of pools `pool` and
 /// `kind`; those of resources `resource` and `kind`; those of event loops `loop`, which is a
-/// number, and `flavor`. Further labels are in the table. Each has its help text and its unit.
+/// number, and `flavor`: a loop keeps its number, also where it is watched only while somebody looks. Further labels are in the table. Each has its help text and its unit.
 ///
 /// Functions, pools or resources with the same labels are one: methods of the same name in one module
 /// have one label, unless `name` says otherwise. Their numbers are added up, but for
@@ -112,7 +112,7 @@ pub fn publish_metrics() {
     let mut limits = BTreeSet::new();
     Function::known().into_iter().for_each(|one| function(&mut all, one, &oldest, &mut limits));
     #[cfg(feature = "watch")]
-    crate::observe::watch::records().iter().for_each(|record| event_loop(&mut all, record));
+    crate::observe::watch::all_records().iter().for_each(|record| event_loop(&mut all, record));
     executor::all().into_iter().map(PoolStats::of).for_each(|one| pool(&mut all, &one));
     resource::all().into_iter().map(ResourceStats::of).for_each(|one| borrowed(&mut all, &one));
     all.tell();

@@ -1,4 +1,4 @@
-//! How late the event loop is, and what stops it: seen from a thread of its own,
+//! How late the event loop is, and what blocks its workers: seen from a thread of its own,
 //! which a loop that stands still cannot silence.
 //!
 //! The thread does two things at each look, for each runtime. It wakes a task
@@ -17,6 +17,7 @@ mod system_calls;
 mod thread;
 mod workers;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread as os;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use tokio::runtime::{Handle, Id};
 
 use self::probe::Probe;
 pub(crate) use self::record::Record;
+use self::record::Subscriber;
 use self::workers::Workers;
 use crate::api::loops;
 use crate::error::{Error, ErrorKind, Ran};
@@ -122,7 +124,7 @@ pub fn watch() -> Result<(), Error> {
 
 /// All that is watched.
 static WATCHED: Watched = Watched {
-    state: Mutex::new(State { entries: Vec::new(), running: false }),
+    state: Mutex::new(State { entries: Vec::new(), resting: VecDeque::new(), running: false }),
     changed: Condvar::new(),
 };
 
@@ -134,6 +136,8 @@ struct Watched {
 
 struct State {
     entries: Vec<Entry>,
+    /// What is known of loops that are not watched any more, the one that was watched last at the end.
+    resting: VecDeque<(Id, Arc<Record>)>,
     /// The thread is there.
     running: bool,
 }
@@ -154,6 +158,9 @@ struct Entry {
 /// How long a loop is still watched when the last who watched it has left.
 const KEEP: Duration = Duration::from_secs(5);
 
+/// Of so many loops that are not watched any more it is kept what is known of them.
+const RESTING: usize = 16;
+
 fn lock() -> MutexGuard<'static, State> {
     WATCHED.state.lock().unpoisoned()
 }
@@ -173,16 +180,34 @@ impl State {
         loops::set_watched(|| records().iter().map(|record| record.stats()).collect());
         let id = handle.id();
         let place = self.entries.iter().position(|entry| entry.is(id)).unwrap_or_else(|| {
-            self.entries.push(Entry::new(handle));
+            let record = self.rested(handle).unwrap_or_else(|| Arc::new(Record::new(handle)));
+            self.entries.push(Entry::new(handle, record));
             self.entries.len() - 1
         });
         Ok(&mut self.entries[place])
     }
+
+    /// Keeps what is known of a loop that is not watched any more.
+    fn rest(&mut self, entry: &Entry) -> Subscriber {
+        if self.resting.len() >= RESTING {
+            self.resting.pop_front();
+        }
+        self.resting.push_back((entry.handle.id(), Arc::clone(&entry.record)));
+        entry.record.rest()
+    }
+
+    /// What is known of a loop that was watched before: it goes on from there.
+    fn rested(&mut self, handle: &Handle) -> Option<Arc<Record>> {
+        let is_its = |one: &(Id, Arc<Record>)| one.0 == handle.id() && one.1.fits(handle);
+        let place = self.resting.iter().rposition(is_its)?;
+        let (_, record) = self.resting.remove(place)?;
+        record.go_on();
+        Some(record)
+    }
 }
 
 impl Entry {
-    fn new(handle: &Handle) -> Entry {
-        let record = Arc::new(Record::new(handle));
+    fn new(handle: &Handle, record: Arc<Record>) -> Entry {
         let probe = Arc::new(Probe::new(handle.metrics(), Arc::clone(&record)));
         Entry { handle: handle.clone(), probe, record, for_good: false, watchers: 0, left: None }
     }
@@ -227,6 +252,14 @@ pub(crate) fn records() -> Vec<Arc<Record>> {
     lock().entries.iter().map(|entry| Arc::clone(&entry.record)).collect()
 }
 
+/// The same, and what is known of loops that were watched.
+#[cfg(feature = "metrics")]
+pub(crate) fn all_records() -> Vec<Arc<Record>> {
+    let state = lock();
+    let resting = state.resting.iter().map(|(_, record)| record);
+    state.entries.iter().map(|entry| &entry.record).chain(resting).cloned().collect()
+}
+
 /// What the thread does.
 fn look_on(threshold: Duration) {
     let period = (threshold / 4).max(Duration::from_millis(1));
@@ -237,6 +270,7 @@ fn look_on(threshold: Duration) {
         let (kept, ended): (Vec<_>, Vec<_>) =
             state.entries.drain(..).partition(|entry| entry.is_watched() && !entry.probe.is_gone());
         state.entries = kept;
+        let subscribers: Vec<_> = ended.iter().map(|entry| state.rest(entry)).collect();
         for entry in &state.entries {
             if !eyes.iter().any(|eye| Arc::ptr_eq(&eye.probe, &entry.probe)) {
                 eyes.push(Eye::new(entry));
@@ -251,7 +285,7 @@ fn look_on(threshold: Duration) {
             entry.probe.end();
         }
         eyes.retain(|eye| !ended.iter().any(|entry| Arc::ptr_eq(&entry.probe, &eye.probe)));
-        drop(ended);
+        drop((ended, subscribers));
         if !running {
             return;
         }
@@ -303,5 +337,42 @@ impl Eye {
         let outstanding = self.probe.probe(now);
         self.record.late(now, outstanding);
         self.workers.look(&self.handle.metrics(), &self.probe, &self.record, passed, threshold);
+    }
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().build().unwrap()
+    }
+
+    /// A visit: what is known of the loop while it is watched.
+    fn visit(state: &mut State, runtime: &Runtime) -> Arc<Record> {
+        let handle = runtime.handle();
+        let record = state.rested(handle).unwrap_or_else(|| Arc::new(Record::new(handle)));
+        state.rest(&Entry::new(handle, Arc::clone(&record)));
+        record
+    }
+
+    #[test]
+    fn a_loop_that_is_watched_now_and_then_is_the_same_each_time() {
+        let mut state = State { entries: Vec::new(), resting: VecDeque::new(), running: false };
+        let (one, other) = (runtime(), runtime());
+        let [first, second] = [&one, &other].map(|runtime| visit(&mut state, runtime));
+        assert!(!Arc::ptr_eq(&first, &second));
+        for _ in 0..3 {
+            assert!(Arc::ptr_eq(&visit(&mut state, &other), &second));
+            assert!(Arc::ptr_eq(&visit(&mut state, &one), &first));
+        }
+        // Of many that come and go it is not kept what is known of all.
+        for _ in 0..RESTING {
+            visit(&mut state, &runtime());
+        }
+        assert_eq!(state.resting.len(), RESTING);
+        assert!(!Arc::ptr_eq(&visit(&mut state, &one), &first));
     }
 }

@@ -35,9 +35,14 @@ pub(crate) struct Record {
     workers: usize,
     lag: Histogram,
     state: Mutex<State>,
-    #[cfg(feature = "tracing")]
-    subscriber: tracing::Dispatch,
 }
+
+/// Who is told of stalls: that of the thread that asked to watch.
+#[cfg(feature = "tracing")]
+pub(super) type Subscriber = Option<tracing::Dispatch>;
+
+#[cfg(not(feature = "tracing"))]
+pub(super) type Subscriber = Option<std::convert::Infallible>;
 
 /// A stall that was reported, until the worker moves again.
 pub(super) struct Stuck {
@@ -65,6 +70,7 @@ struct State {
     places: Vec<Place>,
     /// Places that there were, for their numbers.
     places_ever: u64,
+    subscriber: Subscriber,
 }
 
 impl Stuck {
@@ -104,10 +110,7 @@ impl Record {
         Record {
             #[cfg(feature = "metrics")]
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            flavor: match runtime.runtime_flavor() {
-                RuntimeFlavor::CurrentThread => "current_thread",
-                _ => "multi_thread",
-            },
+            flavor: flavor(runtime),
             workers: runtime.metrics().num_workers(),
             lag: Histogram::default(),
             state: Mutex::new(State {
@@ -117,10 +120,30 @@ impl Record {
                 seconds: VecDeque::new(),
                 places: Vec::new(),
                 places_ever: 0,
+                subscriber: subscriber(),
             }),
-            #[cfg(feature = "tracing")]
-            subscriber: tracing::dispatcher::get_default(Clone::clone),
         }
+    }
+
+    /// Whether it can be of this runtime. The number of one that has ended may be another's.
+    pub(super) fn fits(&self, runtime: &Handle) -> bool {
+        self.flavor == flavor(runtime) && self.workers == runtime.metrics().num_workers()
+    }
+
+    /// The loop is not watched any more. What is returned has a destructor that is foreign code.
+    pub(super) fn rest(&self) -> Subscriber {
+        let mut state = self.lock();
+        state.stuck_workers = 0;
+        state.subscriber.take()
+    }
+
+    /// The loop is watched again. Of the time between nothing is known.
+    pub(super) fn go_on(&self) {
+        let subscriber = subscriber();
+        let mut state = self.lock();
+        state.second = (Instant::now(), Duration::ZERO);
+        state.seconds.clear();
+        state.subscriber = subscriber;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -221,10 +244,11 @@ impl Record {
         };
         // A subscriber of the thread that asked for this, or the global one,
         // which may have been set since.
-        if self.subscriber.is::<tracing::subscriber::NoSubscriber>() {
-            warn();
-        } else {
-            tracing::dispatcher::with_default(&self.subscriber, warn);
+        match self.lock().subscriber.clone() {
+            Some(subscriber) if !subscriber.is::<tracing::subscriber::NoSubscriber>() => {
+                tracing::dispatcher::with_default(&subscriber, warn);
+            }
+            _ => warn(),
         }
     }
 
@@ -240,7 +264,7 @@ impl Record {
         LoopStats { flavor, workers, lag: Percentiles::of(&self.lag), stuck_workers, stalls }
     }
 
-    /// Its number, among all loops that were watched.
+    /// Its number, among all loops that were watched: it keeps it.
     #[cfg(feature = "metrics")]
     pub(crate) fn number(&self) -> usize {
         self.number
@@ -298,6 +322,21 @@ impl State {
         }
         self.second.1 = self.second.1.max(lag);
     }
+}
+
+fn flavor(runtime: &Handle) -> &'static str {
+    match runtime.runtime_flavor() {
+        RuntimeFlavor::CurrentThread => "current_thread",
+        _ => "multi_thread",
+    }
+}
+
+/// That of this thread.
+fn subscriber() -> Subscriber {
+    #[cfg(feature = "tracing")]
+    return tracing::dispatcher::get_default(|one| Some(one.clone()));
+    #[cfg(not(feature = "tracing"))]
+    None
 }
 
 fn names(threads: &[Worker]) -> String {
@@ -358,6 +397,20 @@ mod tests {
         assert!(at(&format!("place {}", 2 * PLACES - 1)).is_some());
         assert!(at("once").is_none());
         assert!(stalls.iter().all(|stall| stall.longest.is_zero()));
+    }
+
+    #[test]
+    fn a_loop_that_is_watched_again_has_its_places_and_nobody_is_stuck_from_before() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let record = Record::new(runtime.handle());
+        record.stuck(&stall("a place"));
+        assert_eq!(record.stats().stuck_workers, 1);
+        record.rest();
+        assert_eq!(record.stats().stuck_workers, 0);
+        record.go_on();
+        record.stuck(&stall("a place"));
+        let stats = record.stats();
+        assert_eq!((stats.stuck_workers, stats.stalls.len(), stats.stalls[0].count), (1, 1, 2));
     }
 
     #[test]
