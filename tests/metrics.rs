@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -14,10 +14,10 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use offload_runtime::{
-    Error, ErrorKind, Limiter, Resource, ThreadPool, offload, publish_metrics,
+    Error, ErrorKind, Limiter, ProcessPool, Resource, ThreadPool, offload, publish_metrics,
     publish_metrics_every, stats, watch,
 };
-use offload_tests::{PATIENCE, one_at_a_time};
+use offload_tests::{PATIENCE, begin, one_at_a_time};
 use yaml_rust2::{Yaml, YamlLoader};
 
 offload_runtime::test_worker!();
@@ -469,4 +469,217 @@ fn a_recorder_may_call_back_and_one_that_panicked_is_told_of_later_calls() {
     let before = value(&scrape(), "offload_run_seconds_count", of).unwrap_or_default();
     block_on(nothing());
     assert_eq!(value(&scrape(), "offload_run_seconds_count", of), Some(before + 1.0));
+}
+
+/// The largest of the samples that have this name and all these labels.
+fn largest(scrape: &str, name: &str, labels: &[&str]) -> Option<f64> {
+    let has_name = |line: &&str| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    };
+    let values = scrape.lines().filter(has_name).map(|line| line.rsplit(' ').next().unwrap());
+    values.map(|value| value.parse().unwrap()).max_by(f64::total_cmp)
+}
+
+/// Scrapes until a series has a value.
+#[track_caller]
+fn becomes(name: &str, labels: &[&str], is_so: impl Fn(f64) -> bool) -> f64 {
+    let start = Instant::now();
+    loop {
+        let scrape = scrape();
+        match largest(&scrape, name, labels) {
+            Some(value) if is_so(value) => return value,
+            _ => assert!(start.elapsed() < PATIENCE, "{name} {labels:?}: {scrape}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn what_waits_for_a_thread_is_cancelled_times_out_or_is_abandoned_is_counted_in_its_series() {
+    static ALONE: ThreadPool = ThreadPool::new("has one thread").threads(1).queue(9);
+
+    #[offload(thread, pool = ALONE, name = "is held")]
+    fn hold(started: mpsc::Sender<()>, end: mpsc::Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = end.recv();
+        Ok(())
+    }
+
+    #[offload(thread, pool = ALONE, timeout = "1ms", name = "is late")]
+    fn late() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let _alone = one_at_a_time();
+    let (started, starts) = mpsc::channel();
+    let begin_one = || {
+        let (end, ended) = mpsc::channel();
+        (begin(hold(started.clone(), ended)), end)
+    };
+    let (first, end) = begin_one();
+    starts.recv_timeout(PATIENCE).unwrap();
+    let (second, _) = begin_one();
+    let of = "pool=\"has one thread\"";
+    let now = scrape();
+    for (name, number) in [
+        ("offload_pool_running", 1.0),
+        ("offload_pool_queued", 1.0),
+        ("offload_pool_queue_limit", 9.0),
+        ("offload_pool_threads_limit", 1.0),
+    ] {
+        assert_eq!(value(&now, name, &[of]), Some(number), "{name}");
+    }
+    let threads = |state: &str| value(&scrape(), "offload_pool_threads", &[of, state]);
+    assert_eq!((threads("state=\"busy\""), threads("state=\"idle\"")), (Some(1.0), Some(0.0)));
+
+    drop(second); // in the queue
+    assert_eq!(block_on(late()).unwrap_err().kind(), ErrorKind::TimedOut);
+    drop(first); // as its body runs
+    drop(end);
+    becomes("offload_pool_threads", &[of, "state=\"idle\""], |idle| idle == 1.0);
+    let now = scrape();
+    for (function, outcome, number) in [
+        ("function=\"is held\"", "outcome=\"cancelled\"", 1.0),
+        ("function=\"is held\"", "outcome=\"finished\"", 1.0),
+        ("function=\"is late\"", "outcome=\"cancelled\"", 1.0),
+    ] {
+        let count = value(&now, "offload_calls_total", &[function, outcome]);
+        assert_eq!(count, Some(number), "{function} {outcome}");
+    }
+    let abandoned = value(&now, "offload_calls_abandoned_total", &["function=\"is held\""]);
+    assert_eq!(abandoned, Some(1.0));
+    let timed_out = value(&now, "offload_calls_timed_out_total", &["function=\"is late\""]);
+    assert_eq!(timed_out, Some(1.0));
+}
+
+#[test]
+fn who_has_a_resource_who_waits_for_it_and_what_becomes_of_it_is_in_its_series() {
+    static DESK: Resource<()> = Resource::new("desk", || Ok(())).size(1);
+    static BROKEN: Resource<()> = Resource::new("broken desk", || Err("it is broken".into()));
+
+    #[offload(thread, name = "sits")]
+    fn sit(
+        started: mpsc::Sender<()>,
+        end: mpsc::Receiver<()>,
+        #[resource(DESK)] _desk: &mut (),
+    ) -> Result<(), Error> {
+        started.send(()).unwrap();
+        end.recv().unwrap();
+        Ok(())
+    }
+
+    #[offload(thread)]
+    fn stand(#[resource(BROKEN)] _desk: &mut ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    let _alone = one_at_a_time();
+    let (started, starts) = mpsc::channel();
+    let begin_one = || {
+        let (end, ended) = mpsc::channel();
+        (begin(sit(started.clone(), ended)), end)
+    };
+    let (first, end_first) = begin_one();
+    starts.recv_timeout(PATIENCE).unwrap();
+    let (second, end_second) = begin_one();
+    let of = "resource=\"desk\"";
+    becomes("offload_resource_waiting", &[of], |waiting| waiting == 1.0);
+    assert_eq!(value(&scrape(), "offload_resource_in_use", &[of]), Some(1.0));
+    drop(end_first); // its body panics
+    catch_unwind(AssertUnwindSafe(|| block_on(first))).unwrap_err();
+    starts.recv_timeout(PATIENCE).unwrap();
+    end_second.send(()).unwrap();
+    block_on(second).unwrap();
+    block_on(stand()).unwrap_err();
+    let now = scrape();
+    let instances = |resource: &str, event: &str| {
+        value(&now, "offload_resource_instances_total", &[resource, event])
+    };
+    assert_eq!(instances(of, "event=\"made\""), Some(2.0));
+    assert_eq!(instances(of, "event=\"dropped\""), Some(1.0));
+    assert_eq!(instances("resource=\"broken desk\"", "event=\"failed\""), Some(1.0));
+}
+
+#[test]
+fn what_workers_do_and_how_they_end_is_in_its_series() {
+    static SMALL: ProcessPool = ProcessPool::new("small").workers(1).max_message(1000);
+    static SHORT: ProcessPool = ProcessPool::new("short").workers(1).max_jobs(1);
+
+    #[offload(process, pool = SMALL, name = "in a worker")]
+    fn work(bytes: Vec<u8>, for_ever: bool) -> Result<(), Error> {
+        drop(bytes);
+        while for_ever {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    #[offload(process, pool = SHORT)]
+    fn once() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let _alone = one_at_a_time();
+    let (of, workers) = ("pool=\"small\"", "offload_pool_workers");
+    block_on(work(Vec::new(), false)).unwrap();
+    becomes(workers, &[of, "state=\"idle\""], |idle| idle == 1.0);
+    block_on(work(vec![0; 2000], false)).unwrap_err();
+    let endless = begin(work(Vec::new(), true));
+    becomes("offload_calls_running", &[of], |running| running == 1.0);
+    becomes(workers, &[of, "state=\"busy\""], |busy| busy == 1.0);
+    drop(endless);
+    becomes("offload_workers_total", &[of, "end=\"killed\""], |killed| killed == 1.0);
+    let outcome = |outcome| value(&scrape(), "offload_calls_total", &[of, outcome]);
+    assert_eq!(outcome("outcome=\"failed\""), Some(1.0));
+    becomes("offload_calls_total", &[of, "outcome=\"killed\""], |killed| killed == 1.0);
+    block_on(once()).unwrap();
+    block_on(once()).unwrap();
+    let ends = &["pool=\"short\"", "end=\"recycled\""];
+    becomes("offload_workers_total", ends, |recycled| recycled >= 1.0);
+}
+
+#[test]
+fn a_loop_that_is_stuck_and_what_it_does_is_in_its_series_until_it_ends() {
+    fn compute() {
+        std::hint::spin_loop();
+    }
+    fn wait() {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+
+    let _alone = one_at_a_time();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    runtime.block_on(async { watch() }).unwrap();
+    becomes("offload_loop_workers", &["flavor=\"multi_thread\""], |workers| workers == 1.0);
+    let stuck = |workers: f64| {
+        becomes("offload_loop_stuck_workers", &[], |stuck| stuck == workers);
+    };
+    let stall = |what: fn()| {
+        let ends = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ends);
+        let task = runtime.spawn(async move {
+            while !ends.load(Ordering::Relaxed) {
+                what();
+            }
+        });
+        stuck(1.0);
+        end.store(true, Ordering::Relaxed);
+        task
+    };
+    for (doing, what) in [("doing=\"waiting\"", wait as fn()), ("doing=\"computing\"", compute)] {
+        let stalls =
+            || largest(&scrape(), "offload_loop_stalls_total", &[doing]).unwrap_or_default();
+        let (before, start) = (stalls(), Instant::now());
+        // Where the machine is busy, it may have been seen to do neither.
+        while stalls() == before {
+            assert!(start.elapsed() < PATIENCE, "{doing}: {}", scrape());
+            runtime.block_on(stall(what)).unwrap();
+            stuck(0.0);
+        }
+    }
+    // Nobody sees that it goes on, when its runtime ends.
+    drop(stall(compute));
+    drop(runtime);
+    stuck(0.0);
 }
