@@ -238,7 +238,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config), if a setting or an environment
-    /// variable makes no sense, if a default pool has had its first call, or
+    /// variable makes no sense (`OFFLOAD_NATS_URL` of the feature `remote`, too), if a default pool has had its first call, or
     /// if settings were installed before.
     pub fn install(self) -> Result<(), Error> {
         self.thread.validate("threads")?;
@@ -261,6 +261,8 @@ impl Builder {
                 ));
             }
         }
+        #[cfg(feature = "remote")]
+        super::remote::broker::from_environment()?;
         let mut installed = INSTALLED.lock().unpoisoned();
         if installed.is_some() {
             return Err(Error::config("settings were installed before; `install` them once"));

@@ -80,13 +80,7 @@ pub(super) fn link() -> Result<Option<Link>, Error> {
         if let Some(client) = OWN.lock().unpoisoned().clone() {
             return Ok(Some(Link::new(client, start()?)));
         }
-        let Some(url) = env::var_os(URL).filter(|url| !url.is_empty()) else { return Ok(None) };
-        let url = url.into_string().map_err(|_| Error::config(format!("`{URL}` is no text")))?;
-        let refused = |error: String| Error::config(format!("`{URL}`: {error}"));
-        let addresses = url.split(',').map(|address| address.trim().parse());
-        let addresses: Result<Vec<ServerAddr>, _> = addresses.collect();
-        let addresses = addresses.map_err(|error| refused(error.to_string()))?;
-        let options = options(&addresses).map_err(refused)?;
+        let Some((addresses, options)) = from_environment()? else { return Ok(None) };
         let handle = start()?;
         let (tell, told) = mpsc::channel();
         handle.spawn(async move {
@@ -94,9 +88,26 @@ pub(super) fn link() -> Result<Option<Link>, Error> {
             let _ = tell.send(client.map_err(|error| error.to_string()));
         });
         let client = told.recv().unwrap_or_else(|_| Err("its thread has ended".to_owned()));
-        Ok(Some(Link::new(client.map_err(refused)?, handle)))
+        let unconnected = |error| Error::config(format!("the server at {URL}: {error}"));
+        Ok(Some(Link::new(client.map_err(unconnected)?, handle)))
     })
     .clone()
+}
+
+/// Which servers the environment names, and how the program connects with them.
+pub(crate) fn from_environment() -> Result<Option<(Vec<ServerAddr>, ConnectOptions)>, Error> {
+    let Some(url) = env::var_os(URL).filter(|url| !url.is_empty()) else { return Ok(None) };
+    let url = url.into_string().map_err(|_| refused("it is no text".to_owned()))?;
+    let addresses = url.split(',').map(|address| address.trim().parse());
+    let addresses: Result<Vec<ServerAddr>, _> = addresses.collect();
+    let addresses = addresses.map_err(|error| refused(error.to_string()))?;
+    let options = options(&addresses).map_err(refused)?;
+    Ok(Some((addresses, options)))
+}
+
+/// It does not say what stands there: that may be a password.
+fn refused(why: String) -> Error {
+    Error::config(format!("the environment variable {URL} is no address of a NATS server: {why}"))
 }
 
 /// How the program connects with these.
