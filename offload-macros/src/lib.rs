@@ -16,6 +16,7 @@
 //! | `entry` | `#[offload_runtime::main]` |
 
 #![forbid(unsafe_code)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod check;
 mod entry;

@@ -36,7 +36,7 @@
 //! * `tracing` (default): bodies run in their caller's span.
 //! * `serde` (default): [`Error`] and [`Stats`] are serde types.
 //! * `watch` (default): [`watch`](fn@watch) says how late the event loop is and what
-//!   stops it.
+//!   blocks its workers.
 //! * `watch-spans`: … and in which span; needs `tracing-subscriber`.
 //! * `process`: `#[offload(process)]`, for bodies that may crash or never end, in
 //!   processes that can be killed. Unix only.
@@ -45,6 +45,7 @@
 //! * `rayon`: a [`CpuPool`] can have rayon's threads.
 //! * `metrics`: `publish_metrics_every` gives the numbers of [`stats`] to the `metrics` facade.
 
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 // On docs.rs each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -288,6 +288,10 @@ impl CpuPool {
     /// }
     /// # assert_eq!(futures::executor::block_on(brighten(vec![250, 1])), [255, 17]);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Of the default pool, which [`Builder`](crate::Builder) sets: in a `static`, as it is compiled.
     #[cfg(feature = "rayon")]
     pub const fn rayon(mut self) -> CpuPool {
         match &mut self.pool {

@@ -75,11 +75,19 @@ pub trait RemoteItem: Sized {
         A: FnOnce(&mut Outbound) + Send + 'static;
 
     /// In the worker: sends what an iterator makes.
+    ///
+    /// # Errors
+    ///
+    /// If the call is of no stream.
     fn send_items<I>(items: I, arguments: &mut Arguments<'_>) -> Result<(), Malformed>
     where
         I: Iterator<Item = Self>;
 
     /// The same of one that may fail to be there, whose items can carry that.
+    ///
+    /// # Errors
+    ///
+    /// As of `send_items`.
     fn send_opened_items<I, E>(
         opened: Result<I, E>,
         arguments: &mut Arguments<'_>,
@@ -89,6 +97,10 @@ pub trait RemoteItem: Sized {
         Self::Error: From<E>;
 
     /// The same, whose items cannot.
+    ///
+    /// # Errors
+    ///
+    /// As of `send_items`.
     fn send_opened<I>(
         opened: Result<I, Self::Error>,
         arguments: &mut Arguments<'_>,

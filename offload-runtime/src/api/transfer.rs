@@ -52,6 +52,10 @@ pub trait Transfer: Sized {
     fn send(&self, outbound: &mut Outbound);
 
     /// In the worker: the next argument.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of this type.
     fn take(arguments: &mut Arguments<'_>) -> Result<Self, Malformed>;
 
     /// In the parent: the stream of such items, which a body pushes, and which ends like this.
@@ -66,6 +70,10 @@ pub trait Transfer: Sized {
         A: FnOnce(&mut Outbound) + Send + 'static;
 
     /// In the worker: what a body pushes such items into.
+    ///
+    /// # Errors
+    ///
+    /// If the call is of no stream.
     fn sink(arguments: &Arguments<'_>) -> Result<Sink<Self>, Malformed>;
 }
 
@@ -123,6 +131,10 @@ pub trait TransferLent {
     fn send(held: OwnCopy, outbound: &mut Outbound);
 
     /// In the worker: lends the next argument to the rest of the call.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of this type, and those of the rest.
     fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>
     where
         F: FnOnce(&Self, &mut Arguments<'_>) -> Result<(), Malformed>;
@@ -195,6 +207,10 @@ pub trait Remote: Sized {
         A: FnOnce(&mut Outbound) + Send + 'static;
 
     /// In the worker: the same, of a call by a body there, which runs in place.
+    ///
+    /// # Errors
+    ///
+    /// The call, if it is one that was to be started and not awaited.
     fn here_or_started(
         function: &'static Function,
         body: impl FnOnce() -> Self,

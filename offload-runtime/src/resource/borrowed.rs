@@ -18,6 +18,10 @@ pub struct Borrowed<T> {
 
 impl<T: 'static> Borrowed<T> {
     /// What belongs to the argument with this number among those with `#[resource]`, from 0.
+    ///
+    /// # Panics
+    ///
+    /// If the body on this thread is lent nothing with this number.
     pub fn take(number: usize) -> Borrowed<T> {
         let loan = current::take_loan(number).expect("a body is lent what it borrows");
         Borrowed { loan, was_panicking: panicking(), is: PhantomData }

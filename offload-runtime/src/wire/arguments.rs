@@ -132,6 +132,10 @@ impl<'a> Arguments<'a> {
     }
 
     /// There is no further one: the body is next.
+    ///
+    /// # Errors
+    ///
+    /// If there is one.
     pub fn end(&mut self) -> Result<(), Malformed> {
         self.decoder.end().map_err(Malformed)?;
         current::set_ran(Ran::Yes);
