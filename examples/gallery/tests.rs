@@ -17,6 +17,7 @@ use std::{
 use program::Program;
 use reqwest::Response;
 use rustix::process::Signal;
+use serde_json::Value;
 
 #[tokio::test]
 async fn it_starts_serves_and_stops() {
@@ -249,11 +250,13 @@ fn it_says_what_is_wrong_with_its_settings() {
 fn a_setting_that_makes_no_sense_is_told_before_anything_starts() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    for (setting, value) in [
-        ("OFFLOAD_CPU_THREADS", "abc"),
-        ("OFFLOAD_THREAD_QUEUE", "-1"),
-        ("OFFLOAD_WORKERS", "0"),
-        ("RUST_LOG", "gallery=loud"),
+    for (setting, value, told) in [
+        ("OFFLOAD_CPU_THREADS", "abc", "abc"),
+        ("OFFLOAD_THREAD_QUEUE", "-1", "-1"),
+        ("OFFLOAD_WORKERS", "0", "0"),
+        ("OFFLOAD_NATS_URL", "http://user:secret@queue", "scheme"),
+        ("OFFLOAD_NATS_URL", "nats://queue:port", "invalid port"),
+        ("RUST_LOG", "gallery=loud", "gallery=loud"),
     ] {
         let program = Command::new(env!("CARGO_BIN_EXE_gallery"))
             .env("GALLERY_ADDR", "127.0.0.1:0")
@@ -263,7 +266,8 @@ fn a_setting_that_makes_no_sense_is_told_before_anything_starts() {
             .unwrap();
         let error = String::from_utf8(program.stderr).unwrap();
         assert_eq!(program.status.code(), Some(1), "{error}");
-        assert!(error.contains(setting) && error.contains(value), "{error}");
+        assert!(error.contains(setting) && error.contains(told), "{error}");
+        assert!(!error.contains("secret"), "{error}");
         assert_eq!(program.stdout, b"", "it is not open");
         assert!(!data.exists(), "{setting}: it has begun already");
     }
@@ -361,6 +365,43 @@ async fn what_does_not_end_is_cut_off_before_docker_kills_and_the_exit_code_says
     }
 }
 
+/// The database is at something without end, and the client whose call it is has gone.
+#[tokio::test]
+async fn a_call_that_outlives_the_stop_is_abandoned_and_the_exit_code_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let cookie = program.sign_up("Anna").await;
+    let client = program.member("Ben").await;
+    let database = rusqlite::Connection::open(folder.path().join("gallery.db")).unwrap();
+    database
+        .execute_batch(
+            "CREATE VIEW endless AS WITH RECURSIVE more (n) AS
+                 (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 1000000000000)
+                 SELECT n FROM more;
+             CREATE TRIGGER hangs AFTER DELETE ON sessions BEGIN SELECT max(n) FROM endless; END",
+        )
+        .unwrap();
+    let running = async || {
+        let stats = client.get(format!("{}/offload/stats.json", program.url)).send().await.unwrap();
+        let stats: Value = stats.json().await.unwrap();
+        let functions = stats["functions"].as_array().unwrap();
+        let log_out = functions.iter().find(|one| {
+            one["name"].as_str().is_some_and(|name| name.ends_with("accounts::log_out"))
+        });
+        log_out.is_some_and(|one| one["running"] == 1)
+    };
+    let mut log_out = TcpStream::connect(program.address()).unwrap();
+    write!(log_out, "DELETE /session HTTP/1.1\r\nHost: gallery\r\nCookie: {cookie}\r\n\r\n")
+        .unwrap();
+    while !running().await {}
+    drop(log_out);
+    program.ask_to_stop(Signal::TERM);
+    let (code, log) = program.ended();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("0 connections were cut off, 1 calls abandoned"), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
 #[tokio::test]
 async fn a_second_signal_stops_it_at_once() {
     for what in WHAT_TAKES_LONG {
@@ -395,8 +436,16 @@ async fn an_event_loop_that_is_stuck_is_named_in_the_log_and_on_the_dashboard() 
         assert!(start.elapsed() < program::PATIENCE, "{}", program.log());
         assert_eq!(client.post(at("/burst/inline")).send().await.unwrap().status(), 200);
     }
-    let stats = client.get(at("/offload/stats.json")).send().await.unwrap().text().await.unwrap();
-    assert!(stats.contains("inline"), "{stats}");
+    let stats = client.get(at("/offload/stats.json")).send().await.unwrap();
+    let stats: Value = stats.json().await.unwrap();
+    let has_span = |spans: &Value| spans.to_string().contains("inline");
+    let stalls = stats["loops"][0]["stalls"].as_array().unwrap();
+    assert!(stalls.iter().any(|stall| has_span(&stall["spans"])), "{stats}");
+    // Among what went wrong last, too.
+    let incidents = stats["incidents"].as_array().unwrap();
+    let stall = incidents.iter().find(|one| one["what"] == "stalled" && has_span(&one["span"]));
+    let stall = stall.unwrap_or_else(|| panic!("{stats}"));
+    assert!(stall["times"].as_u64() >= Some(1), "{stall}");
 }
 
 #[cfg(target_os = "linux")]
