@@ -943,6 +943,31 @@ async fn who_logs_in_does_not_wait_for_photos() {
     assert_eq!(signed_up.expect("it waits for photos").status(), 201);
 }
 
+/// They compete with all that the machine does, as the program does, and not as what computes for long.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn password_hashes_have_the_priority_of_the_program() {
+    let nice = |stat: PathBuf| {
+        let line = fs::read_to_string(stat).ok()?;
+        line.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse::<i32>().ok()
+    };
+    let own = nice("/proc/self/stat".into()).unwrap();
+    let of_threads = |name: &str| -> Vec<i32> {
+        let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+        let has_name = |thread: &PathBuf| {
+            fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.starts_with(name))
+        };
+        threads.filter(has_name).filter_map(|thread| nice(thread.join("stat"))).collect()
+    };
+    Gallery::open().await.member("Anna").await;
+    let hashes = of_threads("hashes-");
+    assert!(!hashes.is_empty() && hashes.iter().all(|nice| *nice == own), "{hashes:?}, not {own}");
+    // Photos have less.
+    offload_runtime::to_cpu(|| ()).await;
+    let photos = of_threads("offload-cpu-");
+    assert!(photos.iter().any(|nice| *nice > own || own == 19), "{photos:?} beside {own}");
+}
+
 #[tokio::test]
 async fn whoever_guesses_one_password_keeps_nobody_else_out() {
     let gallery = Gallery::open().await;

@@ -7,6 +7,7 @@ use offload_runtime::{ErrorKind, Ran, remote};
 use offload_tests::own_process;
 
 use crate::functions as f;
+use crate::seen::metric;
 use crate::server::{Line, Worker, remote_stats, until, with_server};
 
 #[test]
@@ -40,6 +41,7 @@ fn another_worker_takes_over_where_there_are_attempts() {
         body.go_on();
         assert_eq!(call.await.unwrap().unwrap(), other.id());
         assert_eq!(remote_stats().redelivered, 1);
+        assert_eq!(metric("offload_remote_total", "redelivered"), 1.0);
         server.has_messages("jobs", 0).await;
     });
 }
@@ -157,6 +159,7 @@ fn an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_cou
         body.go_on();
         until("it is given up", || remote_stats().serving == 0).await;
         assert_eq!(remote_stats().unawaited, 1);
+        assert_eq!(metric("offload_remote_total", "unawaited"), 1.0);
         server.has_messages("jobs", 0).await;
         serving.abort();
     });

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use axum::Router;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use offload_runtime::axum::dashboard;
-use offload_runtime::{Builder, remote};
+use offload_runtime::{Builder, publish_metrics, remote};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -35,6 +36,22 @@ async fn pool(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
+/// The value of a metric of the pool `jobs`.
+pub(crate) fn metric(name: &str, label: &str) -> f64 {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, publish_metrics);
+    let all = recorder.snapshotter().snapshot().into_vec();
+    let one = all.into_iter().find(|(key, ..)| {
+        let has = |value: &str| key.key().labels().any(|label| label.value() == value);
+        key.key().name() == name && has("jobs") && has(label)
+    });
+    match one.unwrap_or_else(|| panic!("there is no {name} of {label}")).3 {
+        DebugValue::Counter(value) => value as f64,
+        DebugValue::Gauge(value) => value.into_inner(),
+        DebugValue::Histogram(_) => panic!("{name} is a histogram"),
+    }
+}
+
 #[test]
 fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_of_a_worker() {
     let name = "seen::the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_of_a_worker";
@@ -53,6 +70,9 @@ fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_o
         let notes = seen["notes"].to_string();
         assert!(notes.contains("No worker is there, and 2 calls wait in the stream."), "{notes}");
 
+        assert_eq!(metric("offload_remote_waiting", "remote"), 2.0);
+        assert!(metric("offload_remote_oldest_seconds", "remote") > 0.0);
+
         // From here on this program is a worker, too.
         tokio::spawn(remote::serve([&f::JOBS]));
         let bodies = [line.next().await, line.next().await];
@@ -63,6 +83,14 @@ fn the_dashboard_shows_what_waits_and_who_is_there_of_a_program_that_calls_and_o
         let seen = pool(address, working).await;
         assert_eq!(seen["remote"]["slots"], 4, "{seen}");
         assert_eq!(seen["notes"].as_array().unwrap().len(), 0, "{seen}");
+        for (name, value) in [
+            ("offload_remote_workers", 1.0),
+            ("offload_remote_serving", 2.0),
+            ("offload_remote_slots", 4.0),
+            ("offload_remote_waiting", 0.0),
+        ] {
+            assert_eq!(metric(name, "remote"), value, "{name}");
+        }
         bodies.into_iter().for_each(crate::server::Body::go_on);
         for call in calls {
             call.await.unwrap().unwrap();
