@@ -1,12 +1,15 @@
 //! Behaviour of offload-runtime through the public macro; and here, what its tests have in common.
 
-use std::fs;
+use std::env;
+use std::fs::{self, OpenOptions};
 use std::future::Future;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use offload_runtime::{FunctionStats, PoolStats, WorkerStats, stats};
@@ -25,7 +28,7 @@ pub fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "it never came to this: {what}");
-        std::thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -44,6 +47,19 @@ pub fn begin<F: Future>(call: F) -> Pin<Box<F>> {
 /// Polls without being woken.
 pub fn poll<F: Future>(call: &mut Pin<Box<F>>) -> Poll<F::Output> {
     call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Says that this test is not run here, and why: past the capture of its output, and once more at the
+/// end of `.ci/run`.
+pub fn skipped(why: &str) {
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("skipped: {test}: {}\n", why.trim());
+    io::stderr().write_all(line.as_bytes()).expect("stderr takes it");
+    if let Some(list) = env::var_os("OFFLOAD_SKIPPED") {
+        let list = OpenOptions::new().append(true).create(true).open(list);
+        let noted = list.and_then(|mut list| list.write_all(line.as_bytes()));
+        noted.expect("the list of what is skipped takes it");
+    }
 }
 
 /// The numbers of one function.
@@ -100,7 +116,7 @@ pub fn one_at_a_time() -> MutexGuard<'static, ()> {
 /// A test of the same program, by its path, in a process of its own, which runs no other. Where that is a test
 /// for such a process only, it is `#[ignore]`d, and runs all the same.
 pub fn own_process(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("a test knows its program"));
+    let mut command = Command::new(env::current_exe().expect("a test knows its program"));
     command.args(["--exact", test, "--include-ignored", "--nocapture"]);
     command
 }

@@ -2,11 +2,10 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Once,
     time::{Duration, Instant},
 };
 
@@ -17,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::program::PATIENCE;
+use super::{program::PATIENCE, skipped::skipped};
 
 /// What makes it start as root, in a container, and talk to nobody by itself.
 const FLAGS: [&str; 11] = [
@@ -277,13 +276,10 @@ fn start(driver: &Path) -> (Driver, u16) {
 }
 
 fn skip<T>() -> Option<T> {
-    static ONCE: Once = Once::new();
     let what = "no chromium and chromedriver are installed \
                 (on Debian: apt install chromium chromium-driver fonts-inter)";
     let ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     assert!(!ci, "CI tests the page in a browser, and {what}");
-    let line = format!("The browser tests were skipped: {what}.\n");
-    // Past the capture of the tests' output.
-    ONCE.call_once(|| io::stderr().write_all(line.as_bytes()).unwrap());
+    skipped(what);
     None
 }

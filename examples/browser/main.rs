@@ -4,6 +4,7 @@
 mod chromium;
 mod landscape;
 mod program;
+mod skipped;
 mod workers;
 
 use std::path::{Path, PathBuf};

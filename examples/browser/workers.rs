@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::program::{PATIENCE, Program};
+use super::{
+    program::{PATIENCE, Program},
+    skipped::skipped,
+};
 
 /// What the README says.
 pub(crate) const COMMANDS: [&str; 3] = [
@@ -54,7 +57,7 @@ fn server(folder: &Path) -> Option<(Killed, String)> {
     command.arg("--ports_file_dir").arg(folder);
     let Ok(server) = command.stderr(Stdio::null()).spawn() else {
         assert!(env::var_os("CI").is_none(), "nats-server is not installed, and this is CI");
-        println!("skipped: nats-server is not installed (apt-get install nats-server)");
+        skipped("nats-server is not installed (apt-get install nats-server)");
         return None;
     };
     let mut server = Killed(server);

@@ -3,6 +3,8 @@
 
 #[path = "../browser/program.rs"]
 mod program;
+#[path = "../browser/skipped.rs"]
+mod skipped;
 #[path = "../browser/workers.rs"]
 mod workers;
 

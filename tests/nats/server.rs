@@ -12,6 +12,7 @@ use std::{env, fs, thread};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use offload_runtime::remote::async_nats::{self, jetstream};
+use offload_tests::skipped;
 
 use crate::proxy::Proxy;
 
@@ -93,8 +94,7 @@ impl<'a> Setup<'a> {
         }
         if Command::new("nats-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             assert!(env::var_os("CI").is_none(), "nats-server is not installed, and this is CI");
-            println!("skipped: nats-server is not installed (apt-get install nats-server)");
-            return;
+            return skipped("nats-server is not installed (apt-get install nats-server)");
         }
         let url = |user| format!("nats://{user}127.0.0.1:{}", free_port());
         let server = url(user);

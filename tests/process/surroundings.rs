@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use offload_tests::skipped;
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
@@ -57,10 +59,10 @@ fn where_proc_is_not_mounted_the_error_says_so() {
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .arg(env!("CARGO_BIN_EXE_parent"))
         .output();
-    let Ok(output) = output else { return eprintln!("skipped: there is no `unshare`") };
+    let Ok(output) = output else { return skipped("there is no `unshare`") };
     let text = said(&output);
     if text.contains("unshare:") || text.contains("mount:") {
-        return eprintln!("skipped: {text}");
+        return skipped(&text);
     }
     assert!(text.starts_with("Unavailable: "), "{text}");
     assert!(text.contains("`/proc` is not mounted"), "{text}");

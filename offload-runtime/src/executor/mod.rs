@@ -79,7 +79,7 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// Shows each body that runs here, and since when.
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant));
 
-    /// Takes no more calls but those that bodies make; what waits still runs.
+    /// Takes no more calls but those that bodies make; queued calls still run.
     fn close(&'static self);
 
     /// Ends the calls that wait, and tells or kills the bodies that run. False: it was opened

@@ -122,7 +122,7 @@ pub(super) struct Started {
     pub(super) serve: Option<&'static dyn Serve>,
 }
 
-/// What waits in the queue of a pool.
+/// The queued calls of a pool.
 pub(super) enum Item {
     Call(Queued),
     /// What is left of a call that nobody awaits any more, to be dropped.

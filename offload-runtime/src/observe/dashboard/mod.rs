@@ -39,8 +39,8 @@ const SCRIPT: &str = "text/javascript";
 ///
 /// Open `/offload`. It shows, once a second: which process it is, since when it runs and whether it
 /// shuts down; what went wrong last, and when; the lag of the event loop over the
-/// last minutes and what stopped it; each pool with its threads, running and
-/// queued calls and its limit, a remote one with its workers and what waits at the server, in programs that
+/// last minutes and what blocked its workers; each pool with its threads, running and
+/// queued calls and its limit, a remote one with its workers and the calls in its stream, in programs that
 /// call and in workers; each function with what runs and waits now, the age of
 /// its oldest body, its rate, its queue wait and run time, for which share of their time its bodies
 /// wait for a processor, and how its calls ended. A function of the wrong kind, or near its

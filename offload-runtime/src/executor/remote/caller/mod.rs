@@ -125,7 +125,7 @@ struct Dispatcher {
     workers: KnownWorkers,
     seen: Arc<Seen>,
     readers: Readers,
-    /// What waits at the server was wanted at the last look.
+    /// The number of calls in the stream was wanted at the last look.
     was_wanted: bool,
     /// `None`: it is not.
     connected_since: Option<Instant>,
