@@ -609,8 +609,10 @@ fn what_workers_do_and_how_they_end_is_in_its_series() {
     #[offload(process, pool = SMALL, name = "in a worker")]
     fn work(bytes: Vec<u8>, for_ever: bool) -> Result<(), Error> {
         drop(bytes);
-        while for_ever {
-            std::thread::sleep(Duration::from_secs(1));
+        if for_ever {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
         }
         Ok(())
     }
