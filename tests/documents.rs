@@ -84,6 +84,34 @@ fn the_readme_is_short() {
     assert!(words <= WORDS, "it has {words} words; what is not for a first visit is for the guide");
 }
 
+/// From what somebody needs who has never seen it, to what only some look for.
+#[test]
+fn the_readme_has_its_sections_in_the_order_in_which_they_are_needed() {
+    let text = read("README.md");
+    let (what_it_is, rest) = text.split_once("\n## ").unwrap();
+    let sentences = what_it_is.matches(". ").count() + what_it_is.matches(".\n").count();
+    assert_eq!(sentences, 2, "{what_it_is}");
+    let sections: Vec<_> = rest.split("\n## ").collect();
+    let titles: Vec<_> = sections.iter().map(|section| section.lines().next().unwrap()).collect();
+    assert_eq!(
+        titles,
+        [
+            "Install",
+            "An example",
+            "The gallery",
+            "Two commands",
+            "`thread`, `cpu` or `process`?",
+            "The options",
+            "What becomes of a call",
+            "Beside what people use today",
+            "More",
+        ]
+    );
+    let manifest = read("offload-runtime/Cargo.toml");
+    let oldest = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(sections[0].contains(&format!("Rust {oldest}")), "the oldest compiler is named");
+}
+
 #[test]
 fn every_page_of_the_guide_is_in_the_reference() {
     let modules = read("offload-runtime/src/guide.rs");
