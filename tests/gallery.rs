@@ -1231,10 +1231,16 @@ async fn a_body_over_the_limit() {
         let detail = problem(request.send().await.unwrap(), 413).await;
         assert!(detail.contains(&format!("{} kB", MAX_TEXT / 1000)), "{path}: {detail}");
     }
-    assert_eq!(
-        anna.put("/script", format!("[] //{}", "𝄞".repeat(MAX_SCRIPT - 5))).await.status(),
-        204
-    );
+    let script = format!("[] //{}", "𝄞".repeat(MAX_SCRIPT - 5));
+    let start = Instant::now();
+    // It is tried out in a process, for which a busy machine may have no time.
+    let kept = loop {
+        let kept = anna.put("/script", script.clone()).await.status().as_u16();
+        if ![503, 504].contains(&kept) || start.elapsed() > PATIENCE {
+            break kept;
+        }
+    };
+    assert_eq!(kept, 204);
 }
 
 #[tokio::test]
