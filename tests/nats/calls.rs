@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use offload_runtime::remote::async_nats::{HeaderMap, Subscriber, jetstream};
-use offload_runtime::{Error, ErrorKind, Ran, RemoteStats, offload};
+use offload_runtime::remote::async_nats::{HeaderMap, Message, Subscriber, jetstream};
+use offload_runtime::{Error, ErrorKind, Ran, RemoteStats, offload, remote};
 
 use crate::functions::{self as f, Problem};
-use crate::server::{Line, Worker, remote_stats, with_server};
+use crate::server::{Body, Line, Worker, remote_stats, remote_stats_of, until, with_server};
 
 #[test]
 fn a_body_runs_in_the_worker_and_its_result_comes_back() {
@@ -20,6 +20,8 @@ fn a_body_runs_in_the_worker_and_its_result_comes_back() {
         assert_eq!(f::look_up("word".to_owned()).await.unwrap(), 4);
         let problem = f::look_up(String::new()).await.unwrap_err();
         assert!(matches!(&problem, Problem::Missing(what) if what == "word"), "{problem:?}");
+        // The worker has what it borrows.
+        assert_eq!((f::add(1).await.unwrap(), f::add(2).await.unwrap()), (1, 3));
         let error = f::fall("a stone".to_owned()).await.unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
         assert!(error.to_string().ends_with("a stone"), "{error}");
@@ -134,6 +136,103 @@ fn a_function_that_no_worker_knows_is_told_before_the_deadline() {
             server.has_messages("jobs", 0).await;
         },
     );
+}
+
+#[test]
+fn a_worker_that_does_not_know_a_function_hands_its_call_back_to_one_that_does() {
+    let name = "calls::a_worker_that_does_not_know_a_function_hands_its_call_back_to_one_that_does";
+    with_server(name, async |server| {
+        let client = server.client().await;
+        let mut heard = client.subscribe("offload.jobs.caller.>").await.unwrap();
+        client.flush().await.unwrap();
+        let _other = Worker::start("jobs");
+        // This process knows it.
+        let serving = tokio::spawn(remote::serve([&f::JOBS]));
+        until("both are there", || is_called() && remote_stats().workers == 2).await;
+        // Each call arrives, whoever gets it first, until one was handed back.
+        let is_unknown = |message: &Message| {
+            let payload = &message.payload[..];
+            payload.windows("known to none".len()).any(|part| part == b"known to none")
+        };
+        let mut is_handed_back = false;
+        while !is_handed_back {
+            known_to_none().await.unwrap();
+            while let Some(Some(message)) = heard.next().now_or_never() {
+                is_handed_back |= is_unknown(&message);
+            }
+        }
+        server.has_messages("jobs", 0).await;
+        serving.abort();
+    });
+}
+
+/// Whether the pool of these tests is known here.
+fn is_called() -> bool {
+    offload_runtime::stats().pools.iter().any(|pool| pool.name == f::JOBS_NAME)
+}
+
+#[test]
+fn a_worker_takes_as_many_calls_as_it_has_slots_and_the_next_one_waits_in_the_stream() {
+    let name =
+        "calls::a_worker_takes_as_many_calls_as_it_has_slots_and_the_next_one_waits_in_the_stream";
+    with_server(name, async |server| {
+        let _worker = Worker::start("jobs");
+        let line = Line::new();
+        let mut calls = Vec::new();
+        let mut bodies = Vec::new();
+        for _ in 0..4 {
+            calls.push(tokio::spawn(f::hold(line.port())));
+            bodies.push(line.next().await);
+        }
+        calls.push(tokio::spawn(f::hold(line.port())));
+        server.has_messages("jobs", 1).await;
+        assert!(line.is_quiet());
+        bodies.pop().unwrap().go_on();
+        bodies.push(line.next().await);
+        server.has_messages("jobs", 0).await;
+        bodies.into_iter().for_each(Body::go_on);
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_message_of_a_call_is_gone_when_its_body_starts() {
+    with_server("calls::the_message_of_a_call_is_gone_when_its_body_starts", async |server| {
+        let _worker = Worker::start("jobs");
+        let line = Line::new();
+        let mut stream = server.stream("jobs").await;
+        for _ in 0..20 {
+            let call = tokio::spawn(f::hold(line.port()));
+            let body = line.next().await;
+            assert_eq!(stream.info().await.unwrap().state.messages, 0);
+            body.go_on();
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_body_may_run_for_longer_than_a_worker_may_be_silent() {
+    with_server("calls::a_body_may_run_for_longer_than_a_worker_may_be_silent", async |server| {
+        let client = server.client().await;
+        let mut heard = client.subscribe("offload.parted.caller.>").await.unwrap();
+        client.flush().await.unwrap();
+        let worker = Worker::start("parted");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_parted(line.port()));
+        let body = line.next().await;
+        // The claim, and then what the worker says five times in the time in which it may be silent.
+        for _ in 0..=6 {
+            while heard.next().await.unwrap().payload.is_empty() {}
+        }
+        assert!(line.is_quiet());
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), worker.id());
+        assert_eq!(remote_stats_of("parted").redelivered, 0);
+        server.has_messages("parted", 0).await;
+    });
 }
 
 #[test]

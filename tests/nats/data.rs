@@ -6,7 +6,7 @@ use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
 use offload_runtime::{Error, ErrorKind, Ran, RemotePool, offload, propagate_remote};
 use serde::{Deserialize, Serialize};
 
-use crate::functions as f;
+use crate::functions::{self as f, Problem};
 use crate::server::{Line, Server, Setup, Worker, with_server};
 
 /// More than a message of the server may be, which is 1 MiB.
@@ -19,7 +19,7 @@ async fn objects(server: &Server) -> Option<u64> {
     Some(stream.cached_info().state.messages)
 }
 
-async fn has_no_objects(server: &Server) {
+pub(crate) async fn has_no_objects(server: &Server) {
     while objects(server).await != Some(0) {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
@@ -60,6 +60,35 @@ fn the_arguments_of_a_call_that_is_dropped_or_lost_do_not_stay_in_the_object_sto
         worker.kill();
         assert_eq!(lost.await.unwrap().unwrap_err().kind(), ErrorKind::WorkerDied);
         has_no_objects(server).await;
+    });
+}
+
+#[test]
+fn large_arguments_for_which_the_store_has_no_room_are_refused_at_once_and_leave_nothing_there() {
+    let name = "data::large_arguments_for_which_the_store_has_no_room_are_refused_at_once_and_leave_nothing_there";
+    let setup = Setup::new(name).config("jetstream { max_file_store: 4MB }");
+    setup.run(async |server| {
+        // A part of them fits.
+        let error = f::look_up("x".repeat(3 * LARGE)).await.unwrap_err();
+        let Problem::Offload(error) = error else { panic!("{error}") };
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No), "{error}");
+        has_no_objects(server).await;
+    });
+}
+
+#[test]
+fn what_cannot_be_written_is_told_and_says_whether_the_body_ran() {
+    let name = "data::what_cannot_be_written_is_told_and_says_whether_the_body_ran";
+    with_server(name, async |server| {
+        let error = f::take_it(f::Stubborn).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::No), "{error}");
+        assert!(error.to_string().contains("not today"), "{error}");
+        let worker = Worker::start("jobs");
+        let error = f::give_it().await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::Yes), "{error}");
+        assert!(error.to_string().contains("not today"), "{error}");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        server.has_messages("jobs", 0).await;
     });
 }
 

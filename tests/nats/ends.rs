@@ -1,14 +1,17 @@
 //! Workers and callers that end, and how.
 
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use offload_runtime::remote::async_nats::jetstream::consumer::PullConsumer;
 use offload_runtime::{ErrorKind, Ran, remote};
 use offload_tests::own_process;
 
+use crate::data::has_no_objects;
 use crate::functions as f;
 use crate::seen::metric;
-use crate::server::{Line, Worker, remote_stats, until, with_server};
+use crate::server::{Line, Worker, pid, remote_stats, remote_stats_of, until, with_server};
 
 #[test]
 fn a_worker_that_is_killed_in_a_body_is_found_out_and_the_call_may_have_run() {
@@ -43,6 +46,45 @@ fn another_worker_takes_over_where_there_are_attempts() {
         assert_eq!(remote_stats().redelivered, 1);
         assert_eq!(metric("offload_remote_total", "redelivered"), 1.0);
         server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_call_whose_attempts_are_used_up_has_lost_its_worker_and_may_have_run() {
+    let name = "ends::a_call_whose_attempts_are_used_up_has_lost_its_worker_and_may_have_run";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_twice_parted(line.port()));
+        for _ in 0..2 {
+            let mut worker = Worker::start("parted");
+            assert_eq!(line.next().await.process, worker.id());
+            worker.kill();
+        }
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+        assert_eq!(remote_stats_of("parted").redelivered, 1);
+        server.has_messages("parted", 0).await;
+        let other = Worker::start("parted");
+        assert_eq!(f::process_id_parted().await.unwrap(), other.id());
+        assert!(line.is_quiet());
+    });
+}
+
+#[test]
+fn a_call_that_is_late_between_two_attempts_does_not_say_that_it_did_not_run() {
+    let name = "ends::a_call_that_is_late_between_two_attempts_does_not_say_that_it_did_not_run";
+    with_server(name, async |server| {
+        let mut worker = Worker::start("parted");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_again_for_six_seconds_parted(line.port()));
+        line.next().await;
+        worker.kill();
+        // It waits for another worker.
+        server.has_messages("parted", 1).await;
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        assert_ne!(error.ran(), Ran::No, "{error}");
+        server.has_messages("parted", 0).await;
     });
 }
 
@@ -110,14 +152,26 @@ fn finishes_what_it_has(test: &str, signal: Signal) {
 #[tokio::test]
 async fn a_caller_that_another_test_starts() {
     let Ok(line) = std::env::var(CALLER) else { return };
-    let (kind, port) = line.split_once(' ').unwrap();
+    let (kind, port) = line.rsplit_once(' ').unwrap();
     let port = port.parse().unwrap();
     let result = match kind {
         "long" => f::hold(port).await,
+        "four" => {
+            let calls: Vec<_> = (0..4).map(|_| tokio::spawn(f::hold(port))).collect();
+            for call in calls {
+                call.await.unwrap().unwrap();
+            }
+            Ok(0)
+        }
+        "large" => f::hold_with("x".repeat(LARGE), port).await,
+        "large and short" => f::hold_with_for_two_seconds("x".repeat(LARGE), port).await,
         _ => f::hold_for_two_seconds(port).await,
     };
     panic!("the caller was to be killed: {result:?}");
 }
+
+/// More than a message of the server may be.
+const LARGE: usize = 2 << 20;
 
 const CALLER: &str = "OFFLOAD_TEST_CALLER";
 
@@ -151,7 +205,7 @@ fn an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_cou
         // This program is the worker.
         let serving = tokio::spawn(remote::serve([&f::JOBS]));
         let line = Line::new();
-        let mut caller = start_caller("long", &line);
+        let mut caller = start_caller("large", &line);
         let body = line.next().await;
         caller.kill().unwrap();
         caller.wait().unwrap();
@@ -161,6 +215,7 @@ fn an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_cou
         assert_eq!(remote_stats().unawaited, 1);
         assert_eq!(metric("offload_remote_total", "unawaited"), 1.0);
         server.has_messages("jobs", 0).await;
+        has_no_objects(server).await;
         serving.abort();
     });
 }
@@ -178,5 +233,71 @@ fn a_call_that_waits_is_thrown_away_when_its_caller_has_ended_and_it_is_late() {
         server.has_messages("jobs", 0).await;
         assert_eq!(f::process_id().await.unwrap(), worker.id());
         assert!(line.is_quiet());
+    });
+}
+
+#[test]
+fn large_arguments_of_a_call_that_is_thrown_away_do_not_stay_in_the_object_store() {
+    let name =
+        "ends::large_arguments_of_a_call_that_is_thrown_away_do_not_stay_in_the_object_store";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let mut caller = start_caller("large and short", &line);
+        server.has_messages("jobs", 1).await;
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        let _worker = Worker::start("jobs");
+        server.has_messages("jobs", 0).await;
+        has_no_objects(server).await;
+        assert!(line.is_quiet());
+    });
+}
+
+#[test]
+fn a_caller_that_is_stopped_takes_no_slots_and_its_calls_begin_when_it_goes_on() {
+    let name = "ends::a_caller_that_is_stopped_takes_no_slots_and_its_calls_begin_when_it_goes_on";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let mut caller = start_caller("four", &line);
+        // As many as a worker has slots.
+        server.has_messages("jobs", 4).await;
+        let stopped = pid(&caller);
+        let tell = |signal| kill(stopped, signal).unwrap();
+        tell(Signal::SIGSTOP);
+        let worker = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        assert!(line.is_quiet());
+        tell(Signal::SIGCONT);
+        for _ in 0..4 {
+            line.next().await.go_on();
+        }
+        // It says that it was to be killed.
+        assert!(!caller.wait().unwrap().success());
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_call_on_its_way_to_a_worker_that_is_told_to_end_goes_to_another_or_is_finished() {
+    let name =
+        "ends::a_call_on_its_way_to_a_worker_that_is_told_to_end_goes_to_another_or_is_finished";
+    with_server(name, async |server| {
+        let mut first = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), first.id());
+        first.tell(Signal::SIGSTOP);
+        let calls = [tokio::spawn(f::process_id()), tokio::spawn(f::process_id())];
+        let mut consumer: PullConsumer =
+            server.stream("jobs").await.get_consumer("workers").await.unwrap();
+        while consumer.info().await.unwrap().num_ack_pending < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let _second = Worker::start("jobs");
+        first.tell(Signal::SIGTERM);
+        first.tell(Signal::SIGCONT);
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        assert!(first.wait().success());
+        server.has_messages("jobs", 0).await;
     });
 }

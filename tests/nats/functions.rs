@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offload_runtime::{Error, Limiter, RemotePool, is_cancelled, offload};
+use offload_runtime::{Error, Limiter, RemotePool, Resource, is_cancelled, offload};
 use serde::{Deserialize, Serialize};
 
 pub(crate) const JOBS_NAME: &str = "jobs";
@@ -52,6 +52,15 @@ pub(crate) fn look_up(word: String) -> Result<usize, Problem> {
 #[offload(remote, timeout = "60s", pool = JOBS, name = "fall")]
 pub(crate) fn fall(why: String) -> Result<(), Error> {
     panic!("{why}")
+}
+
+/// One in each worker.
+pub(crate) static SUM: Resource<u32> = Resource::new("sum", || Ok(0));
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "add")]
+pub(crate) fn add(by: u32, #[resource(SUM)] sum: &mut u32) -> Result<u32, Error> {
+    *sum += by;
+    Ok(*sum)
 }
 
 /// Tells the test that it runs, and waits for its word, or until nobody waits for it.
@@ -110,6 +119,17 @@ pub(crate) fn hold_again_parted(test: u16) -> Result<u32, Error> {
     wait_for_word(test)
 }
 
+#[offload(remote, timeout = "60s", pool = PARTED, attempts = 2, name = "hold twice, parted")]
+pub(crate) fn hold_twice_parted(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
+/// There is time for one attempt, and for its worker to be found out.
+#[offload(remote, timeout = "6s", pool = PARTED, attempts = 3, name = "hold again for six seconds, parted")]
+pub(crate) fn hold_again_for_six_seconds_parted(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
 #[offload(remote, timeout = "60s", pool = PARTED, name = "give back, parted")]
 pub(crate) fn give_back_parted(text: String) -> Result<String, Error> {
     Ok(text)
@@ -138,6 +158,39 @@ pub(crate) fn hold_with(with: String, test: u16) -> Result<u32, Error> {
     wait_for_word(test)
 }
 
+#[offload(remote, timeout = "2s", pool = JOBS, name = "hold with, for two seconds")]
+pub(crate) fn hold_with_for_two_seconds(with: String, test: u16) -> Result<u32, Error> {
+    drop(with);
+    wait_for_word(test)
+}
+
+/// It says of itself that it cannot be written.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Stubborn;
+
+impl Serialize for Stubborn {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not today"))
+    }
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "take it")]
+pub(crate) fn take_it(_it: Stubborn) -> Result<(), Error> {
+    Ok(())
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, name = "give it")]
+pub(crate) fn give_it() -> Result<Stubborn, Error> {
+    Ok(Stubborn)
+}
+
+/// Says something to the subscriber of its worker.
+#[offload(remote, timeout = "60s", pool = JOBS, name = "say")]
+pub(crate) fn say(word: String) -> Result<(), Error> {
+    tracing::info!(word);
+    Ok(())
+}
+
 /// Notes that it has run, in a file of its worker's, and returns its number.
 #[offload(remote, timeout = "400s", pool = JOBS, name = "note")]
 pub(crate) fn note(number: u32, folder: PathBuf) -> Result<u32, Error> {
@@ -147,6 +200,16 @@ pub(crate) fn note(number: u32, folder: PathBuf) -> Result<u32, Error> {
 #[offload(remote, timeout = "400s", pool = JOBS, attempts = 3, name = "note again")]
 pub(crate) fn note_again(number: u32, folder: PathBuf) -> Result<u32, Error> {
     Ok(write_note(number, &folder))
+}
+
+/// The same with more than is in a message of the server, both ways.
+#[offload(remote, timeout = "400s", pool = JOBS, name = "note and give back")]
+pub(crate) fn note_and_give_back(
+    number: u32,
+    folder: PathBuf,
+    text: String,
+) -> Result<(u32, String), Error> {
+    Ok((write_note(number, &folder), text))
 }
 
 fn write_note(number: u32, folder: &Path) -> u32 {

@@ -8,7 +8,7 @@ use offload_runtime::{ErrorKind, Ran};
 
 use crate::functions as f;
 use crate::proxy::Proxy;
-use crate::server::{Line, Server, Setup, Worker, until};
+use crate::server::{Line, Server, Setup, Worker, remote_stats_of, until};
 
 /// Calls that run, are answered or wait while their caller is cut off from the server for so long.
 async fn calls_outlive(server: &Server, part: fn(&Proxy), time: Duration, join: fn(&Proxy)) {
@@ -75,6 +75,48 @@ fn a_worker_of_which_nothing_is_heard_is_lost_and_told_so_when_it_is_heard_again
         assert!(once.was_told().await);
         assert!(first_attempt.was_told().await);
         server.has_messages("parted", 0).await;
+    });
+}
+
+#[test]
+fn what_an_attempt_comes_to_that_was_told_to_end_is_no_answer() {
+    let name = "partitions::what_an_attempt_comes_to_that_was_told_to_end_is_no_answer";
+    Setup::new(name).run(async |server| {
+        let (proxy, url) = server.own_proxy();
+        let _first = Worker::start_at(&url, "parted");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_again_parted(line.port()));
+        let lost = line.next().await;
+        proxy.stop();
+        let second = Worker::start("parted");
+        let body = line.next().await;
+        proxy.go_on();
+        assert!(lost.was_told().await);
+        let is_heard = || call.is_finished() || remote_stats_of("parted").unawaited == 1;
+        until("it is heard what that came to", is_heard).await;
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), second.id());
+        server.has_messages("parted", 0).await;
+    });
+}
+
+#[test]
+fn a_call_that_is_late_before_it_is_known_to_be_stored_is_taken_out_of_the_stream() {
+    let name = "partitions::a_call_that_is_late_before_it_is_known_to_be_stored_is_taken_out_of_the_stream";
+    Setup::new(name).through_proxy().run(async |server| {
+        // It is connected, and the stream is there.
+        let waits = tokio::spawn(f::process_id());
+        server.has_messages("jobs", 1).await;
+        waits.abort();
+        server.has_messages("jobs", 0).await;
+        server.proxy().to_client.stop();
+        let error = f::hold_for_two_seconds(0).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error}");
+        server.has_messages("jobs", 1).await;
+        // Until it does not wait any longer to hear of it.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.proxy().to_client.go_on();
+        server.has_messages("jobs", 0).await;
     });
 }
 

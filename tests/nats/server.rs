@@ -1,10 +1,11 @@
 //! A server of the test's own, workers, and a process of its own for each test: a program has one connection.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -249,7 +250,7 @@ fn start_server(store: &Path) -> Child {
     }
 }
 
-fn pid(process: &Child) -> Pid {
+pub(crate) fn pid(process: &Child) -> Pid {
     Pid::from_raw(i32::try_from(process.id()).unwrap())
 }
 
@@ -362,8 +363,12 @@ impl Body {
 
 /// What this process has seen of the pool `jobs`.
 pub(crate) fn remote_stats() -> offload_runtime::RemoteStats {
+    remote_stats_of("jobs")
+}
+
+pub(crate) fn remote_stats_of(pool: &str) -> offload_runtime::RemoteStats {
     let stats = offload_runtime::stats();
-    let pool = stats.pools.iter().find(|pool| pool.name == "jobs").expect("it was called");
+    let pool = stats.pools.iter().find(|found| found.name == pool).expect("it was called");
     pool.remote.expect("there is a server")
 }
 

@@ -1,10 +1,14 @@
-//! What a worker's subscriber may do.
+//! What a worker's subscriber gets to see, and what it may do.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use offload_runtime::remote;
-use tracing::Subscriber;
+use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
@@ -45,5 +49,59 @@ fn a_subscriber_that_panics_on_a_worker_costs_no_call_its_answer() {
             f::process_id().await.unwrap();
         }
         assert!(MADE.load(Ordering::Relaxed) >= 3 && LEFT.load(Ordering::Relaxed) >= 1);
+    });
+}
+
+/// What is said, with the fields of the span in which it is.
+#[derive(Clone, Default)]
+struct Says(Arc<Mutex<Vec<Fields>>>);
+
+#[derive(Clone, Default)]
+struct Fields(BTreeMap<String, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Says {
+    fn on_new_span(&self, span: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        span.record(&mut fields);
+        context.span(id).unwrap().extensions_mut().insert(fields);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some(span) = context.event_span(event).filter(|span| span.name() == "remote") else {
+            return;
+        };
+        let mut fields = span.extensions().get::<Fields>().unwrap().clone();
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields);
+    }
+}
+
+#[test]
+fn what_a_body_says_is_in_a_span_that_names_the_host_and_the_process_of_its_caller() {
+    let name = "subscribers::what_a_body_says_is_in_a_span_that_names_the_host_and_the_process_of_its_caller";
+    with_server(name, async |_| {
+        let says = Says::default();
+        tracing::subscriber::set_global_default(Registry::default().with(says.clone())).unwrap();
+        tokio::spawn(remote::serve([&f::JOBS]));
+        f::say("something".to_owned()).await.unwrap();
+        let said = says.0.lock().unwrap().clone();
+        let [Fields(said)] = &said[..] else { panic!("{} things are said", said.len()) };
+        assert_eq!((&*said["word"], &*said["attempt"]), ("something", "1"));
+        assert!(said["number"].parse::<u64>().is_ok(), "{said:?}");
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let is_sign = |sign: char| sign.is_ascii_alphanumeric();
+        let host = host.trim().replace(|sign| !is_sign(sign), "_");
+        let process = format!("{host}_{}_", std::process::id());
+        assert!(said["caller"].starts_with(&process), "{said:?} is not of {process}");
     });
 }

@@ -24,7 +24,10 @@ use tokio::time::{sleep, timeout};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::quietly;
 use crate::system::abort::{Unpoisoned, abort_on_panic};
-use crate::system::spawner;
+use crate::system::{program, spawner};
+
+/// So much of the name of a host stands in the names of its processes, in characters.
+const HOST: usize = 32;
 
 /// Says where the server is.
 const URL: &str = "OFFLOAD_NATS_URL";
@@ -143,9 +146,7 @@ fn warn_of(event: Event) {
 
 /// What the server shows of this process.
 fn client_name() -> String {
-    let program = env::current_exe().ok();
-    let name = program.as_ref().and_then(|path| path.file_name()).unwrap_or_default();
-    format!("{} {}", name.to_string_lossy(), std::process::id())
+    format!("{} {}", program::name().unwrap_or_default(), std::process::id())
 }
 
 /// Starts the thread.
@@ -249,10 +250,15 @@ impl Link {
         most.saturating_sub(HEAD)
     }
 
-    /// A name that nobody else has.
+    /// A name that nobody else has, and which says whose it is: the host's, the number of this process, and what tells it
+    /// from others. It is a part of subjects.
     pub(super) fn new_name(&self) -> String {
         let inbox = self.client.new_inbox();
-        inbox.rsplit('.').next().unwrap_or_default().to_owned()
+        let unique = inbox.rsplit('.').next().unwrap_or_default();
+        let host = program::host().unwrap_or_default();
+        let sign = |sign: char| if sign.is_ascii_alphanumeric() { sign } else { '_' };
+        let host: String = host.chars().take(HOST).map(sign).collect();
+        format!("{host}_{}_{unique}", std::process::id())
     }
 }
 

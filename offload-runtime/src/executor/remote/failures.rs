@@ -6,11 +6,10 @@ use crate::error::{Error, ErrorKind, Ran};
 use crate::executor;
 use crate::wire::frames::TooLarge;
 
-/// The stream of the pool has no room.
+/// There is no room in the stream of the pool, or in its object store.
 pub(super) fn full(function: &str, reason: &str) -> Error {
-    let what = format!(
-        "was refused, since as many calls wait already as the stream of its pool holds: {reason}"
-    );
+    let what =
+        format!("was refused, since the server has no room for another call of its pool: {reason}");
     Error::new(ErrorKind::Overloaded, Ran::No, function, what)
 }
 

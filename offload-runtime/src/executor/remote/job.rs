@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::AckKind;
-use async_nats::{HeaderName, HeaderValue, Message};
+use async_nats::{HeaderName, HeaderValue, Message, Subject};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -18,7 +18,7 @@ use tracing::{Span, info_span};
 use super::broker::Link;
 use super::failures;
 use super::messages::{self, Outcome, ToCaller, ToWorker};
-use super::objects::Objects;
+use super::objects::{IfFull, Objects};
 use super::parcel::Answer;
 use super::seen::Seen;
 use super::served::{self, Counted, Serving, Site};
@@ -32,8 +32,15 @@ use crate::wire::registry::{self, Callable, Named};
 /// How long a worker waits for an answer before it says something again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// A caller that has not answered so many claims, and of which the server does not say that it is not there, is stopped, or cut
+/// off: no slot waits for it any longer.
+const CLAIMS: u32 = 3;
+
 /// A call that nobody here knows is offered to others after this.
 const HAND_BACK: Duration = Duration::from_secs(1);
+
+/// One whose caller does not answer is offered again after this, at first, and twice that the next time, up to 16 times.
+const OFFER_AGAIN: Duration = Duration::from_secs(1);
 
 /// An answer is kept so long beyond its deadline, as its caller's clock is another, and the network slow.
 const KEEP_ANSWER: Duration = Duration::from_secs(30);
@@ -53,6 +60,8 @@ pub(super) enum Heard {
     Granted(Terms),
     /// Its caller is not there.
     Nobody,
+    /// It has come out of the stream once more. This is where that is acknowledged.
+    Offered(Subject),
 }
 
 /// The worker, as its calls know it.
@@ -110,8 +119,9 @@ pub(super) struct Delivery {
 }
 
 impl Job {
-    /// Runs the call. What it came to is still to be delivered, if there is something.
-    pub(super) async fn run(mut self) -> Option<Delivery> {
+    /// Runs the call. What it came to is still to be delivered, if there is something. `leave` is called if it has no use for
+    /// its slot before it ends.
+    pub(super) async fn run(mut self, leave: impl FnOnce()) -> Option<Delivery> {
         let Some(name) = self.header(subjects::FUNCTION) else {
             // It is none of ours, and would be offered again and again.
             self.acknowledge(AckKind::Term);
@@ -123,7 +133,7 @@ impl Job {
             self.acknowledge(AckKind::Nak(Some(HAND_BACK)));
             return None;
         };
-        let begun = self.claim().await?;
+        let begun = self.claim(leave).await?;
         let give_up = begun.answer_by.unwrap_or_else(Instant::now) + KEEP_ANSWER;
         let arguments = match self.header(subjects::OBJECT) {
             Some(_) if !self.is_unwanted => self.fetch(give_up, begun.beat).await,
@@ -184,31 +194,43 @@ impl Job {
         }
     }
 
-    /// Asks the caller whether the body may start.
-    async fn claim(&mut self) -> Option<Begun> {
-        let acknowledge = self.message.reply.clone()?;
-        let claim = ToCaller::claim(&self.id, &self.context.name, acknowledge.as_str());
+    /// Asks the caller whether the body may start. If it does not answer, the call is offered to others, and its slot is left. It
+    /// begins here all the same if that is what the caller says later.
+    async fn claim(&mut self, leave: impl FnOnce()) -> Option<Begun> {
+        let mut acknowledge = self.message.reply.clone()?;
         let began = Instant::now();
         // So long somebody may wait for it, as far as is known here.
         let timeout = self.header(subjects::TIMEOUT).and_then(|text| text.parse().ok());
         let timeout = timeout.map_or(Duration::MAX, Duration::from_millis);
+        let mut leave = Some(leave);
+        let mut unheard = 0;
         loop {
-            self.say(&claim, b"");
+            if unheard < CLAIMS {
+                let claim = ToCaller::claim(&self.id, &self.context.name, acknowledge.as_str());
+                self.say(&claim, b"");
+            }
             tokio::select! {
-                heard = self.heard.recv() => return match heard? {
-                    Heard::Granted(terms) => Some(Begun::now(terms)),
+                heard = self.heard.recv() => match heard? {
+                    Heard::Granted(terms) => return Some(Begun::now(terms)),
                     // For its caller it has begun, as only then this is said: an answer is waited for.
                     Heard::Told(ToWorker::Cancel) => {
                         self.is_unwanted = true;
-                        Some(Begun::not_granted())
+                        return Some(Begun::not_granted());
                     }
-                    Heard::Told(_) => None,
+                    Heard::Told(_) => return None,
+                    Heard::Nobody if self.age() > timeout => {
+                        self.acknowledge(AckKind::Term);
+                        self.remove_arguments().await;
+                        return None;
+                    }
                     Heard::Nobody => {
-                        let is_late = self.age() > timeout;
-                        let end =
-                            if is_late { AckKind::Term } else { AckKind::Nak(Some(HAND_BACK)) };
-                        self.acknowledge(end);
-                        None
+                        self.acknowledge(AckKind::Nak(Some(HAND_BACK)));
+                        return None;
+                    }
+                    Heard::Offered(by) => {
+                        self.message.reply = Some(by.clone());
+                        (acknowledge, unheard) = (by, 0);
+                        continue;
                     }
                 },
                 () = sleep(AGAIN) => {}
@@ -217,7 +239,23 @@ impl Job {
                 // Whoever else gets it hears that it is late.
                 return None;
             }
-            self.acknowledge(AckKind::Progress);
+            unheard = (unheard + 1).min(CLAIMS + 1);
+            if unheard < CLAIMS {
+                self.acknowledge(AckKind::Progress);
+            } else if unheard == CLAIMS {
+                let times = subjects::delivered(&acknowledge).unwrap_or(1).clamp(1, 5);
+                self.acknowledge(AckKind::Nak(Some(OFFER_AGAIN * (1 << (times - 1)))));
+                if let Some(leave) = leave.take() {
+                    leave();
+                }
+            }
+        }
+    }
+
+    /// Nobody needs them any more: not another worker, nor the caller.
+    async fn remove_arguments(&self) {
+        if self.header(subjects::OBJECT).is_some() {
+            self.context.objects().remove(&self.id.arguments()).await;
         }
     }
 
@@ -277,6 +315,12 @@ impl Job {
                         false
                     }
                     Heard::Granted(_) => false,
+                    Heard::Offered(by) => {
+                        // The server has not heard that it has arrived, which it has.
+                        let link = &self.context.link;
+                        link.say(by, None, AckKind::Ack.into());
+                        false
+                    }
                     Heard::Nobody => {
                         // Only one after the other: each that is heard is not answered.
                         let before = std::mem::replace(&mut last, Instant::now());
@@ -337,18 +381,23 @@ impl Delivery {
     pub(super) async fn deliver(mut self) {
         let CallId { number, attempt, .. } = self.job.id;
         let worker = self.job.context.name.clone();
-        let (objects, name) = (self.job.context.objects(), self.job.id.result());
+        let objects = self.job.context.objects();
+        let name = self.job.id.result();
         // Also a body that has run for longer than anybody waits has an answer.
         let give_up = self.give_up.max(Instant::now() + KEEP_ANSWER);
         let mut is_object = self.body.len() > self.job.context.link.max_body();
         if is_object {
             let working = ToCaller::working(&self.job.id, &worker);
             let body = std::mem::take(&mut self.body);
-            let put = objects.put(&name, &body, give_up);
-            if let Err(reason) = self.job.while_saying(&working, self.beat, || {}, put).await {
+            let put = objects.put(&name, &body, give_up, IfFull::TryAgain);
+            if let Err(refusal) = self.job.while_saying(&working, self.beat, || {}, put).await {
                 let function = self.job.header(subjects::FUNCTION).unwrap_or_default();
+                let reason = refusal.into_reason();
                 self.outcome = Outcome::Failed(failures::no_result(&function, &reason));
                 is_object = false;
+                // A part of it may be there.
+                let objects = objects.clone();
+                self.job.context.link.spawn(async move { objects.remove(&name).await });
             }
         }
         let answer = ToCaller::Answer { number, attempt, worker, outcome: self.outcome, is_object };
@@ -377,8 +426,9 @@ impl Delivery {
         Seen::count(&self.job.context.seen.unawaited);
         if is_object {
             // Nobody comes for it.
-            objects.remove(&name).await;
+            objects.remove(&self.job.id.result()).await;
         }
+        self.job.remove_arguments().await;
     }
 }
 

@@ -34,17 +34,22 @@ impl KnownWorkers {
         self.workers.retain(|_, known| now.saturating_duration_since(known.heard) < GONE);
     }
 
-    /// How many have been heard since then, if some have, and none of them knows this function.
-    pub(super) fn without(&self, function: &str, since: Instant) -> Option<usize> {
-        let heard: Vec<_> = self.workers.values().filter(|known| known.heard >= since).collect();
-        let is_known = heard.iter().any(|known| known.functions.contains(function));
-        (!is_known && !heard.is_empty()).then_some(heard.len())
+    /// How many have been heard since then, if some have, and none that is there knows this function: also none
+    /// that has not answered yet.
+    pub(super) fn without(&self, function: &str, since: Instant, now: Instant) -> Option<usize> {
+        let is_known = self.there(now).any(|known| known.functions.contains(function));
+        let heard = self.workers.values().filter(|known| known.heard >= since).count();
+        (!is_known && heard > 0).then_some(heard)
     }
 
     /// How many there are.
     pub(super) fn alive(&self, now: Instant) -> u64 {
-        let is_there = |known: &&Known| now.saturating_duration_since(known.heard) < GONE;
-        self.workers.values().filter(is_there).count() as u64
+        self.there(now).count() as u64
+    }
+
+    fn there(&self, now: Instant) -> impl Iterator<Item = &Known> {
+        let is_there = move |known: &&Known| now.saturating_duration_since(known.heard) < GONE;
+        self.workers.values().filter(is_there)
     }
 }
 
@@ -58,18 +63,20 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_unknown_if_some_were_heard_since_and_none_has_it() {
+    fn a_function_is_unknown_if_some_were_heard_since_and_none_that_is_there_has_it() {
         let mut workers = KnownWorkers::default();
         let before = Instant::now();
-        assert_eq!(workers.without("draw", before), None);
+        assert_eq!(workers.without("draw", before, before), None);
         workers.hear(here("a", &["draw"]), before);
         workers.hear(here("b", &[]), before);
-        assert_eq!(workers.without("draw", before), None);
-        assert_eq!(workers.without("paint", before), Some(2));
+        assert_eq!(workers.without("draw", before, before), None);
+        assert_eq!(workers.without("paint", before, before), Some(2));
         let since = before + SAY_SO;
-        assert_eq!(workers.without("draw", since), None);
+        assert_eq!(workers.without("paint", since, since), None);
         workers.hear(here("b", &["paint"]), since);
-        assert_eq!(workers.without("draw", since), Some(1));
+        // `a` may be too busy to answer.
+        assert_eq!(workers.without("draw", since, since), None);
+        assert_eq!(workers.without("draw", since, before + GONE), Some(1));
         assert_eq!(workers.alive(since), 2);
         workers.hear(Presence::Leaving { worker: "b".to_owned() }, since);
         assert_eq!((workers.alive(since), workers.alive(before + GONE)), (1, 0));

@@ -1,20 +1,26 @@
 //! What is larger than a message of the server may be: arguments and results in the object store of a pool.
+//!
+//! They are objects as the client has them, which reads them, but it does not write them: nobody gets to know where it has put the parts
+//! of an object that it could not put there as a whole. Here they are under the name of the object, by the number of
+//! the try, so that what failed is found and removed with what did not.
 
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::object_store::{Config, DeleteErrorKind, Object, ObjectStore};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::object_store::{Config, Object, ObjectInfo, ObjectStore};
+use async_nats::jetstream::stream::PurgeErrorKind;
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::broker::Link;
-use super::queue::{PAUSE, with_sources};
+use super::queue::{PAUSE, Refusal, with_sources};
 use super::subjects;
 use crate::sync::foreign::{drop_payload, quietly};
 
@@ -23,6 +29,9 @@ const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is not there after so long, with a connection, is not to be had; and what does not move for so long has failed.
 const GIVE_UP: Duration = Duration::from_secs(10);
+
+/// So many bytes of an object are in a message.
+const PART: usize = 128 << 10;
 
 /// What could not be removed for so long stays.
 const REMOVE: Duration = Duration::from_secs(60);
@@ -34,8 +43,16 @@ pub(super) struct Objects {
     pub(super) pool: &'static str,
 }
 
+/// What is done if there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfFull {
+    Refuse,
+    /// It is tried again: others make room as their calls end.
+    TryAgain,
+}
+
 impl Objects {
-    async fn store(&self) -> Result<ObjectStore, String> {
+    async fn store(&self) -> Result<ObjectStore, Refusal> {
         let bucket = subjects::bucket(self.pool);
         if let Ok(store) = self.link.jetstream.get_object_store(&bucket).await {
             return Ok(store);
@@ -44,22 +61,63 @@ impl Objects {
         let description = Some(description.to_owned());
         let config = Config { bucket, description, max_age: MAX_AGE, ..Config::default() };
         let store = self.link.jetstream.create_object_store(config).await;
-        store.map_err(|error| with_sources(&error))
+        store.map_err(|error| Refusal::of(&error))
     }
 
-    /// Stores these bytes, for somebody who waits until then.
+    /// Stores these bytes, for somebody who waits until then. What it has stored when it fails is there until the object
+    /// is removed.
     pub(super) async fn put(
         &self,
         name: &str,
         bytes: &Bytes,
         until: Instant,
-    ) -> Result<(), String> {
+        if_full: IfFull,
+    ) -> Result<(), Refusal> {
+        let tries = AtomicU32::new(0);
         let put = || async {
-            let store = self.store().await?;
-            let put = store.put(name, &mut &bytes[..]).await;
-            put.map(drop).map_err(|error| with_sources(&error))
+            let number = tries.fetch_add(1, Ordering::Relaxed);
+            match self.put_once(name, number, bytes).await {
+                Ok(()) => Ok(Ok(())),
+                Err(Refusal::Full(reason)) if if_full == IfFull::Refuse => {
+                    Ok(Err(Refusal::Full(reason)))
+                }
+                Err(refusal) => Err(refusal.into_reason()),
+            }
         };
-        self.again(until, put).await
+        self.again(until, put).await.unwrap_or_else(|reason| Err(Refusal::Other(reason)))
+    }
+
+    async fn put_once(&self, name: &str, number: u32, bytes: &Bytes) -> Result<(), Refusal> {
+        drop(self.store().await?);
+        let publish = async |subject, part| {
+            let sent = self.link.jetstream.publish(subject, part).await;
+            let stored = sent.map_err(|error| Refusal::of(&error))?.await;
+            stored.map(drop).map_err(|error| Refusal::of(&error))
+        };
+        let bucket = subjects::bucket(self.pool);
+        let id = format!("{name}.{number}");
+        let mut rest = bytes.clone();
+        while !rest.is_empty() {
+            let part = rest.split_to(rest.len().min(PART));
+            publish(subjects::part(&bucket, &id), part).await?;
+        }
+        let about = ObjectInfo {
+            name: name.to_owned(),
+            description: None,
+            metadata: HashMap::new(),
+            headers: None,
+            options: None,
+            nuid: id,
+            size: bytes.len(),
+            chunks: bytes.len().div_ceil(PART),
+            modified: None,
+            digest: None,
+            deleted: false,
+            bucket: bucket.clone(),
+        };
+        let about =
+            serde_json::to_vec(&about).map_err(|error| Refusal::Other(error.to_string()))?;
+        publish(subjects::about(&bucket, name), about.into()).await
     }
 
     /// Bytes that somebody has stored, at most so many, for somebody who waits until then.
@@ -70,7 +128,7 @@ impl Objects {
         until: Instant,
     ) -> Result<Bytes, String> {
         let get = || async {
-            let store = self.store().await?;
+            let store = self.store().await.map_err(Refusal::into_reason)?;
             let object = store.get(name).await.map_err(|error| with_sources(&error))?;
             without_panic(read(object, most)).await
         };
@@ -79,22 +137,24 @@ impl Objects {
             .map_err(|TooLarge| format!("it is larger than the {most} bytes of `max_message`"))
     }
 
-    /// Removes them, with the note that they were there.
+    /// Removes them, and what tries to store them have left.
     pub(super) async fn remove(&self, name: &str) {
+        let bucket = subjects::bucket(self.pool);
+        let (about, parts) =
+            (subjects::about(&bucket, name), subjects::part(&bucket, &format!("{name}.*")));
         let remove = || async {
-            let store = self.store().await?;
-            match store.delete(name).await {
-                // It was never stored, or is gone.
-                Err(error) if error.kind() == DeleteErrorKind::NotFound => return Ok(()),
-                Err(error) => return Err(with_sources(&error)),
-                Ok(()) => {}
-            }
-            let bucket = subjects::bucket(self.pool);
             let stream = self.link.jetstream.get_stream_no_info(format!("OBJ_{bucket}")).await;
             let stream = stream.map_err(|error| with_sources(&error))?;
-            let note = format!("$O.{bucket}.M.{}", URL_SAFE.encode(name));
-            let purged = stream.purge().filter(note).await;
-            purged.map(drop).map_err(|error| with_sources(&error))
+            for subject in [&about, &parts] {
+                match stream.purge().filter(subject.clone()).await.map_err(|error| error.kind()) {
+                    Ok(_) => {}
+                    // There is no store.
+                    Err(PurgeErrorKind::JetStream(error))
+                        if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+            Ok(())
         };
         if let Err(reason) = self.again(Instant::now() + REMOVE, remove).await {
             // A subscriber is foreign, and its panic would be one of ours here.
@@ -139,7 +199,8 @@ struct TooLarge;
 /// The bytes of an object, of which there are at most so many.
 async fn read(mut object: Object, most: usize) -> Result<Result<Bytes, TooLarge>, String> {
     // Whoever may write to the store says how large it is: it is not believed.
-    if object.info().size > most {
+    let size = object.info().size;
+    if size > most {
         return Ok(Err(TooLarge));
     }
     let mut bytes = Vec::new();
@@ -147,7 +208,8 @@ async fn read(mut object: Object, most: usize) -> Result<Result<Bytes, TooLarge>
         let read = timeout(GIVE_UP, object.read_buf(&mut bytes)).await;
         let read = read.map_err(|_| "it does not come".to_owned())?;
         match read.map_err(|error| error.to_string())? {
-            0 => return Ok(Ok(Bytes::from(bytes))),
+            0 if bytes.len() == size => return Ok(Ok(Bytes::from(bytes))),
+            0 => return Err(format!("{} of its {size} bytes are there", bytes.len())),
             _ if bytes.len() > most => return Ok(Err(TooLarge)),
             _ => {}
         }

@@ -1,6 +1,5 @@
 //! The queue of a pool at the broker: a stream of which each message is taken once.
 
-use std::error::Error as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::HeaderMap;
@@ -49,6 +48,21 @@ pub(super) enum Refusal {
     Late,
 }
 
+impl Refusal {
+    /// Why something is not stored that is no call.
+    pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Refusal {
+        let reason = with_sources(error);
+        if is_full(error) { Refusal::Full(reason) } else { Refusal::Other(reason) }
+    }
+
+    pub(super) fn into_reason(self) -> String {
+        match self {
+            Refusal::Full(reason) | Refusal::Other(reason) => reason,
+            Refusal::Late => "nobody waits for it any more".to_owned(),
+        }
+    }
+}
+
 impl Queue {
     /// The stream. One that is there is used as it is.
     async fn stream(&self) -> Result<Stream, String> {
@@ -85,7 +99,7 @@ impl Queue {
     }
 
     /// Puts a message into the stream; its number there. One that is sent again, since it is not
-    /// known whether it has arrived, is there once.
+    /// known whether it has arrived, is there once; and so it is found out after `until`, too, when it is only to be taken out.
     pub(super) async fn put(
         &self,
         headers: HeaderMap,
@@ -93,9 +107,13 @@ impl Queue {
         until: Option<Instant>,
     ) -> Result<u64, Refusal> {
         let began = Instant::now();
+        let (mut until, mut is_sent) = (until, false);
         loop {
             if !self.link.connected(until).await {
                 return Err(Refusal::Late);
+            }
+            if !std::mem::replace(&mut is_sent, true) {
+                until = until.map(|until| until.checked_add(DELETE).unwrap_or(until));
             }
             let subject = subjects::calls(self.pool);
             let sent =
@@ -149,7 +167,7 @@ impl Queue {
                 let stream = stream.map_err(|error| with_sources(&error))?;
                 match stream.delete_message(sequence).await {
                     // The server has answered: there is no such message.
-                    Err(error) if !is_answer(&error) => Err(with_sources(&error)),
+                    Err(error) if answer(&error).is_none() => Err(with_sources(&error)),
                     _ => Ok(()),
                 }
             };
@@ -193,25 +211,31 @@ fn why(error: &PublishError) -> Why {
         PublishErrorKind::TimedOut
         | PublishErrorKind::BrokenPipe
         | PublishErrorKind::MaxAckPending => Why::Unheard,
-        _ => match error.source().and_then(|source| source.downcast_ref::<jetstream::Error>()) {
-            Some(error) => match error.error_code() {
-                ErrorCode::STREAM_STORE_FAILED
-                | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
-                | ErrorCode::INSUFFICIENT_RESOURCES
-                | ErrorCode::MEMORY_RESOURCES_EXCEEDED
-                | ErrorCode::STORAGE_RESOURCES_EXCEEDED => Why::Full,
-                ErrorCode::CLUSTER_NOT_AVAILABLE => Why::Unheard,
-                _ => Why::Refused,
-            },
+        _ => match answer(error) {
+            Some(_) if is_full(error) => Why::Full,
+            Some(error) if error.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE => Why::Unheard,
+            Some(_) => Why::Refused,
             None => Why::Unheard,
         },
     }
 }
 
-/// Whether the server has said so itself.
-fn is_answer(error: &(dyn std::error::Error + 'static)) -> bool {
-    let sources = std::iter::successors(Some(error), |&error| error.source());
-    sources.into_iter().any(|error| error.is::<jetstream::Error>())
+/// What the server has said itself, if this is that.
+fn answer<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a jetstream::Error> {
+    let mut sources = std::iter::successors(Some(error), |&error| error.source());
+    sources.find_map(|error| error.downcast_ref())
+}
+
+/// Whether the server has said that it has no room.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let full = [
+        ErrorCode::STREAM_STORE_FAILED,
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        ErrorCode::INSUFFICIENT_RESOURCES,
+        ErrorCode::MEMORY_RESOURCES_EXCEEDED,
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+    ];
+    answer(error).is_some_and(|error| full.contains(&error.error_code()))
 }
 
 /// An error, and what is behind it.

@@ -3,6 +3,8 @@
 //! | name | what it is |
 //! | --- | --- |
 //! | `offload-POOL` | the stream of a pool, and `workers`, the consumer that all its workers share; and its object store |
+//! | `$O.offload-POOL.C.OBJECT.TRY` | what is in that: the parts of an object, as one of the tries to store it has put them there |
+//! | `$O.offload-POOL.M.…` | and what is said about an object |
 //! | `offload.POOL.calls` | calls, on their way into the stream |
 //! | `offload.POOL.caller.CALLER` | what workers say to a caller |
 //! | `offload.POOL.caller.CALLER.echo` | nothing: that nobody listens there, the server says to the caller |
@@ -14,6 +16,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 
 /// The consumer of a stream.
 pub(super) const CONSUMER: &str = "workers";
@@ -36,6 +41,16 @@ pub(super) const OBJECT: &str = "Offload-Object";
 /// The object store of a pool.
 pub(super) fn bucket(pool: &str) -> String {
     format!("offload-{pool}")
+}
+
+/// Where the parts of an object are that has this id in the store.
+pub(super) fn part(bucket: &str, id: &str) -> String {
+    format!("$O.{bucket}.C.{id}")
+}
+
+/// Where it says how large an object is, and which id it has.
+pub(super) fn about(bucket: &str, name: &str) -> String {
+    format!("$O.{bucket}.M.{}", URL_SAFE.encode(name))
 }
 
 pub(super) fn stream(pool: &str) -> String {
@@ -140,9 +155,9 @@ pub(super) struct CallId {
 }
 
 impl CallId {
-    /// The object with its arguments, at whichever attempt.
+    /// The object with its arguments.
     pub(super) fn arguments(&self) -> String {
-        format!("{}-{}-arguments", self.caller, self.number)
+        format!("{self}-arguments")
     }
 
     /// The object with its result.
@@ -167,7 +182,8 @@ impl FromStr for CallId {
         let number = next()?.parse().map_err(drop)?;
         let caller = next()?;
         // It becomes a part of subjects.
-        let is_name = !caller.is_empty() && caller.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let is_name = !caller.is_empty() && caller.bytes().all(is_sign);
         is_name.then(|| CallId { caller: caller.to_owned(), number, attempt }).ok_or(())
     }
 }
@@ -201,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_call_is_read_as_it_was_written_and_is_part_of_a_subject() {
-        let id = CallId { caller: "aB3".to_owned(), number: 7, attempt: 2 };
+        let id = CallId { caller: "web_1_aB3".to_owned(), number: 7, attempt: 2 };
         assert_eq!(id.to_string().parse(), Ok(id));
         for other in ["", "a", "a-1", "a-1-x", "a.b-1-1", "*-1-1", ">-1-1", "-1-1", "a b-1-1"] {
             assert_eq!(other.parse::<CallId>(), Err(()), "{other}");

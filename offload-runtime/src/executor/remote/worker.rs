@@ -364,8 +364,11 @@ impl Worker {
         let name = id.to_string();
         let (hear, heard) = unbounded_channel();
         match self.routes.lock().unpoisoned().entry(name.clone()) {
-            // It is here already: it was offered again, since the server has not heard of it.
-            Entry::Occupied(_) => {
+            // It is here already: it was offered again, since its caller did not answer, or the server has not heard of it.
+            Entry::Occupied(route) => {
+                if let Some(acknowledge) = message.reply {
+                    let _ = route.get().send(Heard::Offered(acknowledge));
+                }
                 self.slots[slot] = Slot::Free;
                 return;
             }
@@ -382,9 +385,17 @@ impl Worker {
         let job = Job { context, id, message, heard, is_unwanted: false };
         let (routes, done) = (Arc::clone(&self.routes), self.done.clone());
         self.context.link.spawn(async move {
-            let delivery = job.run().await;
-            // Another call may run here while the answer is on its way.
-            let _ = done.send(Done::Slot(slot));
+            let mut is_left = false;
+            let delivery = job
+                .run(|| {
+                    is_left = true;
+                    let _ = done.send(Done::Slot(slot));
+                })
+                .await;
+            if !is_left {
+                // Another call may run here while the answer is on its way.
+                let _ = done.send(Done::Slot(slot));
+            }
             if let Some(delivery) = delivery {
                 delivery.deliver().await;
             }

@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-use std::{env, fs, process};
+use std::{fs, process};
 
 use serde::Serialize;
 
 use crate::executor;
+use crate::system::program;
 
 /// See the [module](self).
 #[derive(Serialize)]
@@ -27,26 +28,14 @@ impl Process {
     /// This one. `is_closed`: the page is about to go.
     pub(super) fn look(is_closed: bool) -> Process {
         Process {
-            host: host(),
-            program: program(),
+            host: program::host(),
+            program: program::name(),
             pid: process::id(),
             offload_version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: uptime().as_secs_f64(),
             is_shutting_down: is_closed || executor::is_closed(),
         }
     }
-}
-
-fn program() -> Option<String> {
-    Some(env::current_exe().ok()?.file_name()?.to_string_lossy().into_owned())
-}
-
-/// A container has a name of its own.
-fn host() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = name
-        .or_else(|| ["HOSTNAME", "COMPUTERNAME"].into_iter().find_map(|key| env::var(key).ok()));
-    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// How long the process has run; where the system does not tell, since the dashboard was made.

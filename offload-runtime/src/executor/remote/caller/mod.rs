@@ -221,8 +221,9 @@ impl Dispatcher {
             }
             Request::Unknown { number, since } => {
                 let Some(out) = self.outstanding.get(&number) else { return };
-                if let Some(workers) = self.workers.without(out.call.name(), since) {
-                    let error = failures::unknown(out.call.name(), workers);
+                let name = out.call.name();
+                if let Some(workers) = self.workers.without(name, since, Instant::now()) {
+                    let error = failures::unknown(name, workers);
                     self.refuse(number, error);
                 }
             }

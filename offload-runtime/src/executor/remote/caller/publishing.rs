@@ -9,7 +9,7 @@ use super::outstanding::Outstanding;
 use super::{Dispatcher, Request};
 use crate::error::Error;
 use crate::executor::remote::failures;
-use crate::executor::remote::objects::Objects;
+use crate::executor::remote::objects::{IfFull, Objects};
 use crate::executor::remote::parcel::Answer;
 use crate::executor::remote::queue::Refusal;
 use crate::executor::remote::served::{self, Counted};
@@ -40,20 +40,18 @@ impl Dispatcher {
         }
         let (queue, requests, objects) =
             (self.queue.clone(), self.requests.clone(), self.objects());
-        // At a later attempt it is there.
-        let object = out.is_object.then(|| (attempt == 1).then(|| id.arguments()));
+        let object = out.is_object.then(|| id.arguments());
         self.queue.link.spawn(async move {
             let mut payload = arguments.clone();
             if let Some(name) = object {
                 headers.insert(subjects::OBJECT, "arguments");
                 payload = Bytes::new();
-                if let Some(name) = name {
-                    let until = answer_by.unwrap_or_else(Instant::now);
-                    if let Err(reason) = objects.put(&name, &arguments, until).await {
-                        let stored = Err(Refusal::Other(reason));
-                        let _ = requests.send(Request::Stored { number, attempt, stored });
-                        return;
-                    }
+                let until = answer_by.unwrap_or_else(Instant::now);
+                let put = objects.put(&name, &arguments, until, IfFull::Refuse);
+                if let Err(refusal) = put.await {
+                    let stored = Err(refusal);
+                    let _ = requests.send(Request::Stored { number, attempt, stored });
+                    return;
                 }
             }
             let stored = queue.put(headers, payload, answer_by).await;
@@ -74,9 +72,7 @@ impl Dispatcher {
             // It was cancelled meanwhile, or has ended.
             (None, stored) => {
                 self.take_out(stored.ok());
-                if !self.outstanding.contains_key(&number) {
-                    self.remove_object(self.id(number, attempt).arguments());
-                }
+                self.remove_object(self.id(number, attempt).arguments());
             }
             (Some(out), Err(refusal)) => {
                 let name = out.call.name();

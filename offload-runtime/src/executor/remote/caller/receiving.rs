@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_nats::Message;
 use bytes::Bytes;
 
-use super::outstanding::Assignment;
+use super::outstanding::{Assignment, Outstanding};
 use super::{Dispatcher, Request};
 use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::remote::failures;
@@ -54,37 +54,46 @@ impl Dispatcher {
             ToCaller::Answer { number, attempt, worker, outcome, is_object } => {
                 self.tell(&worker, number, attempt, &ToWorker::Received);
                 self.has_objects |= is_object;
-                // Also one of a worker that was thought to be lost.
-                let out = self.outstanding.get_mut(&number).filter(|out| out.attempt >= attempt);
-                match out {
-                    Some(out) if is_object => {
-                        out.call.set_started();
-                        let is_first = match &mut out.assignment {
-                            Some(assigned) if out.attempt == attempt => {
-                                !std::mem::replace(&mut assigned.has_answered, true)
-                            }
-                            // A worker that was believed to be lost speaks again.
-                            _ => true,
-                        };
-                        if is_first {
-                            self.fetch(number, attempt);
-                        }
-                    }
-                    Some(out) => {
-                        if !matches!(outcome, Outcome::Unstarted(_)) {
-                            out.call.set_started();
-                        }
-                        let answer = answer(outcome, body, out.attempt, out.call.name());
-                        self.end(number, answer);
-                    }
-                    None => {
-                        Seen::count(&self.seen.unawaited);
-                        if is_object {
-                            self.remove_object(self.id(number, attempt).result());
-                        }
-                    }
-                }
+                self.answered(number, attempt, outcome, is_object, body);
             }
+        }
+    }
+
+    /// What an attempt came to.
+    fn answered(
+        &mut self,
+        number: u64,
+        attempt: u32,
+        outcome: Outcome,
+        is_object: bool,
+        body: Bytes,
+    ) {
+        let is_wanted = |out: &Outstanding| out.is_answer(attempt, &outcome);
+        let out = self.outstanding.get_mut(&number).filter(|out| is_wanted(out));
+        let Some(out) = out else {
+            Seen::count(&self.seen.unawaited);
+            if is_object {
+                self.remove_object(self.id(number, attempt).result());
+            }
+            return;
+        };
+        if !matches!(outcome, Outcome::Unstarted(_)) {
+            out.call.set_started();
+        }
+        if is_object {
+            let is_first = match &mut out.assignment {
+                Some(assigned) if out.attempt == attempt => {
+                    !std::mem::replace(&mut assigned.has_answered, true)
+                }
+                // A worker that was believed to be lost speaks again.
+                _ => true,
+            };
+            if is_first {
+                self.fetch(number, attempt);
+            }
+        } else {
+            let answer = answer(outcome, body, attempt, out.call.name());
+            self.end(number, answer);
         }
     }
 
@@ -104,6 +113,10 @@ impl Dispatcher {
             is_wanted = !call.is_cancelled();
         }
         if !is_wanted {
+            let out = self.outstanding.get_mut(&number);
+            if let Some(out) = out.filter(|out| out.attempt > attempt) {
+                out.cancel_earlier(attempt);
+            }
             self.tell(worker, number, attempt, &ToWorker::Cancel);
         }
     }
@@ -206,13 +219,18 @@ impl Dispatcher {
     pub(super) fn give_up_worker(&mut self, number: u64, worker: &str, silent: Duration) {
         let Some(out) = self.outstanding.get_mut(&number) else { return };
         let attempts = out.call.function().attempts();
-        let (has_objects, attempt) = (self.has_objects, out.attempt);
+        let (has_objects, is_object) = (self.has_objects, out.is_object);
+        let attempt = out.attempt;
         let is_late = out.answer_by.is_some_and(|by| by <= Instant::now() + PAUSE);
         if out.attempt < attempts && !is_late && !out.call.is_cancelled() {
             Seen::count(&self.seen.again);
             out.attempt += 1;
             (out.assignment, out.sequence) = (None, None);
             self.publish(number);
+            if is_object {
+                // The next one has its own, as a worker that gives up an attempt removes what that has.
+                self.remove_object(self.id(number, attempt).arguments());
+            }
         } else {
             let error = failures::worker_lost(out.call.name(), worker, silent);
             self.end(number, Err((error, Ending::Died)));
