@@ -66,6 +66,26 @@ fn the_limit_of_a_function_holds_for_all_workers_together() {
 }
 
 #[test]
+fn one_call_more_than_the_queue_of_a_function_has_room_for_is_refused_at_once() {
+    let name = "calls::one_call_more_than_the_queue_of_a_function_has_room_for_is_refused_at_once";
+    with_server(name, async |server| {
+        let worker = Worker::start("jobs");
+        let line = Line::new();
+        let runs = tokio::spawn(f::hold_before_one(line.port()));
+        let body = line.next().await;
+        let mut waits = pin!(f::hold_before_one(line.port()));
+        assert!(poll_once(waits.as_mut()).is_pending());
+        let error = f::hold_before_one(line.port()).await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No), "{error}");
+        body.go_on();
+        assert_eq!(runs.await.unwrap().unwrap(), worker.id());
+        let next = async { line.next().await.go_on() };
+        assert_eq!(tokio::join!(waits, next).0.unwrap(), worker.id());
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
 fn a_call_that_is_dropped_while_it_waits_is_taken_out_of_the_stream_and_never_runs() {
     let name =
         "calls::a_call_that_is_dropped_while_it_waits_is_taken_out_of_the_stream_and_never_runs";

@@ -79,6 +79,11 @@ pub(crate) fn hold_alone(test: u16) -> Result<u32, Error> {
     wait_for_word(test)
 }
 
+#[offload(remote, timeout = "60s", pool = JOBS, limit = 1, queue = 1, name = "hold before one")]
+pub(crate) fn hold_before_one(test: u16) -> Result<u32, Error> {
+    wait_for_word(test)
+}
+
 #[offload(remote, timeout = "60s", pool = JOBS, attempts = 3, name = "hold again")]
 pub(crate) fn hold_again(test: u16) -> Result<u32, Error> {
     wait_for_word(test)

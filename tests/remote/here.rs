@@ -63,6 +63,35 @@ impl Serialize for Stubborn {
     }
 }
 
+/// It is written with a field that the build that reads it does not know, and read with one that the other did not have.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Order {
+    what: String,
+    #[serde(default)]
+    count: u32,
+}
+
+impl Serialize for Order {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Other<'a> {
+            colour: &'a str,
+            what: &'a str,
+        }
+        Other { colour: "red", what: &self.what }.serialize(serializer)
+    }
+}
+
+#[test]
+fn a_field_that_is_not_known_is_skipped_and_one_that_is_not_there_has_its_default() {
+    #[offload(remote, timeout = "20s")]
+    fn give_back(order: Order) -> Result<Order, Error> {
+        Ok(order)
+    }
+    let order = block_on(give_back(Order { what: "bread".to_owned(), count: 7 })).unwrap();
+    assert_eq!(order, Order { what: "bread".to_owned(), count: 0 });
+}
+
 #[test]
 fn a_panic_of_the_body_is_an_error() {
     #[offload(remote, timeout = "20s")]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, Limiter, RemotePool, offload};
+use offload_runtime::{Error, ErrorKind, Limiter, Ran, RemotePool, Resource, offload};
 use serde::{Deserialize, Serialize};
 
 static SHAPES: RemotePool = RemotePool::new("shapes");
@@ -96,4 +96,22 @@ async fn no_more_run_at_once_than_the_limit_allows() {
     for call in calls {
         assert!(call.await.unwrap().unwrap() <= 2);
     }
+}
+
+static SUM: Resource<u32> = Resource::new("sum of a remote pool", || Ok(40));
+
+#[offload(remote, timeout = "20s")]
+fn add(by: u32, #[resource(SUM)] sum: &mut u32) -> Result<u32, Error> {
+    assert_ne!(by, 0, "nothing to add");
+    *sum += by;
+    Ok(*sum)
+}
+
+#[test]
+fn a_body_borrows_a_resource_and_its_panic_is_an_error() {
+    assert_eq!(block_on(add(1)).unwrap(), 41);
+    assert_eq!(block_on(add(2)).unwrap(), 43);
+    let error = block_on(add(0)).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+    assert!(error.to_string().contains("nothing to add"), "{error}");
 }
