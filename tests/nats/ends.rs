@@ -148,7 +148,7 @@ fn finishes_what_it_has(test: &str, signal: Signal) {
     });
 }
 
-/// Makes a call, in a process that another test starts and kills.
+/// Makes a call, in a process that another test starts and kills, or four and ends.
 #[tokio::test]
 async fn a_caller_that_another_test_starts() {
     let Ok(line) = std::env::var(CALLER) else { return };
@@ -161,7 +161,7 @@ async fn a_caller_that_another_test_starts() {
             for call in calls {
                 call.await.unwrap().unwrap();
             }
-            Ok(0)
+            return;
         }
         "large" => f::hold_with("x".repeat(LARGE), port).await,
         "large and short" => f::hold_with_for_two_seconds("x".repeat(LARGE), port).await,
@@ -271,8 +271,7 @@ fn a_caller_that_is_stopped_takes_no_slots_and_its_calls_begin_when_it_goes_on()
         for _ in 0..4 {
             line.next().await.go_on();
         }
-        // It says that it was to be killed.
-        assert!(!caller.wait().unwrap().success());
+        assert!(caller.wait().unwrap().success());
         server.has_messages("jobs", 0).await;
     });
 }
