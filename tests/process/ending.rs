@@ -1,6 +1,6 @@
 //! The end of the pools, with a process for each test.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload, shutdown, stats};
@@ -90,9 +90,12 @@ fn child_starts_for_ever() {
 
     let call = begin(never());
     settle("a worker is there", || !children().is_empty());
+    let start = Instant::now();
     block_on(shutdown(Duration::from_millis(10)));
     assert_eq!(block_on(call).unwrap_err().kind(), ErrorKind::ShuttingDown);
     settle("no worker is left", || children().is_empty());
+    // And not because it did not start up in the minute that it has for that.
+    assert!(start.elapsed() < Duration::from_secs(45));
 }
 
 /// It runs on after the grace, and calls: once that call waited for ever for a worker

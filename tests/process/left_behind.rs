@@ -1,6 +1,7 @@
 //! What bodies start, and what they have of their parent.
 
 use std::fs;
+use std::os::fd::FromRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -81,6 +82,44 @@ fn what_left_the_group_ends_with_a_worker_that_is_replaced() {
     let told = Told::new();
     let daemon = block_on(returns(told.path())).unwrap();
     settle("it has died", || !runs(daemon));
+}
+
+/// It is below the worker no more when that has ended.
+#[test]
+fn what_left_the_group_ends_with_a_worker_that_crashes() {
+    #[offload(process)]
+    fn crashes(daemon: String, orderly: bool) -> Result<(), Error> {
+        start_daemon(&daemon);
+        number(&daemon);
+        if orderly { std::process::exit(3) } else { std::process::abort() }
+    }
+
+    for orderly in [false, true] {
+        let told = Told::new();
+        let error = block_on(crashes(told.path(), orderly)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WorkerDied);
+        let daemon = number(&told.path());
+        settle("the other has died", || !runs(daemon));
+    }
+}
+
+/// Each starts the next and ends, as fast as the system lets it.
+#[test]
+fn a_body_that_starts_others_without_end_is_ended() {
+    #[offload(process)]
+    fn starts_others(path: String) -> Result<(), Error> {
+        let script = format!("f() {{ [ -e {path}.end ] || {{ f & }}; }}; f");
+        assert!(Command::new("setsid").args(["sh", "-c", &script]).status().unwrap().success());
+        tell(&path);
+        spin()
+    }
+
+    let told = Told::new();
+    let call = begin(starts_others(told.path()));
+    let worker = told.pid();
+    drop(call);
+    settle("the worker is reaped", || !is_there(worker));
+    fs::write(told.path() + ".end", "").unwrap();
 }
 
 /// As in a program that has few files left.
@@ -175,6 +214,35 @@ fn the_end_of_a_worker_that_has_closed_its_prints_is_seen() {
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::WorkerDied, Some(3)), "{error}");
     let child = number(&told.path());
     settle("what it started has died", || !runs(child));
+}
+
+#[test]
+fn a_body_that_closes_all_files_and_returns_is_told_so() {
+    #[offload(process)]
+    fn closes_all() -> Result<(), Error> {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let open: Vec<_> = open.map(|entry| entry.unwrap().file_name()).collect();
+        for name in open {
+            let number: i32 = name.to_str().unwrap().parse().unwrap();
+            // SAFETY: none: the files are those of others in this process.
+            #[expect(
+                unsafe_code,
+                reason = "a body that closes the files of its worker is the subject"
+            )]
+            let file = unsafe { std::fs::File::from_raw_fd(number) };
+            // The one by which the folder was read is closed already.
+            if number > 2 && rustix::io::fcntl_getfd(&file).is_ok() {
+                drop(file);
+            } else {
+                std::mem::forget(file);
+            }
+        }
+        Ok(())
+    }
+
+    let error = block_on(closes_all()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe));
+    assert!(error.to_string().contains("has a body closed files that are not its own"), "{error}");
 }
 
 #[test]

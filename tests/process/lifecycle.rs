@@ -1,17 +1,19 @@
 //! What is told of workers through `tracing`.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ProcessPool, offload, shutdown};
-use offload_tests::{begin, own_process, passes};
+use offload_tests::{begin, own_process, passes, soon};
+use rustix::process::{Pid, Signal, kill_process};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::ends::{Told, spin, tell};
-use crate::support::settle;
+use crate::support::{children, settle};
 
 /// One event about a worker.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +92,7 @@ fn child_tells() {
     static KEPT: ProcessPool = ProcessPool::new("kept").workers(1).min_workers(1);
     static ONCE: ProcessPool = ProcessPool::new("once").workers(1).max_jobs(1);
     static FAILS: ProcessPool = ProcessPool::new("fails").on_start(|| panic!("no fonts"));
+    static STARTS: ProcessPool = ProcessPool::new("starts").workers(1).on_start(|| spin());
 
     #[offload(process, pool = KEPT)]
     fn exits() -> Result<(), Error> {
@@ -109,6 +112,11 @@ fn child_tells() {
 
     #[offload(process, pool = FAILS)]
     fn never() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = STARTS)]
+    fn not_yet() -> Result<(), Error> {
         Ok(())
     }
 
@@ -143,8 +151,70 @@ fn child_tells() {
     let failed = listener.hear(Level::WARN, "a worker could not be started", "fails", None);
     assert!(failed.reason.contains("no fonts") && failed.pid.is_some(), "{failed:?}");
 
+    // One that is not there yet when its pool is closed has not failed.
+    let call = begin(not_yet());
+    settle("it starts", || !children().is_empty());
+    block_on(STARTS.close(Duration::ZERO));
+    block_on(call).unwrap_err();
+    let killed = listener.hear(Level::DEBUG, "a worker was killed", "starts", None);
+    assert_eq!(killed.reason, "its pool is closed");
+
     settle("one is kept ready", || crate::support::workers("kept").idle == 1);
     block_on(shutdown(Duration::from_secs(60)));
     let closed = |said: &Said| said.pool == "kept" && said.reason == "its pool is closed";
     settle("that ends", || listener.0.lock().unwrap().iter().any(closed));
+}
+
+/// A worker that dies without a call is told of by nobody's thread but one for that: others read what all
+/// workers print, and see them end.
+#[test]
+fn a_subscriber_that_blocks_keeps_no_other_pool() {
+    passes(&mut own_process("lifecycle::child_blocks"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_blocks() {
+    static FIRST: ProcessPool = ProcessPool::new("first").workers(1).min_workers(1);
+    static SECOND: ProcessPool = ProcessPool::new("second").workers(1).min_workers(1);
+
+    #[offload(process, pool = FIRST)]
+    fn first() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    #[offload(process, pool = SECOND)]
+    fn second() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    /// Holds whoever tells of a death in the first pool.
+    struct Gate(Mutex<Receiver<()>>, Sender<()>);
+
+    impl<S: Subscriber> Layer<S> for Gate {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut said = Said::default();
+            event.record(&mut said);
+            if (&*said.message, &*said.pool) == ("a worker has died", "first") {
+                self.1.send(()).unwrap();
+                let _ = self.0.lock().unwrap().recv();
+            }
+        }
+    }
+
+    let (go, gate) = channel();
+    let (tells, told) = channel();
+    let all = tracing_subscriber::registry().with(Gate(Mutex::new(gate), tells));
+    tracing::subscriber::set_global_default(all).unwrap();
+
+    let (one, other) = (block_on(first()).unwrap(), block_on(second()).unwrap());
+    let kill = |pid: u32| {
+        let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+    };
+    kill(one);
+    soon(&told);
+    kill(other);
+    settle("the other's end is seen", || crate::support::workers("second").restarts == 1);
+    drop(go);
 }

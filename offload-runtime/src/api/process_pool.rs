@@ -273,7 +273,8 @@ impl ProcessPool {
         self
     }
 
-    /// Workers have no variable of the parent's environment, but what [`env`](Self::env) adds.
+    /// Workers have no variable of the parent's environment, but what [`env`](Self::env) adds, and
+    /// `OFFLOAD_WORKER`, by which what they leave behind is found.
     ///
     /// So nothing is there that a program may rely on: `PATH`, `HOME`, `LANG`, `RUST_BACKTRACE`, the
     /// `OFFLOAD_…` settings of pools in the worker itself, and where the dynamic linker looks for

@@ -9,7 +9,7 @@ use rustix::process::{
     waitpgid,
 };
 
-use super::descendants;
+use super::descendants::{self, Mark};
 
 /// So long what was killed is waited for: it may be in a system call that no signal interrupts.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -18,12 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    /// What it started has it, too.
+    mark: Mark,
     is_reaped: bool,
 }
 
 impl Process {
-    pub(super) fn new(child: Child) -> Process {
-        Process { child, is_reaped: false }
+    pub(super) fn new(child: Child, mark: Mark) -> Process {
+        Process { child, mark, is_reaped: false }
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -36,9 +38,13 @@ impl Process {
 
     /// Whether it ends in this time without being killed.
     pub(super) fn ends_by_itself(&self, patience: Duration) -> bool {
+        is_so_in(patience, || self.has_ended())
+    }
+
+    fn has_ended(&self) -> bool {
         // It is not reaped by that, so that its number stays its own.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        is_so_in(patience, || !matches!(waitid(WaitId::Pid(self.pid()), look), Ok(None)))
+        !matches!(waitid(WaitId::Pid(self.pid()), look), Ok(None))
     }
 
     /// Kills it and what it started, if they live, and reaps it.
@@ -46,6 +52,8 @@ impl Process {
         self.is_reaped = true;
         let pid = self.pid();
         let descendants = descendants::kill_below(pid);
+        // Some of them may be below it no more: it has left them behind, or has started others meanwhile.
+        let may_have_left = self.has_ended() || !descendants.is_empty();
         // Where descendants are not known, and if it has crashed, its group is.
         let _ = kill_process_group(pid, Signal::KILL);
         // It may have left its group.
@@ -53,6 +61,9 @@ impl Process {
         let status = self.child.wait().ok();
         // What it left behind is a child of this process now, if that is the first of a container.
         descendants.reap();
+        if may_have_left {
+            descendants::kill_marked(&self.mark).reap();
+        }
         is_so_in(PATIENCE, || {
             loop {
                 match waitpgid(pid, WaitOptions::NOHANG) {

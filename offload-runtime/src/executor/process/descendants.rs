@@ -9,11 +9,39 @@
 //! then. Not too many at once: this may be a program that has few files left. Elsewhere there is the
 //! group alone.
 //!
+//! What was below a worker that has ended before it was killed, as one that has crashed, is below it no more. It is known by
+//! a variable of its environment, the [mark](Mark), which each worker has with a value of its own, and what it starts
+//! has as well, unless it takes the variable away.
+//!
 //! What loses its parent while the worker lives becomes a child of the worker, and stays there as a zombie
 //! when it ends. Nobody can tell it from a child that the body itself has started and will wait for, whose
 //! status would be lost: it is reaped when the worker ends.
 
-pub(super) use imp::{adopt, end_own, kill_below};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) use imp::{adopt, end_own, kill_below, kill_marked};
+
+/// The variable that tells what a worker has started.
+const VARIABLE: &str = "OFFLOAD_WORKER";
+
+/// The value that it has in one worker, and in none before or after.
+#[derive(Debug)]
+pub(super) struct Mark(String);
+
+impl Mark {
+    pub(super) fn new() -> Mark {
+        static MARKS: AtomicU64 = AtomicU64::new(0);
+        let number = MARKS.fetch_add(1, Ordering::Relaxed);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Mark(format!("{}-{number}-{:x}", process::id(), since.as_nanos()))
+    }
+
+    pub(super) fn apply(&self, command: &mut Command) {
+        command.env(VARIABLE, &self.0);
+    }
+}
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod imp {
@@ -28,12 +56,11 @@ mod imp {
         set_child_subreaper, waitid,
     };
 
+    use super::{Mark, VARIABLE};
+
     /// So long processes that were signalled are waited for, together. One may be in the middle of
     /// a system call that no signal interrupts.
     const PATIENCE: Duration = Duration::from_secs(1);
-
-    /// Whoever starts processes faster than they are found is given up after so many rounds.
-    const ROUNDS: usize = 1000;
 
     /// No more of them are held at once.
     const HELD: usize = 32;
@@ -53,7 +80,18 @@ mod imp {
         start: u64,
     }
 
+    /// How a process is known to be one that is to end.
+    #[derive(Clone, Copy, Debug)]
+    enum By {
+        Parent(Pid),
+        Mark,
+    }
+
     impl Descendants {
+        pub(in super::super) fn is_empty(&self) -> bool {
+            self.held.is_empty() && self.let_go.is_empty()
+        }
+
         /// Those that have become children of this process, as when it is the first of a
         /// container, do not stay zombies.
         pub(in super::super) fn reap(mut self) {
@@ -89,59 +127,98 @@ mod imp {
         let _ = set_child_subreaper(Some(getpid()));
     }
 
-    /// Kills all that is below `root`, in rounds, until there is nothing new. `root` itself is left to
-    /// the caller, who kills it before it is reaped, so that its number stays its own meanwhile.
+    /// Kills all that is below `root`. `root` itself is left to the caller, who kills it before it is reaped, so that
+    /// its number stays its own meanwhile.
     pub(in super::super) fn kill_below(root: Pid) -> Descendants {
+        kill(&[], |end| below(vec![root], end))
+    }
+
+    /// Kills what has the mark of a worker that has ended, and what is below that.
+    pub(in super::super) fn kill_marked(mark: &Mark) -> Descendants {
+        let mark = format!("{VARIABLE}={}", mark.0);
+        kill(mark.as_bytes(), |end| {
+            let marked: Vec<_> =
+                all().into_iter().filter(|pid| is_marked(*pid, mark.as_bytes())).collect();
+            let mut found: Vec<_> = marked.iter().map(|pid| (*pid, By::Mark)).collect();
+            found.extend(below(marked, end));
+            found
+        })
+    }
+
+    /// Kills what is found, in rounds, until there is nothing new: what was killed may have left children behind. `find` is
+    /// given when it is to come to an end.
+    fn kill(mark: &[u8], find: impl Fn(Instant) -> Vec<(Pid, By)>) -> Descendants {
         let end = Instant::now() + PATIENCE;
         let mut killed = Descendants::default();
         let mut known = HashSet::new();
-        for _ in 0..ROUNDS {
+        loop {
             let before = known.len();
-            let mut parents = vec![root];
-            while let Some(parent) = parents.pop() {
-                for child in children(parent) {
-                    // What was killed may have left children behind, too.
-                    parents.push(child);
-                    let Some((_, start)) = stat(child) else { continue };
-                    let process = Process { pid: child, start };
-                    if known.contains(&process) {
-                        continue;
-                    }
-                    if killed.held.len() == HELD {
-                        killed.let_go(end);
-                    }
-                    let Some(file) = hold(process, parent) else { continue };
-                    known.insert(process);
-                    // It may have become another user's, and then nobody here ends it.
-                    if pidfd_send_signal(&file, Signal::KILL).is_ok() {
-                        killed.held.push((file, process));
-                    }
+            for (pid, by) in find(end) {
+                let Some((_, start)) = stat(pid) else { continue };
+                let process = Process { pid, start };
+                if known.contains(&process) {
+                    continue;
+                }
+                if killed.held.len() == HELD {
+                    killed.let_go(end);
+                }
+                let Some(file) = hold(process, by, mark) else { continue };
+                known.insert(process);
+                // It may have become another user's, and then nobody here ends it.
+                if pidfd_send_signal(&file, Signal::KILL).is_ok() {
+                    killed.held.push((file, process));
                 }
             }
-            if known.len() == before {
-                break;
+            // Whoever starts processes faster than they are found is given up.
+            if known.len() == before || end <= Instant::now() {
+                return killed;
             }
         }
-        killed
     }
 
     /// Kills and reaps all that is below this process, which goes on.
     pub(in super::super) fn end_own() {
         let end = Instant::now() + PATIENCE;
-        for _ in 0..ROUNDS {
+        loop {
             let found = kill_below(getpid());
-            if (found.held.is_empty() && found.let_go.is_empty()) || end <= Instant::now() {
+            if found.is_empty() || end <= Instant::now() {
                 return;
             }
             found.reap();
         }
     }
 
-    /// A process, as long as it is the child of this parent: held, its number stays its own.
-    fn hold(process: Process, parent: Pid) -> Option<OwnedFd> {
+    /// A process, as long as it is what it was found as: held, its number stays its own.
+    fn hold(process: Process, by: By, mark: &[u8]) -> Option<OwnedFd> {
         let file = pidfd_open(process.pid, PidfdFlags::empty()).ok()?;
-        // It may have been adopted meanwhile, and is found there.
-        (stat(process.pid)? == (parent, process.start)).then_some(file)
+        let (its, start) = stat(process.pid)?;
+        let is_it = match by {
+            // It may have been adopted meanwhile, and is found there.
+            By::Parent(parent) => its == parent,
+            By::Mark => is_marked(process.pid, mark),
+        };
+        (is_it && start == process.start).then_some(file)
+    }
+
+    /// All that is below these, as far as it is found by then.
+    fn below(mut parents: Vec<Pid>, end: Instant) -> Vec<(Pid, By)> {
+        let mut found = Vec::new();
+        while let Some(parent) = parents.pop() {
+            for child in children(parent) {
+                parents.push(child);
+                found.push((child, By::Parent(parent)));
+            }
+            if end <= Instant::now() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether this is among the variables that a process was started with. Those of other users are not told.
+    fn is_marked(process: Pid, mark: &[u8]) -> bool {
+        fs::read(format!("/proc/{process}/environ"))
+            .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|it| it == mark))
     }
 
     /// The children of a process, zombies included.
@@ -162,9 +239,13 @@ mod imp {
 
     /// Among all processes.
     fn searched(parent: Pid) -> Vec<Pid> {
+        let is_child = |child: &Pid| stat(*child).is_some_and(|(its, _)| its == parent);
+        all().into_iter().filter(is_child).collect()
+    }
+
+    fn all() -> Vec<Pid> {
         let all = fs::read_dir("/proc").into_iter().flatten();
-        let all = all.filter_map(|entry| pid(entry.ok()?.file_name().to_str()?));
-        all.filter(|child| stat(*child).is_some_and(|(its, _)| its == parent)).collect()
+        all.filter_map(|entry| pid(entry.ok()?.file_name().to_str()?)).collect()
     }
 
     fn pid(text: &str) -> Option<Pid> {
@@ -185,16 +266,26 @@ mod imp {
 mod imp {
     use rustix::process::Pid;
 
+    use super::Mark;
+
     #[derive(Debug, Default)]
     pub(in super::super) struct Descendants;
 
     impl Descendants {
+        pub(in super::super) fn is_empty(&self) -> bool {
+            true
+        }
+
         pub(in super::super) fn reap(self) {}
     }
 
     pub(in super::super) fn adopt() {}
 
     pub(in super::super) fn kill_below(_: Pid) -> Descendants {
+        Descendants
+    }
+
+    pub(in super::super) fn kill_marked(_: &Mark) -> Descendants {
         Descendants
     }
 

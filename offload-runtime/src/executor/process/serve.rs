@@ -86,6 +86,15 @@ pub(crate) fn serve() -> ! {
                 descendants::end_own();
                 process::exit(0)
             }
+            Err(ReadError::Io(error)) => {
+                // What it prints last is in the error of its call.
+                let _ = writeln!(
+                    io::stderr(),
+                    "this worker's channel to its parent is broken ({error}): has a body closed files \
+                     that are not its own?",
+                );
+                process::exit(REFUSED)
+            }
             Ok(_) | Err(_) => process::exit(REFUSED),
         }
     }

@@ -68,6 +68,12 @@ impl Workers {
         // Before others can have it, so that its start is told before its end.
         match &worker {
             Ok(worker) => lifecycle::started(self.name(), worker.pid(), why),
+            Err(NotReady { pid, .. }) if self.lock().is_unwanted(opened) => {
+                // Its channel was closed, or it is about to be dropped.
+                if let Some(pid) = pid {
+                    lifecycle::killed(self.name(), *pid, "its pool is closed");
+                }
+            }
             Err(not_ready) => {
                 lifecycle::not_started(self.name(), not_ready.pid, &not_ready.reason);
             }

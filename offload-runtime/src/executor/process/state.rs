@@ -110,6 +110,11 @@ impl State {
         starts.last_reason = reason;
     }
 
+    /// Whether the pool was closed since a start, before which it had been `opened` so often.
+    pub(super) fn is_unwanted(&self, opened: u64) -> bool {
+        self.is_closed || opened != self.starts.opened
+    }
+
     /// How many there are to be before those who wait for that are told.
     pub(super) fn enough(&self) -> usize {
         self.kept.max(usize::from(!self.until_ready.is_empty()))

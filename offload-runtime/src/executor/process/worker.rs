@@ -15,6 +15,7 @@ use rustix::process::Signal;
 
 use super::child::Process;
 use super::control::Control;
+use super::descendants::Mark;
 use super::events::{Places, Replay};
 use super::kill_handle::Held;
 use super::memory;
@@ -145,6 +146,8 @@ impl Worker {
         let stderr = Stderr::read_from(prints, on_end)?;
         let mut command = Command::new(registry::program()?);
         plan.environment.apply(&mut command);
+        let mark = Mark::new();
+        mark.apply(&mut command);
         let child = command
             .arg0(MARK)
             .args(way.arguments())
@@ -155,7 +158,7 @@ impl Worker {
             .stderr(printed)
             .spawn()?;
         let worker = Worker {
-            process: Process::new(child),
+            process: Process::new(child, mark),
             data: Arc::new(data),
             control: Arc::new(control),
             incoming: Incoming::new(max_message.max(MAX_NOTE).saturating_add(MAX_HEAD)),

@@ -21,6 +21,7 @@ use std::fmt;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::checked_out::CheckedOut;
@@ -331,8 +332,8 @@ impl Workers {
             wakers = state.take_wakers();
         }
         drop(state);
-        self.reap(lost);
         lifecycle::wake(wakers);
+        self.reap_apart(lost);
     }
 
     /// The call of somebody who waits here may have ended.
@@ -426,6 +427,15 @@ impl Workers {
     /// Whether all workers have ended.
     pub(super) fn are_gone(&self) -> bool {
         self.lock().alive == 0 && self.counts.ending.load(Ordering::Acquire) == 0
+    }
+
+    /// As [`reap`](Self::reap), for the thread that reads for all pools: what is told of an end goes to a foreign subscriber.
+    fn reap_apart(&'static self, lost: Vec<Worker>) {
+        if lost.is_empty() {
+            return;
+        }
+        // Without a thread, they are dropped with the closure, and so reaped, and nothing is told.
+        let _ = thread::Builder::new().name("offload-reap".into()).spawn(move || self.reap(lost));
     }
 
     fn reap(&self, lost: Vec<Worker>) {
