@@ -481,7 +481,7 @@ fn each_fix_of_a_resource_or_a_sink_compiles() {
         ("lent_refused".to_owned(), program(&refused)),
         ("lent_followed".to_owned(), program(&followed)),
     ];
-    let said = checked::check("advice-lent", &programs);
+    let said = checked::check("check", "advice-lent", &programs);
     let mut refused = errors(&said["lent_refused"]);
     let first_line = top.lines().count() + 1;
     for (index, one) in LENT_AND_STREAMED.iter().enumerate() {

@@ -439,10 +439,10 @@ impl Workers {
     }
 
     fn reap(&self, lost: Vec<Worker>) {
-        self.counts.restarts.fetch_add(lost.len() as u64, Ordering::Relaxed);
         for mut worker in lost {
             let dead = worker.reap();
             self.lock().starts.explain(dead.how());
+            self.counts.restarts.fetch_add(1, Ordering::Relaxed);
             lifecycle::died(self.name(), &dead);
         }
     }
