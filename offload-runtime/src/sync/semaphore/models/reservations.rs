@@ -62,7 +62,7 @@ fn the_reservation_of_a_shell_is_taken_or_given_back_and_not_both() {
         assert_eq!(waits.state.cancel(), Phase::Waiting);
         let releases = thread::spawn(move || drop(permit));
         let mut ran = 0;
-        match semaphore.acquire_blocking(blocks, Vec::new(), false) {
+        match semaphore.acquire_blocking(blocks, false) {
             Acquired::Permit(_, permit) => {
                 ran += 1;
                 drop(permit);
