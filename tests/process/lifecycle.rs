@@ -1,5 +1,6 @@
 //! What is told of workers through `tracing`.
 
+use std::fs;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -153,7 +154,11 @@ fn child_tells() {
 
     // One that is not there yet when its pool is closed has not failed.
     let call = begin(not_yet());
-    settle("it starts", || !children().is_empty());
+    let is_its = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim() == "offload-starts")
+    };
+    settle("it starts", || children().iter().any(is_its));
     block_on(STARTS.close(Duration::ZERO));
     block_on(call).unwrap_err();
     let killed = listener.hear(Level::DEBUG, "a worker was killed", "starts", None);
