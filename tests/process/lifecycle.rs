@@ -1,6 +1,7 @@
 //! What is told of workers through `tracing`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::ends::{Told, spin, tell};
-use crate::support::{children, settle};
+use crate::support::settle;
 
 /// One event about a worker.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,11 @@ impl Listener {
     }
 }
 
+/// What a worker of this process says that is about to be ready for ever.
+fn starting(parent: u32) -> PathBuf {
+    std::env::temp_dir().join(format!("offload-test-{parent}-starts"))
+}
+
 #[test]
 fn each_start_end_kill_and_recycling_is_told_with_its_reason() {
     passes(&mut own_process("lifecycle::child_tells"));
@@ -93,7 +99,11 @@ fn child_tells() {
     static KEPT: ProcessPool = ProcessPool::new("kept").workers(1).min_workers(1);
     static ONCE: ProcessPool = ProcessPool::new("once").workers(1).max_jobs(1);
     static FAILS: ProcessPool = ProcessPool::new("fails").on_start(|| panic!("no fonts"));
-    static STARTS: ProcessPool = ProcessPool::new("starts").workers(1).on_start(|| spin());
+    static STARTS: ProcessPool = ProcessPool::new("starts").workers(1).on_start(|| {
+        let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+        fs::write(starting(parent.cast_unsigned()), "").unwrap();
+        spin()
+    });
 
     #[offload(process, pool = KEPT)]
     fn exits() -> Result<(), Error> {
@@ -154,11 +164,9 @@ fn child_tells() {
 
     // One that is not there yet when its pool is closed has not failed.
     let call = begin(not_yet());
-    let is_its = |pid: &u32| {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name.trim() == "offload-starts")
-    };
-    settle("it starts", || children().iter().any(is_its));
+    let starts = starting(std::process::id());
+    settle("it starts", || starts.exists());
+    fs::remove_file(starts).unwrap();
     block_on(STARTS.close(Duration::ZERO));
     block_on(call).unwrap_err();
     let killed = listener.hear(Level::DEBUG, "a worker was killed", "starts", None);
