@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 use offload_runtime::{
     Error, ErrorKind, ProcessPool, Ran, Resource, SharedResource, ThreadResource, offload, shutdown,
 };
-use offload_tests::{own_process, passes};
+use offload_tests::own_process;
 
 use crate::resource;
 use crate::support::{PATIENCE, begin, settle};
@@ -253,22 +253,29 @@ fn note(
     Ok(())
 }
 
-fn are_dropped(file: &Path) {
+fn are_dropped(file: &Path) -> bool {
     let text = fs::read_to_string(file).unwrap_or_default();
     let mut lines: Vec<_> = text.lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["exclusive", "of a thread", "shared"]);
+    lines == ["exclusive", "of a thread", "shared"]
 }
 
 #[test]
 fn a_worker_that_ends_in_good_order_drops_what_it_has_made() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("dropped");
-    block_on(note(file.clone())).unwrap();
-    assert!(!file.exists(), "it is kept for the next call");
-    assert_eq!(block_on(ENDS.close(PATIENCE)).abandoned, 0);
-    are_dropped(&file);
-    passes(&mut own_process("process::child_whose_worker_has_made_something"));
+    // It has a second for that, which on a busy machine is too short now and then.
+    settle("all are dropped as its pool is closed", || {
+        ENDS.open();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dropped");
+        block_on(note(file.clone())).unwrap();
+        assert!(!file.exists(), "it is kept for the next call");
+        assert_eq!(block_on(ENDS.close(PATIENCE)).abandoned, 0);
+        are_dropped(&file)
+    });
+    settle("all are dropped as the process shuts down", || {
+        let child = own_process("process::child_whose_worker_has_made_something").output();
+        child.unwrap().status.success()
+    });
 }
 
 #[test]
@@ -278,7 +285,7 @@ fn child_whose_worker_has_made_something() {
     let file = folder.path().join("dropped");
     block_on(note(file.clone())).unwrap();
     assert_eq!(block_on(shutdown(PATIENCE)).abandoned, 0);
-    are_dropped(&file);
+    assert!(are_dropped(&file));
 }
 
 #[test]
