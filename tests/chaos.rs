@@ -96,7 +96,7 @@ fn tends_workers() -> bool {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     let mut names =
         tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.any(|name| ["offload-start", "offload-retire", "offload-reap"].contains(&name.trim()))
+    names.any(|name| ["offload-start", "offload-retire"].contains(&name.trim()))
 }
 
 /// Kills a worker, if there is one.

@@ -657,7 +657,16 @@ fn a_loop_that_is_stuck_and_what_it_does_is_in_its_series_until_it_ends() {
     let stuck = |workers: f64| {
         becomes("offload_loop_stuck_workers", &[], |stuck| stuck == workers);
     };
-    let stall = |what: fn()| {
+    // On a busy machine one that computes may have no processor: it is not stuck then, but starved.
+    let stuck_or_starved = || {
+        let start = Instant::now();
+        while largest(&scrape(), "offload_loop_stuck_workers", &[]) != Some(1.0)
+            && start.elapsed() < Duration::from_secs(2)
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let stall = |what: fn(), until: &dyn Fn()| {
         let ends = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ends);
         let task = runtime.spawn(async move {
@@ -665,23 +674,29 @@ fn a_loop_that_is_stuck_and_what_it_does_is_in_its_series_until_it_ends() {
                 what();
             }
         });
-        stuck(1.0);
+        until();
         end.store(true, Ordering::Relaxed);
         task
     };
-    for (doing, what) in [("doing=\"waiting\"", wait as fn()), ("doing=\"computing\"", compute)] {
-        let stalls =
-            || largest(&scrape(), "offload_loop_stalls_total", &[doing]).unwrap_or_default();
-        let (before, start) = (stalls(), Instant::now());
+    let stalls = |doing: &[&str]| -> f64 {
+        let now = scrape();
+        let of = |doing: &&str| largest(&now, "offload_loop_stalls_total", &[*doing]);
+        doing.iter().filter_map(of).sum()
+    };
+    let start = Instant::now();
+    let counts = |doing: &[&str], what: fn(), until: &dyn Fn()| {
+        let before = stalls(doing);
         // Where the machine is busy, it may have been seen to do neither.
-        while stalls() == before {
-            assert!(start.elapsed() < PATIENCE, "{doing}: {}", scrape());
-            runtime.block_on(stall(what)).unwrap();
+        while stalls(doing) == before {
+            assert!(start.elapsed() < PATIENCE, "{doing:?}: {}", scrape());
+            runtime.block_on(stall(what, until)).unwrap();
             stuck(0.0);
         }
-    }
+    };
+    counts(&["doing=\"waiting\""], wait, &|| stuck(1.0));
+    counts(&["doing=\"computing\"", "doing=\"starved\""], compute, &stuck_or_starved);
     // Nobody sees that it goes on, when its runtime ends.
-    drop(stall(compute));
+    drop(stall(compute, &stuck_or_starved));
     drop(runtime);
     stuck(0.0);
 }

@@ -152,7 +152,7 @@ fn workers_have_the_processors_and_the_signal_mask_of_the_main_thread() {
         Ok(of("/proc/thread-self/status"))
     }
 
-    // The processors that it may use, and the signals that it blocks.
+    // The CPU affinity and the signal mask, as a `status` file in `/proc` has them.
     fn of(status: &str) -> [String; 2] {
         let status = std::fs::read_to_string(status).unwrap();
         let line = |name| status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();

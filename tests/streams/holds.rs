@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use offload_runtime::{
-    Error, ErrorKind, Limiter, Resource, Sink, ThreadPool, is_cancelled, offload,
+    Closed, Error, ErrorKind, Limiter, Resource, Sink, ThreadPool, is_cancelled, offload,
 };
 use offload_tests::{begin, numbers, settle, soon};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -92,12 +92,17 @@ fn sends_on(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error>
     Ok(sent?)
 }
 
-#[offload(thread, stream = 1, timeout = "50ms")]
-fn sends_on_from_a_helper(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error> {
-    let sent = thread::scope(|scope| {
+/// A thread of the body's own sends until it is told that nobody takes any more.
+fn send_from_a_helper(out: &mut Sink<u32>) -> Result<(), Closed> {
+    thread::scope(|scope| {
         let helper = scope.spawn(|| (0..).try_for_each(|n| out.send(n)));
         helper.join().expect("it does not panic")
-    });
+    })
+}
+
+#[offload(thread, stream = 1, timeout = "50ms")]
+fn sends_on_from_a_helper(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error> {
+    let sent = send_from_a_helper(out);
     let _ = ended.send(is_cancelled());
     Ok(sent?)
 }
@@ -117,10 +122,7 @@ static HELPED: ThreadPool = ThreadPool::new("helped");
 
 #[offload(thread, stream = 1, pool = HELPED)]
 fn helped(ended: mpsc::Sender<bool>, out: &mut Sink<u32>) -> Result<(), Error> {
-    let sent = thread::scope(|scope| {
-        let helper = scope.spawn(|| (0..).try_for_each(|n| out.send(n)));
-        helper.join().expect("it does not panic")
-    });
+    let sent = send_from_a_helper(out);
     let _ = ended.send(is_cancelled());
     Ok(sent?)
 }

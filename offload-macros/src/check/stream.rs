@@ -93,7 +93,7 @@ fn makes_no_items(
     if matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
         return errors.at(ty, MAKES_NOTHING);
     }
-    // Without `stream` it would still borrow.
+    // To remove `stream` mends nothing where the result borrows: that is refused without it, too.
     let or_remove = if borrows::find(ty).is_none() { ", or remove `stream`" } else { "" };
     let (no_iterator, item) = (text(ty), text(item));
     let fix = if is_in_result {

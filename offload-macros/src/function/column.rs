@@ -15,7 +15,7 @@ pub(crate) enum Column {
 impl Column {
     pub(crate) fn of(span: Span) -> Column {
         let place = span.start();
-        // Lines are counted from 1.
+        // The first line is 1: a 0 says that the compiler does not tell.
         match (place.line, place.column) {
             (0, _) => Column::Unknown,
             (_, 0) => Column::First,

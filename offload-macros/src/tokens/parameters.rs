@@ -125,8 +125,8 @@ fn looks_like_parameter(word: &Ident) -> bool {
         && letters.all(|letter| letter.is_ascii_digit())
 }
 
-/// The same in a body, where such a word may be a constant, and where items may have parameters of their own: it is
-/// one where only a type can be, and nothing in the body declares it.
+/// A type parameter of the `impl` block or function around it, as far as the tokens of a body show it: a word like `T` or `K2`
+/// where only a type can stand, which the body does not declare itself. (Elsewhere such a word may be a constant.)
 pub(crate) fn outer_parameter_of_body(body: TokenStream) -> Option<Ident> {
     let mut declared = Vec::new();
     declare(body.clone(), &mut declared);

@@ -53,7 +53,7 @@ pub struct End<E> {
 /// Reads what a worker has sent.
 pub(super) type Read<T> = fn(Decoder<'_>) -> Result<T, String>;
 
-/// Reads what a worker has sent back as a result.
+/// Decodes the result of a call, as its worker has sent it.
 pub(super) fn read<T, E>(mut decoder: Decoder<'_>) -> Result<Result<T, E>, String>
 where
     T: DeserializeOwned + 'static,

@@ -149,7 +149,7 @@ pub struct OwnCopy(Copied);
 enum Copied {
     /// In the parent, where it is written from the borrow.
     Written(Encoded),
-    /// In a worker.
+    /// In a worker, where the body runs in place: a copy of what was lent.
     Made(Box<dyn Any + Send>),
 }
 

@@ -81,10 +81,12 @@ mod imp {
     }
 
     /// How a process is known to be one that is to end.
-    #[derive(Clone, Copy, Debug)]
-    enum By {
+    #[derive(Clone, Copy)]
+    enum By<'a> {
+        /// It is a child of this one.
         Parent(Pid),
-        Mark,
+        /// Its environment has this variable with its value.
+        Mark(&'a [u8]),
     }
 
     impl Descendants {
@@ -130,16 +132,15 @@ mod imp {
     /// Kills all that is below `root`. `root` itself is left to the caller, who kills it before it is reaped, so that
     /// its number stays its own meanwhile.
     pub(in super::super) fn kill_below(root: Pid) -> Descendants {
-        kill(&[], |end| below(vec![root], end))
+        kill(|end| below(vec![root], end))
     }
 
     /// Kills what has the mark of a worker that has ended, and what is below that.
     pub(in super::super) fn kill_marked(mark: &Mark) -> Descendants {
-        let mark = format!("{VARIABLE}={}", mark.0);
-        kill(mark.as_bytes(), |end| {
-            let marked: Vec<_> =
-                all().into_iter().filter(|pid| is_marked(*pid, mark.as_bytes())).collect();
-            let mut found: Vec<_> = marked.iter().map(|pid| (*pid, By::Mark)).collect();
+        let mark = format!("{VARIABLE}={}", mark.0).into_bytes();
+        kill(|end| {
+            let marked: Vec<_> = all().into_iter().filter(|pid| is_marked(*pid, &mark)).collect();
+            let mut found: Vec<_> = marked.iter().map(|pid| (*pid, By::Mark(&mark))).collect();
             found.extend(below(marked, end));
             found
         })
@@ -147,7 +148,7 @@ mod imp {
 
     /// Kills what is found, in rounds, until there is nothing new: what was killed may have left children behind. `find` is
     /// given when it is to come to an end.
-    fn kill(mark: &[u8], find: impl Fn(Instant) -> Vec<(Pid, By)>) -> Descendants {
+    fn kill<'a>(find: impl Fn(Instant) -> Vec<(Pid, By<'a>)>) -> Descendants {
         let end = Instant::now() + PATIENCE;
         let mut killed = Descendants::default();
         let mut known = HashSet::new();
@@ -162,7 +163,7 @@ mod imp {
                 if killed.held.len() == HELD {
                     killed.let_go(end);
                 }
-                let Some(file) = hold(process, by, mark) else { continue };
+                let Some(file) = hold(process, by) else { continue };
                 known.insert(process);
                 // It may have become another user's, and then nobody here ends it.
                 if pidfd_send_signal(&file, Signal::KILL).is_ok() {
@@ -189,19 +190,19 @@ mod imp {
     }
 
     /// A process, as long as it is what it was found as: held, its number stays its own.
-    fn hold(process: Process, by: By, mark: &[u8]) -> Option<OwnedFd> {
+    fn hold(process: Process, by: By<'_>) -> Option<OwnedFd> {
         let file = pidfd_open(process.pid, PidfdFlags::empty()).ok()?;
         let (its, start) = stat(process.pid)?;
         let is_it = match by {
             // It may have been adopted meanwhile, and is found there.
             By::Parent(parent) => its == parent,
-            By::Mark => is_marked(process.pid, mark),
+            By::Mark(mark) => is_marked(process.pid, mark),
         };
         (is_it && start == process.start).then_some(file)
     }
 
     /// All that is below these, as far as it is found by then.
-    fn below(mut parents: Vec<Pid>, end: Instant) -> Vec<(Pid, By)> {
+    fn below<'a>(mut parents: Vec<Pid>, end: Instant) -> Vec<(Pid, By<'a>)> {
         let mut found = Vec::new();
         while let Some(parent) = parents.pop() {
             for child in children(parent) {

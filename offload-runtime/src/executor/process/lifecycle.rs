@@ -37,7 +37,7 @@ pub(super) fn recycled(pool: &str, pid: u32, reason: &str) {
     quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker is replaced"));
 }
 
-/// Workers that are to end by themselves. Until they have, they are one that `count` counts.
+/// Workers that end by themselves, or have and are not reaped yet. Until that is done, they are one that `count` counts.
 pub(super) struct Ending {
     workers: Vec<Worker>,
     count: &'static AtomicUsize,
@@ -59,17 +59,20 @@ impl Drop for Ending {
 }
 
 /// Lets workers end by themselves, where nobody waits for that.
-pub(super) fn retire(pool: &'static str, mut ending: Ending, reason: &'static str) {
+pub(super) fn retire(pool: &'static str, ending: Ending, reason: &'static str) {
+    apart(ending, move |worker| {
+        let pid = worker.pid();
+        worker.retire();
+        quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker has ended"));
+    });
+}
+
+/// Calls `end` for each, on a thread of its own: it waits for them, and tells a subscriber.
+pub(super) fn apart(mut ending: Ending, end: impl Fn(Worker) + Send + 'static) {
     if ending.workers.is_empty() {
         return;
     }
-    let all = move || {
-        for worker in mem::take(&mut ending.workers) {
-            let pid = worker.pid();
-            worker.retire();
-            quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker has ended"));
-        }
-    };
+    let all = move || mem::take(&mut ending.workers).into_iter().for_each(end);
     // Without a thread, they are dropped with the closure, and so killed.
     let _ = thread::Builder::new().name("offload-retire".into()).spawn(all);
 }

@@ -21,7 +21,6 @@ use std::fmt;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::checked_out::CheckedOut;
@@ -224,7 +223,7 @@ impl Workers {
         }
         self.tend(&mut state);
         drop(state);
-        self.reap(lost);
+        lost.into_iter().for_each(|worker| self.reap(worker));
         result
     }
 
@@ -331,9 +330,11 @@ impl Workers {
             self.tend(&mut state);
             wakers = state.take_wakers();
         }
+        let ending = self.ending(lost);
         drop(state);
         lifecycle::wake(wakers);
-        self.reap_apart(lost);
+        // Not here: this is the thread that reads what the workers of all pools print.
+        lifecycle::apart(ending, |worker| self.reap(worker));
     }
 
     /// The call of somebody who waits here may have ended.
@@ -419,7 +420,7 @@ impl Workers {
         }
     }
 
-    /// These are to end by themselves. Under the lock, so that one that is no more alive is one that ends.
+    /// These end by themselves, or have. Under the lock, so that one that is no more alive is one that ends.
     pub(super) fn ending(&'static self, workers: Vec<Worker>) -> Ending {
         Ending::new(workers, &self.counts.ending)
     }
@@ -429,22 +430,12 @@ impl Workers {
         self.lock().alive == 0 && self.counts.ending.load(Ordering::Acquire) == 0
     }
 
-    /// As [`reap`](Self::reap), for the thread that reads for all pools: what is told of an end goes to a foreign subscriber.
-    fn reap_apart(&'static self, lost: Vec<Worker>) {
-        if lost.is_empty() {
-            return;
-        }
-        // Without a thread, they are dropped with the closure, and so reaped, and nothing is told.
-        let _ = thread::Builder::new().name("offload-reap".into()).spawn(move || self.reap(lost));
-    }
-
-    fn reap(&self, lost: Vec<Worker>) {
-        for mut worker in lost {
-            let dead = worker.reap();
-            self.lock().starts.explain(dead.how());
-            self.counts.restarts.fetch_add(1, Ordering::Relaxed);
-            lifecycle::died(self.name(), &dead);
-        }
+    /// A free worker has died.
+    fn reap(&self, mut worker: Worker) {
+        let dead = worker.reap();
+        self.lock().starts.explain(dead.how());
+        self.counts.restarts.fetch_add(1, Ordering::Relaxed);
+        lifecycle::died(self.name(), &dead);
     }
 }
 

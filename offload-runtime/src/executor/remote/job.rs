@@ -39,7 +39,8 @@ const CLAIMS: u32 = 3;
 /// A call that nobody here knows is offered to others after this.
 const HAND_BACK: Duration = Duration::from_secs(1);
 
-/// One whose caller does not answer is offered again after this, at first, and twice that the next time, up to 16 times.
+/// A call whose caller does not answer the worker goes back to the queue, which delivers it again after this delay. The
+/// delay doubles each time, up to 16 times this.
 const OFFER_AGAIN: Duration = Duration::from_secs(1);
 
 /// An answer is kept so long beyond its deadline, as its caller's clock is another, and the network slow.

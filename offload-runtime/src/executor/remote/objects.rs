@@ -47,7 +47,7 @@ pub(super) struct Objects {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfFull {
     Refuse,
-    /// It is tried again: others make room as their calls end.
+    /// The upload is tried again until its deadline: there is room when objects of other calls were removed.
     TryAgain,
 }
 

@@ -95,6 +95,25 @@ fn meet_ready(semaphore: &'static Semaphore<Arc<Call>>, ready: &Queue<Arc<Call>>
     ran
 }
 
+/// A call that blocks a body asks for the permit that another thread gives back. How many have run at once.
+fn ask_as_it_is_given_back(
+    semaphore: &'static Semaphore<Arc<Call>>,
+    blocks: Arc<Call>,
+    permit: Permit<Arc<Call>>,
+) -> usize {
+    let releases = thread::spawn(move || drop(permit));
+    let ran = match semaphore.acquire_blocking(blocks, false) {
+        Acquired::Permit(_, permit) => {
+            drop(permit);
+            1
+        }
+        Acquired::Waits => 0,
+        Acquired::Cancelled => unreachable!("it is awaited"),
+    };
+    releases.join().unwrap();
+    ran
+}
+
 fn assert_all_given_back(semaphore: &Semaphore<Arc<Call>>) {
     assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
     assert_eq!(semaphore.reserved.load(Ordering::Relaxed), 0);
@@ -174,17 +193,7 @@ fn a_call_that_blocks_a_body_as_the_permit_is_given_back_is_not_forgotten() {
         let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
         let blocks = Call::new(&ready);
         let permit = held(semaphore);
-        let releases = thread::spawn(move || drop(permit));
-        let mut ran = 0;
-        match semaphore.acquire_blocking(blocks, false) {
-            Acquired::Permit(_, permit) => {
-                ran += 1;
-                drop(permit);
-            }
-            Acquired::Waits => {}
-            _ => unreachable!("it is awaited, and holds nothing"),
-        }
-        releases.join().unwrap();
+        let mut ran = ask_as_it_is_given_back(semaphore, blocks, permit);
         ran += meet_ready(semaphore, &ready);
         assert_eq!(ran, 1);
         assert_all_given_back(semaphore);

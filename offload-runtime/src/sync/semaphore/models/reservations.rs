@@ -60,17 +60,7 @@ fn the_reservation_of_a_shell_is_taken_or_given_back_and_not_both() {
         let permit = held(semaphore);
         assert!(!meet(semaphore, Arc::clone(&waits)));
         assert_eq!(waits.state.cancel(), Phase::Waiting);
-        let releases = thread::spawn(move || drop(permit));
-        let mut ran = 0;
-        match semaphore.acquire_blocking(blocks, false) {
-            Acquired::Permit(_, permit) => {
-                ran += 1;
-                drop(permit);
-            }
-            Acquired::Waits => {}
-            _ => unreachable!("it is awaited, and holds nothing"),
-        }
-        releases.join().unwrap();
+        let mut ran = ask_as_it_is_given_back(semaphore, blocks, permit);
         semaphore.leave_shell();
         ran += meet_ready(semaphore, &ready);
         assert_eq!(ran, 1);
