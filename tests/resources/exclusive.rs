@@ -99,9 +99,13 @@ fn an_error_whose_destructor_panics_costs_nobody_anything() {
     // Its caller has the error, and drops it.
     assert_eq!(block_on(wants_it()).unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(std::mem::take(&mut *WHERE.lock().unwrap()).len(), 1);
-    // Nobody takes it.
+    // Nobody takes it. Until both wait, the only thread of the pool does not make any.
+    let (go_on, gate) = mpsc::channel::<()>();
+    let held = POOL.spawn(move || drop(gate.recv()));
     let awaited = begin(wants_it());
     let started = want_it_soon();
+    drop(go_on);
+    held.wait().unwrap();
     POOL.spawn(|| ()).wait().unwrap();
     drop((awaited, started));
     drop(want_it_soon());
