@@ -101,7 +101,7 @@ fn an_error_whose_destructor_panics_costs_nobody_anything() {
     assert_eq!(std::mem::take(&mut *WHERE.lock().unwrap()).len(), 1);
     // Nobody takes it. Until both wait, the only thread of the pool does not make any.
     let (go_on, gate) = mpsc::channel::<()>();
-    let held = POOL.spawn(move || drop(gate.recv()));
+    let held = POOL.spawn(move || gate.recv().is_err());
     let awaited = begin(wants_it());
     let started = want_it_soon();
     drop(go_on);

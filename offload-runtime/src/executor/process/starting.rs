@@ -93,10 +93,10 @@ impl Workers {
         }
         self.tend(&mut state);
         self.changed.notify_all();
-        let ending = self.ending(state.take_excess());
+        let (ending, why) = self.excess(&mut state);
         let wakers = state.take_wakers();
         drop(state);
-        lifecycle::retire(self.name(), ending, "nobody needs it");
+        lifecycle::retire(self.name(), ending, why);
         lifecycle::wake(wakers);
     }
 

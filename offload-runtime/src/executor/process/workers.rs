@@ -308,9 +308,9 @@ impl Workers {
     pub(crate) fn shrink(&'static self) {
         let mut state = self.lock();
         state.threads = self.threads.threads();
-        let ending = self.ending(state.take_excess());
+        let (ending, why) = self.excess(&mut state);
         drop(state);
-        lifecycle::retire(self.name(), ending, "nobody needs it");
+        lifecycle::retire(self.name(), ending, why);
     }
 }
 
@@ -418,6 +418,12 @@ impl Workers {
             state.is_drained = false;
             state.starts.begin_anew();
         }
+    }
+
+    /// Those that have to go, and why.
+    pub(super) fn excess(&'static self, state: &mut State) -> (Ending, &'static str) {
+        let why = if state.is_closed { "its pool is closed" } else { "nobody needs it" };
+        (self.ending(state.take_excess()), why)
     }
 
     /// These end by themselves, or have. Under the lock, so that one that is no more alive is one that ends.
