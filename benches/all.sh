@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Every bench there is, one after the other: in a quarter of an hour on two cores once they are built,
 # and it fails if they took longer. ROUNDS=9 repeats them for the page, and takes more than an hour.
-# Tables go to target/benches; after each bench the rows for benches/README.md are in
-# target/benches/rows.md, and the cells of the hand-off for benches/LOG.md in target/benches/cells.md.
+# Tables go to target/benches; after each bench its rows of benches/RESULTS.md are in
+# target/benches/rows.md, and the cells of the hand-off in target/benches/cells.md.
 # One that fails does not end the others: it is named at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
@@ -22,8 +22,8 @@ below() { # HEADING FILE: the lines of the table there.
 run() { # NAME COMMAND...
     local start=$SECONDS
     "${@:2}" >"$results/$1.md" || failed+=("$1")
-    below "For benches/README.md" "$results/$1.md" >>"$results/rows.md"
-    below "For benches/LOG.md" "$results/$1.md" >>"$results/cells.md"
+    below "Rows of benches/RESULTS.md" "$results/$1.md" >>"$results/rows.md"
+    below "Cells of benches/RESULTS.md" "$results/$1.md" >>"$results/cells.md"
     echo "$1: $((SECONDS - start)) s"
 }
 bench() { # NAME ROUNDS

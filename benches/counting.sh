@@ -36,7 +36,7 @@ for cell in "cpu 1" "cpu 64" "cpu 1000" "thread 1" "thread 64" "thread 1000"; do
         '{ r[NR] = $1 } END { printf "%s: %.2f (%.2f–%.2f)\n", cell, r[int((NR + 1) / 2)], r[1], r[NR] }'
 done | tee "$results/cells"
 [[ $what == counting ]] && aim="1.1 at most" || aim=
-printf '\n### For benches/README.md\n\n'
+printf '\n### Rows of benches/RESULTS.md\n\n'
 printf '| what it costs a call that %s, processor time | `counting.sh %s` | without it | %s | %d | %s |\n' \
     "$([[ $what == counting ]] && echo calls are counted || echo bodies are sampled)" "$what" \
     "$(paste -sd';' "$results/cells" | sed 's/;/; /g')" "${PAIRS:-7}" "$aim"

@@ -1,4 +1,4 @@
-//! The rows of the table in `benches/README.md`: each bench prints its own after its tables, and
+//! The rows of the table in `benches/RESULTS.md`: each bench prints its own after its tables, and
 //! `benches/all.sh` gathers them.
 
 use crate::paired::{Ratio, medians, ratio};
@@ -55,7 +55,7 @@ impl Rows {
 
     /// Prints them, as the last thing that a bench prints.
     pub fn print(&self) {
-        println!("\n### For benches/README.md\n");
+        println!("\n### Rows of benches/RESULTS.md\n");
         self.rows.iter().for_each(|row| println!("{row}"));
     }
 }

@@ -176,7 +176,7 @@ fn compare() {
         };
         let (request, offload) = (&figures[0], &figures[1]);
         for (name, of, against) in [
-            ("request and reply", request, "–".to_owned()),
+            ("a request and its answer", request, "–".to_owned()),
             ("remote", offload, ratio(offload, request).to_string()),
         ] {
             let (middle, low, high) = medians(of, |micros| *micros);
@@ -187,7 +187,7 @@ fn compare() {
         }
         let this = Side("remote", offload);
         let aim = if *callers == 1 { "2.5 at most" } else { "" };
-        rows.compare(&what, "µs", this, Side("request and reply", request), aim);
+        rows.compare(&what, "µs", this, Side("a request and its answer", request), aim);
     }
     let bytes = figure(&server, &["wait"]);
     println!("\nA call that waits for a worker takes {bytes:.0} bytes where it is awaited.");

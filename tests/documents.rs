@@ -11,7 +11,7 @@ const WORDS: usize = 900;
 const NO_SHAPES: [&str; 1] = ["A call that never starts"];
 
 /// All but the pages of the guide.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 8] = [
     "SECURITY.md",
     "benches/LOG.md",
     "benches/README.md",
+    "benches/RESULTS.md",
     "examples/gallery/README.md",
 ];
 
@@ -82,6 +83,17 @@ fn words_are_those_outside_of_code_tables_and_targets_of_links() {
 fn the_readme_is_short() {
     let words = words_of_prose(&read("README.md"));
     assert!(words <= WORDS, "it has {words} words; what is not for a first visit is for the guide");
+}
+
+/// What a user wants to know of the benches; all rows, and what was tried, have pages of their own.
+#[test]
+fn the_results_are_two_screens_and_two_pictures() {
+    let text = read("benches/README.md");
+    let lines = text.lines().count();
+    assert!(lines <= 100, "it has {lines} lines");
+    let long: Vec<_> = text.lines().filter(|line| line.chars().count() > 110).collect();
+    assert!(long.is_empty(), "{long:#?}");
+    assert_eq!(text.matches("![").count(), 2);
 }
 
 /// From what somebody needs who has never seen it, to what only some look for.

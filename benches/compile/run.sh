@@ -137,5 +137,5 @@ from_nothing "what an axum service has" "$service"
 from_nothing "the same and the runtime" "$service
 $runtime"
 rm -rf "$crates/clean"
-printf '\n### For benches/README.md\n\n'
+printf '\n### Rows of benches/RESULTS.md\n\n'
 cat "$crates/rows"

@@ -38,7 +38,7 @@ for path in /to_thread /def_route /run_in_threadpool /process_pool; do
     stop
 done >"$environment/rows"
 cat "$environment/rows"
-printf '\n### For benches/README.md\n\n'
+printf '\n### Rows of benches/RESULTS.md\n\n'
 awk -F ' *[|] *' '{ cells = cells sep $2 ": " $8; sep = "; " }
     END { print "| FastAPI: 500 pings a second beside work that computes, p99 | `fastapi/run.sh` | an idle server | " cells " | 1 |  |" }' \
     "$environment/rows"

@@ -4,8 +4,8 @@
 //! Every figure is taken in a process of its own, all peers in turn, again and
 //! again, forwards and backwards; `ROUNDS` sets how often. What is compared is
 //! compared within a round, since the machine is not the same a minute later.
-//! It prints a table for each cell, then one of all cells for `benches/LOG.md` and the rows of
-//! `benches/README.md`, and draws its picture. `-- current_thread 64 1000` does one cell alone: its runtime, the calls in flight,
+//! It prints a table for each cell, then one of all cells and its rows, both of `benches/RESULTS.md`,
+//! and draws its picture. `-- current_thread 64 1000` does one cell alone: its runtime, the calls in flight,
 //! and for how many microseconds a body computes.
 
 mod cell;
@@ -134,7 +134,7 @@ fn compare(cells: &[Cell]) {
         }
         all.push(measured);
     }
-    println!("\n### For benches/LOG.md\n");
+    println!("\n### Cells of benches/RESULTS.md\n");
     print_summary(&all);
     rows_of(&all).print();
     let empty = |measured: &&Measured| {
