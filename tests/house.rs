@@ -447,10 +447,15 @@ fn circles<'a>(edges: &BTreeMap<&'a str, BTreeMap<&'a str, usize>>) -> Vec<Vec<&
     circles
 }
 
+/// The crate in this folder of the project.
+fn crate_in(folder: &str) -> Source {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    Source::read(&|file| fs::read_to_string(folder.join(PathBuf::from(file))).ok())
+}
+
 /// That a crate is as its house says, and that so many imports were looked at.
 fn check(house: &House, folder: &str, at_least: usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
-    let source = Source::read(&|file| fs::read_to_string(folder.join(PathBuf::from(file))).ok());
+    let source = crate_in(folder);
     let imports = source.imports();
     assert!(imports.len() > at_least, "only {} imports were found", imports.len());
     let faults = faults(house, &source);
@@ -687,4 +692,103 @@ fn no_lock_of_the_runtime_is_entered_through_poison() {
     assert!(faults.is_empty(), "they enter locks that are poisoned: {faults:#?}");
     let locks = sources.iter().filter(|(_, text)| text.contains(".unpoisoned()"));
     assert!(locks.count() > 20, "the locks are entered in another way");
+}
+
+/// An executor is known by its trait alone; what calls leave behind is dropped by the `thread` pool.
+#[test]
+fn nothing_on_the_way_of_a_call_asks_which_executor_has_it() {
+    let way = ["call", "function.rs", "gate", "limiter.rs", "resource", "task", "sync"];
+    let seam = ["executor/mod.rs", "executor/settings.rs", "executor/threads/mod.rs"];
+    let imports = crate_in("offload-runtime/src").imports().into_iter().filter(|import| {
+        let part = import.from.split('/').next().unwrap_or_default();
+        way.contains(&part) && import.to.starts_with("executor/")
+    });
+    let (known, others): (Vec<_>, Vec<_>) =
+        imports.partition(|import| seam.contains(&import.to.as_str()));
+    assert!(known.len() > 4, "only {} imports of the seam were found", known.len());
+    let others: Vec<_> = others.iter().map(|one| format!("{} → {}", one.from, one.to)).collect();
+    assert!(others.is_empty(), "{others:#?}");
+    let asks = |line: &str| {
+        let uses = line.split("threads::").skip(1);
+        uses.into_iter().any(|used| !used.starts_with("THREAD"))
+    };
+    for part in ["call", "task"] {
+        let faults = lines_with(&format!("offload-runtime/src/{part}"), asks);
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+}
+
+/// The lines of a folder that have this, each with its place.
+fn lines_with(folder: &str, what: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources(folder) {
+        let lines = text.lines().zip(1..).filter(|(line, _)| what(line));
+        found.extend(lines.map(|(line, number)| format!("{}:{number}:{line}", path.display())));
+    }
+    found
+}
+
+/// It counts, releases and wakes. The end is counted in one place alone.
+#[test]
+fn each_call_ends_by_the_same_function() {
+    let text = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../offload-runtime/src/task/completion.rs"),
+    );
+    let text = text.unwrap();
+    let complete = text.split("\nfn complete(").nth(1).unwrap().split("\n}\n").next().unwrap();
+    for what in [".set_ended()", "state.finish()"] {
+        let mut ends = lines_with("offload-runtime/src", |line| line.contains(what));
+        ends.retain(|end| !end.contains("models"));
+        assert_eq!(ends.len(), 1, "calls end by `complete` alone: {ends:#?}");
+        assert!(complete.contains(what), "{ends:#?}");
+    }
+}
+
+/// The flag that this line declares in a type, or for all of the program.
+fn flag_of(line: &str) -> Option<&str> {
+    let (name, of) = line.trim().split_once(": ")?;
+    let of = of.trim_end_matches(';').trim_end_matches(',');
+    let is_flag = of.starts_with("AtomicBool") || of == "StdAtomicBool";
+    is_flag.then(|| name.rsplit(' ').next().unwrap_or(name))
+}
+
+/// Flags that are never cleared.
+fn flags_that_stay(text: &str) -> Vec<&str> {
+    let is_cleared = |flag: &&str| {
+        ["store", "swap"].iter().any(|call| text.contains(&format!("{flag}.{call}(false")))
+    };
+    text.lines().filter_map(flag_of).filter(|flag| !is_cleared(flag)).collect()
+}
+
+/// Nobody pays for an option that another call had: pools, functions and gates are then as they were.
+#[test]
+fn no_flag_stays_with_a_pool_once_a_call_had_an_option() {
+    let text = "a: AtomicBool,\nstatic B: AtomicBool = AtomicBool::new(false);\n\
+                pub(super) c: StdAtomicBool,\nd: AtomicU64,\nx.c.store(false, SeqCst);";
+    assert_eq!(flags_that_stay(text), ["a", "B"]);
+
+    // That something is in a list, from its first call on; and a shutdown.
+    let stay = ["is_known", "known", "CLOSED"];
+    let shared = ["function.rs", "gate", "limiter.rs", "executor/mod.rs", "executor/intake.rs"];
+    let threads = [
+        "executor/threads/mod.rs",
+        "pool.rs",
+        "growth.rs",
+        "sleep.rs",
+        "worker.rs",
+        "sync/semaphore",
+    ];
+    let places: Vec<_> = shared.into_iter().chain(threads).collect();
+    let mut all = String::new();
+    for (path, text) in sources("offload-runtime/src") {
+        let place = path.to_string_lossy().replace('\\', "/");
+        if places.iter().any(|part| place.contains(part)) && !place.contains("models") {
+            all.push_str(text.split("\nmod models {").next().unwrap_or_default());
+        }
+    }
+    let flags = all.lines().filter_map(flag_of).count();
+    assert!(flags >= 8, "only {flags} flags were found");
+    let mut set_for_good = flags_that_stay(&all);
+    set_for_good.retain(|flag| !stay.contains(flag));
+    assert!(set_for_good.is_empty(), "no call clears them: {set_for_good:?}");
 }

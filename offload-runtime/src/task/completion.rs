@@ -1,5 +1,5 @@
-//! What a thread does with a task, and the one way out: a call ends by
-//! [`complete`], which counts, releases, and wakes.
+//! What a thread does with a task, and the one way out: each call ends by
+//! [`complete`], whatever came of it, which counts, releases, and wakes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,11 +19,13 @@ use crate::sync::foreign::{Payload, drop_payload, drop_quietly, panic_of, quietl
 use crate::sync::outer::Outer;
 
 /// How a call ends.
-pub(crate) enum Outcome {
+enum Outcome {
     /// Its body ran, from `began` on, and left its result, or panicked.
     Ran { ending: Ending, failure: Option<Failure>, began: Instant },
     /// Its body was not started.
     Refused(Error),
+    /// It was cancelled, so far on its way, while its body was on no thread.
+    Cancelled { phase: Phase, is_awaited: bool },
 }
 
 /// Runs a task on this thread, which has entered the caller's runtime; `now` counts as its start.
@@ -159,17 +161,6 @@ fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
     what
 }
 
-/// A call that has begun was cancelled while it was on no thread.
-fn abandon(kept: &Kept<Permits>, meta: &Meta, phase: Phase) {
-    let about = meta.about();
-    if phase == Phase::Suspended {
-        about.counts().suspended.fetch_sub(1, Ordering::AcqRel);
-    }
-    about.count(|counts| &counts.abandoned);
-    about.counts().run.record(kept.ran());
-    meta.set_ended();
-}
-
 /// Ends a call that is not started, in its own frame. `None`: it was cancelled.
 fn refuse_here(task: Queued, error: Error) -> Option<Instant> {
     let task = task.begin()?;
@@ -180,11 +171,7 @@ fn refuse_here(task: Queued, error: Error) -> Option<Instant> {
 
 /// Ends a call that is not started. False: it was cancelled, and what was given is a shell.
 pub(crate) fn refuse(task: Queued, error: Error) -> bool {
-    if task.meta().take_reservation() {
-        task.meta().owner.give_up_reservation(task.meta().line.gate());
-    }
     let Some(task) = task.begin() else { return false };
-    drop(task.meta().line.take());
     if let (Some(kept), true) = (task.kept(), task.meta().state.has_begun()) {
         let error = Error::stopped(task.meta().about().name);
         end_between(&task, kept, Some(Failure::Error(error)));
@@ -212,13 +199,14 @@ fn is_late(meta: &Meta) -> bool {
     !meta.about().is_detached && meta.answer_by().is_some_and(|by| by <= Instant::now())
 }
 
-/// The end of a call that began here: counts it, gives back what it had, and wakes its caller.
-/// If nobody awaits it any more, what it came to is dropped. Returns when that was done.
-pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
+/// The end of a call: counts it, gives back what it had, and wakes who awaits it. If nobody does,
+/// what it came to is dropped; what a cancelled one leaves is for who cancelled it. Returns when that
+/// was done.
+fn complete(task: Awaited, outcome: Outcome) -> Instant {
     let ended = Instant::now();
     let meta = task.meta();
     let about = meta.about();
-    let mut is_expired = false;
+    let (mut is_expired, mut cancelled) = (false, None);
     let (failure, began) = match outcome {
         Outcome::Ran { ending, failure, began } => {
             let took = ended.saturating_duration_since(began);
@@ -257,7 +245,20 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
             if is_expired {
                 about.count(|counts| &counts.cancelled);
             }
+            leave_line(meta, false);
             (Some(Failure::Error(error)), None)
+        }
+        Outcome::Cancelled { phase, is_awaited } => {
+            cancelled = Some(is_awaited);
+            match task.kept().filter(|_| meta.state.has_begun()) {
+                Some(kept) => abandon(&task, kept, phase),
+                None => {
+                    about.count(|counts| &counts.cancelled);
+                    about.count(|counts| &counts.unstarted);
+                    leave_line(meta, phase == Phase::Waiting);
+                }
+            }
+            (None, None)
         }
     };
     let mut is_foreign = failure.is_some();
@@ -273,7 +274,7 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
     }
     let is_spawned = meta.is_spawned();
     meta.set_ended();
-    if meta.state.finish() {
+    if cancelled.unwrap_or_else(|| meta.state.finish()) {
         let waker = meta.waker.take();
         // Before the caller is woken, so that the rest is dropped there.
         drop(task);
@@ -281,6 +282,9 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
             quietly(|| waker.wake());
         }
         is_foreign = true;
+    } else if cancelled.is_some() {
+        // A waker may be the last that holds a task: it is dropped here, and not by who meets the shell.
+        drop_quietly(meta.waker.take());
     } else {
         is_foreign |= task.has_drop_glue();
         // It was started for its own sake, and nobody has cancelled it.
@@ -299,6 +303,30 @@ pub(crate) fn complete(task: Awaited, outcome: Outcome) -> Instant {
     if is_foreign { Instant::now() } else { ended }
 }
 
+/// A call that has begun is cancelled while its body is on no thread.
+fn abandon(task: &Awaited, kept: &Kept<Permits>, phase: Phase) {
+    let about = task.meta().about();
+    if phase == Phase::Suspended {
+        about.counts().suspended.fetch_sub(1, Ordering::AcqRel);
+    }
+    about.count(|counts| &counts.abandoned);
+    about.counts().run.record(kept.ran());
+    // Else they are given back when the rest of it has been dropped.
+    if !task.has_drop_glue() {
+        drop(kept.take());
+    }
+}
+
+/// A call does not begin: nobody keeps a permit for it, and it keeps none.
+fn leave_line(meta: &Meta, is_waiting: bool) {
+    if is_waiting {
+        meta.owner.leave_line(meta.line.gate());
+    } else if meta.take_reservation() {
+        meta.owner.give_up_reservation(meta.line.gate());
+    }
+    drop(meta.line.take());
+}
+
 /// How far a call was that its caller does not await any more, and what is left of it to drop,
 /// if its destructors make a difference.
 pub(crate) struct Left {
@@ -309,13 +337,13 @@ pub(crate) struct Left {
 /// The caller does not await the call any more: if it has not started, it will not.
 pub(crate) fn cancel(task: &Awaited) -> Left {
     let phase = task.meta().state.cancel();
-    left(task, phase)
+    left(task, phase, false)
 }
 
 /// The call is too late to start. `None`: it has started, or was cancelled before.
 pub(crate) fn cancel_unstarted(task: &Awaited) -> Option<Left> {
     let phase = task.meta().state.cancel_unstarted()?;
-    Some(left(task, phase))
+    Some(left(task, phase, false))
 }
 
 /// A call that was started is cancelled, and may be awaited all the same. If it has not started, it
@@ -326,12 +354,7 @@ pub(crate) fn cancel_started(task: &Awaited) -> Option<Left> {
         meta.state.tell_to_stop();
         return None;
     };
-    let waker = meta.waker.take();
-    let left = left(task, phase);
-    if let Some(waker) = waker {
-        quietly(|| waker.wake());
-    }
-    Some(left)
+    Some(left(task, phase, true))
 }
 
 /// As [`cancel`], of a call that runs all the same.
@@ -342,31 +365,19 @@ pub(crate) fn detach(task: &Awaited) -> Left {
     Left { phase, leftover: is_ours.then(|| Arc::clone(task)) }
 }
 
-fn left(task: &Awaited, phase: Phase) -> Left {
-    let meta = task.meta();
-    // A waker may be the last that holds a task: it is dropped here, and not where the body
-    // runs.
-    drop_quietly(meta.waker.take());
-    if let (Some(kept), true) = (task.kept(), meta.state.has_begun()) {
-        if matches!(phase, Phase::Queued | Phase::Suspended) {
-            abandon(kept, meta, phase);
-            if !task.has_drop_glue() {
-                drop(kept.take());
-            }
-        }
-    } else if matches!(phase, Phase::Queued | Phase::Waiting) {
-        meta.about().count(|counts| &counts.cancelled);
-        meta.about().count(|counts| &counts.unstarted);
-        meta.set_ended();
-        if phase == Phase::Waiting {
-            meta.owner.leave_line(meta.line.gate());
-        } else if meta.take_reservation() {
-            meta.owner.give_up_reservation(meta.line.gate());
-        }
-        drop(meta.line.take());
-    }
+fn left(task: &Awaited, phase: Phase, is_awaited: bool) -> Left {
+    // Before who awaits it is woken, who may look at it as well.
     let is_ours = phase != Phase::Running && task.has_drop_glue();
-    Left { phase, leftover: is_ours.then(|| Arc::clone(task)) }
+    let leftover = is_ours.then(|| Arc::clone(task));
+    match phase {
+        Phase::Queued | Phase::Waiting | Phase::Suspended => {
+            complete(Arc::clone(task), Outcome::Cancelled { phase, is_awaited });
+        }
+        // It ends on its thread, or has. A waker may be the last that holds a task: it is dropped
+        // here, and not there.
+        Phase::Running | Phase::Done => drop_quietly(task.meta().waker.take()),
+    }
+    Left { phase, leftover }
 }
 
 /// Drops what is left of a call, in its caller's runtime. A destructor may call as the body

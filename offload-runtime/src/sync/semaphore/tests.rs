@@ -15,7 +15,7 @@ impl Waiter for Call {
     }
 
     fn set_reserved(&self) -> bool {
-        true
+        self.is_awaited()
     }
 
     fn resume(self) {
@@ -91,6 +91,29 @@ fn a_call_whose_reservation_was_taken_has_a_permit_that_is_free() {
     drop(first);
     drop(permit(semaphore.acquire_blocking(call(3), false)));
     drop(permit(semaphore.acquire(call(2), true)));
+    assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
+}
+
+/// Whoever has a lock holds up nobody: a queue of calls for a permit that is taken is gone through call by call.
+#[test]
+fn calls_that_block_no_body_wait_and_are_served_though_the_lock_is_taken() {
+    const CALLS: usize = 50_000;
+
+    let (semaphore, ready) = (semaphore(), Rc::default());
+    let call = |number| Call(number, Rc::clone(&ready));
+    let _taken = lock(&semaphore.blocking);
+    let held = permit(semaphore.acquire(call(0), false));
+    for _ in 0..CALLS {
+        waits(semaphore.acquire(call(1), false));
+        waits(semaphore.acquire(call(100), false));
+        semaphore.leave_shell();
+    }
+    assert_eq!(semaphore.waiting(), CALLS);
+    drop(held);
+    for served in 1..=CALLS {
+        assert_eq!(ready.borrow().len(), served);
+        drop(permit(semaphore.acquire(call(1), true)));
+    }
     assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
 }
 
