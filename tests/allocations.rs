@@ -438,3 +438,43 @@ fn a_call_on_what_is_made_when_the_program_runs_costs_one_allocation() {
         });
     }));
 }
+
+/// No timer, no line and no list stays with a pool for the sake of calls that had an option.
+#[test]
+fn a_plain_call_costs_what_it_did_after_calls_with_each_option_on_its_pool() {
+    static POOL: ThreadPool = ThreadPool::new("with options").threads(2).queue(100);
+    static DB: Resource<u64> = Resource::new("with options", || Ok(0));
+
+    #[offload(thread, pool = POOL)]
+    fn plain(numbers: [u64; 8]) -> u64 {
+        numbers.iter().sum()
+    }
+
+    #[offload(thread, pool = POOL, limit = 1, queue = 10, timeout = "10s", queue_timeout = "5s")]
+    fn bounded(#[resource(DB)] db: &mut u64) -> Result<u64, Error> {
+        *db += 1;
+        Ok(*db)
+    }
+
+    #[offload(thread, pool = POOL, detach, panic = "error", spawn = kept_soon)]
+    fn kept() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let _counter = count();
+    let plain_calls = || cost(|| (0..CALLS).for_each(|_| _ = black_box(block_on(plain([1; 8])))));
+    let before = plain_calls();
+    assert_once(before);
+    block_on(async {
+        for _ in 0..100 {
+            let (one, other) = futures::join!(bounded(), bounded());
+            assert!(one.unwrap() != other.unwrap());
+            kept().await.unwrap();
+            kept_soon().await.unwrap().unwrap();
+        }
+        let dropped = bounded();
+        futures::pin_mut!(dropped);
+        let _ = poll(dropped);
+    });
+    assert_once(plain_calls());
+}

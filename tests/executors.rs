@@ -5,11 +5,12 @@ use std::cell::Cell;
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::{BoxFuture, join_all};
@@ -612,4 +613,55 @@ fn callers_in_the_context_of_a_runtime_that_nobody_drives_are_woken() {
     let driven = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     let handle = undriven.handle().clone();
     assert_eq!(driven.block_on(burst(Some(handle))), 4000);
+}
+
+/// What one call after the other takes, in the middle.
+async fn middle(call: impl AsyncFn()) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let start = Instant::now();
+        call().await;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// A thread that gives its core away while it looks for calls gets it back when the others have had their turn:
+/// a call took a thousand times as long as here. What else the machine does, it does to both.
+#[test]
+fn one_call_after_the_other_is_answered_soon_though_all_cores_are_busy() {
+    #[offload(thread)]
+    fn nothing() {}
+
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 * cores() {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let is_close = current_thread().block_on(async {
+            let always_ready = tokio::spawn(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            });
+            let mut is_close = false;
+            for _ in 0..20 {
+                let ours = middle(async || nothing().await).await;
+                let blocking = async || tokio::task::spawn_blocking(|| ()).await.unwrap();
+                is_close = ours <= 10 * middle(blocking).await;
+                if is_close {
+                    break;
+                }
+            }
+            always_ready.abort();
+            is_close
+        });
+        is_over.store(true, Ordering::Relaxed);
+        assert!(is_close, "it takes more than ten times as long as with spawn_blocking, each time");
+    });
 }

@@ -748,7 +748,7 @@ fn each_call_ends_by_the_same_function() {
 fn flag_of(line: &str) -> Option<&str> {
     let (name, of) = line.trim().split_once(": ")?;
     let of = of.trim_end_matches(';').trim_end_matches(',');
-    let is_flag = of.starts_with("AtomicBool") || of == "StdAtomicBool";
+    let is_flag = ["AtomicBool", "StdAtomicBool"].contains(&of) || of.starts_with("AtomicBool = ");
     is_flag.then(|| name.rsplit(' ').next().unwrap_or(name))
 }
 
