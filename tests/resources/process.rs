@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 use offload_runtime::{
     Error, ErrorKind, ProcessPool, Ran, Resource, SharedResource, ThreadResource, offload, shutdown,
 };
-use offload_tests::own_process;
+use offload_tests::{own_process, passes};
 
 use crate::resource;
 use crate::support::{PATIENCE, begin, settle};
@@ -220,12 +220,16 @@ fn threads_of_a_body_in_a_worker_borrow_one_after_the_other() {
     assert_eq!(block_on(from_two_threads()).unwrap(), (1, 2));
 }
 
-/// Writes its name into a file when it is dropped.
+/// Writes its name into a file when it is dropped, which the shared one of them does slowly.
 struct Noted(&'static str, Option<PathBuf>);
 
 impl Drop for Noted {
     fn drop(&mut self) {
         let path = self.1.as_ref().expect("a body has said where");
+        if self.0 == "shared" {
+            // Longer than a worker has where there is no grace.
+            thread::sleep(Duration::from_millis(1200));
+        }
         let mut file = File::options().append(true).create(true).open(path).unwrap();
         writeln!(file, "{}", self.0).unwrap();
         assert!(self.0 != "exclusive", "it must not keep the others");
@@ -262,20 +266,16 @@ fn are_dropped(file: &Path) -> bool {
 
 #[test]
 fn a_worker_that_ends_in_good_order_drops_what_it_has_made() {
-    // It has a second for that, which on a busy machine is too short now and then.
-    settle("all are dropped as its pool is closed", || {
-        ENDS.open();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("dropped");
-        block_on(note(file.clone())).unwrap();
-        assert!(!file.exists(), "it is kept for the next call");
-        assert_eq!(block_on(ENDS.close(PATIENCE)).abandoned, 0);
-        are_dropped(&file)
+    let shuts_down = thread::spawn(|| {
+        passes(&mut own_process("process::child_whose_worker_has_made_something"));
     });
-    settle("all are dropped as the process shuts down", || {
-        let child = own_process("process::child_whose_worker_has_made_something").output();
-        child.unwrap().status.success()
-    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dropped");
+    block_on(note(file.clone())).unwrap();
+    assert!(!file.exists(), "it is kept for the next call");
+    assert_eq!(block_on(ENDS.close(PATIENCE)).abandoned, 0);
+    assert!(are_dropped(&file));
+    shuts_down.join().unwrap();
 }
 
 #[test]

@@ -15,10 +15,10 @@ async fn close(executor: &'static dyn Executor, grace: Duration) -> Report {
         // It has never taken a call, and will not.
         return Report { finished: 0, abandoned: 0 };
     }
-    executor.close();
+    let end = Instant::now().checked_add(grace);
+    executor.close(end);
     let under_way = executor.under_way();
     let before = under_way.count();
-    let end = Instant::now().checked_add(grace);
     // What is under way goes on.
     let opened_meanwhile = || {
         let finished = before.saturating_sub(under_way.count());
@@ -149,7 +149,8 @@ impl CpuPool {
 impl ProcessPool {
     /// Takes no more calls on this pool, waits until those that it has taken have ended, ends its workers,
     /// and reports: as [`ThreadPool::close`] does, but that the bodies that still run after `grace` are killed,
-    /// with their workers. Workers that are still starting are killed, too.
+    /// with their workers. A worker that drops what it has made has the rest of `grace` for it, and a second at least.
+    /// Workers that are still starting are killed.
     ///
     /// ```no_run
     /// use std::time::Duration;

@@ -27,7 +27,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// that are still queued end with that error too, and the bodies that still run are
 /// told so by [`is_cancelled`](crate::is_cancelled). A body that does not ask
 /// goes on until it ends or the process does; one in another process is killed.
-/// Worker processes end, within `grace` if they can. [Resources](crate::Resource) that no body has are dropped by a
+/// Worker processes end, within `grace` if they can: one that drops what it has made has the rest of it, and a second at
+/// least, before it is killed. [Resources](crate::Resource) that no body has are dropped by a
 /// thread of a pool, within `grace` if they can; those that a body still has, by its thread when it ends.
 ///
 /// From the first poll on, the arguments of a queued call whose future is dropped, and a result that
@@ -54,10 +55,10 @@ const LOOK: Duration = Duration::from_millis(2);
 ///
 /// Dropped early, the pools stay closed, and nothing is abandoned.
 pub async fn shutdown(grace: Duration) -> Report {
-    executor::close_all();
+    let end = Instant::now().checked_add(grace);
+    executor::close_all(end);
     tell_listeners();
     let before = executor::under_way();
-    let end = Instant::now().checked_add(grace);
     let abandoned = loop {
         Drained::new(|| executor::under_way() == 0, end).await;
         // Once more: a call that comes too late is counted until it has looked whether calls are taken.

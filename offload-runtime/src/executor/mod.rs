@@ -10,8 +10,8 @@ pub(crate) mod settings;
 pub(crate) mod threads;
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 #[cfg(feature = "remote")]
 use std::time::Duration;
 use std::time::Instant;
@@ -79,8 +79,9 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// Shows each body that runs here, and since when.
     fn bodies(&'static self, see: &mut dyn FnMut(&'static About, Instant));
 
-    /// Takes no more calls but those that bodies make; queued calls still run.
-    fn close(&'static self);
+    /// Takes no more calls but those that bodies make; queued calls still run. What ends in its own time has
+    /// the grace, which is over then; `None`: beyond the clock.
+    fn close(&'static self, until: Option<Instant>);
 
     /// Ends the calls that wait, and tells or kills the bodies that run. False: it was opened
     /// meanwhile, and they go on.
@@ -161,6 +162,9 @@ pub(crate) fn all() -> Vec<&'static dyn Executor> {
 }
 
 /// This one is started, as everybody knows before it takes its first call. If all are closed, it is, too.
+/// The end of the grace, once that is so.
+static GRACE: OnceLock<Option<Instant>> = OnceLock::new();
+
 fn make_known(executor: &'static dyn Executor, is_known: &AtomicBool) {
     if is_known.load(Ordering::Acquire) {
         return;
@@ -172,7 +176,7 @@ fn make_known(executor: &'static dyn Executor, is_known: &AtomicBool) {
     }
     drop(all);
     if is_closed() {
-        executor.close();
+        executor.close(GRACE.get().copied().flatten());
     }
     is_known.store(true, Ordering::Release);
 }
@@ -188,7 +192,8 @@ pub(crate) fn is_closed() -> bool {
 }
 
 /// No executor takes calls any more, also none that is started later.
-pub(crate) fn close_all() {
+pub(crate) fn close_all(until: Option<Instant>) {
+    let _ = GRACE.set(until);
     CLOSED.store(true, Ordering::SeqCst);
-    all().into_iter().for_each(|executor| executor.close());
+    all().into_iter().for_each(|executor| executor.close(until));
 }

@@ -76,7 +76,8 @@ use crate::task::loan::{Lender, Loan, Thing};
 /// For functions of the kind `process` there is one instance in each worker process, made there at the
 /// first call that needs it. It need not be a `serde` type. `size` bounds, in the parent, how many workers
 /// use one at once. Threads of one worker borrow it one after the other. A worker that ends in good order, as at
-/// [`shutdown`](crate::shutdown), drops it, for which it has a second; one that is killed does not.
+/// [`shutdown`](crate::shutdown), drops it, for which it has the rest of the grace, and a second at least; one that is
+/// killed does not.
 ///
 /// # Shutdown
 ///

@@ -2,7 +2,7 @@
 //! has it run the body.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::kill_handle::End;
 use super::plan::Plan;
@@ -21,6 +21,8 @@ use crate::task::state::Phase;
 use crate::task::under_way::UnderWay;
 use crate::task::{Awaited, Permits, Queued, completion};
 use crate::wire::registry::Host;
+
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -171,8 +173,10 @@ impl Executor for Processes {
         self.workers.threads.bodies(see);
     }
 
-    fn close(&'static self) {
-        self.workers.threads.close();
+    fn close(&'static self, until: Option<Instant>) {
+        // A grace beyond the clock is a hundred years.
+        self.workers.give_until(until.unwrap_or_else(|| Instant::now() + CENTURY));
+        self.workers.threads.close(until);
     }
 
     fn drain(&'static self) -> bool {

@@ -4,12 +4,15 @@
 //!
 //! A subscriber is foreign code: nothing is locked here, and one that panics costs nothing.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
+use std::time::Instant;
 use std::{mem, thread};
 
-use super::worker::{Dead, Worker};
+use super::worker::{Dead, END, Worker};
 use crate::sync::foreign::quietly;
+use crate::system::abort::Unpoisoned;
 
 /// A worker is ready for calls.
 pub(super) fn started(pool: &str, pid: u32, reason: &str) {
@@ -37,16 +40,52 @@ pub(super) fn recycled(pool: &str, pid: u32, reason: &str) {
     quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker is replaced"));
 }
 
-/// Workers that end by themselves, or have and are not reaped yet. Until that is done, they are one that `count` counts.
+/// How the workers of a pool end that end by themselves.
+pub(super) struct Ends {
+    /// What waits for some of them.
+    under_way: AtomicUsize,
+    /// The end of the grace, once the pool is closed.
+    grace: Mutex<Option<Instant>>,
+}
+
+impl Ends {
+    pub(super) const fn new() -> Ends {
+        Ends { under_way: AtomicUsize::new(0), grace: Mutex::new(None) }
+    }
+
+    /// Also those that end already have until then.
+    pub(super) fn give_until(&self, end: Instant) {
+        let mut grace = self.grace.lock().unpoisoned();
+        *grace = (*grace).max(Some(end));
+    }
+
+    /// The pool is open again.
+    pub(super) fn forget_grace(&self) {
+        *self.grace.lock().unpoisoned() = None;
+    }
+
+    /// When a worker is killed that was asked to end then.
+    fn latest(&self, asked: Instant) -> Instant {
+        let grace = *self.grace.lock().unpoisoned();
+        grace.unwrap_or(asked).max(asked + END)
+    }
+
+    /// Whether none is under way.
+    pub(super) fn are_over(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
+    }
+}
+
+/// Workers that end by themselves, or have and are not reaped yet.
 pub(super) struct Ending {
     workers: Vec<Worker>,
-    count: &'static AtomicUsize,
+    ends: &'static Ends,
 }
 
 impl Ending {
-    pub(super) fn new(workers: Vec<Worker>, count: &'static AtomicUsize) -> Ending {
-        count.fetch_add(1, Ordering::AcqRel);
-        Ending { workers, count }
+    pub(super) fn new(workers: Vec<Worker>, ends: &'static Ends) -> Ending {
+        ends.under_way.fetch_add(1, Ordering::AcqRel);
+        Ending { workers, ends }
     }
 }
 
@@ -54,15 +93,19 @@ impl Drop for Ending {
     fn drop(&mut self) {
         // Killed, if they were not let end.
         self.workers.clear();
-        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.ends.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Lets workers end by themselves, where nobody waits for that.
 pub(super) fn retire(pool: &'static str, ending: Ending, reason: &'static str) {
+    let (asked, ends) = (Instant::now(), ending.ends);
+    // All of them first: they end beside each other.
+    ending.workers.iter().for_each(Worker::ask_to_end);
     apart(ending, move |worker| {
         let pid = worker.pid();
-        worker.retire();
+        worker.await_end(|| ends.latest(asked));
+        drop(worker);
         quietly(|| tracing::debug!(target: "offload", pool, pid, reason, "a worker has ended"));
     });
 }

@@ -30,8 +30,8 @@ use crate::wire::{codec, registry};
 /// So long a worker may take to start up.
 const START: Duration = Duration::from_secs(60);
 
-/// So long a worker may take to end when it is asked to.
-const END: Duration = Duration::from_secs(1);
+/// So long a worker may take to end when it is asked to, at least.
+pub(super) const END: Duration = Duration::from_secs(1);
 
 /// Sends what there is room for. No signal, if the other end is closed, as the standard library does it.
 const NOW: SendFlags = {
@@ -342,11 +342,31 @@ impl Worker {
     }
 
     /// Lets it end by itself, which takes it a moment.
-    pub(crate) fn retire(self) {
+    pub(super) fn ask_to_end(&self) {
         // It ends when no more can come.
         let _ = self.data.shutdown(Shutdown::Write);
-        let _ = self.data.set_read_timeout(Some(END));
-        // Until it has closed its end, or time is over.
-        while (&*self.data).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
     }
+
+    /// Waits until it has, or time is over, which is asked again then: there may be more of it by now.
+    pub(super) fn await_end(&self, latest: impl Fn() -> Instant) {
+        loop {
+            let left = latest().saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let _ = self.data.set_read_timeout(Some(left));
+            match (&*self.data).read(&mut [0; 64]) {
+                // It has closed its end.
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if is_early(&error) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Nothing has come yet, which says nothing of the other end.
+fn is_early(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -19,13 +19,13 @@
 
 use std::fmt;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::checked_out::CheckedOut;
 use super::kill_handle::{End, KillHandle};
-use super::lifecycle::{self, Ending};
+use super::lifecycle::{self, Ending, Ends};
 use super::plan::Plan;
 use super::state::State;
 use super::worker::{Dead, Worker};
@@ -51,6 +51,7 @@ pub(crate) struct Workers {
     /// A worker is free, or was lost, or somebody need not wait any more.
     pub(super) changed: Condvar,
     counts: Counts,
+    ends: Ends,
 }
 
 /// What became of workers.
@@ -58,8 +59,6 @@ struct Counts {
     restarts: AtomicU64,
     kills: AtomicU64,
     recycled: AtomicU64,
-    /// What waits for workers that end by themselves.
-    ending: AtomicUsize,
 }
 
 /// How a worker has come to its end that had a call.
@@ -95,8 +94,8 @@ impl Workers {
                 restarts: AtomicU64::new(0),
                 kills: AtomicU64::new(0),
                 recycled: AtomicU64::new(0),
-                ending: AtomicUsize::new(0),
             },
+            ends: Ends::new(),
         }
     }
 
@@ -387,6 +386,11 @@ impl Workers {
         self.wake();
     }
 
+    /// The pool is closed: what ends by itself has until then, if that is longer than else.
+    pub(crate) fn give_until(&self, end: Instant) {
+        self.ends.give_until(end);
+    }
+
     /// Nobody will call any more: lets all that are free end, kills those that start, and
     /// starts no others; unless the pool was opened meanwhile.
     pub(crate) fn close(&'static self) {
@@ -412,8 +416,12 @@ impl Workers {
 
     /// There may be workers again, unless the pool is closed for good.
     pub(crate) fn open(&'static self) {
+        if self.threads.intake().is_closed_for_good() {
+            return;
+        }
+        self.ends.forget_grace();
         let mut state = self.lock();
-        if state.is_closed && !self.threads.intake().is_closed_for_good() {
+        if state.is_closed {
             state.is_closed = false;
             state.is_drained = false;
             state.starts.begin_anew();
@@ -428,12 +436,12 @@ impl Workers {
 
     /// These end by themselves, or have. Under the lock, so that one that is no more alive is one that ends.
     pub(super) fn ending(&'static self, workers: Vec<Worker>) -> Ending {
-        Ending::new(workers, &self.counts.ending)
+        Ending::new(workers, &self.ends)
     }
 
     /// Whether all workers have ended.
     pub(super) fn are_gone(&self) -> bool {
-        self.lock().alive == 0 && self.counts.ending.load(Ordering::Acquire) == 0
+        self.lock().alive == 0 && self.ends.are_over()
     }
 
     /// A free worker has died.

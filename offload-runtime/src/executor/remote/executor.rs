@@ -366,7 +366,7 @@ impl Executor for Remotes {
         }
     }
 
-    fn close(&'static self) {
+    fn close(&'static self, _: Option<Instant>) {
         self.started().intake.close(executor::is_closed());
     }
 

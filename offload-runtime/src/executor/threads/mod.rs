@@ -155,7 +155,7 @@ impl Executor for Pool {
         }
     }
 
-    fn close(&'static self) {
+    fn close(&'static self, _: Option<Instant>) {
         let started = self.started();
         started.intake.close(super::is_closed());
         started.sleep.wake_all();

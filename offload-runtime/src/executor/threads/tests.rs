@@ -265,7 +265,7 @@ fn a_call_that_comes_ahead_of_others_after_the_end_is_ended_though_no_thread_is_
         }));
     });
     start.recv().unwrap();
-    POOL.pool().close();
+    POOL.pool().close(None);
     assert!(POOL.pool().drain());
     let slots = [Slot::default(), Slot::default()];
     let meta = Meta::new(&FUNCTION, false, Deadlines::default(), None, slots);
