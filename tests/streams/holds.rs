@@ -276,13 +276,15 @@ fn what_was_first_polled_outside_gets_through_the_full_pool_of_the_body_that_wai
     let (enter, entered) = mpsc::channel();
     let body = ONE.spawn(move || {
         enter.send(()).unwrap();
-        let (begun, made, pushed, call) = soon(&streams);
+        let (begun, made, mut pushed, call) = soon(&streams);
         block_on(async {
-            // First, since it holds the thread that stands in for the body.
-            let pushed: Vec<u32> = TryStreamExt::try_collect(pushed).await.unwrap();
+            // Begun here, and read on last: it blocks a thread meanwhile.
+            let first: Result<u32, Error> = StreamExt::next(&mut pushed).await.unwrap();
             let begun: Vec<u32> = StreamExt::collect(begun).await;
             let made: Vec<u32> = StreamExt::collect(made).await;
-            (begun, made, pushed, call.await)
+            let answer = call.await;
+            let rest: Vec<u32> = TryStreamExt::try_collect(pushed).await.unwrap();
+            (begun, made, [vec![first.unwrap()], rest].concat(), answer)
         })
     });
     soon(&entered);
@@ -296,6 +298,65 @@ fn what_was_first_polled_outside_gets_through_the_full_pool_of_the_body_that_wai
     assert!(made.into_iter().eq(0..20));
     assert!(pushed.into_iter().eq(0..20));
     assert_eq!(answer, 7);
+}
+
+/// Each of them blocks while the others are read.
+#[test]
+fn a_body_reads_sinks_of_its_own_full_pool_beside_each_other() {
+    static ONE: ThreadPool = ThreadPool::new("sinks beside each other").threads(1);
+
+    #[offload(thread, stream = 1, pool = ONE)]
+    fn pushed(out: &mut Sink<u32>) -> Result<(), Error> {
+        (0..20).try_for_each(|n| Ok(out.send(n)?))
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn answer() -> Result<u32, Error> {
+        Ok(7)
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn reads() -> Result<Vec<(u32, u32, u32)>, Error> {
+        block_on(async {
+            let calls = futures::stream::repeat_with(answer).then(|call| call);
+            let pairs = pushed().zip(pushed()).zip(calls);
+            pairs.map(|((left, right), answer)| Ok((left?, right?, answer?))).try_collect().await
+        })
+    }
+
+    assert!(block_on(reads()).unwrap().into_iter().eq((0..20).map(|n| (n, n, 7))));
+}
+
+/// Its consumer does something else for long, whoever that is.
+#[test]
+fn a_sink_that_the_body_of_its_full_pool_has_and_does_not_read_is_ended_by_its_stall_timeout() {
+    static ONE: ThreadPool = ThreadPool::new("not read in a body").threads(1);
+
+    #[offload(thread, stream = 1, pool = ONE, stall_timeout = "20ms")]
+    fn pushed(out: &mut Sink<u32>) -> Result<(), Error> {
+        (0..20).try_for_each(|n| Ok(out.send(n)?))
+    }
+
+    #[offload(thread, pool = ONE)]
+    fn answer() -> u32 {
+        7
+    }
+
+    let (sent, calls) = mpsc::channel();
+    let (enter, entered) = mpsc::channel();
+    let body = ONE.spawn(move || {
+        enter.send(()).unwrap();
+        let (pushed, call) = soon(&calls);
+        block_on(async { (call.await, StreamExt::collect::<Vec<_>>(pushed).await) })
+    });
+    soon(&entered);
+    // In this order: the thread that stands in for the body takes the stream first.
+    let mut pushed = Box::pin(pushed());
+    assert!(pushed.next().now_or_never().is_none());
+    sent.send((pushed, begin(answer()))).unwrap();
+    let (answer, items) = block_on(body).unwrap();
+    assert_eq!(answer, 7);
+    assert_eq!(last(items).kind(), ErrorKind::TimedOut);
 }
 
 #[test]

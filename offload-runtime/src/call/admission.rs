@@ -122,6 +122,12 @@ pub(super) fn stand_in(function: &'static Function, callers: &Caller) {
     let _ = callers.chain().filter(|caller| is_of(caller, executor)).any(Caller::stand_in);
 }
 
+/// Whether a body on this thread, or one that waits for it, has a thread of the pool of this function.
+pub(super) fn is_in_body_of_pool(function: &'static Function) -> bool {
+    current::is_in_body()
+        && current::caller().is_some_and(|callers| occupies(&callers, function.executor()))
+}
+
 /// Gives a call to its executor.
 pub(super) fn submit(function: &'static Function, task: &Awaited) {
     let executor = function.executor();

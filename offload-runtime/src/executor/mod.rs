@@ -52,6 +52,12 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// through as things are, what stands in for that body; dropped when the body ends.
     fn stand_in(&'static self) -> Option<StandIn>;
 
+    /// A body of this executor will block until another of its bodies goes on. What stands in for it, also if
+    /// no thread is wanted as things are.
+    fn stand_in_later(&'static self) -> Option<StandIn> {
+        None
+    }
+
     /// A call was cancelled that was submitted and had not started: what is left in the queue, or
     /// waits for a permit, is a shell.
     fn forget(&'static self, task: &Awaited, phase: Phase);
@@ -156,15 +162,15 @@ static STARTED: Mutex<Vec<&'static dyn Executor>> = Mutex::new(Vec::new());
 /// No executor takes calls any more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
+/// The end of the grace, once that is so.
+static GRACE: OnceLock<Option<Instant>> = OnceLock::new();
+
 /// Every executor that was started, in that order.
 pub(crate) fn all() -> Vec<&'static dyn Executor> {
     STARTED.lock().unpoisoned().clone()
 }
 
 /// This one is started, as everybody knows before it takes its first call. If all are closed, it is, too.
-/// The end of the grace, once that is so.
-static GRACE: OnceLock<Option<Instant>> = OnceLock::new();
-
 fn make_known(executor: &'static dyn Executor, is_known: &AtomicBool) {
     if is_known.load(Ordering::Acquire) {
         return;

@@ -293,7 +293,7 @@ struct Replaced {
 }
 
 /// A thread that stands in for one whose body waits. Dropped, it goes.
-pub(crate) struct StandIn(pub(crate) Box<dyn Fn() + Send>);
+pub(crate) struct StandIn(pub(crate) Box<dyn Fn() + Send + Sync>);
 
 impl Drop for StandIn {
     fn drop(&mut self) {

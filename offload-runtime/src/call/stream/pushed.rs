@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::function::Function;
 use crate::task::context::Captured;
 use crate::task::large::Place;
+use crate::task::meta::StandIn;
 use crate::task::{self, Failure};
 
 /// What a body comes to, and how that is made of an error, where it can carry one.
@@ -29,6 +30,9 @@ pub(crate) struct Pushed<F, T, E> {
     fail: Fail<E>,
     shape: Shape,
     state: State<F, T, E>,
+    /// While a body of its own pool reads it: its own body blocks until that one reads on, which may wait for
+    /// another call of the pool first.
+    stand_in: Option<StandIn>,
 }
 
 enum State<F, T, E> {
@@ -55,7 +59,15 @@ where
         body: F,
     ) -> Pushed<F, T, E> {
         let state = State::Lazy(body, Captured::here());
-        Pushed { function, fail, shape, state }
+        Pushed { function, fail, shape, state, stand_in: None }
+    }
+
+    fn see_who_reads(&mut self) {
+        let is_body = admission::is_in_body_of_pool(self.function);
+        if is_body != self.stand_in.is_some() {
+            let later = || self.function.executor().stand_in_later();
+            self.stand_in = is_body.then(later).flatten();
+        }
     }
 
     fn send(
@@ -110,6 +122,7 @@ where
                     }
                 },
                 State::Sent(mut sent, receiver) => {
+                    self.see_who_reads();
                     let mut item = receiver.take(cx);
                     if item.is_none() {
                         let mut place = Place::<Ending<E>>::new();
@@ -120,6 +133,7 @@ where
                                 (_, None) => Ok(place.result().unwrap_or_else(|| ended_without())),
                             };
                             self.state = State::Ended(receiver, ending);
+                            self.stand_in = None;
                             continue;
                         }
                         // One may have come before the waker was there.

@@ -140,7 +140,7 @@ impl KillHandle {
         let leave = match state.end {
             None => Leave::Watched,
             Some(End::Told | End::Shutdown) if state.held.is_some() => {
-                state.stand_in = Some(self.threads.stand_in_for_lost());
+                state.stand_in = Some(self.threads.allow_one_more());
                 Leave::GivenUp
             }
             Some(_) => return Leave::InVain,
@@ -168,7 +168,7 @@ impl KillHandle {
         state.end = Some(why);
         if state.is_away {
             state.kill();
-            state.stand_in = Some(self.threads.stand_in_for_lost());
+            state.stand_in = Some(self.threads.allow_one_more());
             return true;
         }
         let Some(held) = state.held.clone() else { return false };

@@ -227,9 +227,9 @@ impl Pool {
         }))
     }
 
-    /// The same in the place of one that does not come back; it is started when there is a call for it.
-    #[cfg(feature = "process")]
-    pub(crate) fn stand_in_for_lost(&'static self) -> StandIn {
+    /// The same in the place of one that does not come back, or not before somebody else goes on. It is started
+    /// when there is a call for it.
+    pub(crate) fn allow_one_more(&'static self) -> StandIn {
         let stand_in = self.count_stand_in();
         fence(Ordering::SeqCst);
         if !self.started().queue.is_empty() {

@@ -106,6 +106,10 @@ impl Executor for Pool {
         is_full.then(|| self.add_stand_in())
     }
 
+    fn stand_in_later(&'static self) -> Option<StandIn> {
+        Some(self.allow_one_more())
+    }
+
     fn forget(&'static self, _: &Awaited, phase: Phase) {
         if phase == Phase::Queued {
             self.started().others.fetch_add(1, Ordering::AcqRel);
