@@ -266,6 +266,29 @@ fn long_bytes_there_and_back_whatever_they_are_in() {
         Bytes(serde_bytes::ByteBuf),
     }
 
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Photo {
+        name: String,
+        pixels: Vec<u8>,
+        parts: Vec<Written>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        List(Vec<u8>),
+    }
+
+    let text = || "ü".repeat(150_000);
+    round_trip!(String: text());
+    round_trip!(Vec<Written>: vec![Written::List(long(1).into_vec()), Written::Text(text())]);
+    round_trip!(Photo: Photo {
+        name: text(),
+        pixels: long(2).into_vec(),
+        parts: vec![Written::Text(text()), Written::List(long(7).into_vec())],
+    });
+    round_trip!(BTreeMap<String, serde_json::Value>: [(text(), text().into())].into());
     round_trip!(Vec<u8>: long(1).into_vec());
     round_trip!(Vec<Part>: vec![Part::Bytes(long(1)), Part::Number(2), Part::Bytes(long(3))]);
     round_trip!(BTreeMap<u8, (Vec<u8>, serde_bytes::ByteBuf)>: [(1, (long(2).into_vec(), long(3)))].into());
@@ -279,6 +302,19 @@ fn long_bytes_there_and_back_whatever_they_are_in() {
         assert_eq!(number, 7);
         Ok((second.into_vec(), first))
     }
+
+    #[offload(process, pool = ONE)]
+    fn lent(
+        #[to_owned] text: &str,
+        number: u8,
+        #[to_owned] list: &[u8],
+    ) -> Result<(String, Vec<u8>), Error> {
+        assert_eq!(number, 7);
+        Ok((text.to_owned(), list.to_owned()))
+    }
+
+    let list = long(2).into_vec();
+    assert_eq!(block_on(lent(&text(), 7, &list)).unwrap(), (text(), list));
 
     let swapped = block_on(swaps(long(1).into_vec(), 7, long(2))).unwrap();
     assert_eq!(swapped, (long(2).into_vec(), long(1).into_vec()));

@@ -6,21 +6,23 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "remote")]
+use super::codec::Target;
 use super::codec::top::{Lent, Top};
-use super::codec::{self, Decoder, Target};
+use super::codec::{self, Decoder, Kept};
 use super::frames::{Outgoing, TooLarge};
 use crate::error::Ran;
 use crate::task::current;
 
 /// An argument that was written already.
 #[derive(Debug)]
-pub(crate) struct Encoded(Result<Vec<u8>, String>);
+pub(crate) struct Encoded(Result<Kept, String>);
 
 impl Encoded {
     pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Encoded {
-        let mut bytes = Vec::new();
-        let written = codec::encode(value, &mut bytes);
-        Encoded(written.map(|()| bytes))
+        let mut kept = Kept::default();
+        let written = codec::encode(value, &mut kept);
+        Encoded(written.map(|()| kept))
     }
 }
 
@@ -48,11 +50,8 @@ impl Outbound {
         if self.failed.is_some() {
             return;
         }
-        match argument.0 {
-            // What is too long is counted, and found when the message ends.
-            Ok(bytes) => self.message.put(&bytes),
-            Err(reason) => self.failed = Some(reason),
-        }
+        // What is too long is counted, and found when the message ends.
+        self.failed = argument.0.and_then(|kept| codec::put(kept, &mut self.message)).err();
     }
 
     /// All of them, which were written elsewhere.

@@ -1,5 +1,5 @@
 //! Blobs: bytes that are so long that they go beside the message that they belong to, as frames of
-//! their own ahead of it. They are sent from where they are and read to where they stay: neither
+//! their own ahead of it. They are sent from where they are and read to where they stay: here, neither
 //! side copies them.
 
 use std::io::{self, Read};
@@ -93,6 +93,7 @@ mod tests {
     use serde_bytes::ByteBuf;
 
     use super::*;
+    use crate::wire::arguments::{Encoded, Outbound};
     use crate::wire::codec::{self, Decoder};
     use crate::wire::frames::{Incoming, Outgoing};
 
@@ -103,6 +104,7 @@ mod tests {
         name: String,
         pictures: Vec<Picture>,
         cover: Option<ByteBuf>,
+        diary: Vec<(u8, String)>,
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +123,9 @@ mod tests {
 
     fn album() -> Album {
         let pictures = vec![scan(1, 1 << 20), Picture::Missing, scan(2, 100), scan(3, 300_000)];
-        Album { name: "summer".into(), pictures, cover: Some(ByteBuf::from(vec![4; 200_000])) }
+        let cover = Some(ByteBuf::from(vec![4; 200_000]));
+        let diary = vec![(1, "ü".repeat(100_000)), (2, "rain".to_owned())];
+        Album { name: "summer".into(), pictures, cover, diary }
     }
 
     /// Where its long bytes are.
@@ -130,7 +134,8 @@ mod tests {
             Picture::Scan { bytes, .. } => Some(&**bytes),
             Picture::Missing => None,
         });
-        let all = scans.chain(album.cover.as_deref().map(|bytes| &**bytes));
+        let texts = album.diary.iter().map(|(_, text)| text.as_bytes());
+        let all = scans.chain(album.cover.as_deref().map(|bytes| &**bytes)).chain(texts);
         let long = all.filter(|bytes| bytes.len() > 100_000);
         long.map(|bytes| (bytes.as_ptr(), bytes.len())).collect()
     }
@@ -158,7 +163,7 @@ mod tests {
         let frame = message.finish().unwrap();
         let mut stream = STREAM.take();
         assert_eq!(SENT.take(), places(&album));
-        // All else is in the message: a name, a short scan, and where the long ones belong.
+        // All else is in the message: names, a short scan, and where the long ones belong.
         assert!((100..300).contains(&frame.len()), "{} bytes", frame.len());
 
         stream.extend(&frame);
@@ -172,13 +177,109 @@ mod tests {
         assert_eq!(read, album);
     }
 
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Photo {
+        pixels: Vec<u8>,
+        depths: Option<std::collections::VecDeque<u8>>,
+    }
+
+    fn photo() -> Photo {
+        Photo { pixels: vec![200; 1 << 20], depths: Some([7; 200_000].into()) }
+    }
+
+    #[test]
+    fn long_lists_of_u8_inside_of_a_value_go_beside_it_from_one_copy() {
+        let photo = &photo();
+        let mut message = Outgoing::new(1, LIMIT).with_blobs(send);
+        codec::encode(photo, &mut message).unwrap();
+        let frame = message.finish().unwrap();
+        let mut stream = STREAM.take();
+        let lengths: Vec<_> = SENT.take().into_iter().map(|(_, length)| length).collect();
+        assert_eq!(lengths, [1 << 20, 200_000]);
+        assert!(frame.len() < 100, "{} bytes", frame.len());
+
+        stream.extend(&frame);
+        let mut incoming = Incoming::new(LIMIT);
+        let frame = incoming.read(&mut &stream[..]).unwrap();
+        let blobs = std::mem::take(frame.blobs);
+        assert_eq!(Decoder::with_blobs(frame.payload, blobs.clone()).next().as_ref(), Ok(photo));
+        // Who does not know the type sees a list, and who wants bytes has them.
+        let read: serde_json::Value =
+            Decoder::with_blobs(frame.payload, blobs.clone()).next().unwrap();
+        assert_eq!(read["depths"].as_array().unwrap().len(), 200_000);
+        let read: std::collections::BTreeMap<String, ByteBuf> =
+            Decoder::with_blobs(frame.payload, blobs).next().unwrap();
+        assert_eq!(read["pixels"], photo.pixels);
+    }
+
+    #[test]
+    fn what_is_lent_goes_beside_its_message_from_where_it_was_copied_to() {
+        let (album, text) = (album(), "x".repeat(200_000));
+        let list = [7_u8; 150_000];
+        let written = || [Encoded::of(&album), Encoded::of(&text[..]), Encoded::of(&list[..])];
+        let mut plain = Vec::new();
+        codec::encode(&(1_u8, &album, &text, &list[..]), &mut plain).unwrap();
+        for send in [send as SendBlob, |_| false] {
+            let mut message = Outgoing::new(1, LIMIT).with_blobs(send);
+            // A tuple of four, whose first is written here.
+            codec::Target::put(&mut message, &[0x94]);
+            let mut outbound = Outbound::new(message);
+            outbound.push(&1_u8);
+            written().into_iter().for_each(|argument| outbound.encoded(argument));
+            let frame = outbound.finish().unwrap().finish().unwrap();
+            let mut stream = STREAM.take();
+            if stream.is_empty() {
+                assert_eq!(frame[HEADER..], plain);
+            } else {
+                assert!(frame.len() < 300, "{} bytes", frame.len());
+            }
+            SENT.take();
+            stream.extend(&frame);
+            let mut incoming = Incoming::new(LIMIT);
+            let frame = incoming.read(&mut &stream[..]).unwrap();
+            let blobs = std::mem::take(frame.blobs);
+            let read: (u8, Album, String, Vec<u8>) =
+                Decoder::with_blobs(frame.payload, blobs).next().unwrap();
+            assert_eq!((&read.1, &read.2, &read.3[..]), (&album, &text, &list[..]));
+        }
+    }
+
+    #[test]
+    fn a_long_text_that_is_none_is_an_error() {
+        // As a text it is the first, as a list the second.
+        for (kind, is_fine) in [(3, false), (4, true)] {
+            let message = [0xc7, 4, kind, 0, 0, 0, 0];
+            let blobs = vec![vec![0xff; 10]];
+            let read = Decoder::with_blobs(&message, blobs).next::<serde_json::Value>();
+            assert_eq!(read.is_ok(), is_fine);
+        }
+    }
+
     #[test]
     fn bytes_that_cannot_be_sent_ahead_are_in_the_message() {
-        let album = album();
+        let all = (album(), photo());
         let mut message = Outgoing::new(1, LIMIT).with_blobs(|_| false);
-        codec::encode(&album, &mut message).unwrap();
+        codec::encode(&all, &mut message).unwrap();
         let frame = message.finish().unwrap();
-        assert!(frame.len() > 1_500_000, "{} bytes", frame.len());
-        assert_eq!(Decoder::new(&frame[HEADER..]).next(), Ok(album));
+        assert!(frame.len() > 2_900_000, "{} bytes", frame.len());
+        assert_eq!(Decoder::new(&frame[HEADER..]).next(), Ok(all));
     }
+
+    /// What says that it is beside takes more bytes than its head takes.
+    #[test]
+    fn what_just_fits_into_the_message_is_no_blob() {
+        for (length, blobs) in [(LIMIT_HERE - 7, 1), (LIMIT_HERE - 6, 0), (LIMIT_HERE - 5, 0)] {
+            let mut message = Outgoing::new(1, LIMIT_HERE).with_blobs(send);
+            codec::encode(&"x".repeat(length), &mut message).unwrap();
+            message.finish().unwrap();
+            STREAM.take();
+            assert_eq!(SENT.take().len(), blobs);
+        }
+        let mut message = Outgoing::new(1, LIMIT_HERE).with_blobs(send);
+        codec::encode(&"x".repeat(LIMIT_HERE - 4), &mut message).unwrap();
+        message.finish().unwrap_err();
+        assert!(SENT.take().is_empty());
+    }
+
+    const LIMIT_HERE: usize = 200_000;
 }

@@ -8,18 +8,21 @@
 //! Bytes, in any type: what `serde_bytes` has, and an argument or a result that is a `Vec<u8>`, are
 //! copied as a whole. A list whose elements are all `u8`, wherever it stands, is written one byte
 //! an element, as an extension of the format, so that a reader that does not know the type still
-//! sees a list: an untagged enum of a `Vec<u8>` and a `String` comes back as what it was. Bytes
-//! that are long can go beside the message (see [`blobs`](super::blobs)).
+//! sees a list: an untagged enum of a `Vec<u8>` and a `String` comes back as what it was. Bytes,
+//! texts and such lists that are long can go beside the message (see [`blobs`](super::blobs)): bytes and texts
+//! without being copied, lists with one copy on each side, since `serde` takes and gives them one by one.
 //!
 //! | module | what it knows |
 //! | --- | --- |
-//! | `write`, `compound`, `primitives` | how values are written, what is in them, numbers and texts |
+//! | `write`, `compound`, `primitives` | how values are written, what is in them, numbers, texts and bytes |
+//! | `kept` | values that are written before there is a message for them |
 //! | `number` | the elements of a list that is known to be one of `u8` |
 //! | `read`, `parts` | how values are read, and what is in them |
 //! | `marks` | the bytes that say what follows |
 //! | `top` | what is a whole argument or result |
 
 mod compound;
+mod kept;
 mod marks;
 mod number;
 mod parts;
@@ -32,7 +35,8 @@ mod write;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::primitives::Target;
+pub(crate) use self::kept::Kept;
+pub(crate) use self::primitives::{BESIDE, Target};
 use self::read::Reader;
 use self::write::Serializer;
 
@@ -46,6 +50,11 @@ const READ_DEPTH: usize = 2 * DEPTH as usize;
 /// Writes a value; the error says why it cannot be written.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Target) -> Result<(), String> {
     value.serialize(Serializer::new(to, DEPTH)).map_err(|problem| problem.to_string())
+}
+
+/// Writes what was written before there was a message for it.
+pub(crate) fn put(kept: Kept, to: &mut impl Target) -> Result<(), String> {
+    kept.put_to(to).map_err(|problem| problem.to_string())
 }
 
 /// Values that were written one after the other.

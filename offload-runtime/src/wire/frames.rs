@@ -5,10 +5,11 @@
 //! trusted: a frame that is longer than agreed is refused before memory is taken
 //! for it, and memory grows with the bytes that come, not with those announced.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use super::blobs::{self, Blobs, SendBlob};
-use super::codec::Target;
+use super::codec::{BESIDE, Target};
 
 /// Before the payload.
 pub(crate) const HEADER: usize = 5;
@@ -107,17 +108,21 @@ impl Target for Outgoing {
         (self.lost == 0).then_some(&mut self.bytes)
     }
 
-    fn put_blob(&mut self, bytes: &[u8]) -> Option<u32> {
-        let send = self.send?;
-        let has_room = self.lost == 0
-            && self.kept() + self.away + bytes.len() <= self.limit
-            && (self.blobs as usize) < blobs::MOST;
-        if !has_room || !send(bytes) {
-            return None;
+    fn has_room_beside(&self, length: usize) -> bool {
+        let all = (self.kept() + self.away + BESIDE).saturating_add(length);
+        self.send.is_some()
+            && self.lost == 0
+            && all <= self.limit
+            && (self.blobs as usize) < blobs::MOST
+    }
+
+    fn put_blob<'a>(&mut self, bytes: Cow<'a, [u8]>) -> Result<u32, Cow<'a, [u8]>> {
+        if !self.has_room_beside(bytes.len()) || !self.send.is_some_and(|send| send(&bytes)) {
+            return Err(bytes);
         }
         self.away += bytes.len();
         self.blobs += 1;
-        Some(self.blobs - 1)
+        Ok(self.blobs - 1)
     }
 }
 

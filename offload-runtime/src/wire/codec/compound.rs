@@ -118,11 +118,7 @@ impl<W: Target> Compound<'_, W> {
 
     fn finish(self) -> Result<(), Problem> {
         match self.announced {
-            Some(announced) if announced != self.count => Err(Problem::of(format!(
-                "it was to have {announced} elements, and has {}",
-                self.count
-            ))),
-            Some(_) => Ok(()),
+            Some(announced) => Problem::unless_as_long(self.count, announced),
             None => {
                 let count = u32::try_from(self.count).map_err(|_| too_long(self.count))?;
                 if let Some(taken) = self.to.taken() {

@@ -14,8 +14,11 @@ pub(super) const EXTENSION: [u8; 3] = [0xc7, 0xc8, 0xc9];
 /// The kind of a list of which every element is a `u8`: they follow as they are.
 pub(super) const NUMBERS: u8 = 1;
 
-/// The kind of bytes that go beside the message: their number follows, in four bytes.
+/// The kinds of what goes beside the message, its number follows in four bytes: bytes, a text, and a list
+/// of which every element is a `u8`.
 pub(super) const BLOB: u8 = 2;
+pub(super) const TEXT_BLOB: u8 = 3;
+pub(super) const NUMBERS_BLOB: u8 = 4;
 
 pub(super) const F32: u8 = 0xca;
 pub(super) const F64: u8 = 0xcb;

@@ -18,6 +18,28 @@ pub(super) fn number<T: Serialize>(value: &T) -> Result<u8, Problem> {
     value.serialize(Number)
 }
 
+/// All elements of a list that is as long as this. They are given one by one, so they are copied, once: what
+/// is returned is sent from where it is.
+pub(super) fn gather<T: Serialize>(
+    items: impl Iterator<Item = T>,
+    length: usize,
+) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(length);
+    let mut problem = None;
+    // An error does not end the loop, which so can be one of many bytes at a time.
+    let numbers = items.map(|item| {
+        number(&item).unwrap_or_else(|other| {
+            problem.get_or_insert(other);
+            0
+        })
+    });
+    bytes.extend(numbers.take(length.saturating_add(1)));
+    match problem {
+        Some(problem) => Err(problem),
+        None => Problem::unless_as_long(bytes.len(), length).map(|()| bytes),
+    }
+}
+
 struct Number;
 
 /// What else a value could be.

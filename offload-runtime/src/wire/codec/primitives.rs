@@ -1,4 +1,6 @@
-//! How numbers, texts and lengths are written.
+//! How numbers, texts, bytes and lengths are written.
+
+use std::borrow::Cow;
 
 use super::marks;
 use super::problem::Problem;
@@ -11,9 +13,15 @@ pub(crate) trait Target {
     /// All that was taken, to be changed at its end; `None`: it was too much, and is not kept.
     fn taken(&mut self) -> Option<&mut Vec<u8>>;
 
-    /// Takes bytes that are long beside the others, and says which of those they are.
-    fn put_blob(&mut self, _: &[u8]) -> Option<u32> {
-        None
+    /// Whether so many bytes can be put beside the others.
+    fn has_room_beside(&self, _: usize) -> bool {
+        false
+    }
+
+    /// Takes bytes beside the others, and says which of those they are; or gives them back. What is put
+    /// next says so in their place, in [`BESIDE`] bytes.
+    fn put_blob<'a>(&mut self, bytes: Cow<'a, [u8]>) -> Result<u32, Cow<'a, [u8]>> {
+        Err(bytes)
     }
 }
 
@@ -26,6 +34,69 @@ impl Target for Vec<u8> {
     fn taken(&mut self) -> Option<&mut Vec<u8>> {
         Some(self)
     }
+}
+
+/// How long that is which says that bytes are beside the message.
+pub(crate) const BESIDE: usize = 7;
+
+/// Bytes of this length or more go beside the message.
+pub(super) const LONG: usize = 128 << 10;
+
+/// What a run of bytes is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Run {
+    Bytes,
+    Text,
+    /// A list of which every element is a `u8`.
+    Numbers,
+}
+
+impl Run {
+    const ALL: [Run; 3] = [Run::Bytes, Run::Text, Run::Numbers];
+
+    /// What it is as a kind of what goes beside the message.
+    const fn mark(self) -> u8 {
+        match self {
+            Run::Bytes => marks::BLOB,
+            Run::Text => marks::TEXT_BLOB,
+            Run::Numbers => marks::NUMBERS_BLOB,
+        }
+    }
+
+    pub(super) fn of_mark(mark: u8) -> Option<Run> {
+        Run::ALL.into_iter().find(|run| run.mark() == mark)
+    }
+}
+
+/// Whether a run of this length goes beside the message.
+pub(super) fn is_beside<W: Target>(to: &W, length: usize) -> bool {
+    length >= LONG && to.has_room_beside(length)
+}
+
+/// A run of bytes: beside the message if it is long, and in it if it is not, or cannot be beside it.
+pub(super) fn run<W: Target>(to: &mut W, run: Run, bytes: Cow<'_, [u8]>) -> Result<(), Problem> {
+    let mut bytes = bytes;
+    if is_beside(to, bytes.len()) {
+        match to.put_blob(bytes) {
+            Ok(number) => {
+                let [a, b, c, d] = number.to_be_bytes();
+                let says: [u8; BESIDE] = [marks::EXTENSION[0], 4, run.mark(), a, b, c, d];
+                to.put(&says);
+                return Ok(());
+            }
+            Err(back) => bytes = back,
+        }
+    }
+    match run {
+        Run::Bytes => sized(to, marks::BYTES, bytes.len())?,
+        Run::Text => text_head(to, bytes.len())?,
+        Run::Numbers => {
+            sized(to, marks::EXTENSION, bytes.len())?;
+            to.put(&[marks::NUMBERS]);
+        }
+    }
+    to.put(&bytes);
+    Ok(())
 }
 
 pub(super) fn too_long(length: usize) -> Problem {
@@ -66,12 +137,18 @@ pub(super) fn list_head<W: Target>(to: &mut W, length: usize) -> Result<(), Prob
     counted(to, marks::SHORT_LIST, marks::LIST, length)
 }
 
+/// A text that is in the message, however long it is: a name.
 pub(super) fn text<W: Target>(to: &mut W, text: &str) -> Result<(), Problem> {
-    match u8::try_from(text.len()) {
-        Ok(length @ ..=31) => to.put(&[marks::SHORT_TEXT | length]),
-        _ => sized(to, marks::TEXT, text.len())?,
-    }
+    text_head(to, text.len())?;
     to.put(text.as_bytes());
+    Ok(())
+}
+
+fn text_head<W: Target>(to: &mut W, length: usize) -> Result<(), Problem> {
+    match u8::try_from(length) {
+        Ok(length @ ..=31) => to.put(&[marks::SHORT_TEXT | length]),
+        _ => sized(to, marks::TEXT, length)?,
+    }
     Ok(())
 }
 

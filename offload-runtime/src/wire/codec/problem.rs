@@ -19,6 +19,14 @@ impl Problem {
     pub(super) fn cut_off() -> Problem {
         Problem::of("it is cut off")
     }
+
+    /// A list, or a map, that has not as many elements as it said.
+    pub(super) fn unless_as_long(has: usize, announced: usize) -> Result<(), Problem> {
+        if has == announced {
+            return Ok(());
+        }
+        Err(Problem(format!("it was to have {announced} elements, and has {has}")))
+    }
 }
 
 impl Display for Problem {

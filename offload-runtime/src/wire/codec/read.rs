@@ -8,6 +8,7 @@ use serde::de::Visitor;
 
 use super::marks;
 use super::parts::{Items, Numbers, Variant};
+use super::primitives::Run;
 use super::problem::Problem;
 
 /// What comes next.
@@ -20,10 +21,12 @@ enum Head<'de> {
     F64(f64),
     Text(&'de str),
     Bytes(&'de [u8]),
-    /// Bytes that came beside.
-    Blob(Vec<u8>),
     /// A list that has nothing but `u8` in it.
     Numbers(&'de [u8]),
+    /// The same three that came beside.
+    TextBeside(String),
+    BytesBeside(Vec<u8>),
+    NumbersBeside(Vec<u8>),
     List(usize),
     Map(usize),
 }
@@ -75,20 +78,23 @@ impl<'de> Reader<'de> {
 
     fn text(&mut self, length: usize) -> Result<Head<'de>, Problem> {
         let text = std::str::from_utf8(self.take(length)?);
-        Ok(Head::Text(text.map_err(|_| Problem::of("it has a text that is not UTF-8"))?))
+        Ok(Head::Text(text.map_err(|_| no_text())?))
     }
 
     fn extension(&mut self, length: usize) -> Result<Head<'de>, Problem> {
-        match self.array()? {
-            [marks::NUMBERS] => Ok(Head::Numbers(self.take(length)?)),
-            [marks::BLOB] if length == 4 => {
-                let number = self.length(4)?;
-                let missing = || Problem::of("it has bytes that did not come");
-                let blob = self.blobs.get_mut(number).ok_or_else(missing)?;
-                Ok(Head::Blob(std::mem::take(blob)))
-            }
-            _ => Err(meaningless()),
+        let [mark] = self.array()?;
+        if mark == marks::NUMBERS {
+            return Ok(Head::Numbers(self.take(length)?));
         }
+        let run = Run::of_mark(mark).filter(|_| length == 4).ok_or_else(meaningless)?;
+        let number = self.length(4)?;
+        let missing = || Problem::of("it has bytes that did not come");
+        let blob = std::mem::take(self.blobs.get_mut(number).ok_or_else(missing)?);
+        Ok(match run {
+            Run::Bytes => Head::BytesBeside(blob),
+            Run::Text => Head::TextBeside(String::from_utf8(blob).map_err(|_| no_text())?),
+            Run::Numbers => Head::NumbersBeside(blob),
+        })
     }
 
     #[inline]
@@ -178,8 +184,10 @@ impl<'de> Reader<'de> {
             Head::F64(number) => visitor.visit_f64(number),
             Head::Text(text) => visitor.visit_borrowed_str(text),
             Head::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Head::Blob(bytes) => visitor.visit_byte_buf(bytes),
             Head::Numbers(numbers) => numbers_as_list(numbers.iter().copied(), visitor),
+            Head::TextBeside(text) => visitor.visit_string(text),
+            Head::BytesBeside(bytes) => visitor.visit_byte_buf(bytes),
+            Head::NumbersBeside(numbers) => numbers_as_list(numbers.into_iter(), visitor),
             Head::List(length) => self.list(length, visitor),
             Head::Map(length) => self.map(length, visitor),
         }
@@ -189,7 +197,7 @@ impl<'de> Reader<'de> {
     pub(super) fn visit_list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
             Head::Bytes(bytes) => numbers_as_list(bytes.iter().copied(), visitor),
-            Head::Blob(bytes) => numbers_as_list(bytes.into_iter(), visitor),
+            Head::BytesBeside(bytes) => numbers_as_list(bytes.into_iter(), visitor),
             head => self.visit(head, visitor),
         }
     }
@@ -197,6 +205,10 @@ impl<'de> Reader<'de> {
 
 fn meaningless() -> Problem {
     Problem::of("it has a byte that means nothing")
+}
+
+fn no_text() -> Problem {
+    Problem::of("it has a text that is not UTF-8")
 }
 
 fn numbers_as_list<'de, V: Visitor<'de>>(
@@ -240,6 +252,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
             Head::Numbers(numbers) => visitor.visit_borrowed_bytes(numbers),
+            Head::NumbersBeside(numbers) => visitor.visit_byte_buf(numbers),
             head => self.visit(head, visitor),
         }
     }

@@ -243,6 +243,38 @@ fn a_value_that_has_not_as_many_elements_as_it_says_cannot_be_written() {
     assert!(error.contains("2 elements, and has 1"), "{error}");
 }
 
+/// One of `u8` is gathered before it is sent, if it is long: not more of it than it says.
+#[test]
+fn a_long_list_that_has_not_as_many_elements_as_it_says_cannot_be_written() {
+    struct Liar(usize);
+
+    impl Serialize for Liar {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(Says(self.0))
+        }
+    }
+
+    struct Says(usize);
+
+    impl Iterator for Says {
+        type Item = u8;
+
+        fn next(&mut self) -> Option<u8> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(7)
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (200_000, Some(200_000))
+        }
+    }
+
+    for (has, found) in [(100, 100), (usize::MAX, 200_001)] {
+        let error = encode(&Liar(has), &mut Kept::default()).unwrap_err();
+        assert!(error.contains(&format!("200000 elements, and has {found}")), "{error}");
+    }
+}
+
 #[test]
 fn what_nothing_is_written_as_is_an_error() {
     // A byte that means nothing, extensions of other kinds, and what nests without taking a byte.

@@ -4,12 +4,11 @@ use serde::ser::Serialize;
 
 use super::compound::{Compound, Numbers};
 use super::marks;
-use super::number::is_u8;
-use super::primitives::{Target, counted, list_head, marked, signed, sized, text, unsigned};
+use super::number::{gather, is_u8};
+use super::primitives::{
+    Run, Target, counted, is_beside, list_head, marked, run, signed, sized, text, unsigned,
+};
 use super::problem::Problem;
-
-/// Bytes of this length or more go beside the message.
-const LONG: usize = 128 << 10;
 
 /// Writes one value.
 pub(super) struct Serializer<'a, W> {
@@ -149,19 +148,11 @@ impl<'a, W: Target> serde::Serializer for Serializer<'a, W> {
     }
 
     fn serialize_str(mut self, value: &str) -> Result<(), Problem> {
-        text(self.target(), value)
+        run(self.target(), Run::Text, value.as_bytes().into())
     }
 
     fn serialize_bytes(mut self, value: &[u8]) -> Result<(), Problem> {
-        let is_long = value.len() >= LONG;
-        if let Some(number) = is_long.then(|| self.target().put_blob(value)).flatten() {
-            self.to.put(&[marks::EXTENSION[0], 4, marks::BLOB]);
-            self.to.put(&number.to_be_bytes());
-            return Ok(());
-        }
-        sized(self.target(), marks::BYTES, value.len())?;
-        self.to.put(value);
-        Ok(())
+        run(self.target(), Run::Bytes, value.into())
     }
 
     fn serialize_none(self) -> Result<(), Problem> {
@@ -271,11 +262,19 @@ impl<'a, W: Target> serde::Serializer for Serializer<'a, W> {
         self.map(length)
     }
 
-    fn collect_seq<I: IntoIterator<Item: Serialize>>(self, items: I) -> Result<(), Problem> {
+    fn collect_seq<I: IntoIterator<Item: Serialize>>(mut self, items: I) -> Result<(), Problem> {
         let items = items.into_iter();
         let (least, most) = items.size_hint();
-        let list = self.serialize_seq(most.filter(|most| *most == least))?;
-        if is_u8::<I::Item>() { list.numbers(items) } else { list.elements(items) }
+        let announced = most.filter(|most| *most == least);
+        if !is_u8::<I::Item>() {
+            return self.serialize_seq(announced)?.elements(items);
+        }
+        match announced {
+            Some(length) if is_beside(self.target(), length) => {
+                run(self.to, Run::Numbers, gather(items, length)?.into())
+            }
+            _ => self.serialize_seq(announced)?.numbers(items),
+        }
     }
 
     fn is_human_readable(&self) -> bool {
