@@ -114,13 +114,15 @@ struct Inventory {
     children: usize,
     files: usize,
     threads: usize,
+    permits: usize,
 }
 
 fn inventory(folder: &str) -> Inventory {
     all_serve_at_once(folder);
     let mut now = None;
     settle("nothing is under way", || {
-        let all = Inventory { children: children().len(), files: open_files(), threads: threads() };
+        let (children, files) = (children().len(), open_files());
+        let all = Inventory { children, files, threads: threads(), permits: PERMITS.in_use() };
         // Threads that start workers end a moment after.
         let is_done = workers().idle == WORKERS && !tends_workers() && is_idle();
         let is_quiet = is_done && now.as_ref() == Some(&all);

@@ -184,6 +184,42 @@ fn a_panic_has_a_backtrace_where_backtraces_are_asked_for() {
     assert_eq!(error.backtrace(), None);
 }
 
+/// To find them, the program's file is mapped as a whole, and read: what a panic in a new worker costs where they are not
+/// asked for is a hundredth of that.
+#[test]
+fn a_panic_looks_for_no_symbols_unless_backtraces_are_asked_for() {
+    static WITH: ProcessPool = ProcessPool::new("with symbols").env(&[("RUST_BACKTRACE", "1")]);
+    static WITHOUT: ProcessPool =
+        ProcessPool::new("without symbols").env_remove("RUST_BACKTRACE").max_jobs(1);
+
+    #[offload(process, pool = WITH)]
+    fn maps_with() -> Result<[usize; 2], Error> {
+        Ok(maps_before_and_after_a_panic())
+    }
+
+    #[offload(process, pool = WITHOUT)]
+    fn maps_without() -> Result<[usize; 2], Error> {
+        Ok(maps_before_and_after_a_panic())
+    }
+
+    let [before, after] = block_on(maps_with()).unwrap();
+    assert!(before < after, "{before} {after}");
+    let [before, after] = block_on(maps_without()).unwrap();
+    assert_eq!(before, after);
+}
+
+/// How often the program's file is mapped.
+fn maps_before_and_after_a_panic() -> [usize; 2] {
+    let program = std::fs::read_link("/proc/self/exe").unwrap();
+    let maps = || {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().filter(|line| line.ends_with(program.to_str().unwrap())).count()
+    };
+    let before = maps();
+    std::panic::catch_unwind(|| panic!("to be seen")).unwrap_err();
+    [before, maps()]
+}
+
 #[test]
 fn a_message_that_is_made_and_one_that_is_none() {
     let error = block_on(panics("tea".into())).unwrap_err();

@@ -3,16 +3,17 @@
 use std::fs;
 use std::os::fd::FromRawFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
-use offload_tests::begin;
-use rustix::process::{Pid, Signal, kill_process};
+use offload_tests::{begin, skipped};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::ends::{Told, spin, tell};
-use crate::support::{is_there, runs, settle, workers};
+use crate::support::{is_there, runs, sends, settle, workers};
 
 /// Leaves the group of its worker, and its parent too, and tells its number.
 fn start_daemon(path: &str) {
@@ -194,6 +195,24 @@ fn the_first_process_of_a_container_has_no_zombies() {
     assert_eq!(text, "no children\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn a_program_that_is_process_1_has_no_zombies_and_nothing_of_its_workers_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"])
+        .args([env!("CARGO_BIN_EXE_parent"), "first"])
+        .arg(folder.path())
+        .output();
+    let Ok(output) = output else { return skipped("there is no `unshare`") };
+    let error = String::from_utf8_lossy(&output.stderr);
+    if error.contains("unshare:") {
+        return skipped(&error);
+    }
+    // All other processes there are below it.
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "no children\n", "{error}");
+}
+
 /// A process that was made by `fork` alone holds the channel open, and what the worker
 /// printed has come to an end before.
 #[test]
@@ -285,6 +304,50 @@ fn a_signal_to_the_whole_service_leaves_its_parent_to_end_the_call() {
     }
     fs::write(told.path() + ".go", "").unwrap();
     assert_eq!(block_on(call).unwrap(), "");
+}
+
+/// A program that gives its calls a grace then, and what the signal makes of it.
+#[test]
+fn a_program_that_shuts_down_at_a_signal_to_all_of_its_service_has_the_results_of_its_calls() {
+    for (signal, said) in [(Signal::TERM, "terminated"), (Signal::INT, "interrupted")] {
+        let folder = tempfile::tempdir().unwrap();
+        let parent = start("serve", folder.path(), |command| command.process_group(0));
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let workers = ["0", "1"].map(|name| number(&path(name)));
+        // Workers have groups of their own, and are in the same cgroup.
+        kill_process_group(Pid::from_child(&parent), signal).unwrap();
+        for worker in workers {
+            kill_process(Pid::from_raw(worker.cast_signed()).unwrap(), signal).unwrap();
+        }
+        settle("it shuts down", || folder.path().join("ends").exists());
+        fs::write(path("go"), "").unwrap();
+        let output = parent.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text, format!("{said}\nOk(0)\nOk(1)\n"));
+        assert!(output.status.success(), "{:?}", output.status);
+        assert!(!workers.iter().any(|worker| runs(*worker)));
+    }
+}
+
+fn start(mode: &str, folder: &Path, set: impl FnOnce(&mut Command) -> &mut Command) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parent"));
+    set(command.arg(mode).arg(folder)).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_worker_that_dies_while_much_is_sent_to_it_kills_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = start("send", folder.path(), |command| command);
+    for name in ["0", "1"] {
+        let worker = number(folder.path().join(name).to_str().unwrap());
+        settle("there is no more room", || sends(parent.id()));
+        kill_process(Pid::from_raw(worker.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    }
+    let output = parent.wait_with_output().unwrap();
+    assert!(output.status.success(), "{:?}", output.status);
+    // The first was read by nobody, and another worker had it. Of the second a part is sent, and kept nowhere.
+    let said = "Ok(1048576)\nErr((WorkerDied, No))\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), said);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{runs, settle, syscall};
+use crate::support::{runs, sends, settle, syscall};
 
 fn parent(mode: &str, folder: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_parent"))
@@ -63,6 +63,36 @@ fn when_it_is_killed() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     settle("they have ended", || pids.iter().all(|pid| !runs(*pid)));
+}
+
+/// Long bytes are on their way, and there is no file through which they go: none could be left.
+#[test]
+fn when_it_is_killed_while_it_sends_much_no_file_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_parent"))
+        .args(["send".as_ref(), folder.path()])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = folder.path().join("0");
+    settle("it sends", || told.exists() && sends(parent.id()));
+    let worker: u32 = fs::read_to_string(&told).unwrap().parse().unwrap();
+    for pid in [parent.id(), worker] {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let open = open.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        let names: Vec<String> = open.map(|path| path.to_str().unwrap().to_owned()).collect();
+        for name in names.iter().map(String::as_str).chain(maps.lines()) {
+            let is_shared = ["/dev/shm", "/memfd:", "/SYSV"].iter().any(|of| name.contains(of));
+            assert!(!is_shared, "{name}");
+        }
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    settle("its worker has ended", || !runs(worker));
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 
 /// A worker is killed while it writes: what had come of the answer is no answer.

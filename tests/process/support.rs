@@ -17,8 +17,17 @@ pub(crate) fn syscall(pid: u32) -> &'static str {
 
 /// Whether a thread of a worker waits for what its parent sends, and not only for the end of that.
 pub(crate) fn receives(pid: u32) -> bool {
-    let number = if cfg!(target_arch = "x86_64") { "45 " } else { "207 " };
+    is_in(pid, if cfg!(target_arch = "x86_64") { &["45 "] } else { &["207 "] })
+}
+
+/// Whether a thread of a process sends, and waits for room.
+pub(crate) fn sends(pid: u32) -> bool {
+    is_in(pid, if cfg!(target_arch = "x86_64") { &["1 ", "44 "] } else { &["64 ", "206 "] })
+}
+
+/// Whether a thread of a process waits in one of these system calls.
+fn is_in(pid: u32, numbers: &[&str]) -> bool {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let mut calls = tasks.filter_map(|task| fs::read_to_string(task.path().join("syscall")).ok());
-    calls.any(|call| call.starts_with(number))
+    calls.any(|call| numbers.iter().any(|number| call.starts_with(number)))
 }

@@ -2,13 +2,14 @@
 //! `parent MODE [FOLDER]`.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use offload_runtime::{Error, ProcessPool, offload};
 use offload_tests::{children, runs};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Two bodies spin at once, also where there is one core.
 static POOL: ProcessPool = ProcessPool::new("spinning").workers(2);
@@ -82,14 +83,74 @@ fn sleeps(path: String) -> Result<(), Error> {
     Ok(())
 }
 
-/// Workers are killed, and then their calls are cancelled, which is told to the dead ones.
-async fn cancel_after_death(folder: &str) {
-    // As in a program that sets it so.
+/// As in a program that sets it so: who writes where nobody reads is killed.
+fn die_of_closed_pipes() {
     // SAFETY: no handler is set, and the old one is not asked for.
     #[expect(unsafe_code, reason = "there is no safe way to set what a signal does")]
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }
+}
+
+/// Takes what is long, in the message and beside it.
+#[offload(process)]
+fn takes(numbers: Vec<u16>, text: String) -> Result<usize, Error> {
+    Ok(numbers.len() + text.len())
+}
+
+/// Sends more than there is room for to a worker that is stopped: once in the message, and once beside it. Each time it tells which
+/// worker it is, and waits until somebody has killed that.
+async fn send_to_one_that_dies(folder: &str) {
+    for (n, [numbers, text]) in [[1 << 20, 0], [0, 1 << 20]].into_iter().enumerate() {
+        let (_, worker) = double(0).await.unwrap();
+        let process = rustix::process::Pid::from_raw(worker.cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+        let call = takes(vec![300; numbers], "x".repeat(text));
+        let path = PathBuf::from(folder).join(n.to_string());
+        std::fs::write(path.with_extension("new"), worker.to_string()).unwrap();
+        std::fs::rename(path.with_extension("new"), path).unwrap();
+        println!("{:?}", call.await.map_err(|error| (error.kind(), error.ran())));
+    }
+}
+
+/// Returns once the file `go` is there.
+#[offload(process, pool = POOL)]
+fn goes_on(folder: String, n: u32) -> Result<u32, Error> {
+    let folder = PathBuf::from(folder);
+    std::fs::write(
+        folder.join("new").with_extension(n.to_string()),
+        std::process::id().to_string(),
+    )
+    .unwrap();
+    std::fs::rename(folder.join("new").with_extension(n.to_string()), folder.join(n.to_string()))
+        .unwrap();
+    while !folder.join("go").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(n)
+}
+
+/// Ends as services do: by a signal, when what is under way has come to its end.
+async fn serve(folder: &str) {
+    let mut terminates = signal(SignalKind::terminate()).unwrap();
+    let mut interrupts = signal(SignalKind::interrupt()).unwrap();
+    let calls = [0, 1].map(|n| tokio::spawn(goes_on(folder.to_owned(), n)));
+    tokio::select! {
+        _ = terminates.recv() => println!("terminated"),
+        _ = interrupts.recv() => println!("interrupted"),
+    }
+    let mut end = pin!(offload_runtime::shutdown(Duration::from_secs(60)));
+    assert!(end.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    std::fs::write(Path::new(folder).join("ends"), "").unwrap();
+    end.await;
+    for call in calls {
+        println!("{:?}", call.await.unwrap());
+    }
+}
+
+/// Workers are killed, and then their calls are cancelled, which is told to the dead ones.
+async fn cancel_after_death(folder: &str) {
+    die_of_closed_pipes();
     for n in 0..30 {
         let path = format!("{folder}/{n}");
         let mut call = Box::pin(sleeps(path.clone()));
@@ -180,6 +241,11 @@ async fn main() {
             Err(error) => println!("{:?}: {error}", error.kind()),
         },
         "cancel" => cancel_after_death(&rest[0]).await,
+        "send" => {
+            die_of_closed_pipes();
+            send_to_one_that_dies(&rest[0]).await;
+        }
+        "serve" => serve(&rest[0]).await,
         _ => {
             let calls = [0, 1].map(|n| spins(format!("{}/{n}", rest[0])));
             let mut calls = calls.map(Box::pin);

@@ -1,6 +1,6 @@
 //! One worker, as its parent sees it: started, and talked to.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -33,13 +33,13 @@ const START: Duration = Duration::from_secs(60);
 /// So long a worker may take to end when it is asked to, at least.
 pub(super) const END: Duration = Duration::from_secs(1);
 
-/// Sends what there is room for. No signal, if the other end is closed, as the standard library does it.
-const NOW: SendFlags = {
+/// No signal, if the other end is closed: older versions of the standard library raise it for such sockets.
+const QUIETLY: SendFlags = {
     #[cfg(target_vendor = "apple")]
     let no_signal = SendFlags::empty();
     #[cfg(not(target_vendor = "apple"))]
     let no_signal = SendFlags::NOSIGNAL;
-    SendFlags::DONTWAIT.union(no_signal)
+    no_signal
 };
 
 /// See the [module](self).
@@ -189,7 +189,8 @@ impl Worker {
                 Ok(frame) => match Kind::of(frame.kind) {
                     Some(Kind::Here) if !is_here => {
                         is_here = true;
-                        (&*self.data).write_all(&message).map_err(|_| None)?;
+                        // It is short, and there is room for all of it.
+                        self.write(&message).map_err(|_| None)?;
                     }
                     Some(Kind::Ready) => {
                         self.places = replay.into_places();
@@ -288,10 +289,10 @@ impl Worker {
     /// Writes some of it.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         // A small request finds room, and then the limit is not needed.
-        match send(&*self.data, bytes, NOW) {
+        match send(&*self.data, bytes, QUIETLY.union(SendFlags::DONTWAIT)) {
             Err(Errno::AGAIN) => {
                 let _ = self.data.set_write_timeout(self.left());
-                (&*self.data).write(bytes)
+                Ok(send(&*self.data, bytes, QUIETLY)?)
             }
             result => Ok(result?),
         }
