@@ -44,7 +44,7 @@ mod process {
     pub use crate::api::remote_pool::REMOTE;
     pub use crate::api::transfer::{Remote, Transfer, TransferLent};
     #[cfg(fuzzing)]
-    pub use crate::executor::process::check::{check as check_frames, check_values};
+    pub use crate::executor::process::check::{check_frames, check_values};
     pub use crate::executor::process::serve::in_worker;
     pub use crate::executor::process::start::{TestWorker, be_test_worker};
     pub use crate::wire::arguments::{Arguments, Malformed, Outbound};

@@ -37,10 +37,37 @@ impl Read for Pieces<'_> {
     }
 }
 
+/// Any input as frames. The first byte says how many of the next are the lengths of the pieces in which it comes.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer calls it from outside"))]
+pub fn check_frames(input: &[u8]) {
+    if let Some((lengths, bytes)) = lengths(input, 16) {
+        check(lengths, bytes);
+    }
+}
+
+/// Any input as values, as if they were arguments or a result: those that are values can be written and read
+/// again. The first byte says how many of the next are the lengths of what came beside, in 16 bytes each.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer calls it from outside"))]
+pub fn check_values(input: &[u8]) {
+    let Some((lengths, mut rest)) = lengths(input, 8) else { return };
+    let beside = lengths.iter().map(|length| {
+        let (blob, after) = rest.split_at(rest.len().min(usize::from(*length) * 16));
+        rest = after;
+        blob.to_vec()
+    });
+    let beside = beside.collect();
+    values(rest, beside);
+}
+
+/// The lengths at the beginning of an input, fewer than `most`, and the rest of it.
+fn lengths(input: &[u8], most: usize) -> Option<(&[u8], &[u8])> {
+    let (count, rest) = input.split_first()?;
+    rest.split_at_checked(usize::from(*count) % most)
+}
+
 /// Reads `bytes` as frames, in pieces, and finds those that stand there, and
 /// the end that is to be expected; then reads each payload as values.
-#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer calls it from outside"))]
-pub fn check(lengths: &[u8], bytes: &[u8]) {
+fn check(lengths: &[u8], bytes: &[u8]) {
     let mut incoming = Incoming::new(LIMIT);
     let mut source = Pieces { bytes, lengths, number: 0 };
     let mut rest = bytes;
@@ -64,19 +91,6 @@ pub fn check(lengths: &[u8], bytes: &[u8]) {
             (_, found) => panic!("{found:?} is not what stands there"),
         }
     }
-}
-
-/// Reads `bytes` as values, of which some came beside, so many times 16 bytes each.
-#[cfg(fuzzing)]
-pub fn check_values(lengths: &[u8], bytes: &[u8]) {
-    let mut rest = bytes;
-    let beside = lengths.iter().map(|length| {
-        let (blob, after) = rest.split_at(rest.len().min(usize::from(*length) * 16));
-        rest = after;
-        blob.to_vec()
-    });
-    let beside = beside.collect();
-    values(rest, beside);
 }
 
 enum Expected<'a> {
@@ -121,7 +135,10 @@ fn frame(mut bytes: &[u8]) -> Expected<'_> {
 /// Bytes are a value or an error, and a value can be written and read again.
 fn values(payload: &[u8], blobs: Vec<Vec<u8>>) {
     let _ = Decoder::with_blobs(payload, blobs.clone()).next::<serde_json::Value>();
-    let _ = Decoder::with_blobs(payload, blobs).next::<(Vec<u8>, Box<[u8]>)>();
+    let _ = Decoder::with_blobs(payload, blobs.clone()).next::<(Vec<u8>, Box<[u8]>)>();
+    type Mixed = Vec<Result<(String, Vec<u8>), String>>;
+    let _ = Decoder::with_blobs(payload, blobs.clone()).next::<Mixed>();
+    let _ = Decoder::with_blobs(payload, blobs).next::<Vec<String>>();
     again::<serde_json::Value>(payload);
     again::<messages::CallHead>(payload);
     again::<messages::Panic>(payload);
@@ -146,6 +163,9 @@ fn again<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) {
     // As text: that a number is not one is not equal to itself.
     assert_eq!(first, second);
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod seeds;
 
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
