@@ -375,4 +375,39 @@ mod tests {
         assert_eq!(state.resting.len(), RESTING);
         assert!(!Arc::ptr_eq(&visit(&mut state, &one), &first));
     }
+
+    #[cfg(feature = "metrics")]
+    #[test]
+    fn each_sort_of_stall_is_counted_in_a_series_of_its_own() {
+        use metrics_exporter_prometheus::PrometheusBuilder;
+
+        use super::record::Stall;
+        use crate::api::loops::Doing;
+
+        let runtime = runtime();
+        let record = Arc::new(Record::new(runtime.handle()));
+        let sorts =
+            [Doing::Computing, Doing::Waiting(Some("read")), Doing::Starved, Doing::Unknown];
+        for (times, doing) in (1..).zip(sorts) {
+            let stall = Stall { threads: Vec::new(), doing, spans: Vec::new(), lasts: KEEP };
+            (0..times).for_each(|_| drop(record.stuck(&stall)));
+        }
+        // As of a loop that is not watched any more.
+        lock().resting.push_back((runtime.handle().id(), Arc::clone(&record)));
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, crate::publish_metrics);
+        lock().resting.retain(|(_, one)| !Arc::ptr_eq(one, &record));
+        let scrape = handle.render();
+        let of_loop = format!("loop=\"{}\"", record.number());
+        for (times, doing) in (1..).zip(["computing", "waiting", "starved", "unknown"]) {
+            let is_it = |line: &&str| {
+                line.starts_with("offload_loop_stalls_total{")
+                    && line.contains(&of_loop)
+                    && line.contains(&format!("doing=\"{doing}\""))
+            };
+            let series = scrape.lines().find(is_it).unwrap_or_else(|| panic!("{doing}: {scrape}"));
+            assert!(series.ends_with(&format!(" {times}")), "{series}");
+        }
+    }
 }
