@@ -1,5 +1,7 @@
 //! The documents: their links, and how long the README is. The pages of the guide: that each is in
-//! the reference, where its code is tested.
+//! the reference, where its code is tested. And what the reference says of each item.
+
+mod reference;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -67,27 +67,27 @@ pub(crate) type Source = Arc<Quiet<Box<dyn std::error::Error + Send + Sync>>>;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// As many calls waited already as `queue` allows. Not started.
+    /// A full queue: as many calls waited already as `queue` allows. Not started.
     Overloaded,
-    /// The `timeout` or `queue_timeout` passed first.
+    /// A deadline: `timeout` or `queue_timeout` passed first.
     TimedOut,
-    /// The body was told to stop, and did: see [`check_cancelled`](crate::check_cancelled). Or the
-    /// call was [cancelled](crate::Started::cancel) before it started.
+    /// A cancel: the body was told to stop, and did, see [`check_cancelled`](crate::check_cancelled); or
+    /// the call was [cancelled](crate::Started::cancel) before it started.
     Cancelled,
-    /// The call was made from within a body that holds what it waits for.
+    /// A wait that would never end: the call was made from within a body that holds what it waits for.
     Deadlock,
-    /// The body panicked: in another process, or in a call that was [started](crate::Started).
+    /// A panic of the body: in another process, or in a call that was [started](crate::Started).
     Panicked,
-    /// The process that ran the body died.
+    /// The death of the process that ran the body.
     WorkerDied,
-    /// An argument or a result could not be sent to another process.
+    /// An argument, or a result, that could not be sent to another process.
     Serialization,
-    /// The system refused a thread or a process that the call needs, or a
-    /// [resource](crate::Resource) that its body borrows could not be made.
+    /// Something that was not to be had: a thread or a process that the call needs, which the system
+    /// refused; or a [resource](crate::Resource) that its body borrows, which could not be made.
     Unavailable,
-    /// [`shutdown`](crate::shutdown) was called, or the pool is [closed](crate::ThreadPool::close).
+    /// The end: [`shutdown`](crate::shutdown) was called, or the pool is [closed](crate::ThreadPool::close).
     ShuttingDown,
-    /// The binary is not set up to be a worker process.
+    /// A binary that is not set up to be a worker process.
     NotInitialized,
     /// A setting makes no sense; the message names it.
     Config,
@@ -97,11 +97,11 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Ran {
-    /// It was not, and will not be.
+    /// The body was not started, and will not be.
     No,
-    /// Nobody can tell.
+    /// The body may have been started: nobody can tell.
     Maybe,
-    /// It was; it may run still.
+    /// The body was started; it may run still.
     Yes,
 }
 
@@ -326,7 +326,7 @@ impl Error {
         self.inner.remains.as_ref()?.stderr.as_deref()
     }
 
-    /// Where a body panicked in its worker, if backtraces are asked for there: by `RUST_BACKTRACE` or
+    /// The backtrace of a body that panicked in its worker, if backtraces are asked for there: by `RUST_BACKTRACE` or
     /// `RUST_LIB_BACKTRACE`, in the environment of this process or that of the pool
     /// (`ProcessPool::env`). To find the names of functions takes a new worker some ten milliseconds.
     pub fn backtrace(&self) -> Option<&str> {

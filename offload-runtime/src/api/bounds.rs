@@ -81,7 +81,7 @@ pub trait Returned: Sized {
     where
         F: FnOnce() -> Self + Send + 'static;
 
-    /// The same, or the start of one that is not awaited; `of` is the type whose method it is, or nothing.
+    /// The call, or the start of one that is not awaited; `of` is the type whose method it is, or nothing.
     fn call_or_start<F>(
         function: &'static Function,
         of: &'static str,
@@ -122,7 +122,7 @@ impl<T: Send + 'static> Returned for T {
 /// A function that makes a result of an error.
 pub type Fail<T> = fn(Error) -> T;
 
-/// Finds out whether a result can carry an [`Error`], where nothing demands it.
+/// What finds out whether a result can carry an [`Error`], where nothing demands it.
 ///
 /// `<T as Asked>::CARRIER.offload_fail()` is the method of `Carrier` where the compiler knows, at the
 /// function itself, that `T` is a `Result` whose error type is made of an [`Error`]. Where it does
@@ -140,7 +140,7 @@ pub trait Asked: Sized {
 impl<T> Asked for T {}
 
 impl<T, E: From<Error>> Carrier<Result<T, E>> {
-    /// It can.
+    /// How it carries one.
     pub fn offload_fail(&self) -> Option<Fail<Result<T, E>>> {
         Some(|error| Err(E::from(error)))
     }
@@ -159,7 +159,7 @@ impl<T> Deref for Carrier<T> {
 pub struct CarriesNothing<T>(PhantomData<fn() -> T>);
 
 impl<T> CarriesNothing<T> {
-    /// It cannot.
+    /// Nothing: it cannot.
     pub fn offload_fail(&self) -> Option<Fail<T>> {
         None
     }
@@ -197,7 +197,7 @@ pub trait Lent {
     /// The job's own copy.
     fn copy(&self) -> Self::Held;
 
-    /// The same of a type that has no name, which the copy then remembers.
+    /// The job's own copy of a type that has no name, which the copy then remembers.
     fn copied(&self) -> Copied<Self>;
 }
 

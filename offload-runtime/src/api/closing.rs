@@ -121,6 +121,10 @@ impl CpuPool {
     /// Takes no more calls on this pool, waits until those that it has taken have ended, ends its threads,
     /// and reports: as [`ThreadPool::close`] does.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the pool stays closed, and nothing is abandoned.
+    ///
     /// ```
     /// use std::time::Duration;
     ///
@@ -151,6 +155,10 @@ impl ProcessPool {
     /// and reports: as [`ThreadPool::close`] does, but that the bodies that still run after `grace` are killed,
     /// with their workers. A worker that drops what it has made has the rest of `grace` for it, and a second at least.
     /// Workers that are still starting are killed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, the pool stays closed, and nothing is killed.
     ///
     /// ```no_run
     /// use std::time::Duration;

@@ -80,9 +80,14 @@ static SPAWN_CPU: Function = Function::cpu("spawn_cpu", &CPU).mixed();
 
 /// Starts a closure that waits on the thread pool, at once.
 ///
-/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. The
-/// [`Started`] need not be kept: dropped, it leaves the closure going. This never panics: if the call
-/// is rejected, or the closure panics, that is the [`Error`](crate::Error) which the handle gives.
+/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. This never
+/// panics: if the call is rejected, or the closure panics, that is the [`Error`](crate::Error) which the
+/// handle gives.
+///
+/// # Cancel safety
+///
+/// The [`Started`] need not be kept: dropped, it leaves the closure going, and what that comes to is
+/// dropped on a thread of a pool.
 ///
 /// ```
 /// use offload_runtime::spawn_thread;
@@ -110,9 +115,14 @@ where
 
 /// Starts a closure that computes on the CPU pool, at once.
 ///
-/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. The
-/// [`Started`] need not be kept: dropped, it leaves the closure going. This never panics: if the call
-/// is rejected, or the closure panics, that is the [`Error`](crate::Error) which the handle gives.
+/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. This never
+/// panics: if the call is rejected, or the closure panics, that is the [`Error`](crate::Error) which the
+/// handle gives.
+///
+/// # Cancel safety
+///
+/// The [`Started`] need not be kept: dropped, it leaves the closure going, and what that comes to is
+/// dropped on a thread of a pool.
 ///
 /// ```
 /// let started = offload_runtime::spawn_cpu(|| (0..1_000_000_u64).map(u64::isqrt).sum::<u64>());
@@ -131,8 +141,18 @@ where
 impl ThreadPool {
     /// Runs a closure on this pool, and returns what it returns: as
     /// [`to_thread`](to_thread) does on the default one. Its label is the name of the pool, or what
-    /// [`named`](Call::named) gives it. Panics and dropped futures are as there. The closure may outlive every local
+    /// [`named`](Call::named) gives it. The closure may outlive every local
     /// variable, so the pool is a `static`, or there for good by [`leak`](Self::leak).
+    ///
+    /// # Panics
+    ///
+    /// As [`to_thread`](to_thread): when it is polled, if the closure panics, or if the call is rejected, as on a pool that
+    /// is [closed](Self::close) or whose [`queue`](Self::queue) is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it is queued, the closure never runs. Dropped while it runs, the closure goes on, and
+    /// [`is_cancelled`](crate::is_cancelled) is true for it.
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -155,6 +175,10 @@ impl ThreadPool {
     /// one. It never panics; but where the pool is in a `LazyLock` whose closure does, that unwinds here, before
     /// there is a pool to ask: what can fail goes into [`threads_with`](Self::threads_with).
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the handle leaves the closure going.
+    ///
     /// ```
     /// use offload_runtime::ThreadPool;
     ///
@@ -175,8 +199,18 @@ impl ThreadPool {
 impl CpuPool {
     /// Runs a closure on this pool, and returns what it returns: as
     /// [`to_cpu`](to_cpu) does on the default one. Its label is the name of the pool, or what
-    /// [`named`](Call::named) gives it. Panics and dropped futures are as there. The closure may outlive every local
+    /// [`named`](Call::named) gives it. The closure may outlive every local
     /// variable, so the pool is a `static`, or there for good by [`leak`](Self::leak).
+    ///
+    /// # Panics
+    ///
+    /// As [`to_cpu`](to_cpu): when it is polled, if the closure panics, or if the call is rejected, as on a pool that
+    /// is [closed](Self::close) or whose [`queue`](Self::queue) is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it is queued, the closure never runs. Dropped while it runs, the closure goes on, and
+    /// [`is_cancelled`](crate::is_cancelled) is true for it.
     ///
     /// ```
     /// use offload_runtime::CpuPool;
@@ -198,6 +232,10 @@ impl CpuPool {
     /// Starts a closure on this pool, at once: as [`spawn_cpu`](spawn_cpu) does on the default
     /// one. It never panics; but where the pool is in a `LazyLock` whose closure does, that unwinds here, before
     /// there is a pool to ask: what can fail goes into [`threads_with`](Self::threads_with).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the handle leaves the closure going.
     ///
     /// ```
     /// use offload_runtime::CpuPool;

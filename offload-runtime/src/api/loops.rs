@@ -62,13 +62,13 @@ pub struct StallStats {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Doing {
-    /// It used a processor.
+    /// Using a processor.
     Computing,
-    /// It waited, in the system call of this name, if that is known.
+    /// Waiting, in the system call of this name, if that is known.
     Waiting(Option<&'static str>),
-    /// It was ready to run, and others had the processors: the machine has more to do than it can.
+    /// Being ready to run while others had the processors: the machine has more to do than it can.
     Starved,
-    /// This system does not tell, or it is not known which of several threads it was.
+    /// Something unknown: this system does not tell, or it is not known which of several threads it was.
     Unknown,
 }
 

@@ -262,7 +262,7 @@ impl CpuPool {
         self
     }
 
-    /// A rayon pool of its own gives the threads: what a body does in parallel, with `par_iter` or
+    /// Takes its threads from a rayon pool of its own: what a body does in parallel, with `par_iter` or
     /// `join`, stays on them, and at their priority.
     ///
     /// Without it, such a body uses rayon's global pool, as any other thread: so

@@ -273,7 +273,7 @@ impl ProcessPool {
         self
     }
 
-    /// Workers have no variable of the parent's environment, but what [`env`](Self::env) adds, and
+    /// Keeps the parent's environment from the workers: they have what [`env`](Self::env) adds, and
     /// `OFFLOAD_WORKER`, by which what they leave behind is found.
     ///
     /// So nothing is there that a program may rely on: `PATH`, `HOME`, `LANG`, `RUST_BACKTRACE`, the
@@ -289,7 +289,7 @@ impl ProcessPool {
         self
     }
 
-    /// Workers do not have this variable of the parent's environment. For several, it is called again.
+    /// Keeps this variable of the parent's environment from the workers. For several, it is called again.
     ///
     /// # Panics
     ///

@@ -32,7 +32,7 @@ pub trait RemoteEnds: Sized {
     /// How its stream ends.
     fn end() -> End<Self::Error>;
 
-    /// In the worker: the body has ended.
+    /// Sends, in the worker, how the body has ended.
     fn ended<T>(self, sink: Sink<T>, arguments: &mut Arguments<'_>);
 }
 
@@ -66,7 +66,7 @@ pub trait RemoteItem: Sized {
     /// What there is of it if nothing fails.
     type Value;
 
-    /// And if something does.
+    /// What there is of it if something does.
     type Error;
 
     /// The stream of what an iterator makes.
@@ -74,7 +74,7 @@ pub trait RemoteItem: Sized {
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
-    /// In the worker: sends what an iterator makes.
+    /// Sends, in the worker, what an iterator makes.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ pub trait RemoteItem: Sized {
     where
         I: Iterator<Item = Self>;
 
-    /// The same of one that may fail to be there, whose items can carry that.
+    /// Sends what an iterator makes that may fail to be there, whose items can carry that.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ pub trait RemoteItem: Sized {
         I: Iterator<Item = Self>,
         Self::Error: From<E>;
 
-    /// The same, whose items cannot.
+    /// Sends what an iterator makes that may fail to be there, whose items cannot carry that.
     ///
     /// # Errors
     ///

@@ -72,7 +72,7 @@ impl RemotePool {
         self
     }
 
-    /// So many calls may wait for a worker, of all programs that call; there is no bound unless it is set. One more is
+    /// The most calls that may wait for a worker, of all programs that call; no bound unless set. One more is
     /// rejected at once, with [`Overloaded`](crate::ErrorKind::Overloaded).
     ///
     /// It holds where the stream of the pool is made by this program. A stream that is there already is used as it is.
@@ -86,7 +86,7 @@ impl RemotePool {
         self
     }
 
-    /// A worker of which nothing is heard for so long is taken for dead; 10 s unless set. Its call fails, with
+    /// How long nothing may be heard of a worker before it is taken for dead; 10 s unless set. Its call fails, with
     /// [`WorkerDied`](crate::ErrorKind::WorkerDied), or is given to another, if its function has `attempts`.
     ///
     /// Workers say that they work five times as often. That their connection is lost counts as silence; that
@@ -101,7 +101,7 @@ impl RemotePool {
         self
     }
 
-    /// Each body runs in a process of its worker's, which has no other, so that one that crashes, or takes all memory,
+    /// Runs each body in a process of its worker's, which has no other, so that one that crashes, or takes all memory,
     /// costs its own call, and neither its worker nor the others' calls. There are as many of these processes as the worker's
     /// `cpu` pool has threads. Without a server they are this program's own.
     ///

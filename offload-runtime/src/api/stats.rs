@@ -213,9 +213,9 @@ pub struct FunctionStats {
     /// like), whether somebody waits for their handles or not. If it grows, more is started than gets done, and
     /// no caller is slowed down by it: `queue` and `limit` are what bounds it.
     pub spawned: usize,
-    /// From the first poll to the start of the body.
+    /// The times from the first poll to the start of the body.
     pub wait: Percentiles,
-    /// From the start of the body to its end.
+    /// The times from the start of the body to its end.
     pub run: Percentiles,
     /// The share of their time for which its bodies computed, from 0 to 1, when
     /// enough of them were sampled; `None` for what runs in other processes.

@@ -22,7 +22,7 @@ pub trait Iterates: Sized {
     /// What it makes.
     type Made;
 
-    /// Itself.
+    /// The iterator itself.
     fn iterator(self) -> impl Iterator<Item = Self::Made>;
 
     /// The stream of its items.
@@ -37,7 +37,7 @@ pub trait Iterates: Sized {
         Self: Send + 'static,
         Self::Made: Send + 'static;
 
-    /// The same of one that may fail to be there, whose items can carry that.
+    /// The stream of one that may fail to be there, whose items can carry that.
     fn opened_items<F, E, U, V>(
         function: &'static Function,
         fail: Option<Fail<Result<U, V>>>,
@@ -51,7 +51,7 @@ pub trait Iterates: Sized {
         U: Send + 'static,
         V: From<E> + Send + 'static;
 
-    /// The same, whose items cannot carry that: those of the stream are results.
+    /// The stream of one that may fail to be there, whose items cannot carry that: those of the stream are results.
     fn opened<F, E>(
         function: &'static Function,
         fail: Option<Fail<Result<Self::Made, E>>>,

@@ -48,17 +48,17 @@ use crate::wire::registry::{Callable, Entry, Host, Listed, Offered, Place};
     note = "a thread has to wait for the other process, so it implements `Send` as well"
 )]
 pub trait Transfer: Sized {
-    /// In the parent: on its way.
+    /// Sends it, in the parent.
     fn send(&self, outbound: &mut Outbound);
 
-    /// In the worker: the next argument.
+    /// The next argument, in the worker.
     ///
     /// # Errors
     ///
     /// If there is none of this type.
     fn take(arguments: &mut Arguments<'_>) -> Result<Self, Malformed>;
 
-    /// In the parent: the stream of such items, which a body pushes, and which ends like this.
+    /// The stream of such items, in the parent, which a body pushes, and which ends like this.
     fn pushed<E, A>(
         end: End<E>,
         function: &'static Function,
@@ -69,7 +69,7 @@ pub trait Transfer: Sized {
         E: Send + 'static,
         A: FnOnce(&mut Outbound) + Send + 'static;
 
-    /// In the worker: what a body pushes such items into.
+    /// The sink, in the worker, into which a body pushes such items.
     ///
     /// # Errors
     ///
@@ -121,16 +121,16 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Transfer for T {
             copy `Deserialize` and `Send`: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
 )]
 pub trait TransferLent {
-    /// When the function is called: the call's own of what it was lent.
+    /// The call's own of what it was lent, when the function is called.
     fn hold(&self) -> OwnCopy;
 
-    /// In a worker, where the body runs in place: what that is lent.
+    /// What the body is lent in a worker, where it runs in place.
     fn lent(held: &OwnCopy) -> &Self;
 
-    /// In the parent: on its way.
+    /// Sends it, in the parent.
     fn send(held: OwnCopy, outbound: &mut Outbound);
 
-    /// In the worker: lends the next argument to the rest of the call.
+    /// Lends, in the worker, the next argument to the rest of the call.
     ///
     /// # Errors
     ///
@@ -201,12 +201,12 @@ pub trait Remote: Sized {
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
-    /// The same, or the start of one that is not awaited.
+    /// The call, or the start of one that is not awaited.
     fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
-    /// In the worker: the same, of a call by a body there, which runs in place.
+    /// The result of a call, in the worker, by a body there, which runs in place.
     ///
     /// # Errors
     ///
@@ -216,23 +216,23 @@ pub trait Remote: Sized {
         body: impl FnOnce() -> Self,
     ) -> Result<Self, Answer<Self>>;
 
-    /// In the worker: a call that a body there makes. It runs right there, as a call of the plain function would: there
-    /// is nobody to send it to. For functions that borrow something, as others need nothing for that.
+    /// The result of a call, in the worker, that a body there makes. It runs right there, as a call of the plain function
+    /// would: there is nobody to send it to. For functions that borrow something, as others need nothing for that.
     fn in_place(function: &'static Function, body: impl FnOnce() -> Self) -> Self;
 
-    /// The same, of a function whose body runs on another machine.
+    /// The call of a function with this result, whose body runs on another machine.
     #[cfg(feature = "remote")]
     fn call_remote<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
-    /// The same, or the start of one that is not awaited.
+    /// The call of such a function, or the start of one that is not awaited.
     #[cfg(feature = "remote")]
     fn call_remote_or_start<A>(function: &'static Function, arguments: A) -> OfParcel<Answer<Self>>
     where
         A: FnOnce(&mut Outbound) + Send + 'static;
 
-    /// In the worker: sends the result back.
+    /// Sends the result back, in the worker.
     fn answer(self, arguments: &mut Arguments<'_>);
 }
 

@@ -183,7 +183,7 @@ impl Builder {
         self
     }
 
-    /// The size of the stack of each thread of the CPU pool, as
+    /// The size of the stack of each thread of the CPU pool, in bytes, as
     /// [`thread_stack_size`](Self::thread_stack_size) is of the thread pool.
     pub fn cpu_stack_size(mut self, bytes: usize) -> Builder {
         self.cpu.stack_size = Some(bytes);

@@ -27,16 +27,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Priority {
-    /// As the main thread of the process.
+    /// The priority of the process's main thread.
     Normal,
-    /// Less: what waits for events runs first, bodies get the rest of the
+    /// A lower one: what waits for events runs first, bodies get the rest of the
     /// time. Beside a thread of `Normal` priority that never rests, about a tenth of a core.
     #[default]
     Low,
-    /// Less than `Low`. Beside a thread of `Normal` priority that never rests, about a seventieth of
+    /// One that is lower than `Low`. Beside a thread of `Normal` priority that never rests, about a seventieth of
     /// a core.
     Lowest,
-    /// Next to nothing: only time that nobody else wants, so bodies can starve.
+    /// The lowest: only time that nobody else wants, so bodies can starve.
     Idle,
 }
 

@@ -90,6 +90,10 @@ static ANY: AtomicBool = AtomicBool::new(false);
 /// to its copy gets back to the caller, or into the next body. Carried values
 /// cost each call a few allocations.
 ///
+/// # Panics
+///
+/// A panic of the value's `Clone` ends that call alone: as a panic of the call's own.
+///
 /// ```
 /// use offload_runtime::{offload, propagate};
 ///
@@ -161,8 +165,8 @@ where
     add(&mut keys, Box::leak(Box::new(Own { capture, enter })));
 }
 
-/// As [`propagate_with`], for a context that is a text, which also goes to bodies on other machines: a request's number,
-/// a tenant, or the `traceparent` of a [trace](https://www.w3.org/TR/trace-context/).
+/// Registers a context that is a text, as [`propagate_with`] does; it also goes to bodies on other machines: a request's
+/// number, a tenant, or the `traceparent` of a [trace](https://www.w3.org/TR/trace-context/).
 ///
 /// `name` is that of the header in which it travels, where `enter` is called by the worker: both
 /// programs register it. It has letters, digits, `-` and `_`; a text with line ends is not carried.
