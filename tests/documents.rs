@@ -124,6 +124,41 @@ fn the_readme_has_its_sections_in_the_order_in_which_they_are_needed() {
     let manifest = read("offload-runtime/Cargo.toml");
     let oldest = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
     assert!(sections[0].contains(&format!("Rust {oldest}")), "the oldest compiler is named");
+    assert_eq!(sections[6].lines().filter(|line| line.starts_with("- **")).count(), 5);
+}
+
+/// What follows a word in the commands of a document.
+fn after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    let words = text.split(|c: char| c.is_whitespace() || c == '`');
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let pairs: Vec<_> = words.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    pairs.into_iter().filter(move |(first, _)| *first == word).map(|(_, second)| second)
+}
+
+/// On one page, and of commands that there are.
+#[test]
+fn a_stranger_can_follow_what_contributing_says() {
+    let text = read("CONTRIBUTING.md");
+    assert!(text.lines().count() <= 60, "it is more than a page");
+    let manifests =
+        ["Cargo.toml", "tests/Cargo.toml", "tests/ui/Cargo.toml", "examples/Cargo.toml"]
+            .map(read)
+            .concat();
+    let manifests = manifests + &read("offload-macros/Cargo.toml");
+    let mut named = 0;
+    for word in ["-p", "--test", "--bin"] {
+        for name in after(&text, word).map(|name| name.trim_end_matches([',', ';'])) {
+            assert!(manifests.contains(&format!("name = \"{name}\"")), "{word} {name}");
+            named += 1;
+        }
+    }
+    assert!(named >= 7, "only {named} names in commands");
+    for script in ["msrv", "busy", "run"] {
+        assert!(
+            text.contains(&format!(".ci/{script}")) && root().join(".ci").join(script).exists(),
+            "{script}"
+        );
+    }
 }
 
 #[test]

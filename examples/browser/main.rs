@@ -3,6 +3,7 @@
 
 mod chromium;
 mod landscape;
+mod looks;
 mod program;
 mod skipped;
 mod workers;
@@ -131,6 +132,8 @@ fn says_busy(line: &str) -> bool {
 #[tokio::test]
 async fn a_visit_from_sign_up_to_tags() {
     let Some(visit) = Visit::start().await else { return };
+    visit.browser.see("#enter").await;
+    visit.browser.can_be_read_everywhere("who is not logged in").await;
     visit.sign_up("Anna").await;
     visit.upload(&["harbour.jpg"], 1200, 800).await;
     assert!(visit.text("#photos .name").await.contains("harbour.jpg"));
@@ -141,6 +144,7 @@ async fn a_visit_from_sign_up_to_tags() {
         visit.text("#words .tags").await.lines().collect::<Vec<_>>(),
         ["boats", "harbour", "noon"]
     );
+    visit.browser.can_be_read_everywhere("a photo").await;
     visit.browser.click("#close").await;
     visit.browser.see("#photos .tags span").await;
 
@@ -358,13 +362,15 @@ async fn the_heartbeat_and_the_dashboard_under_a_burst() {
         assert!(verdict.contains("p99"), "{way}: {verdict}");
     }
 
-    for (scheme, name) in [("light", "gallery.png"), ("dark", "gallery-dark.png")] {
-        visit.browser.look(scheme, 1120, 1000).await;
+    visit.browser.can_be_read_everywhere("the gallery after its bursts").await;
+    for (scheme, width, height, name) in [
+        ("light", 1120, 1000, "gallery.png"),
+        ("dark", 1120, 1000, "gallery-dark.png"),
+        ("light", 390, 844, "gallery-phone.png"),
+    ] {
+        visit.browser.look(scheme, width, height).await;
         visit.browser.picture(name).await;
     }
-    visit.browser.look("light", 390, 844).await;
-    assert!(visit.fits().await, "the page is wider than a phone");
-    visit.browser.picture("gallery-phone.png").await;
 
     visit.browser.look("light", 1120, 1000).await;
     visit.browser.go(&format!("{}/offload", visit.program.url)).await;
@@ -383,7 +389,7 @@ async fn the_heartbeat_and_the_dashboard_under_a_burst() {
         ("light", 1280, 1400, Some("dashboard.png")),
     ] {
         visit.browser.look(scheme, width, height).await;
-        assert!(visit.fits().await, "the dashboard is wider than {width} pixels");
+        visit.browser.can_be_read(&format!("the dashboard, {scheme}, {width} pixels")).await;
         match name {
             Some(name) => visit.browser.picture(name).await,
             None => drop(visit.browser.look_only("dashboard-phone-dark.png").await),
@@ -506,15 +512,6 @@ async fn the_dashboard_says_that_its_server_has_gone_and_finds_it_again() {
 /// The text of the element with this id, in the page.
 fn text_of(id: &str) -> String {
     format!("document.getElementById('{id}').textContent")
-}
-
-impl Visit {
-    /// Whether nothing has to be moved sideways to be read: neither the page nor a table in it.
-    async fn fits(&self) -> bool {
-        let parts = "[document.documentElement, ...document.querySelectorAll('section > div')]";
-        let fits = "(part) => part.scrollWidth <= part.clientWidth";
-        self.browser.get(&format!("{parts}.every({fits})")).await == true
-    }
 }
 
 #[test]
