@@ -140,11 +140,8 @@ fn after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
 fn a_stranger_can_follow_what_contributing_says() {
     let text = read("CONTRIBUTING.md");
     assert!(text.lines().count() <= 60, "it is more than a page");
-    let manifests =
-        ["Cargo.toml", "tests/Cargo.toml", "tests/ui/Cargo.toml", "examples/Cargo.toml"]
-            .map(read)
-            .concat();
-    let manifests = manifests + &read("offload-macros/Cargo.toml");
+    let manifests = ["offload-macros", "tests", "tests/ui", "examples"];
+    let manifests = manifests.map(|crate_| read(&format!("{crate_}/Cargo.toml"))).concat();
     let mut named = 0;
     for word in ["-p", "--test", "--bin"] {
         for name in after(&text, word).map(|name| name.trim_end_matches([',', ';'])) {
