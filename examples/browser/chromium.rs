@@ -143,6 +143,14 @@ impl Chromium {
         }
     }
 
+    /// The same of what takes long, for as long as what `progress` gives becomes something else now and then.
+    pub(crate) async fn until_at_last(&self, expression: &str, progress: &str) {
+        while self.get(&format!("Boolean({expression})")).await != true {
+            let before = self.get(progress).await;
+            self.until(&format!("{expression} || {progress} !== {before}")).await;
+        }
+    }
+
     /// Clicks a button until an expression is true when it can be clicked again. A busy server may
     /// refuse what was asked, and a busy machine be late.
     pub(crate) async fn click_until(&self, button: &str, expression: &str) {
