@@ -4,10 +4,11 @@ use std::cell::RefCell;
 
 use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
 use offload_runtime::{Error, ErrorKind, Ran, RemotePool, offload, propagate_remote};
+use offload_tests::pool;
 use serde::{Deserialize, Serialize};
 
 use crate::functions::{self as f, Problem};
-use crate::server::{Line, Server, Setup, Worker, with_server};
+use crate::server::{Line, Server, Setup, Worker, until, with_server};
 
 /// More than a message of the server may be, which is 1 MiB.
 const LARGE: usize = 3 << 20;
@@ -64,6 +65,22 @@ fn the_arguments_of_a_call_that_is_dropped_or_lost_do_not_stay_in_the_object_sto
 }
 
 #[test]
+fn a_large_result_that_nobody_takes_does_not_stay_in_the_object_store() {
+    let name = "data::a_large_result_that_nobody_takes_does_not_stay_in_the_object_store";
+    with_server(name, async |server| {
+        let _worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_and_fill(line.port(), 7, LARGE));
+        let body = line.next().await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        body.go_on();
+        until("its answer has arrived", || pool("jobs").running == 0).await;
+        has_no_objects(server).await;
+    });
+}
+
+#[test]
 fn large_arguments_for_which_the_store_has_no_room_are_refused_at_once_and_leave_nothing_there() {
     let name = "data::large_arguments_for_which_the_store_has_no_room_are_refused_at_once_and_leave_nothing_there";
     let setup = Setup::new(name).config("jetstream { max_file_store: 4MB }");
@@ -113,6 +130,27 @@ fn an_object_that_says_that_it_is_larger_than_anything_may_be_costs_its_call_and
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
         assert!(error.to_string().contains("`max_message`"), "{error}");
         assert_eq!(f::process_id().await.unwrap(), worker.id());
+        has_no_objects(server).await;
+    });
+}
+
+#[test]
+fn an_object_of_which_a_part_is_missing_costs_its_call_and_nothing_else() {
+    let name = "data::an_object_of_which_a_part_is_missing_costs_its_call_and_nothing_else";
+    with_server(name, async |server| {
+        let line = Line::new();
+        let call = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
+        server.has_messages("jobs", 1).await;
+        let jetstream = jetstream::new(server.client().await);
+        let stream = jetstream.get_stream("OBJ_offload-jobs").await.unwrap();
+        let first = stream.cached_info().state.first_sequence;
+        assert!(stream.delete_message(first + 1).await.unwrap());
+        let worker = Worker::start("jobs");
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
+        assert!(error.to_string().contains("bytes are there"), "{error}");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        assert!(line.is_quiet());
         has_no_objects(server).await;
     });
 }

@@ -50,6 +50,26 @@ fn another_worker_takes_over_where_there_are_attempts() {
 }
 
 #[test]
+fn a_worker_counts_the_calls_that_it_has_since_another_one_was_lost() {
+    let name = "ends::a_worker_counts_the_calls_that_it_has_since_another_one_was_lost";
+    with_server(name, async |_| {
+        let mut first = Worker::start("parted");
+        let line = Line::new();
+        let mut caller = start_caller("again", &line);
+        assert_eq!(line.next().await.process, first.id());
+        // This program is a worker, too, and makes no call.
+        let serving = tokio::spawn(remote::serve([&f::PARTED]));
+        first.kill();
+        let body = line.next().await;
+        assert_eq!(body.process, std::process::id());
+        assert_eq!(remote_stats_of("parted").redelivered, 1);
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        serving.abort();
+    });
+}
+
+#[test]
 fn a_call_whose_attempts_are_used_up_has_lost_its_worker_and_may_have_run() {
     let name = "ends::a_call_whose_attempts_are_used_up_has_lost_its_worker_and_may_have_run";
     with_server(name, async |server| {
@@ -148,7 +168,7 @@ fn finishes_what_it_has(test: &str, signal: Signal) {
     });
 }
 
-/// Makes a call, in a process that another test starts and kills, or four and ends.
+/// Makes a call, in a process that another test starts and kills, or one or four and ends.
 #[tokio::test]
 async fn a_caller_that_another_test_starts() {
     let Ok(line) = std::env::var(CALLER) else { return };
@@ -163,7 +183,18 @@ async fn a_caller_that_another_test_starts() {
             }
             return;
         }
-        "large" => f::hold_with("x".repeat(LARGE), port).await,
+        "one" => {
+            assert_ne!(f::hold(port).await.unwrap(), 0);
+            return;
+        }
+        "unstarted" => {
+            let error = f::hold(port).await.unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
+            assert_ne!(f::process_id().await.unwrap(), 0);
+            return;
+        }
+        "again" => f::hold_again_parted(port).await,
+        "large" => f::hold_and_give_back("x".repeat(LARGE), port).await.map(|_| 0),
         "large and short" => f::hold_with_for_two_seconds("x".repeat(LARGE), port).await,
         _ => f::hold_for_two_seconds(port).await,
     };
@@ -272,6 +303,38 @@ fn a_caller_that_is_stopped_takes_no_slots_and_its_calls_begin_when_it_goes_on()
             line.next().await.go_on();
         }
         assert!(caller.wait().unwrap().success());
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_worker_that_is_told_to_end_does_not_wait_for_callers_that_are_stopped() {
+    let name = "ends::a_worker_that_is_told_to_end_does_not_wait_for_callers_that_are_stopped";
+    with_server(name, async |server| {
+        let (waiting, running) = (Line::new(), Line::new());
+        let mut waits = start_caller("unstarted", &waiting);
+        server.has_messages("jobs", 1).await;
+        kill(pid(&waits), Signal::SIGSTOP).unwrap();
+        let mut worker = Worker::start("jobs");
+        let mut runs = start_caller("one", &running);
+        let body = running.next().await;
+        kill(pid(&runs), Signal::SIGSTOP).unwrap();
+        // The one asks in vain whether it may begin, the other has an answer that nobody takes.
+        worker.tell(Signal::SIGTERM);
+        body.go_on();
+        // Long before the calls are late.
+        let ends = tokio::task::spawn_blocking(move || worker.wait());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(45), ends).await.unwrap().unwrap().success()
+        );
+        assert!(waiting.is_quiet());
+        // The answer is at the server, and the call that did not begin is said to have not: nor does it now.
+        let _other = Worker::start("jobs");
+        kill(pid(&runs), Signal::SIGCONT).unwrap();
+        kill(pid(&waits), Signal::SIGCONT).unwrap();
+        assert!(runs.wait().unwrap().success());
+        assert!(waits.wait().unwrap().success());
+        assert!(waiting.is_quiet());
         server.has_messages("jobs", 0).await;
     });
 }

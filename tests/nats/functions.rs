@@ -163,6 +163,13 @@ pub(crate) fn hold_with(with: String, test: u16) -> Result<u32, Error> {
     wait_for_word(test)
 }
 
+/// The same, and a result as large.
+#[offload(remote, timeout = "60s", pool = JOBS, name = "hold and give back")]
+pub(crate) fn hold_and_give_back(with: String, test: u16) -> Result<String, Error> {
+    wait_for_word(test)?;
+    Ok(with)
+}
+
 #[offload(remote, timeout = "2s", pool = JOBS, name = "hold with, for two seconds")]
 pub(crate) fn hold_with_for_two_seconds(with: String, test: u16) -> Result<u32, Error> {
     drop(with);

@@ -38,7 +38,8 @@ pub fn connect(client: async_nats::Client) -> Result<(), Error> {
 /// threads, and runs the bodies there, or in processes, if the pool is [isolated](RemotePool::isolated).
 ///
 /// It ends when the process gets SIGTERM, or when [`shutdown`](crate::shutdown) begins: then it takes no more calls, and returns
-/// when those under way have ended and their answers have arrived, or have nobody to take them. A program that does nothing else needs no code
+/// when those under way have ended and their answers have arrived, or have nobody to take them: a program that is stopped is waited for
+/// for some seconds. A program that does nothing else needs no code
 /// for it: with `#[offload_runtime::main]` the environment variable `OFFLOAD_REMOTE_WORKER=render,reports` makes it the worker
 /// of these pools, and its `main` does not run. Such a worker takes SIGINT as SIGTERM, and ends at once when it gets a second of
 /// them.

@@ -11,7 +11,7 @@ use async_nats::{HeaderName, HeaderValue, Message, Subject};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{Span, info_span};
 
@@ -50,6 +50,10 @@ const KEEP_ANSWER: Duration = Duration::from_secs(30);
 /// connection is back sooner.
 const CALLER_AWAY: Duration = Duration::from_secs(15);
 
+/// A worker that ends waits so long for a caller of which nothing is heard, and which the server does not say is not
+/// there: it is stopped, or cut off. The server has the answer for it.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
 /// A caller that was not there so often when the worker said that it works does not come back.
 const CALLER_GONE: u32 = 15;
 
@@ -75,6 +79,8 @@ pub(super) struct WorkerContext {
     /// In which runtime bodies are, if the program has one.
     pub(super) runtime: Option<Handle>,
     pub(super) seen: Arc<Seen>,
+    /// The worker takes no more calls, and ends when those that are here have.
+    pub(super) is_stopping: watch::Receiver<bool>,
 }
 
 /// See the [module](self).
@@ -206,6 +212,10 @@ impl Job {
         let mut leave = Some(leave);
         let mut unheard = 0;
         loop {
+            if unheard >= CLAIMS && self.context.is_stopping() {
+                self.leave_unstarted();
+                return None;
+            }
             if unheard < CLAIMS {
                 let claim = ToCaller::claim(&self.id, &self.context.name, acknowledge.as_str());
                 self.say(&claim, b"");
@@ -251,6 +261,17 @@ impl Job {
                 }
             }
         }
+    }
+
+    /// Nobody waits here any more for the caller's word whether the body may start. Others are offered the call; but
+    /// the caller, once it goes on, may grant it to this worker first, as it has heard of it first.
+    fn leave_unstarted(&self) {
+        let CallId { number, attempt, .. } = self.id;
+        let worker = self.context.name.clone();
+        let function = self.header(subjects::FUNCTION).unwrap_or_default();
+        let outcome = Outcome::Unstarted(failures::unstarted(&function));
+        let answer = ToCaller::Answer { number, attempt, worker, outcome, is_object: false };
+        self.say(&answer, b"");
     }
 
     /// Nobody needs them any more: not another worker, nor the caller.
@@ -402,7 +423,7 @@ impl Delivery {
             }
         }
         let answer = ToCaller::Answer { number, attempt, worker, outcome: self.outcome, is_object };
-        let mut away_since = None;
+        let (mut away_since, mut last_word) = (None, None);
         while Instant::now() < give_up {
             let said = Instant::now();
             self.job.say(&answer, &self.body);
@@ -423,6 +444,12 @@ impl Delivery {
             if away_since.is_some_and(|since| since.elapsed() >= CALLER_AWAY) {
                 break;
             }
+            let context = &self.job.context;
+            let is_last = context.is_stopping() && !is_away && context.link.is_connected();
+            last_word = is_last.then(|| last_word.unwrap_or(said));
+            if last_word.is_some_and(|since| since.elapsed() >= LAST_WORD) {
+                return;
+            }
         }
         Seen::count(&self.job.context.seen.unawaited);
         if is_object {
@@ -436,6 +463,10 @@ impl Delivery {
 impl WorkerContext {
     fn objects(&self) -> Objects {
         Objects { link: self.link.clone(), pool: self.pool }
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.is_stopping.borrow()
     }
 
     /// The function of the pool with this name.

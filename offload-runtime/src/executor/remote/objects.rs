@@ -2,7 +2,8 @@
 //!
 //! They are objects as the client has them, which reads them, but it does not write them: nobody gets to know where it has put the parts
 //! of an object that it could not put there as a whole. Here they are under the name of the object, by the number of
-//! the try, so that what failed is found and removed with what did not.
+//! the try, so that what failed is found and removed with what did not. They have no digest: the server has one of each message that it
+//! stores, and whoever reads an object looks whether all its bytes are there.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};

@@ -79,10 +79,11 @@ async fn serve_with(pools: Vec<&'static Remotes>, signals: Signals) -> Result<()
             site,
             runtime,
             seen: Arc::clone(&seen),
+            is_stopping: stopped.clone(),
         };
         let slots = site.executor.load().limit;
         let (tell, told) = oneshot::channel();
-        let run = Worker::run(context, queue, plan.ack_wait, slots, stopped.clone());
+        let run = Worker::run(context, queue, plan.ack_wait, slots);
         link.spawn(async move {
             let part = Part::of_slots(&seen, slots);
             let end = run.await;

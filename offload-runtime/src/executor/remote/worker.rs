@@ -15,7 +15,6 @@ use async_nats::{Message, StatusCode};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
 use tokio::task::unconstrained;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -104,15 +103,14 @@ enum Slot {
 }
 
 impl Worker {
-    /// Works until `stop` says so, and then until what is under way has ended.
+    /// Works until it is told to stop, and then until what is under way has ended.
     pub(super) async fn run(
         context: WorkerContext,
         queue: Queue,
         ack_wait: Duration,
         slots: usize,
-        mut stop: watch::Receiver<bool>,
     ) -> Result<(), Disconnected> {
-        let client = context.link.client.clone();
+        let (client, mut stop) = (context.link.client.clone(), context.is_stopping.clone());
         let (own, probe) =
             (subjects::worker(context.pool, &context.name), subjects::probe(context.pool));
         let subscribe = async |subject| client.subscribe(subject).await.map_err(|_| Disconnected);

@@ -54,9 +54,18 @@ impl Dispatcher {
             ToCaller::Answer { number, attempt, worker, outcome, is_object } => {
                 self.tell(&worker, number, attempt, &ToWorker::Received);
                 self.has_objects |= is_object;
-                self.answered(number, attempt, outcome, is_object, body);
+                if self.is_of_assigned(number, &worker, &outcome) {
+                    self.answered(number, attempt, outcome, is_object, body);
+                }
             }
         }
+    }
+
+    /// A worker that leaves a call unstarted may have asked for it in vain, and another one has it.
+    fn is_of_assigned(&self, number: u64, worker: &str, outcome: &Outcome) -> bool {
+        let assignment = self.outstanding.get(&number).and_then(|out| out.assignment.as_ref());
+        let is_assigned = || assignment.is_some_and(|assigned| assigned.worker == worker);
+        !matches!(outcome, Outcome::Unstarted(_)) || is_assigned()
     }
 
     /// What an attempt came to.
@@ -77,7 +86,10 @@ impl Dispatcher {
             }
             return;
         };
-        if !matches!(outcome, Outcome::Unstarted(_)) {
+        let is_unstarted = matches!(outcome, Outcome::Unstarted(_));
+        // It may have been handed back.
+        let message = out.sequence.filter(|_| is_unstarted);
+        if !is_unstarted {
             out.call.set_started();
         }
         if is_object {
@@ -93,6 +105,7 @@ impl Dispatcher {
             }
         } else {
             let answer = answer(outcome, body, attempt, out.call.name());
+            self.take_out(message);
             self.end(number, answer);
         }
     }
