@@ -6,11 +6,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use offload_runtime::remote::async_nats::{HeaderMap, Message, Subscriber, jetstream};
+use offload_runtime::remote::async_nats::{
+    ConnectOptions, HeaderMap, Message, Subscriber, jetstream,
+};
 use offload_runtime::{Error, ErrorKind, Ran, RemoteStats, offload, remote};
 
 use crate::functions::{self as f, Problem};
-use crate::server::{Body, Line, Worker, remote_stats, remote_stats_of, until, with_server};
+use crate::server::{Body, Line, Setup, Worker, remote_stats, remote_stats_of, until, with_server};
 
 #[test]
 fn a_body_runs_in_the_worker_and_its_result_comes_back() {
@@ -230,6 +232,42 @@ fn the_message_of_a_call_is_gone_when_its_body_starts() {
             body.go_on();
             call.await.unwrap().unwrap();
         }
+    });
+}
+
+#[test]
+fn a_body_does_not_start_before_the_server_has_confirmed_that_its_message_has_arrived() {
+    let name =
+        "calls::a_body_does_not_start_before_the_server_has_confirmed_that_its_message_has_arrived";
+    let all_may = "{ user: worker, password: secret }, { user: web, password: secret";
+    let config =
+        |permissions| format!("authorization {{ users = [ {all_may} {permissions} }} ] }}");
+    // The program that calls cannot say to the server that a message has arrived.
+    let denied = config(", permissions: { publish: { deny: \"$JS.ACK.>\" } }");
+    let setup = Setup::new(name).config(&denied).user("worker:secret@").without_url();
+    setup.run(async |server| {
+        let options = ConnectOptions::with_user_and_password("web".into(), "secret".into());
+        remote::connect(options.connect(server.address()).await.unwrap()).unwrap();
+        let client = server.client().await;
+        let mut heard = client.subscribe("offload.jobs.caller.>").await.unwrap();
+        client.flush().await.unwrap();
+        let worker = Worker::start("jobs");
+        let line = Line::new();
+        let call = tokio::spawn(f::hold(line.port()));
+        // The worker asks whether it may begin, and asks again.
+        for _ in 0..2 {
+            while heard.next().await.unwrap().payload.is_empty() {}
+        }
+        assert!(line.is_quiet());
+        server.has_messages("jobs", 1).await;
+        // From now on it can.
+        server.configure(&config(""));
+        server.kill();
+        server.start_again();
+        let body = line.next().await;
+        server.has_messages("jobs", 0).await;
+        body.go_on();
+        assert_eq!(call.await.unwrap().unwrap(), worker.id());
     });
 }
 

@@ -1,12 +1,15 @@
 //! How a program connects, and becomes a worker, by code of its own.
 
+use std::env;
+use std::path::Path;
 use std::time::Duration;
 
-use offload_runtime::remote::{self, async_nats};
-use offload_runtime::{Builder, Error, ErrorKind, offload};
+use offload_runtime::remote::async_nats::{self, Client, ConnectError, ConnectOptions};
+use offload_runtime::{Builder, Error, ErrorKind, offload, remote};
+use offload_tests::own_process;
 
 use crate::functions as f;
-use crate::server::{Body, Line, Setup, Worker, remote_stats, until, with_server};
+use crate::server::{Body, Line, Setup, Worker, remote_stats, server_url, until, with_server};
 
 #[test]
 fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() {
@@ -19,8 +22,7 @@ fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() 
     setup.run(async |server| {
         let worker = Worker::start("jobs");
         assert!(async_nats::connect(server.address()).await.is_err());
-        let options =
-            async_nats::ConnectOptions::with_user_and_password("web".into(), "secret".into());
+        let options = ConnectOptions::with_user_and_password("web".into(), "secret".into());
         let client = options.connect(server.address()).await.unwrap();
         remote::connect(client.clone()).unwrap();
         assert_eq!(f::process_id().await.unwrap(), worker.id());
@@ -28,6 +30,60 @@ fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() 
         let error = remote::connect(client).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         server.has_messages("jobs", 0).await;
+    });
+}
+
+/// A client of the program's own, with credentials, that trusts this certificate.
+async fn by_tls(address: &str, certificate: &Path) -> Result<Client, ConnectError> {
+    let options = ConnectOptions::with_user_and_password("web".into(), "secret".into());
+    options.add_root_certificates(certificate.to_owned()).connect(address).await
+}
+
+/// Of a process that another test starts: which certificate it trusts.
+const TRUSTED: &str = "OFFLOAD_TEST_TRUSTED";
+
+#[tokio::test]
+async fn a_worker_that_another_test_starts() {
+    let Ok(trusted) = env::var(TRUSTED) else { return };
+    let (address, trusted) = trusted.split_once(' ').unwrap();
+    remote::connect(by_tls(address, trusted.as_ref()).await.unwrap()).unwrap();
+    remote::serve([&f::JOBS]).await.unwrap();
+}
+
+#[test]
+fn programs_and_workers_call_and_serve_by_tls_with_clients_of_their_own_or_as_the_environment_says()
+{
+    let name = "connecting::programs_and_workers_call_and_serve_by_tls_with_clients_of_their_own_or_as_the_environment_says";
+    let setup = Setup::new(name)
+        .tls()
+        .config("authorization { timeout: 60, users = [ { user: web, password: secret } ] }")
+        .user("web:secret@")
+        .without_url();
+    setup.run(async |server| {
+        let (address, certificate) = (server.address(), server.certificate());
+        // It is trusted by who was told to, and nobody else.
+        let options = ConnectOptions::with_user_and_password("web".into(), "secret".into());
+        let error = options.connect(&*address).await.unwrap_err();
+        assert!(error.to_string().contains("certificate"), "{error}");
+        // Also by TLS it is asked who it is.
+        let nobody = ConnectOptions::new().add_root_certificates(certificate.clone());
+        assert!(nobody.connect(&*address).await.is_err());
+        remote::connect(by_tls(&address, &certificate).await.unwrap()).unwrap();
+
+        let mut own = own_process("connecting::a_worker_that_another_test_starts")
+            .env(TRUSTED, format!("{address} {}", certificate.display()))
+            .spawn()
+            .unwrap();
+        assert_eq!(f::process_id().await.unwrap(), own.id());
+        let large = 3 << 20;
+        assert_eq!(f::repeat("x".to_owned(), large).await.unwrap().len(), large);
+        server.has_messages("jobs", 0).await;
+        own.kill().unwrap();
+        own.wait().unwrap();
+
+        assert!(server_url().starts_with("tls://web:secret@"));
+        let worker = Worker::of(Worker::command("jobs").env("SSL_CERT_FILE", certificate));
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
     });
 }
 

@@ -6,6 +6,7 @@ mod data;
 mod ends;
 mod functions;
 mod isolated;
+mod network;
 mod partitions;
 mod proxy;
 mod restarts;

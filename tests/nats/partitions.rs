@@ -7,11 +7,10 @@ use offload_runtime::remote::{self, async_nats};
 use offload_runtime::{ErrorKind, Ran};
 
 use crate::functions as f;
-use crate::proxy::Proxy;
 use crate::server::{Line, Server, Setup, Worker, remote_stats_of, until};
 
 /// Calls that run, are answered or wait while their caller is cut off from the server for so long.
-async fn calls_outlive(server: &Server, part: fn(&Proxy), time: Duration, join: fn(&Proxy)) {
+async fn calls_outlive(server: &Server, part: impl Fn(), time: Duration, join: impl Fn()) {
     let worker = Worker::start("parted");
     let (running, answered, dropped) = (Line::new(), Line::new(), Line::new());
     let runs = tokio::spawn(f::hold_parted(running.port()));
@@ -20,13 +19,13 @@ async fn calls_outlive(server: &Server, part: fn(&Proxy), time: Duration, join: 
     let answered = answered.next().await;
     let cancelled = tokio::spawn(f::hold_parted(dropped.port()));
     let dropped = dropped.next().await;
-    part(server.proxy());
+    part();
     answered.go_on();
     cancelled.abort();
     let waits = tokio::spawn(f::process_id_parted());
     // Nothing is heard for longer than a worker may be silent.
     tokio::time::sleep(time).await;
-    join(server.proxy());
+    join();
     assert_eq!(ends.await.unwrap().unwrap(), worker.id());
     assert_eq!(waits.await.unwrap().unwrap(), worker.id());
     assert!(dropped.was_told().await);
@@ -39,7 +38,8 @@ async fn calls_outlive(server: &Server, part: fn(&Proxy), time: Duration, join: 
 fn a_caller_that_hears_nothing_for_a_while_loses_no_call() {
     let setup = Setup::new("partitions::a_caller_that_hears_nothing_for_a_while_loses_no_call");
     setup.through_proxy().run(async |server| {
-        calls_outlive(server, Proxy::stop, Duration::from_secs(5), Proxy::go_on).await;
+        let proxy = server.proxy();
+        calls_outlive(server, || proxy.stop(), Duration::from_secs(5), || proxy.go_on()).await;
     });
 }
 
@@ -47,7 +47,18 @@ fn a_caller_that_hears_nothing_for_a_while_loses_no_call() {
 fn a_caller_whose_connection_breaks_loses_no_call() {
     let setup = Setup::new("partitions::a_caller_whose_connection_breaks_loses_no_call");
     setup.through_proxy().run(async |server| {
-        calls_outlive(server, Proxy::cut, Duration::from_millis(3500), Proxy::mend).await;
+        let proxy = server.proxy();
+        calls_outlive(server, || proxy.cut(), Duration::from_millis(3500), || proxy.mend()).await;
+    });
+}
+
+#[test]
+fn a_caller_and_a_worker_whose_cable_to_the_server_is_pulled_for_a_while_lose_no_call() {
+    let name = "partitions::a_caller_and_a_worker_whose_cable_to_the_server_is_pulled_for_a_while_lose_no_call";
+    Setup::new(name).over_a_network().run(async |server| {
+        let network = server.network();
+        let time = Duration::from_millis(3500);
+        calls_outlive(server, || network.pull(), time, || network.plug_in()).await;
     });
 }
 

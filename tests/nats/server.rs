@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use offload_runtime::remote::async_nats::{self, jetstream};
 use offload_tests::skipped;
 
+use crate::network::{self, Network};
 use crate::proxy::Proxy;
 
 /// Of this test binary: in such a process the test itself runs.
@@ -38,6 +39,7 @@ pub(crate) struct Setup<'a> {
     patience: Duration,
     config: &'a str,
     user: &'a str,
+    has_tls: bool,
     way: Way,
 }
 
@@ -48,11 +50,14 @@ enum Way {
     Proxy,
     /// The test connects by itself.
     Own,
+    /// Over a network of the test's own, as those of workers.
+    Network,
 }
 
 impl<'a> Setup<'a> {
     pub(crate) fn new(test: &'a str) -> Setup<'a> {
-        Setup { test, patience: PATIENCE, config: "", user: "", way: Way::Direct }
+        let (config, user, has_tls, way) = ("", "", false, Way::Direct);
+        Setup { test, patience: PATIENCE, config, user, has_tls, way }
     }
 
     /// The time after which the test fails.
@@ -70,6 +75,17 @@ impl<'a> Setup<'a> {
         Setup { user, ..self }
     }
 
+    /// The server takes connections with TLS only, and has a [certificate](Server::certificate) that no system trusts.
+    pub(crate) fn tls(self) -> Self {
+        Setup { has_tls: true, ..self }
+    }
+
+    /// The server is in another network namespace than the test and its workers, at the other end of a [`Network`]. Where
+    /// these may not be made the test is skipped.
+    pub(crate) fn over_a_network(self) -> Self {
+        Setup { way: Way::Network, ..self }
+    }
+
     /// Calls of the test's process go through [`Server::proxy`]; workers do not.
     pub(crate) fn through_proxy(self) -> Self {
         Setup { way: Way::Proxy, ..self }
@@ -81,9 +97,9 @@ impl<'a> Setup<'a> {
     }
 
     pub(crate) fn run(self, run: impl AsyncFnOnce(&mut Server)) {
-        let Setup { test, patience, config, user, way } = self;
+        let Setup { test, patience, config, user, has_tls, way } = self;
         if env::var(INSIDE).is_ok_and(|inside| inside == test) {
-            let mut server = Server::start(config, way);
+            let mut server = Server::start(config, has_tls, way);
             let runtime = tokio::runtime::Runtime::new().unwrap();
             let result =
                 runtime.block_on(async { tokio::time::timeout(patience, run(&mut server)).await });
@@ -96,12 +112,25 @@ impl<'a> Setup<'a> {
             assert!(env::var_os("CI").is_none(), "nats-server is not installed, and this is CI");
             return skipped("nats-server is not installed (apt-get install nats-server)");
         }
-        let url = |user| format!("nats://{user}127.0.0.1:{}", free_port());
-        let server = url(user);
-        let mut inside = Command::new(env::current_exe().unwrap());
+        let url = |user, host| {
+            let scheme = if has_tls { "tls" } else { "nats" };
+            format!("{scheme}://{user}{host}:{}", free_port())
+        };
+        let host = if way == Way::Network { network::FAR } else { Ipv4Addr::LOCALHOST };
+        let server = url(user, host);
+        let this = env::current_exe().unwrap();
+        let mut inside = if way == Way::Network {
+            let Some(mut apart) = network::apart() else {
+                return skipped("no network namespaces can be made (unshare --net, ip)");
+            };
+            apart.arg(this);
+            apart
+        } else {
+            Command::new(this)
+        };
         match way {
-            Way::Direct => inside.env(URL, &server),
-            Way::Proxy => inside.env(URL, url("")),
+            Way::Direct | Way::Network => inside.env(URL, &server),
+            Way::Proxy => inside.env(URL, url("", host)),
             Way::Own => inside.env_remove(URL),
         };
         let mut inside = inside
@@ -134,27 +163,54 @@ fn port_of(url: &str) -> u16 {
     url.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
+fn host_of(url: &str) -> Ipv4Addr {
+    let address: async_nats::ServerAddr = url.parse().unwrap();
+    address.host().parse().unwrap()
+}
+
 /// A server, killed when this is dropped.
 pub(crate) struct Server {
     process: Child,
     store: tempfile::TempDir,
+    has_tls: bool,
     /// Between it and the test's own process, if the test wants that.
     proxy: Option<Proxy>,
+    /// The same, if it is in a network of its own.
+    network: Option<Network>,
 }
 
 impl Server {
-    fn start(config: &str, way: Way) -> Server {
+    fn start(config: &str, has_tls: bool, way: Way) -> Server {
         let store = tempfile::tempdir().unwrap();
+        let mut config = config.to_owned();
+        if has_tls {
+            config += &make_certificate(store.path());
+        }
         fs::write(store.path().join("config"), config).unwrap();
-        let process = start_server(store.path());
+        let (process, network) = start_server(store.path(), way);
         let proxy = (way == Way::Proxy)
             .then(|| Proxy::start(port_of(&env::var(URL).unwrap()), port_of(&server_url())));
-        Server { process, store, proxy }
+        Server { process, store, has_tls, proxy, network }
     }
 
     /// Where it is, for who has credentials of its own.
     pub(crate) fn address(&self) -> String {
-        format!("nats://127.0.0.1:{}", port_of(&server_url()))
+        let scheme = if self.has_tls { "tls" } else { "nats" };
+        format!("{scheme}://127.0.0.1:{}", port_of(&server_url()))
+    }
+
+    /// The file with what it shows of itself, if it has TLS.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.store.path().join(CERTIFICATE)
+    }
+
+    /// What its configuration says when it is started again.
+    pub(crate) fn configure(&self, config: &str) {
+        fs::write(self.store.path().join("config"), config).unwrap();
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        self.network.as_ref().expect("the test has one")
     }
 
     pub(crate) fn proxy(&self) -> &Proxy {
@@ -179,7 +235,7 @@ impl Server {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.process = start_server(self.store.path());
+        (self.process, self.network) = start_server(self.store.path(), Way::Direct);
     }
 
     /// A client of the test's own.
@@ -187,8 +243,11 @@ impl Server {
         let url = server_url();
         let address: async_nats::ServerAddr = url.parse().unwrap();
         let (user, password) = (address.username().unwrap_or(""), address.password().unwrap_or(""));
-        let options =
+        let mut options =
             async_nats::ConnectOptions::with_user_and_password(user.into(), password.into());
+        if self.has_tls {
+            options = options.add_root_certificates(self.certificate());
+        }
         options.connect(url).await.unwrap()
     }
 
@@ -224,22 +283,40 @@ pub(crate) fn server_url() -> String {
     env::var(SERVER).unwrap()
 }
 
-fn start_server(store: &Path) -> Child {
-    let port = port_of(&server_url());
-    let mut command = Command::new("nats-server");
-    command.args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"]).arg(store);
+/// In the folder of a server that has TLS.
+const CERTIFICATE: &str = "certificate.pem";
+
+/// Makes a certificate that nobody else has signed. What the configuration of its server says of it.
+fn make_certificate(store: &Path) -> String {
+    let made = rcgen::generate_simple_self_signed([Ipv4Addr::LOCALHOST.to_string()]).unwrap();
+    let (certificate, key) = (store.join(CERTIFICATE), store.join("key.pem"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    // A handshake may take its time, on a busy machine.
+    format!("\ntls {{ cert_file: {certificate:?}, key_file: {key:?}, timeout: 60 }}\n")
+}
+
+fn start_server(store: &Path, way: Way) -> (Child, Option<Network>) {
+    let (host, port) = (host_of(&server_url()), port_of(&server_url()));
+    let mut command = match way {
+        Way::Network => network::further("nats-server"),
+        _ => Command::new("nats-server"),
+    };
+    // Its host is there only when it has a network.
+    let listens = if way == Way::Network { Ipv4Addr::UNSPECIFIED } else { host };
+    command.args(["-js", "-a", &listens.to_string(), "-p", &port.to_string(), "-sd"]).arg(store);
     command.arg("-c").arg(store.join("config")).arg("-l").arg(store.join("log"));
     let mut process = command.stderr(Stdio::null()).spawn().unwrap();
+    let network = (way == Way::Network).then(|| Network::to(process.id()));
     let began = Instant::now();
     loop {
-        let greeting =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).and_then(|mut connection| {
-                connection.set_read_timeout(Some(Duration::from_secs(5)))?;
-                let mut room = [0; 5];
-                connection.read_exact(&mut room).map(|()| room)
-            });
+        let greeting = TcpStream::connect((host, port)).and_then(|mut connection| {
+            connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+            let mut room = [0; 5];
+            connection.read_exact(&mut room).map(|()| room)
+        });
         match greeting {
-            Ok(room) if &room == b"INFO " => return process,
+            Ok(room) if &room == b"INFO " => return (process, network),
             _ => {
                 assert_eq!(process.try_wait().unwrap(), None, "the server has ended");
                 assert!(began.elapsed() < PATIENCE, "the server does not start");
@@ -263,10 +340,19 @@ impl Worker {
 
     /// A worker that connects to the server at `url`.
     pub(crate) fn start_at(url: &str, pools: &str) -> Worker {
+        Worker::of(Worker::command(pools).env(URL, url))
+    }
+
+    /// What starts one.
+    pub(crate) fn command(pools: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_remote_worker"));
-        command.env(URL, url).env("OFFLOAD_REMOTE_WORKER", pools);
+        command.env(URL, server_url()).env("OFFLOAD_REMOTE_WORKER", pools);
         // So many at a time, on any machine.
         command.env("OFFLOAD_CPU_THREADS", "4");
+        command
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Worker {
         Worker(command.spawn().unwrap())
     }
 

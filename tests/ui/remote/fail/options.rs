@@ -63,6 +63,11 @@ fn synonym() -> Result<(), Error> {
 
 static NAMELESS: RemotePool = RemotePool::new("a b"); //~
 
+#[offload(remote, timeout = "2s", panic = "error")] //~
+fn falls() -> Result<(), Error> {
+    Ok(())
+}
+
 async fn caller() {
     let _ = no_deadline().await;
     let _ = detached().await;
