@@ -1,12 +1,16 @@
 //! What it costs to have a body run on another machine, beside a request and its reply of the same bytes through
 //! the same server: `cargo bench -p offload-benches --bench remote`.
 //!
-//! It starts a server (`nats-server`, on this machine, with the stream in memory), and for each figure the
+//! A third way is what the delivery costs without this runtime: by hand each request is put into a stream, taken out by a
+//! worker, its arrival confirmed, and only then replied to. It is less than what is promised: nobody hears of a worker that dies, and a
+//! request cannot be taken back.
+//!
+//! It starts a server (`nats-server`, on this machine, with the streams in memory), and for each figure the
 //! workers, or those who reply, and who calls, each a process of its own; all in turn, forwards and backwards, five times
 //! unless `ROUNDS` says otherwise. Ratios are of figures of one round. Without `nats-server` it says so, and that is
 //! all.
 
-use std::future::poll_fn;
+use std::future::{IntoFuture, poll_fn};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -19,10 +23,11 @@ use futures::StreamExt;
 use offload_benches::page::{Rows, Side};
 use offload_benches::paired::{alternate, medians, ratio, rounds};
 use offload_benches::{apart, resident_kib};
+use offload_runtime::remote::async_nats::jetstream::consumer::pull;
 use offload_runtime::remote::async_nats::jetstream::stream::{
     Config, DiscardPolicy, RetentionPolicy, StorageType,
 };
-use offload_runtime::remote::async_nats::{self, Client, jetstream};
+use offload_runtime::remote::async_nats::{self, Client, HeaderMap, Subscriber, jetstream};
 use offload_runtime::{Error, offload};
 
 /// How long a figure is measured, after all are warm.
@@ -34,6 +39,12 @@ const CALLERS: usize = 64;
 const WAITING: usize = 10_000;
 
 const URL: &str = "OFFLOAD_NATS_URL";
+
+/// The stream of requests that are stored and confirmed by hand, and its subject.
+const BY_HAND: &str = "by-hand";
+
+/// The header that says where the reply to one of them goes: where the message says so, the server has its own.
+const REPLY: &str = "Reply-To";
 
 /// What goes there and back, in bytes.
 const BYTES: usize = 64;
@@ -48,6 +59,8 @@ fn echo(bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
 enum Way {
     /// By a plain NATS request, and its reply.
     Request,
+    /// By a stream, and a confirmed acknowledgement before the reply.
+    ByHand,
     /// By an `#[offload(remote)]` function.
     Offload,
 }
@@ -56,16 +69,36 @@ enum Way {
 type Cell = (Way, usize, usize);
 
 /// What is measured; a round takes each once.
-const CELLS: [Cell; 8] = [
+const CELLS: [Cell; 12] = [
     (Way::Request, 1, 1),
+    (Way::ByHand, 1, 1),
     (Way::Offload, 1, 1),
     (Way::Request, CALLERS, 1),
+    (Way::ByHand, CALLERS, 1),
     (Way::Offload, CALLERS, 1),
     (Way::Request, CALLERS, 2),
+    (Way::ByHand, CALLERS, 2),
     (Way::Offload, CALLERS, 2),
     (Way::Request, CALLERS, 4),
+    (Way::ByHand, CALLERS, 4),
     (Way::Offload, CALLERS, 4),
 ];
+
+impl Way {
+    /// As an argument.
+    fn word(self) -> &'static str {
+        match self {
+            Way::Request => "request",
+            Way::ByHand => "by-hand",
+            Way::Offload => "offload",
+        }
+    }
+
+    fn of(word: &str) -> Way {
+        let ways = [Way::Request, Way::ByHand, Way::Offload];
+        ways.into_iter().find(|way| way.word() == word).expect("a way")
+    }
+}
 
 fn main() {
     offload_runtime::init();
@@ -74,8 +107,9 @@ fn main() {
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => compare(),
         ["reply"] => runtime().expect("a runtime").block_on(reply()),
+        ["work"] => runtime().expect("a runtime").block_on(work()),
         ["call", way, callers] => {
-            let way = if *way == "offload" { Way::Offload } else { Way::Request };
+            let way = Way::of(way);
             let callers = callers.parse().expect("a number");
             println!("{}", runtime().expect("a runtime").block_on(call(way, callers)));
         }
@@ -144,6 +178,7 @@ fn measure(server: &Server, (way, callers, workers): Cell) -> f64 {
         .map(|_| {
             let mut other = match way {
                 Way::Offload => this(server, &["none"]),
+                Way::ByHand => this(server, &["work"]),
                 Way::Request => this(server, &["reply"]),
             };
             if way == Way::Offload {
@@ -152,8 +187,7 @@ fn measure(server: &Server, (way, callers, workers): Cell) -> f64 {
             Running(other.spawn().expect("a process"))
         })
         .collect();
-    let name = if way == Way::Offload { "offload" } else { "request" };
-    figure(server, &["call", name, &callers.to_string()])
+    figure(server, &["call", way.word(), &callers.to_string()])
 }
 
 fn compare() {
@@ -162,21 +196,22 @@ fn compare() {
         return;
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(make_stream(&server.url));
+    runtime.expect("a runtime").block_on(make_streams(&server.url));
     let figures = alternate(rounds(5), &CELLS, |cell| measure(&server, cell));
     let mut rows = Rows::new("remote");
     println!("\n| | µs a call (lowest–highest) | calls/s | times a request's |");
     println!("| --- | --- | --- | --- |");
-    for (cells, figures) in CELLS.chunks(2).zip(figures.chunks(2)) {
-        let [(_, callers, workers), _] = cells else { unreachable!("there are two ways") };
+    for (cells, figures) in CELLS.chunks(3).zip(figures.chunks(3)) {
+        let [(_, callers, workers), ..] = cells else { unreachable!("there are three ways") };
         let what = match (callers, workers) {
             (1, _) => "1 call in flight, 1 worker".to_owned(),
             (callers, 1) => format!("{callers} callers, 1 worker"),
             (callers, workers) => format!("{callers} callers, {workers} workers"),
         };
-        let (request, offload) = (&figures[0], &figures[1]);
+        let [request, by_hand, offload] = figures else { unreachable!("there are three ways") };
         for (name, of, against) in [
             ("a request and its answer", request, "–".to_owned()),
+            ("by hand, stored and confirmed", by_hand, ratio(by_hand, request).to_string()),
             ("remote", offload, ratio(offload, request).to_string()),
         ] {
             let (middle, low, high) = medians(of, |micros| *micros);
@@ -194,18 +229,20 @@ fn compare() {
     rows.print();
 }
 
-/// The stream of the default pool, in memory. One that is there is used as it is.
-async fn make_stream(url: &str) {
-    let client = async_nats::connect(url).await.expect("a server");
-    let config = Config {
-        name: "offload-remote".to_owned(),
-        subjects: vec!["offload.remote.calls".to_owned()],
-        retention: RetentionPolicy::WorkQueue,
-        discard: DiscardPolicy::New,
-        storage: StorageType::Memory,
-        ..Config::default()
-    };
-    jetstream::new(client).create_stream(config).await.expect("a stream");
+/// The streams of the default pool and of who does it by hand, in memory. One that is there is used as it is.
+async fn make_streams(url: &str) {
+    let jetstream = jetstream::new(async_nats::connect(url).await.expect("a server"));
+    for (name, subject) in [("offload-remote", "offload.remote.calls"), (BY_HAND, BY_HAND)] {
+        let config = Config {
+            name: name.to_owned(),
+            subjects: vec![subject.to_owned()],
+            retention: RetentionPolicy::WorkQueue,
+            discard: DiscardPolicy::New,
+            storage: StorageType::Memory,
+            ..Config::default()
+        };
+        jetstream.create_stream(config).await.expect("a stream");
+    }
 }
 
 async fn connect() -> Client {
@@ -223,11 +260,61 @@ async fn reply() {
     }
 }
 
+/// Takes requests out of the stream, as many at a time as a worker does, and replies to each when the server has
+/// confirmed that it is gone.
+async fn work() {
+    let client = connect().await;
+    let stream = jetstream::new(client.clone()).get_stream(BY_HAND).await.expect("a stream");
+    let config = pull::Config { durable_name: Some("workers".to_owned()), ..Default::default() };
+    let consumer = stream.get_or_create_consumer("workers", config).await.expect("a consumer");
+    let slots = thread::available_parallelism().expect("a number").get();
+    let each = (0..slots).map(async |_| {
+        let messages = consumer.stream().max_messages_per_batch(1).messages();
+        let mut messages = messages.await.expect("a server");
+        while let Some(message) = messages.next().await {
+            let message = message.expect("a message");
+            message.double_ack().await.expect("a server");
+            let to = message.headers.as_ref().and_then(|headers| headers.get(REPLY));
+            let to = to.expect("it says where").to_string();
+            client.publish(to, message.payload.clone()).await.expect("a server");
+        }
+    });
+    futures::future::join_all(each).await;
+}
+
+/// Calls by the stream, one after the other.
+struct ByHand {
+    jetstream: jetstream::Context,
+    inbox: String,
+    replies: Subscriber,
+}
+
+impl ByHand {
+    async fn new(client: &Client) -> ByHand {
+        let inbox = client.new_inbox();
+        let replies = client.subscribe(inbox.clone()).await.expect("a server");
+        ByHand { jetstream: jetstream::new(client.clone()), inbox, replies }
+    }
+
+    async fn call(&mut self) {
+        let mut headers = HeaderMap::new();
+        headers.insert(REPLY, self.inbox.as_str());
+        let bytes = vec![7; BYTES].into();
+        let sent = self.jetstream.publish_with_headers(BY_HAND, headers, bytes);
+        // That it is stored is heard meanwhile.
+        let stored = sent.await.expect("a server").into_future();
+        let (stored, reply) = futures::join!(stored, self.replies.next());
+        stored.expect("it is stored");
+        assert_eq!(reply.expect("a reply").payload.len(), BYTES);
+    }
+}
+
 /// Has `callers` call one after the other, until the time is over. Microseconds a call.
 async fn call(way: Way, callers: usize) -> f64 {
     let client = connect().await;
-    let once = async |client: &Client| match way {
+    let once = async |by_hand: &mut ByHand| match way {
         Way::Offload => assert_eq!(echo(vec![7; BYTES]).await.expect("a worker").len(), BYTES),
+        Way::ByHand => by_hand.call().await,
         Way::Request => {
             let request = client.request("bench.echo", vec![7; BYTES].into());
             assert_eq!(request.await.expect("a reply").payload.len(), BYTES);
@@ -237,15 +324,17 @@ async fn call(way: Way, callers: usize) -> f64 {
     while way == Way::Request && client.request("bench.echo", "".into()).await.is_err() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    let mut by_hand = ByHand::new(&client).await;
     let warm = Instant::now();
     while warm.elapsed() < TIME / 5 {
-        once(&client).await;
+        once(&mut by_hand).await;
     }
     let start = Instant::now();
     let all = (0..callers).map(async |_| {
+        let mut by_hand = ByHand::new(&client).await;
         let mut count = 0;
         while start.elapsed() < TIME {
-            once(&client).await;
+            once(&mut by_hand).await;
             count += 1;
         }
         count
