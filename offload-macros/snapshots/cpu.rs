@@ -14,11 +14,13 @@ pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) ->
     fn __body(Path(id): Path<u64>, mut store: Store, _guard: Guard, _: Permit) -> Png {
         store.draw(id)
     }
-    let id: <Path<u64> as __offload::Argument>::Held = id;
-    let store: <Store as __offload::Argument>::Held = store;
-    let _guard: <Guard as __offload::Argument>::Held = _guard;
-    let _arg3: <Permit as __offload::Argument>::Held = _arg3;
-    <Png as __offload::Returned>::call(
+    let id: <Path<u64> as __offload::Argument<_>>::Held = id;
+    let store: <Store as __offload::Argument<_>>::Held = store;
+    let _guard: <Guard as __offload::Argument<_>>::Held = _guard;
+    let _arg3: <Permit as __offload::Argument<_>>::Held = _arg3;
+    <Png as __offload::Returned<
+        _,
+    >>::call(
             {
                 static __FUNCTION: __offload::Function = __offload::Function::cpu(
                     "thumb",

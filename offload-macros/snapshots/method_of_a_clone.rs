@@ -13,15 +13,19 @@ impl Tree {
         Output = Option<u32>,
     > + ::core::marker::Send + 'static {
         use ::offload_runtime::__private as __offload;
-        let name: <String as __offload::Argument>::Held = name;
+        let name: <String as __offload::Argument<_>>::Held = name;
         #[allow(clippy::use_self)]
-        let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
-            self,
-        );
+        let self_: <<Self as __offload::Lent<
+            _,
+        >>::Held as __offload::Argument<_>>::Held = <Self as __offload::Lent<
+            _,
+        >>::copy(self);
         async move {
             <Option<
                 u32,
-            > as __offload::Returned>::call(
+            > as __offload::Returned<
+                _,
+            >>::call(
                     {
                         static __FUNCTION: __offload::Function = __offload::Function::cpu(
                             __offload::concat!(__offload::module_path!(), "::find"),

@@ -12,11 +12,13 @@ async fn render(page: Page) -> Result<Png, Error> {
     fn __body(page: Page) -> Result<Png, Error> {
         page.render()
     }
-    let page: <Page as __offload::Argument>::Held = page;
+    let page: <Page as __offload::Argument<_>>::Held = page;
     <Result<
         Png,
         Error,
-    > as __offload::Returned>::call(
+    > as __offload::Returned<
+        _,
+    >>::call(
             {
                 static __LIMITER: __offload::OwnLimiter = __offload::OwnLimiter::new();
                 static __FUNCTION: __offload::Function = __offload::Function::cpu(
@@ -24,7 +26,7 @@ async fn render(page: Page) -> Result<Png, Error> {
                         &REPORTS,
                     )
                     .limit(|| -> &'static __offload::Limiter {
-                        __offload::limiter(&4usize, &__LIMITER)
+                        __offload::Limit::limiter(&4usize, &__LIMITER)
                     })
                     .queue(100)
                     .timeout(|| -> __offload::Duration {
@@ -37,7 +39,7 @@ async fn render(page: Page) -> Result<Png, Error> {
             <<Result<
                 Png,
                 Error,
-            > as __offload::Returned>::Held as __offload::Fallible<_>>::fail(),
+            > as __offload::Returned<_>>::Held as __offload::Fallible<_>>::fail(),
             move || -> Result<Png, Error> { __body(page) },
         )
         .await

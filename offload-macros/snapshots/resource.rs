@@ -19,11 +19,13 @@ pub async fn load(id: u64) -> Result<Row, Error> {
     fn __body(id: u64, db: &mut Connection, rules: &Rules) -> Result<Row, Error> {
         rules.apply(db.load(id)?)
     }
-    let id: <u64 as __offload::Argument>::Held = id;
+    let id: <u64 as __offload::Argument<_>>::Held = id;
     <Result<
         Row,
         Error,
-    > as __offload::Returned>::call(
+    > as __offload::Returned<
+        _,
+    >>::call(
             {
                 static __FUNCTION: __offload::Function = __offload::Function::thread(
                         __offload::concat!(__offload::module_path!(), "::load"),

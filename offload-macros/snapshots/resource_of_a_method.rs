@@ -11,11 +11,15 @@ impl Loader {
     ) -> impl ::core::future::Future<Output = Row> + ::core::marker::Send + 'static {
         use ::offload_runtime::__private as __offload;
         #[allow(clippy::use_self)]
-        let self_: <Self as __offload::Lent>::Held = <Self as __offload::Lent>::copy(
-            self,
-        );
+        let self_: <<Self as __offload::Lent<
+            _,
+        >>::Held as __offload::Argument<_>>::Held = <Self as __offload::Lent<
+            _,
+        >>::copy(self);
         async move {
-            <Row as __offload::Returned>::call(
+            <Row as __offload::Returned<
+                _,
+            >>::call(
                     {
                         static __FUNCTION: __offload::Function = __offload::Function::thread(
                                 __offload::concat!(__offload::module_path!(), "::load"),

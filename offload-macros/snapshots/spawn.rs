@@ -24,12 +24,16 @@ pub fn remove<P: AsRef<Path> + Send + 'static>(
     fn __body<P: AsRef<Path> + Send + 'static>(path: P, name: &str) -> io::Result<()> {
         fs::remove_file(path.as_ref().join(name))
     }
-    let path: <P as __offload::Argument>::Held = path;
-    let name: <str as __offload::Lent>::Held = <str as __offload::Lent>::copy(name);
+    let path: <P as __offload::Argument<_>>::Held = path;
+    let name: <<str as __offload::Lent<_>>::Held as __offload::Argument<_>>::Held = <str as __offload::Lent<
+        _,
+    >>::copy(name);
     async move {
         <io::Result<
             (),
-        > as __offload::Returned>::call_or_start(
+        > as __offload::Returned<
+            _,
+        >>::call_or_start(
                 {
                     static __FUNCTION: __offload::Function = __offload::Function::thread(
                         __offload::concat!(__offload::module_path!(), "::remove"),

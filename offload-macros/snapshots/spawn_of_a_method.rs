@@ -5,9 +5,11 @@ impl Numbers {
     #[allow(async_fn_in_trait)]
     async fn squares(self, n: u64) -> impl Iterator<Item = u64> {
         use ::offload_runtime::__private as __offload;
-        let n: <u64 as __offload::Argument>::Held = n;
-        <Self as __offload::Argument>::moves();
-        <_ as __offload::Returned>::call_or_start(
+        let n: <u64 as __offload::Argument<_>>::Held = n;
+        <Self as __offload::Argument<_>>::moves();
+        <_ as __offload::Returned<
+            _,
+        >>::call_or_start(
                 {
                     static __FUNCTION: __offload::Function = __offload::Function::cpu(
                         __offload::concat!(__offload::module_path!(), "::squares"),

@@ -15,11 +15,13 @@ impl<W: Send> Loader<W> {
         Self: 'static,
     {
         use ::offload_runtime::__private as __offload;
-        let keys: <Vec<T> as __offload::Argument>::Held = keys;
-        let table: <Table<U> as __offload::Argument>::Held = table;
-        let write = <_ as __offload::Argument>::held(write);
-        <Self as __offload::Argument>::moves();
-        <T::Row as __offload::Returned>::call(
+        let keys: <Vec<T> as __offload::Argument<_>>::Held = keys;
+        let table: <Table<U> as __offload::Argument<_>>::Held = table;
+        let write = <_ as __offload::Argument<_>>::held(write);
+        <Self as __offload::Argument<_>>::moves();
+        <T::Row as __offload::Returned<
+            _,
+        >>::call(
                 {
                     static __FUNCTION: __offload::Function = __offload::Function::thread(
                         __offload::concat!(__offload::module_path!(), "::load"),

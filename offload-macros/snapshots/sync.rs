@@ -27,10 +27,14 @@ pub fn fill<T: Clone + Send + 'static, const N: usize>(
     name: &str,
 ) -> impl ::core::future::Future<Output = [T; N]> + ::core::marker::Send + 'static {
     use ::offload_runtime::__private as __offload;
-    let value: <T as __offload::Argument>::Held = value;
-    let name: <str as __offload::Lent>::Held = <str as __offload::Lent>::copy(name);
+    let value: <T as __offload::Argument<_>>::Held = value;
+    let name: <<str as __offload::Lent<_>>::Held as __offload::Argument<_>>::Held = <str as __offload::Lent<
+        _,
+    >>::copy(name);
     async move {
-        <[T; N] as __offload::Returned>::call(
+        <[T; N] as __offload::Returned<
+            _,
+        >>::call(
                 {
                     static __FUNCTION: __offload::Function = __offload::Function::cpu(
                         __offload::concat!(__offload::module_path!(), "::fill"),

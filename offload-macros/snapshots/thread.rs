@@ -14,10 +14,12 @@ pub async fn read_report(path: PathBuf) -> io::Result<String> {
     fn __body(path: PathBuf) -> io::Result<String> {
         fs::read_to_string(path)
     }
-    let path: <PathBuf as __offload::Argument>::Held = path;
+    let path: <PathBuf as __offload::Argument<_>>::Held = path;
     <io::Result<
         String,
-    > as __offload::Returned>::call(
+    > as __offload::Returned<
+        _,
+    >>::call(
             {
                 static __FUNCTION: __offload::Function = __offload::Function::thread(
                     __offload::concat!(__offload::module_path!(), "::read_report"),

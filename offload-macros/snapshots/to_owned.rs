@@ -17,12 +17,16 @@ fn count(
     fn __body(text: &str, [first, ..]: &[u8; 2]) -> usize {
         text.len() + usize::from(*first)
     }
-    let text: <str as __offload::Lent>::Held = <str as __offload::Lent>::copy(text);
-    let arg1: <[u8; 2] as __offload::Lent>::Held = <[u8; 2] as __offload::Lent>::copy(
-        arg1,
-    );
+    let text: <<str as __offload::Lent<_>>::Held as __offload::Argument<_>>::Held = <str as __offload::Lent<
+        _,
+    >>::copy(text);
+    let arg1: <<[u8; 2] as __offload::Lent<_>>::Held as __offload::Argument<_>>::Held = <[u8; 2] as __offload::Lent<
+        _,
+    >>::copy(arg1);
     async move {
-        <usize as __offload::Returned>::call(
+        <usize as __offload::Returned<
+            _,
+        >>::call(
                 {
                     static __FUNCTION: __offload::Function = __offload::Function::thread(
                         __offload::concat!(__offload::module_path!(), "::count"),

@@ -20,8 +20,10 @@ async fn map(
         let first = values.next().ok_or(Empty)?;
         Ok(move || first)
     }
-    let values = <_ as __offload::Argument>::held(values);
-    <_ as __offload::Returned>::call(
+    let values = <_ as __offload::Argument<_>>::held(values);
+    <_ as __offload::Returned<
+        _,
+    >>::call(
             {
                 static __FUNCTION: __offload::Function = __offload::Function::cpu(
                     __offload::concat!(__offload::module_path!(), "::map"),

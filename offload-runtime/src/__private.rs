@@ -24,7 +24,7 @@ pub use crate::api::streams::{Ends, Iterates};
 pub use crate::call::started::Started;
 pub use crate::call::stream::shape::Shape;
 pub use crate::function::Function;
-pub use crate::limiter::{Limit, Limiter, OwnLimiter, limiter};
+pub use crate::limiter::{Limit, Limiter, OwnLimiter};
 pub use crate::resource::Lends;
 pub use crate::resource::borrowed::Borrowed;
 

@@ -198,8 +198,3 @@ impl Limit for usize {
         own.0.get_or_init(|| Limiter::new(*self))
     }
 }
-
-/// The limiter that an option `limit` means.
-pub fn limiter<L: Limit>(limit: &'static L, own: &'static OwnLimiter) -> &'static Limiter {
-    limit.limiter(own)
-}

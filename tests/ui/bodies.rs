@@ -142,6 +142,29 @@ fn lints_are_the_same_with_the_attribute_and_without() {
     assert!(count > 100 && fixes > 20, "only {count}, {fixes} of them with a fix");
 }
 
+/// With what the compiler itself says, as clippy's fixes are found in the same way.
+#[test]
+fn what_cargo_fix_writes_is_what_it_writes_without_the_attribute() {
+    const FIXED: [&str; 2] = ["what is not reached, not used, not needed", "the same in methods"];
+    let sources: Vec<_> = programs("lints.rs")
+        .into_iter()
+        .filter(|(title, _)| FIXED.contains(&&**title))
+        .enumerate()
+        .flat_map(|(index, (_, program))| {
+            let without = without_attributes(&program);
+            [(format!("with_{index}"), program), (format!("without_{index}"), without)]
+        })
+        .collect();
+    assert_eq!(sources.len(), 2 * FIXED.len());
+    let fixed = checked::fixed("fixes-of-lints", &sources);
+    for index in 0..FIXED.len() {
+        let (with, without) =
+            (&fixed[&format!("with_{index}")], &fixed[&format!("without_{index}")]);
+        assert_ne!(*without, sources[2 * index + 1].1, "nothing was fixed");
+        assert_eq!(without_attributes(with), *without);
+    }
+}
+
 #[test]
 fn mistakes_read_as_without_the_attribute() {
     let mut snapshot = String::new();

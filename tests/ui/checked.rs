@@ -53,9 +53,44 @@ pub(crate) fn check(
     package: &str,
     programs: &[(String, String)],
 ) -> BTreeMap<String, Vec<Message>> {
+    let folder = write(package, programs);
+    let options = ["--examples", "--keep-going", "--message-format=json", "--quiet"];
+    let output = cargo(&folder).arg(command).args(options).output().unwrap();
+    let mut said: BTreeMap<_, _> =
+        programs.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let mut finished = false;
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line: Value = serde_json::from_slice(line).unwrap();
+        finished |= line["reason"] == "build-finished";
+        let Some(messages) = line["target"]["name"].as_str().and_then(|name| said.get_mut(name))
+        else {
+            continue;
+        };
+        if line["reason"] == "compiler-message" {
+            messages.extend(message(&line["message"]));
+        }
+    }
+    assert!(finished, "{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// What `cargo fix` makes of libraries, each with its name.
+#[allow(dead_code, reason = "not each test that has this module fixes something")]
+pub(crate) fn fixed(package: &str, programs: &[(String, String)]) -> BTreeMap<String, String> {
+    let folder = write(package, programs);
+    let options = ["--examples", "--allow-no-vcs", "--quiet"];
+    let output = cargo(&folder).arg("fix").args(options).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &String| {
+        fs::read_to_string(folder.join("examples").join(name).with_extension("rs")).unwrap()
+    };
+    programs.iter().map(|(name, _)| (name.clone(), read(name))).collect()
+}
+
+/// Writes a package with these libraries, and tells its folder.
+fn write(package: &str, programs: &[(String, String)]) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = target();
-    let folder = target.join("tests").join(package);
+    let folder = target().join("tests").join(package);
     let examples = folder.join("examples");
     let _ = fs::remove_dir_all(&examples);
     fs::create_dir_all(&examples).unwrap();
@@ -73,29 +108,17 @@ pub(crate) fn check(
         manifest += &format!("\n[[example]]\nname = \"{name}\"\ncrate-type = [\"lib\"]\n");
     }
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    let output = Command::new(env!("CARGO"))
-        .args([command, "--examples", "--keep-going", "--message-format=json", "--quiet"])
-        .current_dir(&folder)
-        .env("CARGO_TARGET_DIR", target.join("tests/checked"))
-        .env_remove("RUSTFLAGS")
-        .output()
-        .unwrap();
-    let mut said: BTreeMap<_, _> =
-        programs.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let mut finished = false;
-    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let line: Value = serde_json::from_slice(line).unwrap();
-        finished |= line["reason"] == "build-finished";
-        let Some(messages) = line["target"]["name"].as_str().and_then(|name| said.get_mut(name))
-        else {
-            continue;
-        };
-        if line["reason"] == "compiler-message" {
-            messages.extend(message(&line["message"]));
-        }
-    }
-    assert!(finished, "{}", String::from_utf8_lossy(&output.stderr));
-    said
+    folder
+}
+
+/// Cargo, where such a package is.
+fn cargo(folder: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target().join("tests/checked"))
+        .env_remove("RUSTFLAGS");
+    cargo
 }
 
 fn message(message: &Value) -> Option<Message> {

@@ -1,10 +1,10 @@
 //! How `self` and the arguments move into the job, and how the body sees them there.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Pat, ReceiverKind, Token};
 
-use super::projection::projection;
+use super::projection::{called, projection_by};
 use super::resources;
 use crate::function::{Argument, Function};
 use crate::tokens::{ends, mentions, opaque};
@@ -18,39 +18,52 @@ pub(super) fn hold_receiver(function: &Function) -> Option<TokenStream> {
     if receiver.to_owned.is_some() {
         let this = &receiver.this;
         let borrowed = receiver.borrowed();
-        let held = projection(&borrowed, place, "Lent", "Held");
-        let copy = projection(&borrowed, place, "Lent", "copy");
-        return Some(quote!(#[allow(clippy::use_self)] let #this: #held = #copy(#itself);));
+        let place = ends(&borrowed);
+        let held = copy_of(&borrowed, place);
+        let copy = projection_by(&borrowed, place, "Lent", "copy");
+        let copy = called(&copy, itself.to_token_stream(), place.1);
+        return Some(quote!(#[allow(clippy::use_self)] let #this: #held = #copy;));
     }
     let moves = match &receiver.syntax.kind {
-        ReceiverKind::Typed(_, ty) => projection(ty, ends(ty), "Argument", "moves"),
+        ReceiverKind::Typed(_, ty) => projection_by(ty, ends(ty), "Argument", "moves"),
         ReceiverKind::Reference(and, lifetime, mutability) => {
             let itself = quote_spanned!(place.1=> Self);
-            projection(&quote!(#and #lifetime #mutability #itself), place, "Argument", "moves")
+            projection_by(&quote!(#and #lifetime #mutability #itself), place, "Argument", "moves")
         }
-        _ => projection(&quote_spanned!(place.0=> Self), place, "Argument", "moves"),
+        _ => projection_by(&quote_spanned!(place.0=> Self), place, "Argument", "moves"),
     };
     Some(quote!(#moves();))
 }
 
-/// `let id: <Path<u64> as Argument>::Held = id;`
+/// `<<str as Lent<_>>::Held as Argument<_>>::Held`: what can be copied, and of which the copy moves.
+/// What is said of it, and of the call that makes the copy, is said of one place, and so it is said once.
+fn copy_of(lent: &impl ToTokens, place: (Span, Span)) -> TokenStream {
+    let held = projection_by(lent, place, "Lent", "Held");
+    projection_by(&held, place, "Argument", "Held")
+}
+
+/// `let id: <Path<u64> as Argument<_>>::Held = id;`
 pub(super) fn hold_argument(argument: &Argument) -> TokenStream {
     let Argument { cfg, name, ty, .. } = argument;
     let held = &argument.held;
     let place = ends(ty);
     if argument.is_lent_without_name() {
-        let copied = projection(&Token![_](place.0), place, "Lent", "copied");
-        quote!(#(#cfg)* let #held = #copied(#name);)
+        let infer = Token![_](place.0);
+        let copied = projection_by(&infer, place, "Lent", "copied");
+        let check = projection_by(&infer, place, "Argument", "held");
+        quote!(#(#cfg)* let #held = #check(#copied(#name));)
     } else if let Some(borrowed) = argument.borrowed() {
-        let held_type = projection(borrowed, place, "Lent", "Held");
-        let copy = projection(borrowed, place, "Lent", "copy");
-        quote!(#(#cfg)* let #held: #held_type = #copy(#name);)
+        let place = ends(borrowed);
+        let held_type = copy_of(borrowed, place);
+        let copy = projection_by(borrowed, place, "Lent", "copy");
+        let copy = called(&copy, name.to_token_stream(), place.1);
+        quote!(#(#cfg)* let #held: #held_type = #copy;)
     } else if opaque::has_impl_trait(ty) {
         let infer = Token![_](place.0);
-        let check = projection(&infer, place, "Argument", "held");
+        let check = projection_by(&infer, place, "Argument", "held");
         quote!(#(#cfg)* let #held = #check(#name);)
     } else {
-        let held_type = projection(ty, place, "Argument", "Held");
+        let held_type = projection_by(ty, place, "Argument", "Held");
         quote!(#(#cfg)* let #held: #held_type = #name;)
     }
 }

@@ -25,10 +25,10 @@ use crate::options::Options;
 ///     fn __body(Path(id): Path<u64>, mut store: Store) -> Png { … }
 ///     // An argument that cannot move to another thread has no `Held`: that is
 ///     // the error, and what follows from it is not reported.
-///     let id: <Path<u64> as __offload::Argument>::Held = id;
-///     let store: <Store as __offload::Argument>::Held = store;
+///     let id: <Path<u64> as __offload::Argument<_>>::Held = id;
+///     let store: <Store as __offload::Argument<_>>::Held = store;
 ///     // The same for the result.
-///     <Png as __offload::Returned>::call(
+///     <Png as __offload::Returned<_>>::call(
 ///         {
 ///             // In a block of its own: the body must not see it.
 ///             static __FUNCTION: __offload::Function = __offload::Function::cpu(

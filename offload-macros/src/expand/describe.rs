@@ -21,7 +21,7 @@ use crate::tokens::ends;
 ///     __offload::concat!(__offload::module_path!(), "::thumb"),
 ///     &__offload::CPU,
 /// )
-/// .limit(|| -> &'static __offload::Limiter { __offload::limiter(&4usize, &__LIMITER) })
+/// .limit(|| -> &'static __offload::Limiter { __offload::Limit::limiter(&4usize, &__LIMITER) })
 /// .timeout(|| -> __offload::Duration { __offload::Duration::new(2u64, 0u32) });
 /// &__FUNCTION
 /// ```
@@ -122,7 +122,7 @@ fn limit(value: &Expr) -> TokenStream {
         value => quote!((#value)),
     };
     quote! {
-        .limit(|| -> &'static __offload::Limiter { __offload::limiter(#and #value, &__LIMITER) })
+        .limit(|| -> &'static __offload::Limiter { __offload::Limit::limiter(#and #value, &__LIMITER) })
     }
 }
 

@@ -32,6 +32,18 @@ pub(crate) fn projection_of(
     quote!(#open #ty #rest)
 }
 
+/// The same for a bound whose only parameter is left to be inferred.
+pub(super) fn projection_by(
+    ty: &impl ToTokens,
+    place: (Span, Span),
+    bound: &str,
+    output: &str,
+) -> TokenStream {
+    let bound = Ident::new(bound, place.1);
+    let by = quote_spanned!(place.1=> <_>);
+    projection_of(ty, place, &quote!(#bound #by), output)
+}
+
 /// [`projection`], where the runtime has no name of its own yet.
 pub(super) fn in_signature(
     ty: &Type,

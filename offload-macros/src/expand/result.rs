@@ -4,16 +4,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ReturnType, Token};
 
-use super::projection::{projection, projection_of};
+use super::projection::{projection, projection_by, projection_of};
 use crate::function::Function;
 use crate::options::Options;
 use crate::tokens::{ends, opaque};
 
-/// `<Png as __offload::Returned>::call`, the one place where the result is asked
+/// `<Png as __offload::Returned<_>>::call`, the one place where the result is asked
 /// to be `Send`, and everything to be `'static`.
 pub(super) fn call(function: &Function, how: &str) -> TokenStream {
     let (ty, place) = result(function);
-    projection(&ty, place, "Returned", how)
+    projection_by(&ty, place, "Returned", how)
 }
 
 /// How an `Error` of the offload becomes a result, for the call.
@@ -23,7 +23,7 @@ pub(super) fn fail(options: &Options, function: &Function) -> TokenStream {
         let (ty, place) = result(function);
         let held = match &function.signature.output {
             ReturnType::Type(_, written) if opaque::has_no_name(written) => ty,
-            _ => projection(&ty, place, "Returned", "Held"),
+            _ => projection_by(&ty, place, "Returned", "Held"),
         };
         let fail = projection_of(&held, place, &quote!(Fallible<_>), "fail");
         return quote!(#fail(),);

@@ -2,7 +2,7 @@
 //! way between the attribute and the call.
 //!
 //! Expanded code writes its types through these traits
-//! (`let x: <T as Argument>::Held = x`). A bound that is not met leaves no type
+//! (`let x: <T as Argument<_>>::Held = x`). A bound that is not met leaves no type
 //! there, only an error, at the user's own type; and whatever follows from a
 //! type with an error is not reported again. Bounds on functions would be: at
 //! the closure, at the call, at the `.await`.
@@ -10,10 +10,9 @@
 //! Messages of the compiler name these traits, and so they have a path that can be shown. Nobody
 //! has to implement or to name one.
 //!
-//! The blanket impls are recommended by the compiler on purpose: it then names
-//! the field that is not `Send`, and the bound that a type parameter lacks.
+//! What is wrong with a type is said in these words: the blanket impls are not recommended, of which the
+//! compiler would say, in the library's words, which bound they lack.
 
-use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -29,6 +28,8 @@ pub use crate::api::chosen_pool::OfRemote;
 pub use crate::api::chosen_pool::{OfCpu, OfThread};
 #[doc(no_inline)]
 pub use crate::api::lends::{LentMut, LentShared};
+#[doc(no_inline)]
+pub use crate::api::moved::{Argument, Copied, Elsewhere, Fail, Lent, Nothing, Nowhere, Returned};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
@@ -37,90 +38,11 @@ pub use crate::api::streams::{Ends, Iterates};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};
-use crate::call::made::Made;
-use crate::call::started;
-use crate::call::starting::{self, Which};
 use crate::error::Error;
-use crate::function::Function;
+#[doc(no_inline)]
+pub use crate::function::Function;
 #[doc(no_inline)]
 pub use crate::limiter::Limit;
-
-/// An argument that may move to another thread.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be sent between threads safely",
-    note = "the arguments of an offloaded function move to another thread"
-)]
-pub trait Argument: Sized {
-    /// The type itself.
-    type Held;
-
-    /// Asks for the bound, and nothing else: for `self`.
-    fn moves() {}
-
-    /// Asks for the bound of an argument whose type has no name.
-    fn held(self) -> Self {
-        self
-    }
-}
-
-impl<T: Send> Argument for T {
-    type Held = T;
-}
-
-/// A result that may come back from another thread.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be sent between threads safely",
-    note = "the result of an offloaded function comes back from another thread"
-)]
-pub trait Returned: Sized {
-    /// The type itself.
-    type Held;
-
-    /// The call of a function with this result; `fail`, if the result can carry an [`Error`].
-    fn call<F>(function: &'static Function, fail: Option<Fail<Self>>, body: F) -> Answer<Self>
-    where
-        F: FnOnce() -> Self + Send + 'static;
-
-    /// The call, or the start of one that is not awaited; `of` is the type whose method it is, or nothing.
-    fn call_or_start<F>(
-        function: &'static Function,
-        of: &'static str,
-        fail: Option<Fail<Self>>,
-        body: F,
-    ) -> Answer<Self>
-    where
-        F: FnOnce() -> Self + Send + 'static;
-}
-
-impl<T: Send + 'static> Returned for T {
-    type Held = T;
-
-    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        Answer::new(Made::new(function, fail, body))
-    }
-
-    fn call_or_start<F>(
-        function: &'static Function,
-        of: &'static str,
-        fail: Option<Fail<T>>,
-        body: F,
-    ) -> Answer<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        if !starting::is_wanted(Which { label: function.name(), of }) {
-            return Answer::new(Made::new(function, fail, body));
-        }
-        starting::leave(started::start(function, body));
-        Answer::new(Made::started(function))
-    }
-}
-
-/// A function that makes a result of an error.
-pub type Fail<T> = fn(Error) -> T;
 
 /// What finds out whether a result can carry an [`Error`], where nothing demands it.
 ///
@@ -186,40 +108,5 @@ pub trait Fallible<By>: Sized {
 impl<T, E: From<Error>> Fallible<Error> for Result<T, E> {
     fn fail() -> Option<Fail<Self>> {
         Some(|error| Err(E::from(error)))
-    }
-}
-
-/// What `#[to_owned]` copies: behind a reference, its copy may move to another thread.
-pub trait Lent {
-    /// The type of the copy.
-    type Held;
-
-    /// The job's own copy.
-    fn copy(&self) -> Self::Held;
-
-    /// The job's own copy of a type that has no name, which the copy then remembers.
-    fn copied(&self) -> Copied<Self>;
-}
-
-impl<T: ToOwned<Owned: Send> + ?Sized> Lent for T {
-    type Held = T::Owned;
-
-    fn copy(&self) -> T::Owned {
-        self.to_owned()
-    }
-
-    fn copied(&self) -> Copied<T> {
-        Copied(self.to_owned())
-    }
-}
-
-/// The job's own copy of a `T`.
-#[derive(Debug)]
-pub struct Copied<T: Lent + ?Sized>(T::Held);
-
-impl<T: ToOwned<Owned: Send> + ?Sized> Copied<T> {
-    /// What the body is lent.
-    pub fn lend(&self) -> &T {
-        self.0.borrow()
     }
 }

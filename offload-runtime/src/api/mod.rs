@@ -11,6 +11,7 @@ mod default_processes;
 pub(crate) mod lends;
 #[cfg(feature = "watch")]
 pub(crate) mod loops;
+pub(crate) mod moved;
 pub(crate) mod pools;
 #[cfg(feature = "process")]
 pub(crate) mod process_pool;

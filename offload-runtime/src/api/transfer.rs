@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
-use super::bounds::{Fallible, Returned};
+use super::bounds::Fallible;
 use super::chosen_pool::OfProcess;
 #[cfg(feature = "remote")]
 use super::chosen_pool::OfRemote;
@@ -251,7 +251,7 @@ where
     {
         let body: Body<Self> =
             Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
-        <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body)
+        Answer::new(Made::new(function, <Self as Fallible<Error>>::fail(), body))
     }
 
     fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
@@ -293,7 +293,7 @@ where
             Box::new(move || opened.open(read).unwrap_or_else(|e| Err(e.into())));
         OfParcel::new(
             parcel,
-            <Self as Returned>::call(function, <Self as Fallible<Error>>::fail(), body),
+            Answer::new(Made::new(function, <Self as Fallible<Error>>::fail(), body)),
         )
     }
 
