@@ -45,6 +45,7 @@ fn main() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("real_code");
     let list = fs::read_to_string(here.join("crates.txt")).expect("the list of crates");
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let kinds: Vec<&str> = KINDS.iter().map(|(_, options)| *options).collect();
     let mut outcomes = Vec::new();
     for line in list.lines().filter(|line| !line.is_empty()) {
         let (name, version) = line.split_once(' ').expect("a name and a version");
@@ -55,13 +56,13 @@ fn main() {
         let Ok(outcome) = std::panic::catch_unwind(|| try_crate(name, version)) else { continue };
         eprintln!("{name}: {} functions", outcome.functions);
         outcomes.push((line.to_owned(), outcome));
+        // What is known is kept, also if it is stopped.
+        if wanted.is_empty() {
+            fs::write(here.join("table.md"), table::of(&outcomes, &kinds))
+                .expect("the table is written");
+        }
     }
-    let kinds: Vec<&str> = KINDS.iter().map(|(_, options)| *options).collect();
-    let table = table::of(&outcomes, &kinds);
-    if wanted.is_empty() {
-        fs::write(here.join("table.md"), &table).expect("the table is written");
-    }
-    println!("{table}");
+    println!("{}", table::of(&outcomes, &kinds));
 }
 
 fn try_crate(name: &str, version: &str) -> Outcome {

@@ -26,8 +26,6 @@ pub(crate) struct Said {
 pub(crate) enum Verdict {
     /// In the attribute's own words, and in no others.
     Ours,
-    /// In the compiler's words on a type that is not `Send`, as with `std::thread::spawn`.
-    NotSend,
     /// The compiler asks for `'static`, at a type parameter or at the lifetime of an `impl` block.
     Bound(String),
     Other(String),
@@ -102,12 +100,15 @@ impl Said {
 }
 
 /// What the attribute says begins with, or contains, one of these.
-const OURS: [&str; 19] = [
+const OURS: [&str; 22] = [
     "would be lent to another thread",
     "borrows, and the job may outlive its owner",
     "the result comes back from another thread and cannot borrow",
     "an offloaded function",
     "`#[to_owned]`",
+    "cannot move to another thread",
+    "cannot come back from another thread",
+    "cannot be copied",
     "cannot be sent to another process",
     "cannot come back from another process",
     "cannot carry an `offload_runtime::Error`",
@@ -129,12 +130,6 @@ pub(crate) fn verdict(errors: &[String]) -> Verdict {
     let is_ours = |error: &String| {
         OURS.iter().any(|words| error.contains(words)) && !error.contains("cannot make anything")
     };
-    // The attribute asks in a way that has the compiler answer so. They are not its words.
-    let is_send = |error: &String| {
-        ["cannot be sent between threads safely", "cannot be shared between threads safely"]
-            .iter()
-            .any(|words| error.contains(words))
-    };
     let is_bound = |error: &String| {
         ["E0310 ", "E0309 ", "E0521 ", " lifetime may not live long enough"]
             .iter()
@@ -144,9 +139,7 @@ pub(crate) fn verdict(errors: &[String]) -> Verdict {
         || errors.iter().filter(|error| !is_ours(error)).cloned().collect::<Vec<_>>().join("; ");
     if errors.iter().all(is_ours) {
         Verdict::Ours
-    } else if errors.iter().all(|error| is_ours(error) || is_send(error)) {
-        Verdict::NotSend
-    } else if errors.iter().all(|error| is_ours(error) || is_send(error) || is_bound(error)) {
+    } else if errors.iter().all(|error| is_ours(error) || is_bound(error)) {
         Verdict::Bound(not_ours())
     } else {
         Verdict::Other(not_ours())

@@ -9,7 +9,6 @@ use crate::{KindOutcome, Outcome};
 struct Counts {
     functions: usize,
     ours: usize,
-    not_send: usize,
     bound: usize,
     other: usize,
     lints: usize,
@@ -21,7 +20,6 @@ impl Counts {
         for (_, verdict) in outcome.verdicts.values() {
             match verdict {
                 Verdict::Ours => counts.ours += 1,
-                Verdict::NotSend => counts.not_send += 1,
                 Verdict::Bound(_) => counts.bound += 1,
                 Verdict::Other(_) => counts.other += 1,
             }
@@ -33,25 +31,23 @@ impl Counts {
     fn add(&mut self, other: &Counts) {
         self.functions += other.functions;
         self.ours += other.ours;
-        self.not_send += other.not_send;
         self.bound += other.bound;
         self.other += other.other;
         self.lints += other.lints;
     }
 
     fn accepted(&self) -> usize {
-        self.functions - self.ours - self.not_send - self.bound - self.other
+        self.functions - self.ours - self.bound - self.other
     }
 
     fn row(&self, title: &str, options: &str) -> String {
         let good = self.accepted() + self.ours;
         let share = 1000 * good / self.functions.max(1);
         format!(
-            "| {title} | `{options}` | {} | {} | {} | {} | {} | {} | {} | {}.{} % |\n",
+            "| {title} | `{options}` | {} | {} | {} | {} | {} | {} | {}.{} % |\n",
             self.functions,
             self.accepted(),
             self.ours,
-            self.not_send,
             self.bound,
             self.other,
             self.lints,
@@ -68,12 +64,11 @@ pub(crate) fn of(outcomes: &[(String, Outcome)], kinds: &[&str]) -> String {
          an inherent `impl`, with the attribute above it.\n\n\
          - *accepted*: compiles with the attribute as it does without.\n\
          - *ours*: refused in the attribute's own words, and in no others.\n\
-         - *not `Send`*: refused in the compiler's words on a type that is not `Send`, at the type; perhaps beside the attribute's.\n\
          - *bound*: the compiler asks for `'static`, at a type parameter or at the lifetime of an `impl` block.\n\
          - *other*: anything else. Each function under *bound* or *other* is listed below.\n\
          - *lints*: places of which the compiler warns only with the attribute, or only without.\n\n\
-         | crate | options | functions | accepted | ours | not `Send` | bound | other | lints | accepted or ours |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+         | crate | options | functions | accepted | ours | bound | other | lints | accepted or ours |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for (index, options) in kinds.iter().enumerate() {
         let mut sum = Counts::default();
