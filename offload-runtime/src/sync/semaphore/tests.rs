@@ -1,6 +1,7 @@
 //! In which order calls get permits, where they come one after the other.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::*;
@@ -94,15 +95,20 @@ fn a_call_whose_reservation_was_taken_has_a_permit_that_is_free() {
     assert_eq!((semaphore.in_use(), semaphore.waiting()), (0, 0));
 }
 
-/// Whoever has a lock holds up nobody: a queue of calls for a permit that is taken is gone through call by call.
+/// A queue of calls for a permit that is taken is gone through call by call, and holds up nobody by a lock: by one that
+/// is poisoned, whoever enters it panics.
 #[test]
-fn calls_that_block_no_body_wait_and_are_served_though_the_lock_is_taken() {
+fn calls_that_block_no_body_wait_and_are_served_without_a_lock() {
     const CALLS: usize = 50_000;
 
     let (semaphore, ready) = (semaphore(), Rc::default());
     let call = |number| Call(number, Rc::clone(&ready));
-    let _taken = lock(&semaphore.blocking);
     let held = permit(semaphore.acquire(call(0), false));
+    let poison = AssertUnwindSafe(|| {
+        let _locked = lock(&semaphore.blocking);
+        panic!("it is poisoned");
+    });
+    assert!(catch_unwind(poison).is_err());
     for _ in 0..CALLS {
         waits(semaphore.acquire(call(1), false));
         waits(semaphore.acquire(call(100), false));
