@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use offload_runtime::{
     Closed, Error, ErrorKind, Limiter, Resource, Sink, ThreadPool, is_cancelled, offload,
 };
-use offload_tests::{begin, numbers, settle, soon};
+use offload_tests::{begin, numbers, pool, settle, soon};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -325,6 +325,36 @@ fn a_body_reads_sinks_of_its_own_full_pool_beside_each_other() {
     }
 
     assert!(block_on(reads()).unwrap().into_iter().eq((0..20).map(|n| (n, n, 7))));
+}
+
+#[test]
+fn threads_in_the_place_of_bodies_that_push_end_with_the_streams_and_not_later() {
+    static ONE: ThreadPool =
+        ThreadPool::new("no surplus").threads(1).keep_alive(Duration::from_secs(3600));
+
+    #[offload(thread, stream = 1, pool = ONE)]
+    fn pushed(out: &mut Sink<u32>) -> Result<(), Error> {
+        Ok(out.send(0)?)
+    }
+
+    let threads = |at_most: usize| {
+        settle("those that are too many have ended", || pool("no surplus").threads <= at_most);
+    };
+    ONE.spawn(move || {
+        block_on(async {
+            let mut streams = [(); 3].map(|()| Box::pin(pushed()));
+            for stream in &mut streams {
+                assert_eq!(stream.next().await.unwrap().unwrap(), 0);
+            }
+            settle("their threads are idle", || pool("no surplus").running == 1);
+            drop(streams);
+            // The one that stands in for this body stays.
+            threads(2);
+        });
+    })
+    .wait()
+    .unwrap();
+    threads(1);
 }
 
 /// Its consumer does something else for long, whoever that is.

@@ -219,23 +219,36 @@ impl Pool {
         self.add_threads(1);
     }
 
-    /// There may be one thread more, until this is dropped.
+    /// There may be one thread more, until this is dropped, by a thread of the pool that sees then whether it is
+    /// one too many.
     fn count_stand_in(&'static self) -> StandIn {
-        self.started().extra.fetch_add(1, Ordering::SeqCst);
+        let extra = &self.started().extra;
+        extra.fetch_add(1, Ordering::SeqCst);
         StandIn(Box::new(|| {
-            self.started().extra.fetch_sub(1, Ordering::SeqCst);
+            extra.fetch_sub(1, Ordering::SeqCst);
         }))
     }
 
     /// The same in the place of one that does not come back, or not before somebody else goes on. It is started
-    /// when there is a call for it.
+    /// when there is a call for it; and dropped by anybody.
     pub(crate) fn allow_one_more(&'static self) -> StandIn {
-        let stand_in = self.count_stand_in();
+        let started = self.started();
+        started.extra.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if !self.started().queue.is_empty() {
+        if !started.queue.is_empty() {
             self.tend();
         }
-        stand_in
+        StandIn(Box::new(|| {
+            started.extra.fetch_sub(1, Ordering::SeqCst);
+            self.wake_surplus();
+        }))
+    }
+
+    /// If there are more threads than there may be, one that is idle learns it.
+    pub(super) fn wake_surplus(&'static self) {
+        if self.has_surplus() {
+            self.started().sleep.notify();
+        }
     }
 
     /// Whether there are more threads than there may be.

@@ -152,7 +152,10 @@ impl Worker {
         let woken = if is_over() || keep_alive == Some(Duration::ZERO) {
             Woken::Late
         } else {
-            let has_work = || !started.queue.is_empty() || started.intake.is_closed();
+            let has_work = || {
+                let is_called = !started.queue.is_empty() || started.intake.is_closed();
+                is_called || self.pool.has_surplus()
+            };
             let was_searching = std::mem::take(&mut self.is_searching);
             let woken = started.sleep.sleep(self.number, was_searching, keep_alive, has_work);
             self.is_searching = woken == Woken::Called;
@@ -181,6 +184,7 @@ impl Worker {
         let is_surplus = self.pool.has_surplus() && self.pool.give_up_surplus();
         if is_surplus {
             self.leave();
+            self.pool.wake_surplus();
         }
         is_surplus
     }
