@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use offload_runtime::{Error, ProcessPool, offload};
 use offload_tests::{children, runs};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Two bodies spin at once, also where there is one core.
@@ -49,11 +50,9 @@ fn answers_at_length(path: String) -> Result<String, Error> {
     Ok("x".repeat(32 << 20))
 }
 
-/// Returns, and leaves processes behind: one in the group of the worker, one that is in none of
-/// its.
-#[offload(process, pool = ONCE)]
+/// Starts two processes: one in the group of the worker, one that is in none of its.
 #[expect(clippy::zombie_processes, reason = "it is what is tested")]
-fn leaves(folder: String) -> Result<(), Error> {
+fn start_two(folder: &str) {
     let daemon = format!("{folder}/daemon");
     let script = format!(
         "setsid sh -c 'echo $$ > {daemon}.new; mv {daemon}.new {daemon}; exec sleep 1000' &"
@@ -64,13 +63,19 @@ fn leaves(folder: String) -> Result<(), Error> {
     while !Path::new(&daemon).exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Returns, and leaves processes behind.
+#[offload(process, pool = ONCE)]
+fn leaves(folder: String) -> Result<(), Error> {
+    start_two(&folder);
     Ok(())
 }
 
 /// The same, and crashes.
 #[offload(process, pool = ONCE)]
-fn crashes() -> Result<(), Error> {
-    std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+fn crashes(folder: String) -> Result<(), Error> {
+    start_two(&folder);
     std::process::abort()
 }
 
@@ -96,6 +101,33 @@ fn die_of_closed_pipes() {
 #[offload(process)]
 fn takes(numbers: Vec<u16>, text: String) -> Result<usize, Error> {
     Ok(numbers.len() + text.len())
+}
+
+/// Kills a worker as it is written.
+#[derive(Deserialize)]
+struct Kills(u32);
+
+impl Serialize for Kills {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let process = rustix::process::Pid::from_raw(self.0.cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+        while runs(self.0) {}
+        serializer.serialize_newtype_struct("Kills", &self.0)
+    }
+}
+
+#[offload(process)]
+fn takes_last(text: String, last: Kills) -> Result<bool, Error> {
+    Ok(text.len() == 1 << 20 && last.0 != std::process::id())
+}
+
+/// Workers die after they were chosen for a call, and before all of that is written: once before any of it.
+async fn send_to_dead_ones() {
+    for text in [0, 1 << 20] {
+        let (_, worker) = double(0).await.unwrap();
+        let sent = takes_last("x".repeat(text), Kills(worker)).await;
+        println!("{:?}", sent.map_err(|error| (error.kind(), error.ran())));
+    }
 }
 
 /// Sends more than there is room for to a worker that is stopped: once in the message, and once beside it. Each time it tells which
@@ -205,10 +237,13 @@ async fn main() {
         "first" => {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
             for n in 0..5 {
-                let folder = format!("{}/{n}", rest[0]);
-                std::fs::create_dir(&folder).unwrap();
-                leaves(folder).await.unwrap();
-                crashes().await.unwrap_err();
+                let folder = |of: &str| {
+                    let folder = format!("{}/{of}{n}", rest[0]);
+                    std::fs::create_dir(&folder).unwrap();
+                    folder
+                };
+                leaves(folder("leaves")).await.unwrap();
+                crashes(folder("crashes")).await.unwrap_err();
             }
             offload_runtime::shutdown(Duration::ZERO).await;
             let start = std::time::Instant::now();
@@ -244,6 +279,7 @@ async fn main() {
         "send" => {
             die_of_closed_pipes();
             send_to_one_that_dies(&rest[0]).await;
+            send_to_dead_ones().await;
         }
         "serve" => serve(&rest[0]).await,
         _ => {
