@@ -159,6 +159,14 @@ fn a_stranger_can_follow_what_contributing_says() {
 }
 
 #[test]
+fn the_reference_is_made_with_all_features() {
+    for crate_ in ["offload-macros", "offload-runtime"] {
+        let manifest = read(&format!("{crate_}/Cargo.toml"));
+        assert!(manifest.contains("[package.metadata.docs.rs]\nall-features = true\n"), "{crate_}");
+    }
+}
+
+#[test]
 fn every_page_of_the_guide_is_in_the_reference() {
     let modules = read("offload-runtime/src/guide.rs");
     for page in fs::read_dir(root().join("offload-runtime/docs")).unwrap() {
