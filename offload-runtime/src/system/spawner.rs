@@ -56,3 +56,27 @@ fn serve() {
         thread::park();
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::abort::tests::aborts;
+
+    #[test]
+    fn the_thread_that_starts_threads_ends_the_process_if_it_panics() {
+        let said = aborts("system::spawner::tests::child_whose_spawner_panics");
+        assert!(said.contains("on purpose"), "{said}");
+        let words = "offload-runtime: the thread that starts threads panicked, which is a bug of it; aborting";
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_spawner_panics() {
+        request(Box::new(|| panic!("on purpose"))).unwrap();
+        // Nobody else ends this process.
+        loop {
+            thread::park();
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::{mem, thread};
 
-use crate::system::abort::Unpoisoned;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 
 /// So many bytes may wait to be read. What comes beyond is left out.
 const ROOM: usize = 1 << 20;
@@ -30,7 +30,12 @@ struct Waiting {
 
 /// Starts the thread. To be called once.
 pub(super) fn start() -> io::Result<()> {
-    thread::Builder::new().name("offload-print".into()).spawn(|| PRINTER.print_all()).map(drop)
+    let run = || {
+        abort_on_panic("the thread that passes on what workers print", || {
+            PRINTER.print_all();
+        });
+    };
+    thread::Builder::new().name("offload-print".into()).spawn(run).map(drop)
 }
 
 /// Passes this on, some time.

@@ -16,6 +16,7 @@ use super::workers::Workers;
 use super::{events, lifecycle, way};
 use crate::sync::foreign::drop_quietly;
 use crate::sync::timer;
+use crate::system::abort::abort_on_panic;
 use crate::system::{cores, spawner};
 use crate::wire::registry::{self, Host as _};
 
@@ -28,7 +29,8 @@ impl Workers {
             let opened = state.starts.opened;
             // From a thread that is as normal as the main one: a worker is what its starter is.
             let start = move || {
-                let run = move || self.start(why, opened);
+                let run =
+                    move || abort_on_panic("the start of a worker", || self.start(why, opened));
                 let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
                 if let Err(refusal) = thread {
                     let mut state = self.lock();
