@@ -2,7 +2,7 @@
 //! processors and its signal mask are set back when the thread is idle.
 
 use std::future::Future;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
@@ -172,6 +172,22 @@ fn child_whose_foreign_code_enters_spans() {
     go.send(()).unwrap();
     fills.wait().unwrap();
     is_clean("the destructor of an argument");
+}
+
+/// It is that of bodies whose callers have none, and costs no thread.
+#[test]
+fn a_runtime_that_the_start_of_a_thread_entered_for_good_stays() {
+    static STARTED: LazyLock<Runtime> = LazyLock::new(runtime);
+    static ENTERS: ThreadPool = ThreadPool::new("enters")
+        .threads(1)
+        .on_thread_start(|| std::mem::forget(STARTED.handle().enter()));
+
+    let other = runtime();
+    let look = || (thread::current().id(), Handle::current().id());
+    let (first, here) = ENTERS.spawn(look).wait().unwrap();
+    assert_eq!(here, STARTED.handle().id());
+    assert_eq!(other.block_on(ENTERS.run(look)), (first, other.handle().id()));
+    assert_eq!(ENTERS.spawn(look).wait().unwrap(), (first, here));
 }
 
 /// From a caller that is in no runtime, and from one that is.

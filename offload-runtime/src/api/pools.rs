@@ -182,14 +182,15 @@ impl ThreadPool {
     }
 
     /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
-    /// 2 MiB; at most 64 GiB. [`Builder::thread_stack_size`](crate::Builder::thread_stack_size) says what is on it.
+    /// 2 MiB; at most 64 GiB. [`Builder::thread_stack_size`](crate::Builder::thread_stack_size) says what is on it,
+    /// and what is said where it overflows.
     pub const fn stack_size(mut self, bytes: usize) -> ThreadPool {
         self.pool.settings().stack_size = Some(bytes);
         self
     }
 
     /// A function that each thread calls when it starts, before its first body. A panic in it is
-    /// reported, and the thread goes on.
+    /// reported, and the thread goes on. A runtime that it enters for good is that of bodies whose callers have none.
     pub const fn on_thread_start(mut self, call: fn()) -> ThreadPool {
         self.pool.settings().on_thread_start = Some(call);
         self
@@ -323,14 +324,15 @@ impl CpuPool {
     }
 
     /// The size of each thread's stack, in bytes; that of the standard library unless set, which is
-    /// 2 MiB; at most 64 GiB.
+    /// 2 MiB; at most 64 GiB. [`Builder::thread_stack_size`](crate::Builder::thread_stack_size) says what is on it,
+    /// and what is said where it overflows.
     pub const fn stack_size(mut self, bytes: usize) -> CpuPool {
         self.pool.settings().stack_size = Some(bytes);
         self
     }
 
     /// A function that each thread calls when it starts, before its first body. A panic in it is
-    /// reported, and the thread goes on.
+    /// reported, and the thread goes on. A runtime that it enters for good is that of bodies whose callers have none.
     pub const fn on_thread_start(mut self, call: fn()) -> CpuPool {
         self.pool.settings().on_thread_start = Some(call);
         self

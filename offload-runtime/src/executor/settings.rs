@@ -176,8 +176,10 @@ impl Builder {
     /// It is what a body may use. The arguments and the result of a call are on the heap while they
     /// are on their way, if they are large. A body that needs more ends the process, as any thread's
     /// stack that overflows. The message of the standard library has the name of the thread, which is
-    /// that of its pool; it cannot tell the function. So functions that recurse are best off in a pool
-    /// of their own, or in processes: there an error names the function, and the program goes on.
+    /// that of its pool. It cannot tell the function: it prints the name that the thread was started with,
+    /// which nobody can change later, and a handler of another kind would be `unsafe` code in a signal. So
+    /// functions that recurse are best off in a pool of their own, or in processes: there an error names the
+    /// function, and the program goes on.
     pub fn thread_stack_size(mut self, bytes: usize) -> Builder {
         self.thread.stack_size = Some(bytes);
         self

@@ -5,7 +5,7 @@ use std::hint::spin_loop;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use super::pool::{Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
@@ -26,6 +26,8 @@ struct Worker {
     started: &'static Started,
     number: usize,
     state: &'static WorkerState,
+    /// In which runtime the thread is between bodies: what its start has entered for good.
+    home: Option<Id>,
     /// It counts as one that searches.
     is_searching: bool,
     /// What is done next takes its time from here.
@@ -64,6 +66,7 @@ impl Pool {
             started,
             number,
             state,
+            home: meta::runtime_here(),
             is_searching,
             now,
             masks,
@@ -201,7 +204,7 @@ impl Worker {
             self.run_one(item);
             self.state.dismiss_stand_in();
             // Before the next body: it would be in the runtime that this one has left entered.
-            if meta::runtime_here() != id {
+            if meta::runtime_here() != id.or(self.home) {
                 // To leave ours would panic. What is entered goes with the thread.
                 std::mem::forget(guard);
                 return (Left::Traces, None);
