@@ -4,10 +4,11 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::future::Future;
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
@@ -16,12 +17,15 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::BoxFuture;
+use futures::{Stream, StreamExt};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, SharedString, Unit};
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, FunctionStats, Limiter, ProcessPool, Resource, ThreadPool, offload,
-    propagate, propagate_with, publish_metrics, publish_metrics_every, spawn_thread, stats,
+    CpuPool, Error, ErrorKind, FunctionStats, Limiter, ProcessPool, Resource, Sink, ThreadPool,
+    offload, propagate, propagate_with, publish_metrics, publish_metrics_every, spawn_thread,
+    stats,
 };
-use offload_tests::{own_process, passes};
+use offload_tests::{numbers, own_process, passes, workers};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
@@ -55,10 +59,22 @@ enum Place {
     DropOfArgument,
     DropOfResult,
     DropOfPayload,
+    Hook,
     DropOfQueued,
+    Copy,
+    ShowError,
+    DropOfError,
+    StallTimeout,
+    Next,
+    DropOfIterator,
+    DropOfSuspended,
+    Write,
+    Read,
     CloneOfWaker,
     Wake,
+    WakeByItem,
     WakeByTimer,
+    WakeWhenReady,
     DropOfWaker,
     FromError,
     ThreadStart,
@@ -73,7 +89,7 @@ enum Place {
 }
 
 /// Each with the prefix of the name of its thread; the caller's is that of the test.
-const PLACES: [(Place, &str); 33] = [
+const PLACES: [(Place, &str); 45] = [
     (Place::Deadline, CALLER),
     (Place::QueueDeadline, CALLER),
     (Place::CloneOfValue, CALLER),
@@ -95,10 +111,22 @@ const PLACES: [(Place, &str); 33] = [
     (Place::DropOfArgument, "one-"),
     (Place::DropOfResult, "one-"),
     (Place::DropOfPayload, "one-"),
+    (Place::Hook, "one-"),
     (Place::DropOfQueued, "offload-thread-"),
+    (Place::Copy, CALLER),
+    (Place::ShowError, "one-"),
+    (Place::DropOfError, CALLER),
+    (Place::StallTimeout, CALLER),
+    (Place::Next, "one-"),
+    (Place::DropOfIterator, "one-"),
+    (Place::DropOfSuspended, "offload-thread-"),
+    (Place::Write, "workers-"),
+    (Place::Read, "workers-"),
     (Place::CloneOfWaker, CALLER),
     (Place::Wake, "one-"),
+    (Place::WakeByItem, "one-"),
     (Place::WakeByTimer, "offload-timer"),
+    (Place::WakeWhenReady, "offload-start"),
     (Place::DropOfWaker, CALLER),
     (Place::FromError, CALLER),
     (Place::ThreadStart, "fresh-"),
@@ -334,10 +362,132 @@ fn borrows_for_a_while(#[resource(IDLE)] _instance: &mut Thing) -> Result<(), Fa
     Ok(())
 }
 
+/// What goes to a worker and back.
+struct Sent;
+
+impl Serialize for Sent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        at(Place::Write);
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Sent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sent, D::Error> {
+        at(Place::Read);
+        <()>::deserialize(deserializer).map(|()| Sent)
+    }
+}
+
 #[offload(process, pool = WORKERS, name = "says")]
-fn says() -> Result<(), Error> {
+fn says(sent: Sent) -> Result<Sent, Error> {
     tracing::info!(target: "said", "something");
+    Ok(sent)
+}
+
+static READY: ProcessPool = ProcessPool::new("ready").workers(1).min_workers(1);
+
+#[expect(dead_code, reason = "a worker is one for the functions of its pool")]
+#[offload(process, pool = READY)]
+fn is_ready() -> Result<(), Error> {
     Ok(())
+}
+
+/// What is lent to a call, which has a copy.
+struct Lent;
+
+impl Clone for Lent {
+    fn clone(&self) -> Lent {
+        at(Place::Copy);
+        Lent
+    }
+}
+
+#[offload(thread, pool = ONE, name = "owns")]
+fn owns(#[to_owned] _lent: &Lent) -> Result<(), Failed> {
+    Ok(())
+}
+
+/// Why a resource cannot be made.
+struct Broken(#[expect(dead_code, reason = "it is dropped")] Thing);
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Broken")
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        at(Place::ShowError);
+        f.write_str("it is broken")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+static BROKEN: Resource<()> =
+    Resource::new("broken", || Err(Box::new(Broken(thing(Place::DropOfError)))));
+
+#[offload(thread, pool = ONE, name = "borrows what is broken")]
+fn borrows_broken(#[resource(BROKEN)] _instance: &mut ()) -> Result<(), Failed> {
+    Ok(())
+}
+
+/// What makes the items of a stream.
+struct Items {
+    left: u32,
+    _thing: Thing,
+}
+
+impl Iterator for Items {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        at(Place::Next);
+        self.left = self.left.checked_sub(1)?;
+        Some(self.left)
+    }
+}
+
+#[offload(thread, pool = ONE, stream, name = "iterates")]
+fn iterates(gate: Receiver<()>) -> impl Iterator<Item = u32> {
+    let _ = gate.recv();
+    Items { left: 3, _thing: thing(Place::DropOfIterator) }
+}
+
+#[offload(thread, pool = ONE, stream = 1, name = "suspends")]
+fn suspends() -> impl Iterator<Item = u32> {
+    Items { left: u32::MAX, _thing: thing(Place::DropOfSuspended) }
+}
+
+fn stall_timeout() -> Duration {
+    at(Place::StallTimeout);
+    Duration::from_secs(600)
+}
+
+#[offload(thread, pool = ONE, stream = 1, stall_timeout = stall_timeout(), name = "pushes")]
+fn pushes(gate: Receiver<()>, out: &mut Sink<u32>) -> Result<(), Failed> {
+    let _ = gate.recv();
+    let _ = out.send(1);
+    Ok(())
+}
+
+/// Takes all items of a stream, whose body goes on when nobody has `go`: when somebody waits for the first.
+async fn all_items(go: Sender<()>, stream: impl Stream) {
+    let (mut stream, mut go) = (Box::pin(stream), Some(go));
+    poll_fn(move |cx| {
+        loop {
+            let next = stream.as_mut().poll_next(cx);
+            drop(go.take());
+            match next {
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
 }
 
 /// Functions each of which has a pool, a limit and a resource of its own, which are made, or asked for their
@@ -409,6 +559,8 @@ fn late(gate: Receiver<()>) -> Result<(), Error> {
 /// Rings, and does what is planned. A waker that panics has not rung.
 struct Bell {
     ring: Sender<()>,
+    /// Where it is woken, if that is not by the timer.
+    place: Place,
     /// The call has the last of it.
     is_left_to_call: bool,
 }
@@ -417,7 +569,7 @@ impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         at(match thread::current().name() {
             Some("offload-timer") => Place::WakeByTimer,
-            _ => Place::Wake,
+            _ => self.place,
         });
         let _ = self.ring.send(());
     }
@@ -487,12 +639,21 @@ impl<F: Future> Driven<F> {
     }
 
     /// To its end. A waker that panics is not waited for. `None`: it panicked, or its handle was dropped.
-    fn finish(mut self) -> Option<F::Output>
+    fn finish(self) -> Option<F::Output>
+    where
+        F: Send + 'static,
+    {
+        self.finish_woken(Place::Wake)
+    }
+
+    /// The same, where its waker is that of this place.
+    fn finish_woken(mut self, place: Place) -> Option<F::Output>
     where
         F: Send + 'static,
     {
         let (ring, rung) = mpsc::channel();
-        let waker = cloned_badly(Waker::from(Arc::new(Bell { ring, is_left_to_call: false })));
+        let bell = Bell { ring, place, is_left_to_call: false };
+        let waker = cloned_badly(Waker::from(Arc::new(bell)));
         if is_to_drop_handle() {
             return self.leave_handle(&waker, &rung);
         }
@@ -570,7 +731,8 @@ fn calls() {
     let mut runs = driven(work(Box::new(move || gate.recv().unwrap_or_default()), argument()));
     let (ring, _rung) = mpsc::channel();
     {
-        let waker = Waker::from(Arc::new(Bell { ring, is_left_to_call: true }));
+        let bell = Bell { ring, place: Place::Wake, is_left_to_call: true };
+        let waker = Waker::from(Arc::new(bell));
         assert!(matches!(runs.poll(&waker), Some(Poll::Pending)));
     }
     soon("it runs", || LIMIT.in_use() == 1);
@@ -613,19 +775,45 @@ fn calls() {
         let _ = driven(borrows(panics)).finish();
     }
     let _ = driven(borrows_for_a_while()).finish();
-    // Some that take long, or can be made once.
-    if is_planned_at(Place::SaidByWorker) {
-        drop(driven(says()).finish());
+    // Some that nothing else comes to, or that take long, or can be made once.
+    let is_for = |places: &[Place]| places.iter().copied().any(is_planned_at);
+    if is_for(&[Place::ShowError, Place::DropOfError]) {
+        let _ = driven(borrows_broken()).finish();
     }
-    let sized = [Place::LazyPool, Place::SizeOfLimiter, Place::SizeOfResource];
-    if sized.into_iter().any(is_planned_at) {
+    if is_for(&[Place::Copy]) {
+        let made = catch_unwind(|| owns(&Lent));
+        let _ = made.map(|call| driven(call).finish());
+    }
+    if is_for(&[Place::Next, Place::DropOfIterator, Place::WakeByItem]) {
+        let (go, gate) = mpsc::channel();
+        let _ = driven(all_items(go, iterates(gate))).finish_woken(Place::WakeByItem);
+    }
+    if is_for(&[Place::StallTimeout]) {
+        let (go, gate) = mpsc::channel();
+        let _ = driven(all_items(go, pushes(gate))).finish();
+    }
+    if is_for(&[Place::DropOfSuspended]) {
+        let mut stream = Box::pin(suspends());
+        assert!(block_on(stream.next()).is_some());
+        soon("it is suspended", || numbers("suspends").running == 0);
+        drop(stream);
+    }
+    if is_for(&[Place::SaidByWorker, Place::Write, Place::Read]) {
+        drop(driven(says(Sent)).finish());
+    }
+    if is_for(&[Place::WakeWhenReady]) {
+        block_on(READY.close(Duration::from_secs(60)));
+        READY.open();
+        let _ = driven(READY.ready()).finish_woken(Place::WakeWhenReady);
+    }
+    if is_for(&[Place::LazyPool, Place::SizeOfLimiter, Place::SizeOfResource]) {
         drop(driven(next_sized()).finish());
     }
-    if is_planned_at(Place::Recorder) {
+    if is_for(&[Place::Recorder]) {
         let publish = || metrics::with_local_recorder(&Gauges(Place::Recorder), publish_metrics);
         let _ = catch_unwind(AssertUnwindSafe(publish));
     }
-    if is_planned_at(Place::RecorderByItself) {
+    if is_for(&[Place::RecorderByItself]) {
         let _ = metrics::set_global_recorder(Gauges(Place::RecorderByItself));
         publish_metrics_every(Duration::from_millis(1)).unwrap();
         soon("it is published", || DONE.lock().unwrap().is_some());
@@ -755,8 +943,10 @@ fn child_polls_again_after_a_panic_of_its_waker() {
         let (go, gate) = mpsc::channel::<()>();
         let mut started = driven(ONE.spawn(move || gate.recv().is_err()));
         let (ring, rung) = mpsc::channel();
-        let bell =
-            |is_left_to_call| Waker::from(Arc::new(Bell { ring: ring.clone(), is_left_to_call }));
+        let bell = |is_left_to_call| {
+            let ring = ring.clone();
+            Waker::from(Arc::new(Bell { ring, place: Place::Wake, is_left_to_call }))
+        };
         assert!(matches!(started.poll(&bell(true)), Some(Poll::Pending)));
         *PLAN.lock().unwrap() = Some((place, Deed::Panic));
         assert!(started.poll(&cloned_badly(bell(false))).is_none(), "it does not panic");
@@ -776,9 +966,177 @@ fn child_polls_again_after_a_panic_of_its_waker() {
     }
 }
 
+/// A waker that is stuck in a stream is dropped by a body that unwinds.
+#[test]
+fn a_waker_that_panics_where_a_stream_has_it_does_not_end_the_process() {
+    passes(&mut own_process("child_leaves_wakers_that_panic_in_a_stream"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_leaves_wakers_that_panic_in_a_stream() {
+    #[offload(thread, pool = ONE, stream, name = "unwinds")]
+    fn unwinds(gate: Receiver<()>, out: &mut Sink<u32>) -> Result<(), Error> {
+        let _ = (gate.recv(), out);
+        panic_any("on purpose");
+    }
+
+    let (go, gate) = mpsc::channel::<()>();
+    let mut stream = Box::pin(unwinds(gate));
+    let (ring, _rung) = mpsc::channel();
+    let bell = |is_left_to_call| {
+        let ring = ring.clone();
+        Waker::from(Arc::new(Bell { ring, place: Place::Wake, is_left_to_call }))
+    };
+    let mut next = |waker: Waker| {
+        let poll = || stream.as_mut().poll_next(&mut Context::from_waker(&waker)).is_pending();
+        catch_unwind(AssertUnwindSafe(poll)).ok()
+    };
+    assert_eq!(next(bell(true)), Some(true));
+    // The next is to take its place, and it stays, as nobody knows.
+    *PLAN.lock().unwrap() = Some((Place::CloneOfWaker, Deed::Panic));
+    assert_eq!(next(cloned_badly(bell(false))), None, "it does not panic");
+    drop(stream);
+    // It is dropped by the body.
+    *PLAN.lock().unwrap() = Some((Place::DropOfWaker, Deed::Panic));
+    drop(go);
+    soon("the body has ended", || numbers("unwinds").panicked == 1);
+    assert_eq!(ONE.spawn(|| 7).wait().unwrap(), 7);
+    assert!(!is_planned(), "it was not dropped");
+}
+
+/// As everywhere.
+#[cfg(unix)]
+#[test]
+fn a_panic_hook_that_panics_ends_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let ended = own_process("child_whose_panic_hook_panics").output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    // SIGABRT
+    assert_eq!(ended.status.signal(), Some(6), "{}: {said}", ended.status);
+    assert!(said.contains("panicked while processing panic"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_whose_panic_hook_panics() {
+    std::panic::set_hook(Box::new(|_| panic!("on purpose")));
+    let _ = ONE.spawn(|| panic!("on purpose")).wait();
+}
+
+static STARTING: ProcessPool = ProcessPool::new("starting").workers(1).on_start(on_start);
+
+/// Blocks, and calls back.
+fn on_start() {
+    thread::sleep(Duration::from_millis(50));
+    calls_back();
+}
+
+fn calls_back() {
+    let _ = stats();
+    assert_eq!(block_on(ONE.run(|| 7)), 7);
+    drop(ONE.spawn(|| 7));
+}
+
+/// What a worker runs, besides the body.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum InWorker {
+    OnStart,
+    Read,
+    Body,
+    DropOfArgument,
+    Write,
+}
+
+/// Not in a worker.
+static IS_PARENT: AtomicBool = AtomicBool::new(false);
+
+/// The argument of a call in a worker, and its result: where what is to be done there, and whether that is a panic.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Planned(InWorker, bool);
+
+impl Planned {
+    fn at(self, place: InWorker) {
+        let Planned(planned, panics) = self;
+        if planned != place || IS_PARENT.load(Ordering::SeqCst) {
+            return;
+        }
+        match panics {
+            true => panic!("on purpose"),
+            false => on_start(),
+        }
+    }
+}
+
+struct Argument(Planned);
+
+impl Serialize for Argument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Argument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Argument, D::Error> {
+        let planned = Planned::deserialize(deserializer)?;
+        planned.at(InWorker::Read);
+        Ok(Argument(planned))
+    }
+}
+
+impl Drop for Argument {
+    fn drop(&mut self) {
+        self.0.at(InWorker::DropOfArgument);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Answer(Planned);
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.at(InWorker::Write);
+        self.0.serialize(serializer)
+    }
+}
+
+#[offload(process, pool = STARTING, name = "answers")]
+fn answers(argument: Argument) -> Result<Answer, Error> {
+    argument.0.at(InWorker::Body);
+    Ok(Answer(argument.0))
+}
+
+/// There it costs its call at the most, and the worker serves on.
+#[test]
+fn foreign_code_in_a_worker_costs_no_more_than_its_own_call() {
+    passes(&mut own_process("child_has_workers_with_foreign_code"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_has_workers_with_foreign_code() {
+    use InWorker::*;
+
+    IS_PARENT.store(true, Ordering::SeqCst);
+    let call = |place, panics| block_on(answers(Argument(Planned(place, panics)))).map(drop);
+    for place in [OnStart, Read, Body, DropOfArgument, Write] {
+        call(place, false).unwrap();
+        if place != OnStart {
+            assert_eq!(call(place, true).unwrap_err().kind(), ErrorKind::Panicked);
+        }
+        call(OnStart, false).unwrap();
+    }
+    let workers = workers("starting");
+    assert_eq!((workers.alive, workers.restarts, workers.kills), (1, 0, 0));
+}
+
 #[test]
 fn foreign_code_costs_no_more_than_its_own_call() {
     std::panic::set_hook(Box::new(|panic| {
+        at(Place::Hook);
         if panic.payload_as_str() != Some("on purpose") && !panic.payload().is::<Thing>() {
             eprintln!("{panic}");
         }
@@ -787,7 +1145,9 @@ fn foreign_code_costs_no_more_than_its_own_call() {
     propagate(&VALUE);
     propagate_with(capture, enter);
     for (place, expected) in PLACES {
-        for deed in [Deed::Panic, Deed::Block, Deed::CallBack, Deed::DropHandle] {
+        // A panic of a hook is the end of the process.
+        let panic = (place != Place::Hook).then_some(Deed::Panic);
+        for deed in panic.into_iter().chain([Deed::Block, Deed::CallBack, Deed::DropHandle]) {
             println!("{place:?}: {deed:?}");
             *PLAN.lock().unwrap() = Some((place, deed));
             calls();

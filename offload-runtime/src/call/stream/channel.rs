@@ -21,6 +21,7 @@ use crate::executor::threads::THREAD;
 use crate::function;
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
+use crate::sync::waker::WakerCell;
 use crate::system::abort::Unpoisoned;
 use crate::task::current::{self, Until};
 
@@ -34,7 +35,8 @@ pub(super) struct Channel<T> {
     stall_timeout: Option<Duration>,
     /// It has waited longer.
     has_stalled: AtomicBool,
-    consumer: AtomicWaker,
+    /// Foreign.
+    consumer: WakerCell,
     sender: AtomicWaker,
     /// Has what nobody takes dropped by a thread of a pool.
     leave: fn(Arc<Channel<T>>),
@@ -58,7 +60,7 @@ impl<T> Channel<T> {
             is_closed: AtomicBool::new(false),
             stall_timeout,
             has_stalled: AtomicBool::new(false),
-            consumer: AtomicWaker::new(),
+            consumer: WakerCell::new(),
             sender: AtomicWaker::new(),
             leave: |channel| leave(Rest(channel)),
         }

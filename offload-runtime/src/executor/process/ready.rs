@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use super::workers::Workers;
+use crate::sync::foreign::drop_quietly;
 
 /// See the [module](self). The error says why they are not there.
 pub(super) struct Ready {
@@ -60,6 +61,6 @@ impl Future for Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         let own = self.workers.lock().leave(self.number);
-        drop(own);
+        drop_quietly(own);
     }
 }

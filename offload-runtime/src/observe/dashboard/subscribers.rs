@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use super::recent::Recents;
 use super::view::{self, Json};
 use crate::api::shutdown;
-use crate::sync::foreign::quietly;
+use crate::sync::foreign::{drop_quietly, quietly};
 use crate::system::abort::Unpoisoned;
 
 /// How often the numbers are taken.
@@ -196,7 +196,7 @@ impl Drop for Feed {
         let subscriber = place.map(|place| state.subscribers.swap_remove(place));
         drop(state);
         // Its waker, too, while nothing is locked.
-        drop(subscriber);
+        drop_quietly(subscriber);
     }
 }
 
