@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use offload_runtime::axum::{close_dashboard, dashboard, dashboard_with_messages};
-use offload_runtime::{CpuPool, Error, Resource, ThreadPool, offload};
+use offload_runtime::{CpuPool, Error, Resource, ThreadPool, is_cancelled, offload};
 use offload_tests::{PATIENCE, own_process, passes, soon};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -330,6 +330,22 @@ async fn what_went_wrong_is_said_with_its_time_and_how_often() {
     assert_eq!(incident(address, "/offload", "is late").await["what"], "timed_out");
     drop((end, held));
     first.await.unwrap().unwrap();
+}
+
+/// Nobody has its answer.
+#[tokio::test]
+async fn the_deadline_of_a_started_call_that_was_let_go_is_said_too() {
+    #[offload(thread, timeout = "1ms", spawn = start_late, name = "is let go, and late")]
+    fn late() -> Result<(), Error> {
+        while !is_cancelled() {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    let address = serve().await;
+    drop(start_late());
+    assert_eq!(incident(address, "/offload", "is let go, and late").await["what"], "timed_out");
 }
 
 #[tokio::test]

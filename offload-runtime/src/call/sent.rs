@@ -396,13 +396,12 @@ impl Drop for Sent {
         let left = if is_started { completion::detach(&self.task) } else { self.let_go() };
         // It is looked at when it is this end's.
         let error = (left.phase == Phase::Done).then(|| self.task.error()).flatten();
-        if let Some(kind) = error {
+        if let Some(error) = error {
             // A refusal that nobody looks at. How far one was that expired is counted already.
-            match (kind == ErrorKind::TimedOut, is_started) {
-                (true, true) => about.count(|counts| &counts.timed_out),
-                (true, false) => {}
-                (false, true) => about.count(|counts| &counts.refused),
-                (false, false) => about.count(|counts| &counts.cancelled),
+            match error.kind() {
+                _ if is_started => count(self.function, &error),
+                ErrorKind::TimedOut => {}
+                _ => about.count(|counts| &counts.cancelled),
             }
         }
         self.clean_up(left, !is_started && !about.is_detached);

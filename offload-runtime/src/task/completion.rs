@@ -289,6 +289,11 @@ fn complete(task: Awaited, outcome: Outcome) -> Instant {
         is_foreign |= task.has_drop_glue();
         // It was started for its own sake, and nobody has cancelled it.
         let is_let_go = is_spawned && meta.state.is_detached();
+        if is_let_go && (is_expired || began.is_none()) {
+            if let Some(error) = task.error() {
+                incidents::note_error(about.name, &error);
+            }
+        }
         match began {
             _ if is_expired && is_let_go => about.count(|counts| &counts.timed_out),
             _ if is_expired => {}

@@ -31,7 +31,7 @@ use self::large::{is_large, to_heap};
 use self::loan::Loans;
 use self::meta::{Meta, StandIn};
 use self::under_way::UnderWay;
-use crate::error::{Error, ErrorKind, Ran};
+use crate::error::{Error, Ran};
 use crate::sync::foreign::{Payload, drop_quietly};
 use crate::sync::semaphore::{self, Waiter};
 
@@ -104,8 +104,8 @@ pub(crate) trait Work: Send + Sync {
     /// Drops the body, the result, or why there is none.
     fn clear(&self);
 
-    /// The kind of the error, if that is why there is no result.
-    fn error(&self) -> Option<ErrorKind>;
+    /// The error, if that is why there is no result.
+    fn error(&self) -> Option<Error>;
 
     /// Whether it makes a difference where [`clear`](Self::clear) is called.
     fn has_drop_glue(&self) -> bool;
@@ -138,10 +138,10 @@ impl Failure {
         }
     }
 
-    /// The kind of the error, if it is one.
-    fn error(&self) -> Option<ErrorKind> {
+    /// The error, if it is one.
+    fn error(&self) -> Option<Error> {
         match self {
-            Failure::Error(error) => Some(error.kind()),
+            Failure::Error(error) => Some(error.clone()),
             Failure::Panic(..) => None,
         }
     }
@@ -276,7 +276,7 @@ where
         drop(content);
     }
 
-    fn error(&self) -> Option<ErrorKind> {
+    fn error(&self) -> Option<Error> {
         match &*self.content() {
             Content::Failure(failure) => failure.error(),
             _ => None,

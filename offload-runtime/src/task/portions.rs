@@ -23,7 +23,7 @@ use super::context::Captured;
 use super::kept::Kept;
 use super::meta::Meta;
 use super::{Failure, Permits, Work, current, own};
-use crate::error::{Error, ErrorKind, Ran};
+use crate::error::{Error, Ran};
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
 
@@ -196,7 +196,7 @@ where
         }
     }
 
-    fn error(&self) -> Option<ErrorKind> {
+    fn error(&self) -> Option<Error> {
         match &*self.content() {
             Content::Failure(failure) => failure.error(),
             _ => None,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::failures::unstarted;
 use super::parcel::Answer;
-use crate::error::{Error, ErrorKind, Ran};
+use crate::error::{Error, Ran};
 use crate::executor::process::messages::{Failure, cut};
 use crate::executor::process::{exchange, failures, panics};
 use crate::executor::{Executor, threads};
@@ -182,7 +182,7 @@ impl<W: FnOnce(Result<(), Error>) + Send> Work for Handed<W> {
         drop(self.take_work());
     }
 
-    fn error(&self) -> Option<ErrorKind> {
+    fn error(&self) -> Option<Error> {
         None
     }
 

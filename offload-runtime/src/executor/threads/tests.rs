@@ -271,7 +271,7 @@ fn a_call_that_comes_ahead_of_others_after_the_end_is_ended_though_no_thread_is_
     let meta = Meta::new(&FUNCTION, false, Deadlines::default(), None, slots);
     let task = maker()(meta, Captured::NOTHING, || ());
     POOL.pool().submit_ahead(Queued::new(Arc::clone(&task)));
-    assert_eq!(task.error(), Some(ErrorKind::ShuttingDown));
+    assert_eq!(task.error().unwrap().kind(), ErrorKind::ShuttingDown);
     drop(release);
     stays.join().unwrap();
 }

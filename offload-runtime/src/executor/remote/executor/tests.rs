@@ -3,7 +3,7 @@ use std::sync::{Arc, mpsc};
 
 use super::super::served::{self, Counted};
 use super::*;
-use crate::error::ErrorKind;
+use crate::error::Error;
 use crate::task::Failure;
 use crate::task::context::Captured;
 use crate::task::loan::Loans;
@@ -67,7 +67,7 @@ impl Work for Task {
 
     fn clear(&self) {}
 
-    fn error(&self) -> Option<ErrorKind> {
+    fn error(&self) -> Option<Error> {
         None
     }
 
