@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::id;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -154,16 +155,22 @@ fn child_is_hit() {
     let is_over = AtomicBool::new(false);
     let kills = AtomicU32::new(0);
     let died = AtomicU32::new(0);
+    let (answered, answers) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let (is_over, kills, died) = (&is_over, &kills, &died);
+        scope.spawn(move || {
             let mut random = SmallRng::seed_from_u64(1);
             while !is_over.load(Ordering::SeqCst) {
                 kills.fetch_add(u32::from(hit_one(&mut random)), Ordering::SeqCst);
                 std::thread::sleep(Duration::from_micros(random.random_range(0..8_000)));
+                // On a busy machine all would be hit before they have answered anything.
+                for _ in 0..random.random_range(0..8) {
+                    let _ = answers.recv();
+                }
             }
         });
         let call = |number: u32| {
-            let died = &died;
+            let answered = &answered;
             async move {
                 let mut random = SmallRng::seed_from_u64(number.into());
                 // Some are so long that they go beside their message.
@@ -192,10 +199,12 @@ fn child_is_hit() {
                         died.fetch_add(1, Ordering::SeqCst);
                     }
                 }
+                answered.send(()).unwrap();
             }
         };
         block_on(futures::stream::iter((0..CALLS).map(call)).buffer_unordered(32).count());
         is_over.store(true, Ordering::SeqCst);
+        drop(answered);
     });
     let (kills, died) = (kills.into_inner(), died.into_inner());
     eprintln!("{kills} kills hit {died} of {CALLS} calls: {:?}", workers());
