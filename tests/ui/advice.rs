@@ -287,7 +287,12 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 85] = [
+const SIGNATURES: [Followed; 86] = [
+    Followed {
+        refused: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Rc<u32>> { (0..x).map(Rc::new) }",
+        says: "make items of `Arc` in place of `Rc`",
+        followed: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Arc<u32>> { (0..x).map(Arc::new) }",
+    },
     Followed {
         refused: "#[offload] pub fn f(n: u32) -> u32 { n }",
         says: "`#[offload(thread)]` if it waits",

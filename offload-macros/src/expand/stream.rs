@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{ReturnType, Signature, Token, Type, parse_quote_spanned};
 
-use super::projection::{arguments_of, in_signature, projection, projection_of};
+use super::projection::{arguments_of, in_signature, projection, projection_by, projection_of};
 use super::wrapper::{runtime, wrapper, wrapper_signature};
 use super::{describe, outlives};
 use crate::function::Function;
@@ -29,7 +29,7 @@ const ROOM: usize = 16;
 /// ```text
 /// fn lines(path: PathBuf) -> impl __offload::Stream<Item = String> + Send + 'static {
 ///     // As of a function that is awaited, and then:
-///     <_ as __offload::Iterates>::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
+///     <_ as __offload::Streams<_>>::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
 /// }
 /// ```
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
@@ -39,7 +39,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let this = describe::function(options, function, None);
     let fail = fail(options, function, &form, &item);
     let (signature, place) = signature(options, function, &item, &runtime);
-    let call = asked(function, &form, form.call());
+    let call = call(function, &form);
     let ahead = match form {
         Form::Pushed => shape(options),
         _ => room(options),
@@ -157,6 +157,23 @@ fn fail(options: &Options, function: &Function, form: &Form, item: &TokenStream)
     }
     let carrier = projection(&ty, place, "Asked", "CARRIER");
     quote!(#carrier.offload_fail())
+}
+
+/// `<_ as __offload::Streams<_>>::items`, where the iterator has no name: what does not move is said so at the type.
+fn call(function: &Function, form: &Form) -> TokenStream {
+    let output = function.output();
+    let iterator = match form {
+        Form::Items => Some(&output),
+        Form::OpenedItems | Form::Opened => first_argument(&output),
+        Form::Pushed => None,
+    };
+    match iterator {
+        Some(ty) if opaque::has_impl_trait(ty) => {
+            let place = ends(ty);
+            projection_by(&Token![_](place.0), place, "Streams", form.call())
+        }
+        _ => asked(function, form, form.call()),
+    }
 }
 
 /// `<I as __offload::Iterates>::items`: what is no iterator is said so, at the type, and nothing else.

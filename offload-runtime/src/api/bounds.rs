@@ -34,7 +34,7 @@ pub use crate::api::moved::{Argument, Copied, Elsewhere, Fail, Lent, Nothing, No
 #[doc(no_inline)]
 pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
 #[doc(no_inline)]
-pub use crate::api::streams::{Ends, Iterates};
+pub use crate::api::streams::{Ends, Iterates, Streams};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};

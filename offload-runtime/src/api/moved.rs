@@ -27,7 +27,7 @@ pub type Fail<T> = fn(Error) -> T;
     note = "take an `Arc` in place of an `Rc`, an `Arc<Mutex<_>>` in place of an `Rc<RefCell<_>>`, a `Box<dyn Trait + Send>` \
             in place of a `Box<dyn Trait>`; where a type parameter or an `impl Trait` is in it, give that the bound `Send`; \
             and what belongs to one thread is made in the body",
-    note = "which part of it is not `Send`, the compiler says of `fn sent<T: Send>() {{}} sent::<{Self}>();` in a body"
+    note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
 pub trait Argument<By>: Sized {
     /// The type itself.
@@ -67,7 +67,7 @@ impl<T: Send + Nothing> Argument<Nowhere> for T {
     note = "return an `Arc` in place of an `Rc`, an `Arc<Mutex<_>>` in place of an `Rc<RefCell<_>>`, a `Box<dyn Trait + Send>` \
             in place of a `Box<dyn Trait>`; where a type parameter or an `impl Trait` is in it, give that the bound `Send`; \
             or return what the caller makes it of",
-    note = "which part of it is not `Send`, the compiler says of `fn sent<T: Send>() {{}} sent::<{Self}>();` in a body"
+    note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
 pub trait Returned<By>: Sized {
     /// The type itself.

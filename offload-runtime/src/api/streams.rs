@@ -2,14 +2,11 @@
 
 use futures_core::Stream;
 
+use super::moved::{Elsewhere, Fail, Nothing, Nowhere};
 use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::call::stream::{Items, Pushed};
-use crate::error::Error;
 use crate::function::Function;
-
-/// A function that makes an item, or a result, of an error.
-type Fail<T> = fn(Error) -> T;
 
 /// A result that is an iterator. Its bounds are asked for where it makes a stream.
 #[diagnostic::on_unimplemented(
@@ -124,6 +121,107 @@ where
         <(I,)>::stream(function, fail, room, move || body().map_err(Err), Ok)
     }
 }
+
+/// An iterator without a name, of which another thread makes a stream. `By` is what it is of [`Argument`](super::moved::Argument).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be streamed from another thread",
+    label = "its items are made there, and it is not `Send`, or they are not",
+    note = "make items of `Arc` in place of `Rc`, of `Box<dyn Trait + Send>` in place of `Box<dyn Trait>`, and an iterator \
+            that has no others in it; where a type parameter is in it, give that the bound `Send`",
+    note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
+)]
+pub trait Streams<By>: Iterates {
+    /// The stream of its items.
+    fn items<F>(
+        function: &'static Function,
+        fail: Option<Fail<Self::Made>>,
+        room: usize,
+        body: F,
+    ) -> impl Stream<Item = Self::Made> + Send + 'static
+    where
+        F: FnOnce() -> Self + Send + 'static;
+
+    /// The same of one that may fail to be there, whose items can carry that.
+    fn opened_items<F, E, U, V>(
+        function: &'static Function,
+        fail: Option<Fail<Result<U, V>>>,
+        room: usize,
+        body: F,
+    ) -> impl Stream<Item = Result<U, V>> + Send + 'static
+    where
+        F: FnOnce() -> Result<Self, E> + Send + 'static,
+        Self: Iterator<Item = Result<U, V>>,
+        E: 'static,
+        U: Send + 'static,
+        V: From<E> + Send + 'static;
+
+    /// The same, whose items cannot carry that: those of the stream are results.
+    fn opened<F, E>(
+        function: &'static Function,
+        fail: Option<Fail<Result<Self::Made, E>>>,
+        room: usize,
+        body: F,
+    ) -> impl Stream<Item = Result<Self::Made, E>> + Send + 'static
+    where
+        F: FnOnce() -> Result<Self, E> + Send + 'static,
+        E: Send + 'static;
+}
+
+/// Two impls, of which one is for nothing: see [`Argument`](super::moved::Argument).
+macro_rules! streams {
+    ($by:ty, $($bound:ident)?) => {
+        #[diagnostic::do_not_recommend]
+        impl<I, M> Streams<$by> for I
+        where
+            I: Iterates<Made = M> + Send $(+ $bound)? + 'static,
+            M: Send + 'static,
+        {
+            fn items<F>(
+                function: &'static Function,
+                fail: Option<Fail<M>>,
+                room: usize,
+                body: F,
+            ) -> impl Stream<Item = M> + Send + 'static
+            where
+                F: FnOnce() -> I + Send + 'static,
+            {
+                <I as Iterates>::items(function, fail, room, body)
+            }
+
+            fn opened_items<F, E, U, V>(
+                function: &'static Function,
+                fail: Option<Fail<Result<U, V>>>,
+                room: usize,
+                body: F,
+            ) -> impl Stream<Item = Result<U, V>> + Send + 'static
+            where
+                F: FnOnce() -> Result<I, E> + Send + 'static,
+                I: Iterator<Item = Result<U, V>>,
+                E: 'static,
+                U: Send + 'static,
+                V: From<E> + Send + 'static,
+            {
+                <I as Iterates>::opened_items(function, fail, room, body)
+            }
+
+            fn opened<F, E>(
+                function: &'static Function,
+                fail: Option<Fail<Result<M, E>>>,
+                room: usize,
+                body: F,
+            ) -> impl Stream<Item = Result<M, E>> + Send + 'static
+            where
+                F: FnOnce() -> Result<I, E> + Send + 'static,
+                E: Send + 'static,
+            {
+                <I as Iterates>::opened(function, fail, room, body)
+            }
+        }
+    };
+}
+
+streams!(Elsewhere,);
+streams!(Nowhere, Nothing);
 
 /// What `(I,)` is where `I` is an iterator.
 pub trait Makes {

@@ -47,6 +47,13 @@ fn generic_result<T: Default + 'static>() -> Option<T> { //~
     Some(T::default())
 }
 
+/// As the note says.
+#[offload(cpu)]
+fn told_which_part(session: Session) { //~
+    fn sent<T: Send>(_: &T) {}
+    sent(&session); //~
+}
+
 impl Session {
     #[offload(cpu)]
     fn method(self, index: usize) -> u32 { //~

@@ -1,6 +1,7 @@
 //! What is no stream.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use offload_runtime::{Error, Resource, Sink, offload};
 
@@ -120,6 +121,17 @@ fn ends_with_a_value(out: &mut Sink<u32>) -> Result<u8, Error> { //~
 #[offload(thread, stream, stall_timeout = "1s")] //~
 fn stalls(below: u32) -> impl Iterator<Item = Result<u32, Error>> {
     (0..below).map(Ok)
+}
+
+#[offload(thread, stream)]
+fn items_of_one_thread(below: u32) -> impl Iterator<Item = Rc<u32>> { //~
+    (0..below).map(Rc::new)
+}
+
+#[offload(thread, stream)]
+fn opens_what_is_of_one_thread(below: u32) -> Result<impl Iterator<Item = u32>, Error> { //~
+    let below = Rc::new(below);
+    Ok((0..).take_while(move |n| n < &*below))
 }
 
 struct Rows;
