@@ -100,10 +100,12 @@ impl Said {
 }
 
 /// What the attribute says begins with, or contains, one of these.
-const OURS: [&str; 22] = [
+const OURS: [&str; 24] = [
     "would be lent to another thread",
+    "would be lent to another process",
     "borrows, and the job may outlive its owner",
     "the result comes back from another thread and cannot borrow",
+    "the result comes back from another process and cannot borrow",
     "an offloaded function",
     "`#[to_owned]`",
     "cannot move to another thread",
