@@ -275,19 +275,31 @@ fn a_body_does_not_start_before_the_server_has_confirmed_that_its_message_has_ar
 fn a_body_may_run_for_longer_than_a_worker_may_be_silent() {
     with_server("calls::a_body_may_run_for_longer_than_a_worker_may_be_silent", async |server| {
         let client = server.client().await;
-        let mut heard = client.subscribe("offload.parted.caller.>").await.unwrap();
-        client.flush().await.unwrap();
         let worker = Worker::start("parted");
         let line = Line::new();
-        let call = tokio::spawn(f::hold_parted(line.port()));
-        let body = line.next().await;
-        // The claim, and then what the worker says five times in the time in which it may be silent.
-        for _ in 0..=6 {
-            while heard.next().await.unwrap().payload.is_empty() {}
+        loop {
+            let mut heard = client.subscribe("offload.parted.caller.>").await.unwrap();
+            client.flush().await.unwrap();
+            let mut call = tokio::spawn(f::hold_parted(line.port()));
+            let body = line.next().await;
+            // The claim, and then what the worker says five times in the time in which it may be silent.
+            let said = async {
+                for _ in 0..=6 {
+                    while heard.next().await.unwrap().payload.is_empty() {}
+                }
+            };
+            let is_said = tokio::select! {
+                () = said => true,
+                _ = &mut call => false,
+            };
+            body.go_on();
+            // A machine that is busy can keep the worker silent for too long: then once more.
+            if is_said {
+                assert!(line.is_quiet());
+                assert_eq!(call.await.unwrap().unwrap(), worker.id());
+                break;
+            }
         }
-        assert!(line.is_quiet());
-        body.go_on();
-        assert_eq!(call.await.unwrap().unwrap(), worker.id());
         assert_eq!(remote_stats_of("parted").redelivered, 0);
         server.has_messages("parted", 0).await;
     });
