@@ -140,7 +140,7 @@ fn after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
 fn a_stranger_can_follow_what_contributing_says() {
     let text = read("CONTRIBUTING.md");
     assert!(text.lines().count() <= 60, "it is more than a page");
-    let manifests = ["offload-macros", "tests", "tests/ui", "examples"];
+    let manifests = ["offload-macros", "offload-runtime", "tests", "tests/ui", "examples"];
     let manifests = manifests.map(|crate_| read(&format!("{crate_}/Cargo.toml"))).concat();
     let mut named = 0;
     for word in ["-p", "--test", "--bin"] {
