@@ -83,7 +83,7 @@ pub enum ErrorKind {
     /// An argument, or a result, that could not be sent to another process.
     Serialization,
     /// Something that was not to be had: a thread or a process that the call needs, which the system
-    /// refused; or a [resource](crate::Resource) that its body borrows, which could not be made.
+    /// denied; or a [resource](crate::Resource) that its body borrows, which could not be made.
     Unavailable,
     /// The end: [`shutdown`](crate::shutdown) was called, or the pool is [closed](crate::ThreadPool::close).
     ShuttingDown,
@@ -197,8 +197,8 @@ impl Error {
         Error::new(ErrorKind::Unavailable, Ran::No, function, what)
     }
 
-    pub(crate) fn no_timer(function: &str, refusal: &std::io::Error) -> Error {
-        let what = format!("has a deadline, and the system refused the timer's thread: {refusal}");
+    pub(crate) fn no_timer(function: &str, denial: &std::io::Error) -> Error {
+        let what = format!("has a deadline, and the system denied the timer's thread: {denial}");
         Error::new(ErrorKind::Unavailable, Ran::No, function, what)
     }
 

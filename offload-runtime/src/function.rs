@@ -184,7 +184,7 @@ impl Function {
         self
     }
 
-    /// The option `queue`.
+    /// The option `queue`: how many calls may wait.
     pub const fn queue(mut self, calls: usize) -> Function {
         self.queue = Some(calls);
         self
@@ -414,8 +414,8 @@ impl Owner for Function {
         self.gates()[gate].leave();
     }
 
-    fn refuse_lines(&'static self) {
-        refuse_lines(self.executor(), self.gates());
+    fn reject_lines(&'static self) {
+        reject_lines(self.executor(), self.gates());
     }
 
     fn give_up_reservation(&'static self, gate: usize) {
@@ -432,10 +432,10 @@ pub(crate) fn leftover(label: &'static str, left: impl Send + 'static) -> Awaite
 }
 
 /// Ends the calls of an executor that is closed, as they wait for permits there.
-pub(crate) fn refuse_lines(executor: &'static dyn Executor, gates: &[&'static Gate]) {
+pub(crate) fn reject_lines(executor: &'static dyn Executor, gates: &[&'static Gate]) {
     let place = std::ptr::from_ref(executor).addr();
     for gate in gates {
-        gate.refuse(Some(place), |function| executor.rejection(function));
+        gate.reject(Some(place), |function| executor.rejection(function));
     }
 }
 

@@ -55,7 +55,7 @@ fn abandon(executor: &'static dyn Executor) -> bool {
     }
     crate::call::stream::wake_blocked();
     for one in Function::known_of(executor) {
-        function::refuse_lines(executor, one.gates());
+        function::reject_lines(executor, one.gates());
     }
     true
 }

@@ -42,7 +42,7 @@ use crate::system::priority::Priority;
 /// and end after [`keep_alive`](Self::keep_alive).
 ///
 /// Its threads have the affinity, the signal mask and the nice value of the process's main thread,
-/// whoever made the first call. If the system refuses to start one, calls wait for those that there
+/// whoever made the first call. If the system denies one, calls wait for those that there
 /// are, and the pool tries again.
 ///
 /// # Nested calls
@@ -154,7 +154,7 @@ impl ThreadPool {
     }
 
     /// How the system's scheduler treats its threads; [`Normal`](Priority::Normal) unless set.
-    /// Where the system refuses, a `tracing` warning says so once.
+    /// Where the system denies that, a `tracing` warning says so once.
     pub const fn priority(mut self, priority: Priority) -> ThreadPool {
         self.pool.settings().priority = Some(priority);
         self
@@ -257,7 +257,7 @@ impl CpuPool {
 
     /// How the system's scheduler treats its threads; [`Low`](Priority::Low) unless set here, by
     /// [`Builder::cpu_priority`](crate::Builder::cpu_priority) or in the environment, in this order.
-    /// Where the system refuses, a `tracing` warning says so once.
+    /// Where the system denies that, a `tracing` warning says so once.
     pub const fn priority(mut self, priority: Priority) -> CpuPool {
         self.pool.settings().priority = Some(priority);
         self
@@ -273,7 +273,7 @@ impl CpuPool {
     /// A thread whose body waits for its parallel parts starts no other body
     /// meanwhile. Two things stay outside: a call that blocks a body of its own
     /// full pool runs on a thread beside the pool, from where `par_iter` uses
-    /// rayon's global pool; and if the system refuses rayon its threads, the pool
+    /// rayon's global pool; and if the system denies rayon its threads, the pool
     /// has threads as any other has.
     ///
     /// ```

@@ -19,7 +19,7 @@ use super::remote_pool::RemotePool;
 /// # Errors
 ///
 /// [`Config`](crate::ErrorKind::Config), if it comes too late, or for the second time;
-/// [`Unavailable`](crate::ErrorKind::Unavailable), if the system refuses a thread.
+/// [`Unavailable`](crate::ErrorKind::Unavailable), if the system denies a thread.
 ///
 /// ```no_run
 /// use offload_runtime::remote::{self, async_nats};
@@ -53,7 +53,7 @@ pub fn connect(client: async_nats::Client) -> Result<(), Error> {
 /// # Errors
 ///
 /// [`Config`](crate::ErrorKind::Config), if there is no server: see [`connect`]. [`Unavailable`](crate::ErrorKind::Unavailable), if the
-/// system refuses threads, or the client was given to [`connect`] and has ended. [`NotInitialized`](crate::ErrorKind::NotInitialized),
+/// system denies threads, or the client was given to [`connect`] and has ended. [`NotInitialized`](crate::ErrorKind::NotInitialized),
 /// if a pool is isolated, and the program cannot be its own worker: see [`init`](crate::init).
 ///
 /// ```no_run

@@ -117,7 +117,7 @@ fn abandon() {
         executor.drain();
     }
     for gate in Function::all_gates() {
-        gate.refuse(None, Error::shutting_down);
+        gate.reject(None, Error::shutting_down);
     }
 }
 

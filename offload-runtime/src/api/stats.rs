@@ -407,7 +407,7 @@ impl FunctionStats {
             failed: read(&counts.failed),
             cancelled: read(&counts.cancelled),
             abandoned: read(&counts.abandoned),
-            refused: read(&counts.refused),
+            refused: read(&counts.rejected),
             timed_out: read(&counts.timed_out),
             running: counts.running(),
             waiting: counts.waiting(),

@@ -108,7 +108,7 @@ fn panic_infallible(error: &Error) -> ! {
 pub(super) fn count(function: &'static Function, error: &Error) {
     let is_late = error.kind() == ErrorKind::TimedOut;
     let about = Owner::about(function);
-    about.count(|counts| if is_late { &counts.timed_out } else { &counts.refused });
+    about.count(|counts| if is_late { &counts.timed_out } else { &counts.rejected });
     incidents::note_error(about.name, error);
 }
 
@@ -118,14 +118,14 @@ pub(super) fn count_rejected(function: &'static Function, failure: &Failure) {
         Failure::Error(error) => count(function, error),
         Failure::Panic(payload, _) => {
             // No body of it has started, of which it would be the panic.
-            Owner::about(function).count(|counts| &counts.refused);
+            Owner::about(function).count(|counts| &counts.rejected);
             incidents::note_panic(function.name(), payload);
         }
     }
 }
 
 impl Sent {
-    /// At the first poll: the task is submitted. It fails if the system refuses the timer its
+    /// At the first poll: the task is submitted. It fails if the system denies the timer its
     /// thread.
     pub(super) fn new(
         function: &'static Function,
@@ -302,16 +302,16 @@ impl Sent {
         meta.state.is_done()
     }
 
-    /// If the system refuses threads, the pool asks for them again. If it refuses those that
+    /// If the system denies threads, the pool asks for them again. If it denies those that
     /// see to that, too, this task is all that moves.
     fn see_to_threads(&mut self, cx: &mut Context<'_>) {
         let executor = self.function.executor();
         let is_tended = executor.is_tended() && (self.alarm.is_none() || timer::is_running());
-        // A call that blocks a body must not wait for a thread that the system refuses: the
+        // A call that blocks a body must not wait for a thread that the system denies: the
         // body may have the only one.
         let meta = self.task.meta();
         let is_in_body = meta.callers.is_some() || (self.is_started && current::is_in_body());
-        if is_in_body && !meta.is_gated && executor.is_refused() {
+        if is_in_body && !meta.is_gated && executor.is_denied() {
             let task = Queued::new(Arc::clone(&self.task));
             if completion::run(task, Permits::NONE, None, Instant::now()).is_some() {
                 // What is left in the queue is a shell.
@@ -397,7 +397,7 @@ impl Drop for Sent {
         // It is looked at when it is this end's.
         let error = (left.phase == Phase::Done).then(|| self.task.error()).flatten();
         if let Some(error) = error {
-            // A refusal that nobody looks at. How far one was that expired is counted already.
+            // A rejection that nobody looks at. How far one was that expired is counted already.
             match error.kind() {
                 _ if is_started => count(self.function, &error),
                 ErrorKind::TimedOut => {}

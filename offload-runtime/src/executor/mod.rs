@@ -70,12 +70,12 @@ pub(crate) trait Executor: Sync + fmt::Debug {
         Ran::Yes
     }
 
-    /// Looks whether calls wait for a thread that the system refused before. False: nobody
+    /// Looks whether calls wait for a thread that the system denied before. False: nobody
     /// else will look again.
     fn is_tended(&'static self) -> bool;
 
-    /// Whether the system refused the last thread that was asked for.
-    fn is_refused(&'static self) -> bool;
+    /// Whether the system denied the last thread that was asked for.
+    fn is_denied(&'static self) -> bool;
 
     fn load(&'static self) -> Load;
 

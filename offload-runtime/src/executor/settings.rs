@@ -287,7 +287,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether the size of the stacks, which was set by this, is one that a system may give. Where it refuses one,
+    /// Whether the size of the stacks, which was set by this, is one that a system may give. Where it denies one,
     /// calls wait for it to change its mind.
     pub(crate) fn check_stack(&self, setting: impl fmt::Display) -> Result<(), Error> {
         match self.stack_size {

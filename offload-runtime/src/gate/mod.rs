@@ -121,7 +121,7 @@ impl Gate {
     }
 
     /// Ends the calls that wait here, of one executor or of all.
-    pub(crate) fn refuse(&self, executor: Option<usize>, why: impl Fn(&str) -> Error) {
+    pub(crate) fn reject(&self, executor: Option<usize>, why: impl Fn(&str) -> Error) {
         let Ok(semaphore) = self.made() else { return };
         let is_meant = |task: &Queued| {
             executor.is_none_or(|executor| task.meta().owner.executor_place() == executor)
@@ -130,7 +130,7 @@ impl Gate {
             if task.meta().state.requeue() {
                 semaphore.leave();
                 let error = why(task.meta().about().name);
-                completion::refuse(task, error);
+                completion::reject(task, error);
             } else {
                 task.discard();
             }
@@ -162,7 +162,7 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
                 if !is_reserved && cycle::closes(&call, &callers, gates, number) {
                     drop(task.meta().line.take());
                     let error = gate.deadlock(task.meta().about().name);
-                    return Admitted::Refused(task, error);
+                    return Admitted::Rejected(task, error);
                 }
                 let acquired = semaphore.acquire_blocking(task, is_reserved);
                 match acquired {

@@ -172,7 +172,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
         Acquired::Waits
     }
 
-    /// A waiter was started, cancelled or refused: it is not counted as waiting any more.
+    /// A waiter was started, cancelled or rejected: it is not counted as waiting any more.
     pub(crate) fn leave(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }

@@ -50,7 +50,7 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Wakes at `at`. It fails if the system refuses the timer its thread.
+    /// Wakes at `at`. It fails if the system denies the timer its thread.
     pub(crate) fn new(at: Instant, waker: &Waker) -> io::Result<Alarm> {
         start()?;
         // A waker is foreign code: cloned while nothing is locked.
@@ -95,7 +95,7 @@ impl Drop for Alarm {
 }
 
 /// Wakes at `at`, for good. It takes no lock that a caller takes, but at the first use. It
-/// fails if the system refuses the timer its thread.
+/// fails if the system denies the timer its thread.
 pub(crate) fn wake_at(at: Instant, waker: Waker) -> io::Result<()> {
     start()?;
     TIMER.requests.push((at, waker));
@@ -103,7 +103,7 @@ pub(crate) fn wake_at(at: Instant, waker: Waker) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether what is to happen later will. If not, the system refused the timer its thread,
+/// Whether what is to happen later will. If not, the system denied the timer its thread,
 /// also now.
 pub(crate) fn is_running() -> bool {
     start().is_ok()

@@ -23,7 +23,7 @@ fn here() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// As the threads of pools will have them. `None`: the system refuses the spawner its thread.
+/// As the threads of pools will have them. `None`: the system denies the spawner its thread.
 fn on_the_spawner() -> Option<usize> {
     let (tell, told) = mpsc::channel();
     // Nobody is left to hear it only if this thread is gone.

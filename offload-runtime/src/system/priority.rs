@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How the system's scheduler treats the threads of a pool, or its processes.
 ///
-/// On Linux, what a body starts, threads and processes, has its priority too. Where the system refuses, a
+/// On Linux, what a body starts, threads and processes, has its priority too. Where the system denies that, a
 /// `tracing` warning of the target `offload` says so once, and bodies run as they would without.
 ///
 /// A lower priority keeps a runtime's workers responsive beside bodies that compute, and makes these
@@ -42,7 +42,7 @@ pub enum Priority {
 
 impl Priority {
     /// Gives this thread, and those that it starts later, this priority. A
-    /// system that refuses is told of once: the work goes on as it would
+    /// system that denies it is told of once: the work goes on as it would
     /// without.
     pub(crate) fn apply(self) {
         self.apply_by(imp::set);
@@ -52,11 +52,11 @@ impl Priority {
         if self == Priority::Normal {
             return;
         }
-        if let Err(refusal) = set(self) {
+        if let Err(error) = set(self) {
             static TOLD: AtomicBool = AtomicBool::new(false);
             if !TOLD.swap(true, Ordering::Relaxed) {
                 // A subscriber is foreign: the thread goes on if it panics.
-                let tell = || tell(self, &refusal);
+                let tell = || tell(self, &error);
                 if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
                     std::mem::forget(payload);
                 }
@@ -66,10 +66,10 @@ impl Priority {
 }
 
 /// Gives this thread what the main thread has: its processors, its signal mask, its nice
-/// value. What the system refuses is told, and the thread goes on without.
+/// value. What the system denies is told, and the thread goes on without.
 pub(crate) fn be_as_the_main_thread() {
-    if let Err(refusal) = imp::copy_main_thread() {
-        let told = catch_unwind(AssertUnwindSafe(|| tell_of_thread(&refusal)));
+    if let Err(error) = imp::copy_main_thread() {
+        let told = catch_unwind(AssertUnwindSafe(|| tell_of_thread(&error)));
         told.unwrap_or_else(std::mem::forget);
     }
 }
@@ -81,10 +81,10 @@ pub(crate) fn has_processors_of_the_main_thread() -> bool {
 }
 
 #[cfg(feature = "tracing")]
-fn tell_of_thread(refusal: &std::io::Error) {
+fn tell_of_thread(error: &std::io::Error) {
     tracing::warn!(
         target: "offload",
-        %refusal,
+        %error,
         "the thread that starts those of the pools cannot have the processors, the signal mask \
          and the priority of the main thread: the pools have those of whoever made the first call"
     );
@@ -94,11 +94,11 @@ fn tell_of_thread(refusal: &std::io::Error) {
 fn tell_of_thread(_: &std::io::Error) {}
 
 #[cfg(feature = "tracing")]
-fn tell(priority: Priority, refusal: &std::io::Error) {
+fn tell(priority: Priority, error: &std::io::Error) {
     tracing::warn!(
         target: "offload",
         ?priority,
-        %refusal,
+        %error,
         "the system does not set the priority of what computes: the event loop may feel it"
     );
 }
@@ -178,7 +178,7 @@ mod imp {
     }
 
     /// Gives this thread the processors, the signal mask and the nice value of the main
-    /// thread. All is tried; the first refusal is returned.
+    /// thread. All is tried; the first error is returned.
     pub(super) fn copy_main_thread() -> io::Result<()> {
         let main = main_thread()?;
         let nice = attributes(main.as_raw()).and_then(|theirs| set_attributes(&theirs));
@@ -329,15 +329,15 @@ mod tests {
 
     /// Also if whoever is told panics.
     #[test]
-    fn a_system_that_refuses_is_told_of_once_and_the_work_goes_on() {
-        fn refuse(_: Priority) -> io::Result<()> {
+    fn a_system_that_denies_it_is_told_of_once_and_the_work_goes_on() {
+        fn deny(_: Priority) -> io::Result<()> {
             Err(io::ErrorKind::PermissionDenied.into())
         }
 
         let threads = [Priority::Low, Priority::Idle, Priority::Normal, Priority::Low];
         let done = threads.map(|priority| {
             let work = move || {
-                tracing::subscriber::with_default(Counter, || priority.apply_by(refuse));
+                tracing::subscriber::with_default(Counter, || priority.apply_by(deny));
                 1
             };
             thread::spawn(work).join().unwrap()

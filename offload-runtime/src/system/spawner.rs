@@ -20,7 +20,7 @@ pub(crate) type Request = Box<dyn FnOnce() + Send>;
 static REQUESTS: SegQueue<Request> = SegQueue::new();
 static SPAWNER: OnceLock<Thread> = OnceLock::new();
 
-/// Has the spawner do this. It fails if the system refuses the spawner its thread.
+/// Has the spawner do this. It fails if the system denies the spawner its thread.
 pub(crate) fn request(request: Request) -> io::Result<()> {
     start()?;
     REQUESTS.push(request);

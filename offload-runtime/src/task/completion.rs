@@ -23,7 +23,7 @@ enum Outcome {
     /// Its body ran, from `began` on, and left its result, or panicked.
     Ran { ending: Ending, failure: Option<Failure>, began: Instant },
     /// Its body was not started.
-    Refused(Error),
+    Rejected(Error),
     /// It was cancelled, so far on its way, while its body was on no thread.
     Cancelled { phase: Phase, is_awaited: bool },
 }
@@ -48,13 +48,13 @@ pub(crate) fn run(
             };
             match lent {
                 Ok(loans) => current::set_loans(loans),
-                Err(error) => return refuse_here(task, error),
+                Err(error) => return reject_here(task, error),
             }
             // To make what it borrows may have taken long.
             now = Instant::now();
             if task.meta().start_by().is_some_and(|start_by| start_by <= now) {
                 let error = expired_in_queue(&*task, now);
-                return refuse_here(task, error);
+                return reject_here(task, error);
             }
         }
         let Some(task) = task.begin() else {
@@ -162,15 +162,15 @@ fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
 }
 
 /// Ends a call that is not started, in its own frame. `None`: it was cancelled.
-fn refuse_here(task: Queued, error: Error) -> Option<Instant> {
+fn reject_here(task: Queued, error: Error) -> Option<Instant> {
     let task = task.begin()?;
     // Before the caller is woken: who is told of this and makes the next call finds all free.
     current::end_body();
-    Some(complete(task, Outcome::Refused(error)))
+    Some(complete(task, Outcome::Rejected(error)))
 }
 
 /// Ends a call that is not started. False: it was cancelled, and what was given is a shell.
-pub(crate) fn refuse(task: Queued, error: Error) -> bool {
+pub(crate) fn reject(task: Queued, error: Error) -> bool {
     let Some(task) = task.begin() else { return false };
     if let (Some(kept), true) = (task.kept(), task.meta().state.has_begun()) {
         let error = Error::stopped(task.meta().about().name);
@@ -179,7 +179,7 @@ pub(crate) fn refuse(task: Queued, error: Error) -> bool {
     }
     // The destructor of an argument may call as the body would have.
     Frame::new(Arc::clone(&task), Permits::NONE, None)
-        .enter(|| complete(task, Outcome::Refused(error)));
+        .enter(|| complete(task, Outcome::Rejected(error)));
     true
 }
 
@@ -238,7 +238,7 @@ fn complete(task: Awaited, outcome: Outcome) -> Instant {
             };
             (failure, Some(began))
         }
-        Outcome::Refused(error) => {
+        Outcome::Rejected(error) => {
             // One that expired is counted as timed out by its caller, too.
             about.count(|counts| &counts.unstarted);
             is_expired = error.kind() == ErrorKind::TimedOut;
@@ -299,7 +299,7 @@ fn complete(task: Awaited, outcome: Outcome) -> Instant {
             _ if is_expired => {}
             Some(_) if about.is_detached || is_let_go => {}
             Some(_) => about.count(|counts| &counts.abandoned),
-            None if is_let_go => about.count(|counts| &counts.refused),
+            None if is_let_go => about.count(|counts| &counts.rejected),
             None => about.count(|counts| &counts.cancelled),
         }
         quietly(|| task.clear());

@@ -34,7 +34,7 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     pub(crate) abandoned: AtomicU64,
-    pub(crate) refused: AtomicU64,
+    pub(crate) rejected: AtomicU64,
     pub(crate) timed_out: AtomicU64,
     /// Streams whose bodies are suspended now.
     pub(crate) suspended: AtomicU64,

@@ -1,7 +1,7 @@
-//! What went wrong last, and when, for those who look: a panic, a refusal, a death. What goes on
+//! What went wrong last, and when, for those who look: a panic, a rejection, a death. What goes on
 //! going wrong is one incident.
 //!
-//! On the way of a call that goes well nothing is done. One that is refused waits for no lock, and
+//! On the way of a call that goes well nothing is done. One that is rejected waits for no lock, and
 //! formats nothing most of the time: a server that has too much to do is not held up by it.
 
 use std::collections::VecDeque;
@@ -50,7 +50,7 @@ pub(crate) enum What {
     #[cfg_attr(not(feature = "process"), expect(dead_code, reason = "no process runs any"))]
     Died,
     /// A call was.
-    Refused,
+    Rejected,
     /// The deadline of a call has passed.
     TimedOut,
     /// An event loop was stuck.
@@ -109,7 +109,7 @@ pub(crate) fn reword(what: What, whose: &str, words: String) {
 /// them: it is left out.
 pub(crate) fn note_error(function: &str, error: &Error) {
     let is_late = error.kind() == ErrorKind::TimedOut;
-    let what = if is_late { What::TimedOut } else { What::Refused };
+    let what = if is_late { What::TimedOut } else { What::Rejected };
     if !IS_SHOWN {
         return;
     }
@@ -152,7 +152,7 @@ mod tests {
         let (mut all, start) = (VecDeque::new(), SystemTime::now());
         let mut say = |after, whose, words: &str| {
             let now = start + Duration::from_millis(after);
-            add(&mut all, now, What::Refused, whose, || words.to_owned());
+            add(&mut all, now, What::Rejected, whose, || words.to_owned());
         };
         say(0, "a", "one");
         say(10, "b", "other");
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(words(&all), [("b", 1, "other"), ("a", 3, "two")]);
         assert_eq!((all[1].first, all[1].last), (start, start + Duration::from_millis(1_500)));
         let later = start + Duration::from_millis(1_500) + SAME + Duration::from_millis(1);
-        add(&mut all, later, What::Refused, "a", || "anew".to_owned());
+        add(&mut all, later, What::Rejected, "a", || "anew".to_owned());
         add(&mut all, later, What::Panicked, "a", || "of another sort".to_owned());
         assert_eq!(words(&all)[2..], [("a", 1, "anew"), ("a", 1, "of another sort")]);
     }

@@ -68,7 +68,7 @@ pub(crate) trait Owner: Sync {
     fn leave_line(&'static self, gate: usize);
 
     /// Ends the calls of its executor that wait for the permits that it needs: that is closed.
-    fn refuse_lines(&'static self);
+    fn reject_lines(&'static self);
 
     /// A call was cancelled that had a reservation of a permit from the gate with this number.
     fn give_up_reservation(&'static self, gate: usize);
@@ -83,7 +83,7 @@ pub(crate) enum Admitted {
     /// It was cancelled.
     Cancelled,
     /// It would wait for ever.
-    Refused(Queued, Error),
+    Rejected(Queued, Error),
 }
 
 /// A task whose types are not known.

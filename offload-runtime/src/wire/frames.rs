@@ -2,7 +2,7 @@
 //!
 //! A frame is a byte that says what it is, the length of the payload in four
 //! bytes, little end first, and the payload. Nothing that the other side says is
-//! trusted: a frame that is longer than agreed is refused before memory is taken
+//! trusted: a frame that is longer than agreed is rejected before memory is taken
 //! for it, and memory grows with the bytes that come, not with those announced.
 
 use std::borrow::Cow;

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_would_refuse_is_refused_where_it_is_set() {
+    fn what_the_system_would_deny_is_rejected_where_it_is_set() {
         let name = "the name of a variable is not empty, and has no `=` and no NUL";
         assert_eq!(problem(|it| it.remove("")), name);
         assert_eq!(problem(|it| it.remove("A=")), name);

@@ -89,7 +89,7 @@ impl Serve for Processes {
                     NoWorker::Shutdown => self.rejection(name),
                     NoWorker::Unavailable(reason) => failures::no_worker(name, &reason),
                 };
-                return completion::refuse(task, error).then(Instant::now);
+                return completion::reject(task, error).then(Instant::now);
             }
         };
         let run = || completion::run(task, permits, Some(busy), Instant::now());
@@ -156,7 +156,7 @@ impl Executor for Processes {
         self.workers.threads.is_tended()
     }
 
-    fn is_refused(&'static self) -> bool {
+    fn is_denied(&'static self) -> bool {
         // Its body does not run where it is called.
         false
     }

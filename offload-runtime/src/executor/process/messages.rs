@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     /// Worker: it has started up, and waits for calls. No payload.
     Ready = 2,
     /// Worker: it will not work for this parent. The reason, as text.
-    Refused = 3,
+    Rejected = 3,
     /// Parent: a [`CallHead`], then the arguments.
     Call = 4,
     /// Worker: an answer: the result.
@@ -48,10 +48,12 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn of(number: u8) -> Option<Kind> {
         use Kind::{
-            Call, Done, Event, Failed, Hello, Here, Item, More, Panicked, Panicking, Ready, Refused,
+            Call, Done, Event, Failed, Hello, Here, Item, More, Panicked, Panicking, Ready,
+            Rejected,
         };
         let all = [
-            Hello, Ready, Refused, Call, Done, Panicked, Panicking, Failed, Event, Here, Item, More,
+            Hello, Ready, Rejected, Call, Done, Panicked, Panicking, Failed, Event, Here, Item,
+            More,
         ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }

@@ -21,7 +21,7 @@ use rustix::process::{
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
 use super::messages::{Hello, Kind, MAX_HEAD, Panic};
-use super::to_parent::{self, REFUSED, Then, frame, message, refuse, write};
+use super::to_parent::{self, REJECTED, Then, frame, message, reject, write};
 use super::{descendants, events, inherited, one_call, panics, plan, way};
 use crate::error::Ran;
 use crate::system::pipe::PipeReader;
@@ -53,17 +53,17 @@ pub(crate) fn serve() -> ! {
                  starts itself, and {reason}: start it under another name",
                 way::MARK,
             );
-            process::exit(REFUSED);
+            process::exit(REJECTED);
         }
     };
     let mut incoming = Incoming::new(plan::MAX_MESSAGE);
     write(&message(Kind::Here, &()), Then::Continue);
     let hello = watch(control)
-        .map_err(|error| format!("the system refuses a thread: {error}"))
+        .map_err(|error| format!("the system denies a thread: {error}"))
         .and_then(|()| greet(&mut data, &mut incoming));
     let hello = match hello {
         Ok(hello) => hello,
-        Err(reason) => refuse(&reason),
+        Err(reason) => reject(&reason),
     };
     incoming.set_limit(hello.max_message.saturating_add(MAX_HEAD));
     write(&message(Kind::Ready, &()), Then::Close);
@@ -72,7 +72,7 @@ pub(crate) fn serve() -> ! {
             Ok(frame) if frame.kind == Kind::Call as u8 => {
                 to_parent::listen();
                 let mut call = codec::Decoder::with_blobs(frame.payload, mem::take(frame.blobs));
-                let Ok(head) = call.next() else { process::exit(REFUSED) };
+                let Ok(head) = call.next() else { process::exit(REJECTED) };
                 write(&one_call::answer(&head, call, hello.max_message), Then::Close);
             }
             // The last items of the last stream were taken.
@@ -93,9 +93,9 @@ pub(crate) fn serve() -> ! {
                     "this worker's channel to its parent is broken ({error}): has a body closed files \
                      that are not its own?",
                 );
-                process::exit(REFUSED)
+                process::exit(REJECTED)
             }
-            Ok(_) | Err(_) => process::exit(REFUSED),
+            Ok(_) | Err(_) => process::exit(REJECTED),
         }
     }
 }
@@ -206,7 +206,7 @@ fn limit_memory(most: Option<u64>) -> Result<(), String> {
     }
     let limit = Rlimit { current: most, maximum: most };
     setrlimit(Resource::Data, limit)
-        .map_err(|error| format!("the system refuses to limit its memory: {error}"))
+        .map_err(|error| format!("the system does not limit its memory: {error}"))
 }
 
 /// What `ps` and `top` show, in place of the `exe` of `/proc/self/exe`.

@@ -32,17 +32,17 @@ impl Workers {
                 let run =
                     move || abort_on_panic("the start of a worker", || self.start(why, opened));
                 let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
-                if let Err(refusal) = thread {
+                if let Err(denial) = thread {
                     let mut state = self.lock();
-                    self.start_refused(&mut state, opened, &refusal);
+                    self.start_denied(&mut state, opened, &denial);
                     self.tend(&mut state);
                     let wakers = state.take_wakers();
                     drop(state);
                     lifecycle::wake(wakers);
                 }
             };
-            if let Err(refusal) = spawner::request(Box::new(start)) {
-                self.start_refused(state, opened, &refusal);
+            if let Err(denial) = spawner::request(Box::new(start)) {
+                self.start_denied(state, opened, &denial);
                 return;
             }
         }
@@ -52,9 +52,9 @@ impl Workers {
         }
     }
 
-    fn start_refused(&self, state: &mut State, opened: u64, refusal: &io::Error) {
+    fn start_denied(&self, state: &mut State, opened: u64, denial: &io::Error) {
         state.starts.under_way -= 1;
-        let reason = format!("the system refuses a thread to start it: {refusal}");
+        let reason = format!("the system denies a thread to start it: {denial}");
         state.start_failed(opened, reason, false, self.plan().max_restarts, Instant::now());
         // Whoever waits tries again, or ends its call.
         self.changed.notify_all();

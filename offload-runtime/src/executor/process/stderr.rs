@@ -181,7 +181,7 @@ impl Reader {
     }
 }
 
-/// The thread, started if it is not there. An error: the system refuses it.
+/// The thread, started if it is not there. An error: the system denies it.
 fn reader() -> io::Result<&'static Reader> {
     static READER: OnceLock<Reader> = OnceLock::new();
     static STARTING: Mutex<()> = Mutex::new(());

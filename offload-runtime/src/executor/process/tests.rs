@@ -35,7 +35,7 @@ fn greeted(change: impl FnOnce(&mut Hello)) -> Result<(), String> {
         .map_err(|not_ready| not_ready.reason)
 }
 
-fn is_refused(change: impl FnOnce(&mut Hello), why: &str) {
+fn is_rejected(change: impl FnOnce(&mut Hello), why: &str) {
     let reason = greeted(change).unwrap_err();
     assert!(reason.contains(why), "{reason}");
 }
@@ -47,16 +47,16 @@ fn a_worker_works_for_its_parent() {
 }
 
 #[test]
-fn a_worker_of_another_build_refuses() {
-    is_refused(|hello| hello.build ^= 1, "another build");
+fn a_worker_of_another_build_rejects_its_parent() {
+    is_rejected(|hello| hello.build ^= 1, "another build");
 }
 
 #[test]
-fn a_worker_without_the_function_refuses() {
-    is_refused(|hello| hello.function = u32::MAX, "does not have the function");
+fn a_worker_without_the_function_rejects_its_parent() {
+    is_rejected(|hello| hello.function = u32::MAX, "does not have the function");
 }
 
 #[test]
-fn a_worker_greeted_by_another_than_its_parent_refuses() {
-    is_refused(|hello| hello.parent += 1, "not its parent");
+fn a_worker_greeted_by_another_than_its_parent_rejects_its_parent() {
+    is_rejected(|hello| hello.parent += 1, "not its parent");
 }

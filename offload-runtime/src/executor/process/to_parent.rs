@@ -12,7 +12,7 @@ use crate::wire::codec::{self, Target};
 use crate::wire::frames::Outgoing;
 
 /// The status of a process that will not be a worker.
-pub(super) const REFUSED: i32 = 70;
+pub(super) const REJECTED: i32 = 70;
 
 /// What frames are written to.
 static DATA: OnceLock<Mutex<Outlet>> = OnceLock::new();
@@ -89,14 +89,14 @@ pub(super) fn message<T: serde::Serialize>(kind: Kind, content: &T) -> Vec<u8> {
 /// The same message, with this at its end.
 pub(super) fn with<T: serde::Serialize>(mut message: Outgoing, content: &T) -> Outgoing {
     if codec::encode(content, &mut message).is_err() {
-        refuse("it cannot say what happened");
+        reject("it cannot say what happened");
     }
     message
 }
 
 /// A message to which nothing is added any more.
 pub(super) fn whole(message: Outgoing) -> Vec<u8> {
-    message.finish().unwrap_or_else(|_| refuse("it cannot say what happened"))
+    message.finish().unwrap_or_else(|_| reject("it cannot say what happened"))
 }
 
 /// A whole message with this payload, unless it is too long.
@@ -107,9 +107,9 @@ pub(super) fn frame(kind: Kind, payload: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Tells the parent, and ends.
-pub(super) fn refuse(reason: &str) -> ! {
-    if let Some(message) = frame(Kind::Refused, reason.as_bytes()) {
+pub(super) fn reject(reason: &str) -> ! {
+    if let Some(message) = frame(Kind::Rejected, reason.as_bytes()) {
         write(&message, Then::Close);
     }
-    process::exit(REFUSED);
+    process::exit(REJECTED);
 }

@@ -107,8 +107,8 @@ impl Worker {
         on_end: OnEnd,
         is_wanted: impl FnOnce(&Arc<UnixStream>) -> bool,
     ) -> Result<Worker, NotReady> {
-        let refused = |error: io::Error| NotReady::of(format!("the system refused it: {error}"));
-        let mut worker = Worker::spawn(plan, way, hello.max_message, on_end).map_err(refused)?;
+        let denied = |error: io::Error| NotReady::of(format!("the system denied it: {error}"));
+        let mut worker = Worker::spawn(plan, way, hello.max_message, on_end).map_err(denied)?;
         if !is_wanted(&worker.data) {
             return Err(NotReady::of("its pool is closed".into()));
         }
@@ -196,7 +196,7 @@ impl Worker {
                         self.places = replay.into_places();
                         return Ok(());
                     }
-                    Some(Kind::Refused) => {
+                    Some(Kind::Rejected) => {
                         return Err(Some(String::from_utf8_lossy(frame.payload).into_owned()));
                     }
                     Some(Kind::Event) => replay.replay(frame.payload),

@@ -100,16 +100,16 @@ pub(super) fn link() -> Result<Option<Link>, Error> {
 /// Which servers the environment names, and how the program connects with them.
 pub(crate) fn from_environment() -> Result<Option<(Vec<ServerAddr>, ConnectOptions)>, Error> {
     let Some(url) = env::var_os(URL).filter(|url| !url.is_empty()) else { return Ok(None) };
-    let url = url.into_string().map_err(|_| refused("it is no text".to_owned()))?;
+    let url = url.into_string().map_err(|_| rejected("it is no text".to_owned()))?;
     let addresses = url.split(',').map(|address| address.trim().parse());
     let addresses: Result<Vec<ServerAddr>, _> = addresses.collect();
-    let addresses = addresses.map_err(|error| refused(error.to_string()))?;
-    let options = options(&addresses).map_err(refused)?;
+    let addresses = addresses.map_err(|error| rejected(error.to_string()))?;
+    let options = options(&addresses).map_err(rejected)?;
     Ok(Some((addresses, options)))
 }
 
 /// It does not say what stands there: that may be a password.
-fn refused(why: String) -> Error {
+fn rejected(why: String) -> Error {
     Error::config(format!("the environment variable {URL} is no address of a NATS server: {why}"))
 }
 
@@ -151,11 +151,11 @@ fn client_name() -> String {
 
 /// Starts the thread.
 fn start() -> Result<Handle, Error> {
-    let refused = |error: std::io::Error| {
-        let what = format!("the system refuses what the connection to the server needs: {error}");
+    let rejected = |error: std::io::Error| {
+        let what = format!("the system denies what the connection to the server needs: {error}");
         Error::new(ErrorKind::Unavailable, Ran::No, "", what)
     };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(rejected)?;
     let handle = runtime.handle().clone();
     let (tell, told) = mpsc::channel();
     let run = move || {
@@ -167,10 +167,10 @@ fn start() -> Result<Handle, Error> {
         let thread = std::thread::Builder::new().name("offload-remote".into()).spawn(run);
         let _ = tell.send(thread.map(drop));
     }))
-    .map_err(refused)?;
+    .map_err(rejected)?;
     told.recv()
         .unwrap_or_else(|_| Err(std::io::Error::other("its spawner has ended")))
-        .map_err(refused)?;
+        .map_err(rejected)?;
     Ok(handle)
 }
 

@@ -92,8 +92,8 @@ impl CallGuard {
     }
 
     /// Ends it, if it has not begun.
-    pub(super) fn refuse(&self, error: Error) -> bool {
-        self.calls.refuse(&self.call, error)
+    pub(super) fn reject(&self, error: Error) -> bool {
+        self.calls.reject(&self.call, error)
     }
 
     /// Ends it, if it has begun: this is its answer.
@@ -111,7 +111,7 @@ impl Drop for CallGuard {
             return;
         }
         let name = call.name();
-        if !calls.refuse(call, failures::dropped(name)) {
+        if !calls.reject(call, failures::dropped(name)) {
             calls.end(call, Err((failures::disconnected(name), Ending::Died)));
         }
     }

@@ -63,8 +63,8 @@ impl Calls {
     }
 
     /// Ends this call, if no worker has begun it.
-    pub(super) fn refuse(&self, call: &Arc<InFlight>, error: Error) -> bool {
-        let has_ended = call.refuse(error);
+    pub(super) fn reject(&self, call: &Arc<InFlight>, error: Error) -> bool {
+        let has_ended = call.reject(error);
         self.remove_ended(call, has_ended)
     }
 

@@ -35,7 +35,7 @@ impl Embedded {
                         call.end(answer);
                     }
                 }
-                Err(error) => drop(call.refuse(error)),
+                Err(error) => drop(call.reject(error)),
             }
         })
     }

@@ -172,17 +172,17 @@ impl Remotes {
         // been forgotten just now; a permit that is kept for it is given up below.
         let call = self.calls().find(place(&*task)).map(|entry| entry.call);
         let forget = || drop(call.as_ref().and_then(|call| self.calls().remove(call)));
-        let refuse = |task: Queued, error: Error| {
+        let reject = |task: Queued, error: Error| {
             forget();
-            completion::refuse(task, error);
+            completion::reject(task, error);
         };
         if started.intake.is_drained() {
             let error = Error::shutting_down(meta.about().name);
-            return refuse(task, error);
+            return reject(task, error);
         }
         if meta.start_by().is_some_and(|start_by| start_by <= now) {
             let error = completion::expired_in_queue(&*task, now);
-            return refuse(task, error);
+            return reject(task, error);
         }
         let admitted =
             if meta.is_gated { owner.admit(task) } else { Admitted::Start(task, Permits::NONE) };
@@ -206,11 +206,11 @@ impl Remotes {
             }
             Admitted::Waits => {
                 if started.intake.is_drained() {
-                    owner.refuse_lines();
+                    owner.reject_lines();
                 }
             }
             Admitted::Cancelled => forget(),
-            Admitted::Refused(task, error) => refuse(task, error),
+            Admitted::Rejected(task, error) => reject(task, error),
         }
     }
 }
@@ -280,17 +280,17 @@ impl Executor for Remotes {
         let parcel = parcel::take().expect("a call of a remote function has a parcel");
         if self.started().intake.is_closed() && !task.meta().is_of_body {
             let error = Error::shutting_down(task.meta().about().name);
-            completion::refuse(task, error);
+            completion::reject(task, error);
             return;
         }
         if let Err(error) = self.check_name(parcel.function()) {
-            completion::refuse(task, error);
+            completion::reject(task, error);
             return;
         }
         let carried = match Carried::here(task.meta().about().name) {
             Ok(carried) => carried,
             Err(error) => {
-                completion::refuse(task, error);
+                completion::reject(task, error);
                 return;
             }
         };
@@ -342,7 +342,7 @@ impl Executor for Remotes {
         true
     }
 
-    fn is_refused(&'static self) -> bool {
+    fn is_denied(&'static self) -> bool {
         false
     }
 
@@ -375,7 +375,7 @@ impl Executor for Remotes {
             return false;
         }
         for Entry { call, here } in self.calls().all() {
-            if self.calls().refuse(&call, Error::shutting_down(call.name())) {
+            if self.calls().reject(&call, Error::shutting_down(call.name())) {
                 self.ask(Request::Forget(call.number));
             } else {
                 self.ask(Request::Cancel(call.number));

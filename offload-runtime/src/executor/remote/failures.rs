@@ -8,8 +8,9 @@ use crate::wire::frames::TooLarge;
 
 /// There is no room in the stream of the pool, or in its object store.
 pub(super) fn full(function: &str, reason: &str) -> Error {
-    let what =
-        format!("was refused, since the server has no room for another call of its pool: {reason}");
+    let what = format!(
+        "was rejected, since the server has no room for another call of its pool: {reason}"
+    );
     Error::new(ErrorKind::Overloaded, Ran::No, function, what)
 }
 

@@ -184,11 +184,11 @@ impl InFlight {
             }
             _ => return false,
         };
-        self.refuse(error)
+        self.reject(error)
     }
 
     /// Ends it, if no worker has begun it.
-    pub(super) fn refuse(&self, error: Error) -> bool {
+    pub(super) fn reject(&self, error: Error) -> bool {
         let mut state = self.lock();
         if !matches!(*state, State::Waiting(..)) {
             return false;
@@ -200,7 +200,7 @@ impl InFlight {
         };
         // Who is told of this makes the next call, and finds all free.
         drop(permits);
-        completion::refuse(task, error)
+        completion::reject(task, error)
     }
 
     /// Ends it, if it has begun: this is its answer. False: it had ended before.

@@ -412,9 +412,9 @@ impl Delivery {
             let working = ToCaller::working(&self.job.id, &worker);
             let body = std::mem::take(&mut self.body);
             let put = objects.put(&name, &body, give_up, IfFull::TryAgain);
-            if let Err(refusal) = self.job.while_saying(&working, self.beat, || {}, put).await {
+            if let Err(rejection) = self.job.while_saying(&working, self.beat, || {}, put).await {
                 let function = self.job.header(subjects::FUNCTION).unwrap_or_default();
-                let reason = refusal.into_reason();
+                let reason = rejection.into_reason();
                 self.outcome = Outcome::Failed(failures::no_result(&function, &reason));
                 is_object = false;
                 // A part of it may be there.

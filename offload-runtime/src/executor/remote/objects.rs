@@ -21,7 +21,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::broker::Link;
-use super::queue::{PAUSE, Refusal, with_sources};
+use super::queue::{PAUSE, Rejection, with_sources};
 use super::subjects;
 use crate::sync::foreign::{drop_payload, quietly};
 
@@ -47,13 +47,13 @@ pub(super) struct Objects {
 /// What is done if there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfFull {
-    Refuse,
+    Reject,
     /// The upload is tried again until its deadline: there is room when objects of other calls were removed.
     TryAgain,
 }
 
 impl Objects {
-    async fn store(&self) -> Result<ObjectStore, Refusal> {
+    async fn store(&self) -> Result<ObjectStore, Rejection> {
         let bucket = subjects::bucket(self.pool);
         if let Ok(store) = self.link.jetstream.get_object_store(&bucket).await {
             return Ok(store);
@@ -62,7 +62,7 @@ impl Objects {
         let description = Some(description.to_owned());
         let config = Config { bucket, description, max_age: MAX_AGE, ..Config::default() };
         let store = self.link.jetstream.create_object_store(config).await;
-        store.map_err(|error| Refusal::of(&error))
+        store.map_err(|error| Rejection::of(&error))
     }
 
     /// Stores these bytes, for somebody who waits until then. What it has stored when it fails is there until the object
@@ -73,27 +73,27 @@ impl Objects {
         bytes: &Bytes,
         until: Instant,
         if_full: IfFull,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Rejection> {
         let tries = AtomicU32::new(0);
         let put = || async {
             let number = tries.fetch_add(1, Ordering::Relaxed);
             match self.put_once(name, number, bytes).await {
                 Ok(()) => Ok(Ok(())),
-                Err(Refusal::Full(reason)) if if_full == IfFull::Refuse => {
-                    Ok(Err(Refusal::Full(reason)))
+                Err(Rejection::Full(reason)) if if_full == IfFull::Reject => {
+                    Ok(Err(Rejection::Full(reason)))
                 }
-                Err(refusal) => Err(refusal.into_reason()),
+                Err(rejection) => Err(rejection.into_reason()),
             }
         };
-        self.again(until, put).await.unwrap_or_else(|reason| Err(Refusal::Other(reason)))
+        self.again(until, put).await.unwrap_or_else(|reason| Err(Rejection::Other(reason)))
     }
 
-    async fn put_once(&self, name: &str, number: u32, bytes: &Bytes) -> Result<(), Refusal> {
+    async fn put_once(&self, name: &str, number: u32, bytes: &Bytes) -> Result<(), Rejection> {
         drop(self.store().await?);
         let publish = async |subject, part| {
             let sent = self.link.jetstream.publish(subject, part).await;
-            let stored = sent.map_err(|error| Refusal::of(&error))?.await;
-            stored.map(drop).map_err(|error| Refusal::of(&error))
+            let stored = sent.map_err(|error| Rejection::of(&error))?.await;
+            stored.map(drop).map_err(|error| Rejection::of(&error))
         };
         let bucket = subjects::bucket(self.pool);
         let id = format!("{name}.{number}");
@@ -117,7 +117,7 @@ impl Objects {
             bucket: bucket.clone(),
         };
         let about =
-            serde_json::to_vec(&about).map_err(|error| Refusal::Other(error.to_string()))?;
+            serde_json::to_vec(&about).map_err(|error| Rejection::Other(error.to_string()))?;
         publish(subjects::about(&bucket, name), about.into()).await
     }
 
@@ -129,7 +129,7 @@ impl Objects {
         until: Instant,
     ) -> Result<Bytes, String> {
         let get = || async {
-            let store = self.store().await.map_err(Refusal::into_reason)?;
+            let store = self.store().await.map_err(Rejection::into_reason)?;
             let object = store.get(name).await.map_err(|error| with_sources(&error))?;
             without_panic(read(object, most)).await
         };

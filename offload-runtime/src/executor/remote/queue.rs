@@ -40,7 +40,7 @@ pub(super) struct Queue {
 
 /// Why a message is not in the stream. It may be there all the same, if the server could not be heard.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum Rejection {
     /// There is no room.
     Full(String),
     Other(String),
@@ -48,17 +48,17 @@ pub(super) enum Refusal {
     Late,
 }
 
-impl Refusal {
+impl Rejection {
     /// Why something is not stored that is no call.
-    pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Rejection {
         let reason = with_sources(error);
-        if is_full(error) { Refusal::Full(reason) } else { Refusal::Other(reason) }
+        if is_full(error) { Rejection::Full(reason) } else { Rejection::Other(reason) }
     }
 
     pub(super) fn into_reason(self) -> String {
         match self {
-            Refusal::Full(reason) | Refusal::Other(reason) => reason,
-            Refusal::Late => "nobody waits for it any more".to_owned(),
+            Rejection::Full(reason) | Rejection::Other(reason) => reason,
+            Rejection::Late => "nobody waits for it any more".to_owned(),
         }
     }
 }
@@ -105,12 +105,12 @@ impl Queue {
         headers: HeaderMap,
         payload: Bytes,
         until: Option<Instant>,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<u64, Rejection> {
         let began = Instant::now();
         let (mut until, mut is_sent) = (until, false);
         loop {
             if !self.link.connected(until).await {
-                return Err(Refusal::Late);
+                return Err(Rejection::Late);
             }
             if !std::mem::replace(&mut is_sent, true) {
                 until = until.map(|until| until.checked_add(DELETE).unwrap_or(until));
@@ -127,17 +127,17 @@ impl Queue {
             };
             let now = Instant::now();
             if until.is_some_and(|until| until <= now) {
-                return Err(Refusal::Late);
+                return Err(Rejection::Late);
             }
             let again = match why(&error) {
-                Why::Full => return Err(Refusal::Full(with_sources(&error))),
-                Why::Refused => return Err(Refusal::Other(with_sources(&error))),
+                Why::Full => return Err(Rejection::Full(with_sources(&error))),
+                Why::Rejected => return Err(Rejection::Other(with_sources(&error))),
                 Why::NoStream => self.stream().await.map(drop),
                 Why::Unheard => Ok(()),
             };
             match again {
                 Err(reason) if began.elapsed() > GIVE_UP && self.link.is_connected() => {
-                    return Err(Refusal::Other(reason));
+                    return Err(Rejection::Other(reason));
                 }
                 _ => sleep(PAUSE).await,
             }
@@ -197,10 +197,10 @@ impl Queue {
     }
 }
 
-/// What a refusal means.
+/// What a rejection means.
 enum Why {
     Full,
-    Refused,
+    Rejected,
     NoStream,
     Unheard,
 }
@@ -214,7 +214,7 @@ fn why(error: &PublishError) -> Why {
         _ => match answer(error) {
             Some(_) if is_full(error) => Why::Full,
             Some(error) if error.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE => Why::Unheard,
-            Some(_) => Why::Refused,
+            Some(_) => Why::Rejected,
             None => Why::Unheard,
         },
     }

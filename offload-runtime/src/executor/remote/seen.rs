@@ -50,7 +50,7 @@ impl Seen {
         }
     }
 
-    /// Asks the server what waits.
+    /// Asks the server how many calls are queued.
     pub(super) fn look_into(self: &Arc<Seen>, queue: &Queue) {
         if !queue.link.is_connected() {
             return;

@@ -28,7 +28,7 @@ impl Outgoing {
         served::submit(served, timeout, Captured::NOTHING, move |may_start| {
             match may_start.and_then(|()| call.pack(site.max_message)) {
                 Ok(arguments) => caller.ask(Request::Send(ToSend { call, arguments, answer_by })),
-                Err(error) => drop(call.refuse(error)),
+                Err(error) => drop(call.reject(error)),
             }
         })
     }

@@ -25,7 +25,7 @@ use crate::wire::registry;
 const WORKER: &str = "OFFLOAD_REMOTE_WORKER";
 
 /// The status of a process that cannot be a worker.
-const REFUSED: i32 = 70;
+const REJECTED: i32 = 70;
 
 /// How often a worker looks whether the process shuts down.
 const LOOK: Duration = Duration::from_millis(100);
@@ -147,7 +147,7 @@ pub(crate) fn serve_if_asked() {
         Ok(()) => process::exit(0),
         Err(reason) => {
             eprintln!("{WORKER} is `{names}`: {reason}");
-            process::exit(REFUSED);
+            process::exit(REJECTED);
         }
     }
 }
@@ -169,6 +169,6 @@ fn pools(names: &str) -> Result<Vec<&'static Remotes>, String> {
 
 fn run(pools: Vec<&'static Remotes>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("the system refuses a runtime: {error}"))?;
+    let runtime = runtime.map_err(|error| format!("the system denies a runtime: {error}"))?;
     runtime.block_on(serve_with(pools, Signals::Worker)).map_err(|error| error.to_string())
 }

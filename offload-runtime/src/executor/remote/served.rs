@@ -105,7 +105,7 @@ impl Owner for Served {
 
     fn leave_line(&'static self, _: usize) {}
 
-    fn refuse_lines(&'static self) {}
+    fn reject_lines(&'static self) {}
 
     fn give_up_reservation(&'static self, _: usize) {}
 }

@@ -39,7 +39,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A request of whose server nothing was heard for so long is lost.
 const LOST: Duration = Duration::from_secs(12);
 
-/// A request that the server has refused is made again after this.
+/// A request that the server has rejected is made again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How often it looks for requests that are lost; and it says that it is there no more often than this.
@@ -95,8 +95,8 @@ enum Slot {
     Asked {
         heard: Instant,
     },
-    /// It has asked, and was refused then: the consumer is gone, say, or on its way to another server.
-    Refused {
+    /// It has asked, and was rejected then: the consumer is gone, say, or on its way to another server.
+    Rejected {
         at: Instant,
     },
     Busy,
@@ -233,13 +233,13 @@ impl Worker {
         let is_idle = |slot: &Slot| match slot {
             Slot::Free => true,
             Slot::Asked { heard } => now.saturating_duration_since(*heard) > LOST,
-            Slot::Refused { at } => now.saturating_duration_since(*at) > AGAIN,
+            Slot::Rejected { at } => now.saturating_duration_since(*at) > AGAIN,
             Slot::Busy => false,
         };
         if !self.context.link.is_connected() {
             // The server forgets what was asked.
             for slot in &mut self.slots {
-                if matches!(slot, Slot::Asked { .. } | Slot::Refused { .. }) {
+                if matches!(slot, Slot::Asked { .. } | Slot::Rejected { .. }) {
                     *slot = Slot::Free;
                 }
             }
@@ -334,7 +334,7 @@ impl Worker {
             }
             Some(_) => {
                 if self.slots[slot] != Slot::Busy {
-                    self.slots[slot] = Slot::Refused { at: Instant::now() };
+                    self.slots[slot] = Slot::Rejected { at: Instant::now() };
                 }
                 return;
             }

@@ -1,8 +1,8 @@
-//! When a thread is added to a pool, and what is done where the system refuses one.
+//! When a thread is added to a pool, and what is done where the system denies one.
 //!
 //! Up to `base` threads, one is started for each call that finds none free. Beyond, while
 //! calls wait, the pool is looked at each millisecond, on the timer's thread: if no body ended
-//! from one look to the next but one, as many are added as there are, up to what waits; if some
+//! from one look to the next but one, as many are added as there are, up to the queued calls; if some
 //! do, and the call that waits longest has waited for ten milliseconds, one is added. That a
 //! thread takes a call is no sign that the pool moves: each thread that is added does, once.
 //!
@@ -36,7 +36,7 @@ const REST: u32 = 20;
 /// A call that waited so long in a pool that moves shows that it is too small.
 const BEHIND: Duration = Duration::from_millis(10);
 
-/// After the system refused a thread, the pool asks again this much later.
+/// After the system denied a thread, the pool asks again this much later.
 const RETRY: Duration = Duration::from_millis(20);
 
 impl Pool {
@@ -84,7 +84,7 @@ impl Pool {
             Kind::Thread | Kind::Process => LOOK,
             Kind::Cpu => LOOK_FOR_BLOCKED,
         };
-        self.look_in(if growth.is_refused() { RETRY } else { pause.max(at_least) });
+        self.look_in(if growth.is_denied() { RETRY } else { pause.max(at_least) });
     }
 
     fn look_in(&'static self, pause: Duration) {
@@ -136,7 +136,7 @@ impl Pool {
         if wanted > 0 {
             self.add_threads(wanted);
         }
-        if self.is_worth_a_look() || growth.is_refused() {
+        if self.is_worth_a_look() || growth.is_denied() {
             self.watch(rest);
         }
         blocked::tell(self.label(), &blocked);
@@ -309,16 +309,16 @@ impl Pool {
     pub(super) fn thread_arrived(&'static self) {
         let growth = &self.started().growth;
         growth.cleaners.store(0, Ordering::SeqCst);
-        if growth.refused.load(Ordering::Relaxed) {
-            growth.refused.store(false, Ordering::Relaxed);
+        if growth.denied.load(Ordering::Relaxed) {
+            growth.denied.store(false, Ordering::Relaxed);
         }
     }
 
-    /// The system refused a thread. Calls keep waiting, for the other threads and for another
+    /// The system denied a thread. Calls keep waiting, for the other threads and for another
     /// try.
     fn start_failed(&'static self) {
         let started = self.started();
-        started.growth.refused.store(true, Ordering::SeqCst);
+        started.growth.denied.store(true, Ordering::SeqCst);
         started.growth.cleaners.store(0, Ordering::SeqCst);
         self.thread_does_not_come();
     }
@@ -334,7 +334,7 @@ impl Pool {
         }
     }
 
-    /// Whether somebody sees to what waits: if the system refused all threads, who waits asks
+    /// Whether somebody sees to queued calls: if the system denied all threads, who waits asks
     /// for one again, by this.
     pub(super) fn is_grown(&'static self) -> bool {
         let growth = &self.started().growth;
@@ -350,7 +350,7 @@ impl Pool {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         match self.default {
             Some(_) => format!("offload-{}-{number}", self.name),
-            // The system would refuse a name with a NUL, by a panic.
+            // The system would deny a name with a NUL, by a panic.
             None => format!("{}-{number}", self.name.replace('\0', "")),
         }
     }

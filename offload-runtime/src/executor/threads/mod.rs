@@ -7,7 +7,7 @@
 //! | `pool` | a pool: its rules, its queue, when it is closed |
 //! | `sleep` | which threads have nothing to do, and how one is woken |
 //! | `worker` | what a thread does from its start to its end |
-//! | `growth` | when a thread is added, and what is done where the system refuses one |
+//! | `growth` | when a thread is added, and what is done where the system denies one |
 //! | `blocked` | whether a thread is blocked in a body, as the system sees it |
 //! | `rayon` | threads that are rayon's |
 
@@ -77,7 +77,7 @@ impl Executor for Pool {
         let has_grace = |task: &Queued| task.meta().is_of_body && super::is_closed();
         if started.intake.is_closed() && !has_grace(&task) && !task.meta().state.has_begun() {
             let error = self.rejection(task.meta().about().name);
-            completion::refuse(task, error);
+            completion::reject(task, error);
             return;
         }
         started.queue.push(Item::Call(task));
@@ -124,8 +124,8 @@ impl Executor for Pool {
         self.is_grown()
     }
 
-    fn is_refused(&'static self) -> bool {
-        self.started().growth.is_refused()
+    fn is_denied(&'static self) -> bool {
+        self.started().growth.is_denied()
     }
 
     fn load(&'static self) -> Load {

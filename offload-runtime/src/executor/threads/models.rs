@@ -85,7 +85,7 @@ impl Call {
     }
 
     /// Ends it without a body, as at a shutdown.
-    fn refuse(&self) {
+    fn reject(&self) {
         if self.is_reserved.swap(false, Ordering::AcqRel) {
             self.pool.limiter.give_up();
         }
@@ -114,7 +114,7 @@ impl Pool {
 
     fn submit(&self, call: &'static Call) {
         if self.intake.is_closed() {
-            return call.refuse();
+            return call.reject();
         }
         self.queue.push(call);
         self.tend();
@@ -127,7 +127,7 @@ impl Pool {
         self.intake.close(true);
         self.sleep.wake_all();
         self.end_queued();
-        self.refuse_line();
+        self.reject_line();
     }
 
     /// False: it was opened meanwhile.
@@ -141,19 +141,19 @@ impl Pool {
 
     fn drain(&self) {
         while let Some(call) = self.queue.pop() {
-            call.refuse();
+            call.reject();
         }
     }
 
-    fn refuse_line(&self) {
-        self.refuse_if(|_| true);
+    fn reject_line(&self) {
+        self.reject_if(|_| true);
     }
 
-    fn refuse_if(&self, is_meant: impl Fn(&&'static Call) -> bool) {
+    fn reject_if(&self, is_meant: impl Fn(&&'static Call) -> bool) {
         for call in self.limiter.take_if(is_meant) {
             if call.state.requeue() {
                 self.limiter.leave();
-                call.refuse();
+                call.reject();
             }
         }
     }
@@ -164,12 +164,12 @@ impl Pool {
             return;
         }
         if self.intake.is_drained() {
-            return call.refuse();
+            return call.reject();
         }
         let is_reserved = call.is_reserved.swap(false, Ordering::AcqRel);
         match self.limiter.acquire(call, is_reserved) {
             Acquired::Permit(call, _permit) => call.run(),
-            Acquired::Waits if self.intake.is_drained() => self.refuse_line(),
+            Acquired::Waits if self.intake.is_drained() => self.reject_line(),
             Acquired::Waits | Acquired::Cancelled => {}
         }
     }
@@ -250,7 +250,7 @@ fn a_call_that_is_handed_a_permit_at_the_end_has_one_end() {
         releases.join().unwrap();
         worker.join().unwrap();
         pool.drain();
-        pool.refuse_line();
+        pool.reject_line();
         assert_eq!(first.ends.load(Ordering::Relaxed), 1);
         assert_eq!(second.ends.load(Ordering::Relaxed), 1);
         pool.assert_nothing_is_left();
@@ -268,7 +268,7 @@ fn a_call_that_stays_in_line_while_others_are_taken_out_has_its_permit() {
         pool.meet(goes);
         pool.meet(stays);
         let releases = thread::spawn(move || drop(permit));
-        pool.refuse_if(|call| std::ptr::eq(*call, goes));
+        pool.reject_if(|call| std::ptr::eq(*call, goes));
         releases.join().unwrap();
         while let Some(call) = pool.queue.pop() {
             pool.meet(call);

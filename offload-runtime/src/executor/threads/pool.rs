@@ -137,9 +137,9 @@ pub(super) struct Growth {
     pub(super) looker: Waker,
     /// What the last looks saw.
     pub(super) seen: Mutex<Seen>,
-    /// The system refused the last thread that was asked for.
-    pub(super) refused: AtomicBool,
-    /// The system refused a thread, and those that would see to it, too: nobody looks again
+    /// The system denied the last thread that was asked for.
+    pub(super) denied: AtomicBool,
+    /// The system denied a thread, and those that would see to it, too: nobody looks again
     /// but who waits for a call.
     pub(super) untended: AtomicBool,
     /// Threads that were asked for to drop what is left of calls, whatever the limit.
@@ -172,14 +172,14 @@ impl Growth {
             is_watched: AtomicBool::new(false),
             looker: Waker::from(Arc::new(Looker(pool))),
             seen: Mutex::default(),
-            refused: AtomicBool::new(false),
+            denied: AtomicBool::new(false),
             untended: AtomicBool::new(false),
             cleaners: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    pub(super) fn is_denied(&self) -> bool {
+        self.denied.load(Ordering::Relaxed)
     }
 }
 
@@ -357,7 +357,7 @@ impl Pool {
     pub(super) fn drain_queue(&'static self) {
         while let Some(item) = self.started().queue.pop() {
             match item {
-                Item::Call(task) => self.refuse(task),
+                Item::Call(task) => self.reject(task),
                 Item::Leftover(task) => self.drop_leftover(&task),
             }
         }
@@ -371,10 +371,10 @@ impl Pool {
     }
 
     /// Ends a call that was taken out of the queue, unless it is a shell: the pool is closed.
-    pub(super) fn refuse(&'static self, task: Queued) {
+    pub(super) fn reject(&'static self, task: Queued) {
         if task.meta().state.is_queued() {
             let error = self.rejection(task.meta().about().name);
-            if completion::refuse(task, error) {
+            if completion::reject(task, error) {
                 return;
             }
         } else {

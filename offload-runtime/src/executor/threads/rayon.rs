@@ -76,8 +76,8 @@ mod with_rayon {
     enum Started {
         NotYet,
         Yes(ThreadPool),
-        /// The system refuses them, and the pool has its own, as any other.
-        Refused,
+        /// The system denies them, and the pool has its own, as any other.
+        Denied,
     }
 
     impl Threads {
@@ -89,7 +89,7 @@ mod with_rayon {
         fn get<T>(&self, ask: impl FnOnce(&ThreadPool) -> T) -> Option<T> {
             match &*self.pool.read().unpoisoned() {
                 Started::Yes(threads) => Some(ask(threads)),
-                Started::NotYet | Started::Refused => None,
+                Started::NotYet | Started::Denied => None,
             }
         }
 
@@ -110,7 +110,7 @@ mod with_rayon {
                 let mut threads = self.pool.write().unpoisoned();
                 if let Started::NotYet = *threads {
                     let started = start(pool, pool.started().rules);
-                    *threads = started.map_or(Started::Refused, Started::Yes);
+                    *threads = started.map_or(Started::Denied, Started::Yes);
                 }
             }
             self.take_turn(pool)

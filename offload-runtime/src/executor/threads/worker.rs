@@ -242,11 +242,11 @@ impl Worker {
         // are not any more.
         let stops = self.started.stops.load(Ordering::SeqCst);
         if self.started.intake.is_drained() {
-            return self.pool.refuse(task);
+            return self.pool.reject(task);
         }
         if meta.start_by().is_some_and(|start_by| start_by <= self.now) {
             let error = completion::expired_in_queue(&*task, self.now);
-            if !completion::refuse(task, error) {
+            if !completion::reject(task, error) {
                 self.pool.met_shell();
             }
             return;
@@ -275,12 +275,12 @@ impl Worker {
             Admitted::Waits => {
                 // It may have come to wait after all that waited were ended.
                 if self.started.intake.is_drained() {
-                    owner.refuse_lines();
+                    owner.reject_lines();
                 }
             }
             Admitted::Cancelled => self.pool.met_shell(),
-            Admitted::Refused(task, error) => {
-                if !completion::refuse(task, error) {
+            Admitted::Rejected(task, error) => {
+                if !completion::reject(task, error) {
                     self.pool.met_shell();
                 }
             }

@@ -132,7 +132,13 @@ fn counters(function: &'static Function) -> [u64; COUNTERS] {
     let died = read(&counts.died);
     #[cfg(not(feature = "process"))]
     let died = 0;
-    [counts.started(), read(&counts.refused), read(&counts.timed_out), read(&counts.panicked), died]
+    [
+        counts.started(),
+        read(&counts.rejected),
+        read(&counts.timed_out),
+        read(&counts.panicked),
+        died,
+    ]
 }
 
 fn grown(before: &[u64], now: &[u64]) -> Grown {

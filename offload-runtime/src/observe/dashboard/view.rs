@@ -269,7 +269,7 @@ fn incident(incident: Incident) -> IncidentView {
     let what = match incident.what {
         What::Panicked => "panicked",
         What::Died => "died",
-        What::Refused => "refused",
+        What::Rejected => "refused",
         What::TimedOut => "timed_out",
         What::Stalled => "stalled",
         What::Starved => "starved",

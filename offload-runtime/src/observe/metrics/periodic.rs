@@ -44,7 +44,7 @@ use crate::sync::foreign::quietly;
 /// # Errors
 ///
 /// [`Config`](ErrorKind::Config), if `period` is zero;
-/// [`Unavailable`](ErrorKind::Unavailable), if the system refuses the thread.
+/// [`Unavailable`](ErrorKind::Unavailable), if the system denies the thread.
 pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
     static RUNS: AtomicBool = AtomicBool::new(false);
     if period.is_zero() {
@@ -59,9 +59,9 @@ pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
         thread::sleep(period);
     };
     let started = thread::Builder::new().name("offload-metrics".into()).spawn(publish);
-    started.map(drop).map_err(|refusal| {
+    started.map(drop).map_err(|denial| {
         RUNS.store(false, Ordering::Release);
-        let what = format!("the system refused `publish_metrics_every` its thread: {refusal}");
+        let what = format!("the system denied `publish_metrics_every` its thread: {denial}");
         Error::new(ErrorKind::Unavailable, Ran::No, "", what)
     })
 }

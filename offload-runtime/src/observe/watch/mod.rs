@@ -105,7 +105,7 @@ use crate::system::abort::Unpoisoned;
 ///
 /// [`Config`](crate::ErrorKind::Config), if there is no tokio runtime here, or a
 /// setting makes no sense; [`Unavailable`](crate::ErrorKind::Unavailable), if the
-/// system refuses the thread.
+/// system denies the thread.
 pub fn watch() -> Result<(), Error> {
     let handle = Handle::try_current().map_err(|_| {
         Error::config("`watch` was called outside of a tokio runtime: there is no loop to watch")
@@ -171,8 +171,8 @@ impl State {
         let threshold = settings::stall_threshold()?;
         if !self.running {
             let started = os::Builder::new().name("offload-lag".into());
-            started.spawn(move || look_on(threshold)).map_err(|refusal| {
-                let what = format!("the system refused `watch` its thread: {refusal}");
+            started.spawn(move || look_on(threshold)).map_err(|denial| {
+                let what = format!("the system denied `watch` its thread: {denial}");
                 Error::new(ErrorKind::Unavailable, Ran::No, "", what)
             })?;
             self.running = true;

@@ -54,7 +54,7 @@ fn what_may_be_written_can_be_read_and_what_is_deeper_cannot_be_written() {
 }
 
 #[test]
-fn bytes_that_nest_without_end_are_refused() {
+fn bytes_that_nest_without_end_are_rejected() {
     on_a_small_stack(|| {
         // Lists, maps, and the links of a chain.
         for level in [&[0x91][..], &[0x81, 0xa1, b'a'], &[0x81, 0xa4, b'L', b'i', b'n', b'k']] {

@@ -41,7 +41,7 @@ use super::broker::next;
 use super::failures;
 use super::in_flight::Stage;
 use super::known_workers::{KnownWorkers, SAY_SO};
-use super::queue::{Queue, Refusal};
+use super::queue::{Queue, Rejection};
 use super::seen::{Readers, Seen};
 use super::served::Site;
 use super::subjects;
@@ -53,14 +53,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What the other threads of the process ask of it, and what was begun comes to.
 pub(super) enum Request {
     Send(ToSend),
-    /// It was cancelled, or refused, before it had begun.
+    /// It was cancelled, or rejected, before it had begun.
     Forget(u64),
     /// It has begun, and nobody awaits it any more.
     Cancel(u64),
     Stored {
         number: u64,
         attempt: u32,
-        stored: Result<u64, Refusal>,
+        stored: Result<u64, Rejection>,
     },
     /// The result was in the object store.
     Fetched {
@@ -224,13 +224,13 @@ impl Dispatcher {
                 let name = out.call.name();
                 if let Some(workers) = self.workers.without(name, since, Instant::now()) {
                     let error = failures::unknown(name, workers);
-                    self.refuse(number, error);
+                    self.reject(number, error);
                 }
             }
         }
     }
 
-    /// Asks the server what waits, while calls are out or somebody reads the numbers, and once more when that
+    /// Asks the server how many calls are queued, while calls are out or somebody reads the numbers, and once more when that
     /// is over.
     fn look_into_stream(&mut self) {
         let is_wanted = self.readers.are_there(&self.seen) || !self.outstanding.is_empty();

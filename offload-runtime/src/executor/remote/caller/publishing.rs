@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::executor::remote::failures;
 use crate::executor::remote::objects::{IfFull, Objects};
 use crate::executor::remote::parcel::Answer;
-use crate::executor::remote::queue::Refusal;
+use crate::executor::remote::queue::Rejection;
 use crate::executor::remote::served::{self, Counted};
 use crate::executor::remote::subjects::{self, CallId};
 use crate::task::context::Captured;
@@ -47,9 +47,9 @@ impl Dispatcher {
                 headers.insert(subjects::OBJECT, "arguments");
                 payload = Bytes::new();
                 let until = answer_by.unwrap_or_else(Instant::now);
-                let put = objects.put(&name, &arguments, until, IfFull::Refuse);
-                if let Err(refusal) = put.await {
-                    let stored = Err(refusal);
+                let put = objects.put(&name, &arguments, until, IfFull::Reject);
+                if let Err(rejection) = put.await {
+                    let stored = Err(rejection);
                     let _ = requests.send(Request::Stored { number, attempt, stored });
                     return;
                 }
@@ -59,8 +59,8 @@ impl Dispatcher {
         });
     }
 
-    /// The server has stored the message of a call, or has refused it.
-    pub(super) fn stored(&mut self, number: u64, attempt: u32, stored: Result<u64, Refusal>) {
+    /// The server has stored the message of a call, or has rejected it.
+    pub(super) fn stored(&mut self, number: u64, attempt: u32, stored: Result<u64, Rejection>) {
         let out = self.outstanding.get_mut(&number).filter(|out| out.attempt == attempt);
         match (out, stored) {
             (Some(out), Ok(sequence)) => {
@@ -74,27 +74,27 @@ impl Dispatcher {
                 self.take_out(stored.ok());
                 self.remove_object(self.id(number, attempt).arguments());
             }
-            (Some(out), Err(refusal)) => {
+            (Some(out), Err(rejection)) => {
                 let name = out.call.name();
-                let error = match refusal {
-                    Refusal::Full(reason) => failures::full(name, &reason),
-                    Refusal::Other(reason) => failures::unavailable(name, &reason),
-                    Refusal::Late => return self.expire(number, Instant::now()),
+                let error = match rejection {
+                    Rejection::Full(reason) => failures::full(name, &reason),
+                    Rejection::Other(reason) => failures::unavailable(name, &reason),
+                    Rejection::Late => return self.expire(number, Instant::now()),
                 };
                 // If it has begun all the same, its answer tells.
-                self.refuse(number, error);
+                self.reject(number, error);
             }
         }
     }
 
     /// Ends a call that has not begun.
-    pub(super) fn refuse(&mut self, number: u64, error: Error) {
+    pub(super) fn reject(&mut self, number: u64, error: Error) {
         let Some(out) = self.outstanding.get(&number) else { return };
         if out.attempt > 1 && out.assignment.is_none() {
             // Its body may have run before.
             let error = failures::not_again(out.call.name(), &error);
             self.end(number, Err((error, Ending::Died)));
-        } else if out.call.refuse(error) {
+        } else if out.call.reject(error) {
             self.forget(number);
         }
     }
@@ -179,7 +179,7 @@ impl Dispatcher {
     pub(super) fn fail_disconnected(&mut self, number: u64) {
         let Some(out) = self.outstanding.remove(&number) else { return };
         let name = out.call.name();
-        if !out.call.refuse(failures::unavailable(name, "its client has ended")) {
+        if !out.call.reject(failures::unavailable(name, "its client has ended")) {
             out.call.end(Err((failures::disconnected(name), Ending::Died)));
         }
     }

@@ -123,7 +123,7 @@ const incidents = table({
 
 // ---- pools
 
-/// The processes of a pool, or its workers on other machines and what waits for them.
+/// The processes of a pool, or its workers on other machines and the calls that are queued for them.
 function workers({ workers, remote }) {
   if (workers) return `${count(workers.alive)} alive, ${count(workers.idle)} idle; restarts ${count(workers.restarts)}, killed ${count(workers.kills)}, recycled ${count(workers.recycled)}`;
   if (!remote) return "–";
@@ -351,7 +351,7 @@ function listen() {
   source.onmessage = event => { show(JSON.parse(event.data)); connected(); };
   source.onerror = () => {
     disconnected();
-    // The browser tries again by itself, unless the answer was a refusal.
+    // The browser tries again by itself, unless the answer was a rejection.
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5_000);
   };
 }
