@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 
-use futures::executor::block_on;
+use futures::executor::{block_on, block_on_stream};
 use futures::future::join_all;
-use offload_runtime::{CpuPool, Error, ErrorKind, Limiter, is_cancelled, offload};
+use offload_runtime::{CpuPool, Error, ErrorKind, Limiter, Sink, is_cancelled, offload};
 use rayon::prelude::*;
 
 fn threads_of(parts: usize) -> HashSet<ThreadId> {
@@ -100,6 +100,33 @@ fn a_thread_whose_body_waits_for_its_parts_starts_no_other() {
     let sums = block_on(join_all((0..500).map(|_| sum(20_000))));
     assert!(sums.iter().all(|sum| *sum == expected));
     assert_eq!(*LOCK.lock().unwrap(), 500);
+}
+
+#[test]
+fn a_body_that_reads_a_stream_of_its_pool_leaves_others_the_threads_of_rayon() {
+    static POOL: CpuPool = CpuPool::new("reads").threads(4).rayon();
+
+    #[offload(cpu, pool = POOL, stream)]
+    fn numbers(out: &mut Sink<u8>) -> Result<(), Error> {
+        loop {
+            out.send(0)?;
+        }
+    }
+
+    #[offload(cpu, pool = POOL)]
+    fn index() -> Option<usize> {
+        rayon::current_thread_index()
+    }
+
+    #[offload(cpu, pool = POOL)]
+    fn reads() -> Option<usize> {
+        let mut numbers = block_on_stream(numbers());
+        assert_eq!(numbers.next().unwrap().unwrap(), 0);
+        // The stream has a thread, and there are more.
+        block_on(index())
+    }
+
+    assert!(block_on(reads()).is_some());
 }
 
 #[test]

@@ -128,7 +128,10 @@ where
                         let mut place = Place::<Ending<E>>::new();
                         if let Poll::Ready(failure) = sent.poll(cx, place.as_any()) {
                             let ending = match (sent.has_ended(), failure) {
-                                (false, Some(failure)) => return Poll::Ready(self.last(failure)),
+                                (false, Some(failure)) => {
+                                    self.stand_in = None;
+                                    return Poll::Ready(self.last(failure));
+                                }
                                 (_, Some(failure)) => Err(failure),
                                 (_, None) => Ok(place.result().unwrap_or_else(|| ended_without())),
                             };

@@ -277,10 +277,11 @@ impl Pool {
         }
     }
 
-    /// Whether threads of rayon's may take turns, where there are any: while bodies wait that
-    /// have them, others stand in for these.
+    /// Whether a thread of rayon's is free to take a turn, where there are any: the new thread is counted
+    /// already, and what is beyond the limit stands in for bodies that have theirs.
     fn has_turns(&'static self) -> bool {
-        self.started().extra.load(Ordering::Acquire) == 0
+        let started = self.started();
+        started.threads.load(Ordering::Acquire) <= started.rules.max
     }
 
     /// On the spawner's thread.
