@@ -88,8 +88,9 @@ impl Blobs {
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
     use std::cell::RefCell;
+    use std::marker::PhantomData;
 
-    use serde::{Deserialize, Serialize};
+    use serde::{Deserialize, Deserializer, Serialize};
     use serde_bytes::ByteBuf;
 
     use super::*;
@@ -175,6 +176,39 @@ mod tests {
         let read: Album = decoder.next().unwrap();
         assert_eq!(places(&read), came);
         assert_eq!(read, album);
+    }
+
+    /// How much a type sees that looks at a text, or at bytes, where they stand.
+    #[derive(Debug, PartialEq)]
+    struct Seen<T: ?Sized>(usize, PhantomData<T>);
+
+    impl<'de> Deserialize<'de> for Seen<str> {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Seen<str>, D::Error> {
+            <&str>::deserialize(from).map(|text| Seen(text.len(), PhantomData))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Seen<[u8]> {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Seen<[u8]>, D::Error> {
+            <&[u8]>::deserialize(from).map(|bytes| Seen(bytes.len(), PhantomData))
+        }
+    }
+
+    #[test]
+    fn what_is_long_is_lent_to_types_that_look_at_it_where_it_stands() {
+        let value = ("a".repeat(200_000), ByteBuf::from([7; 300_000]), vec![8_u8; 400_000]);
+        let mut message = Outgoing::new(1, LIMIT).with_blobs(send);
+        codec::encode(&value, &mut message).unwrap();
+        let frame = message.finish().unwrap();
+        assert_eq!(SENT.take().len(), 3);
+        let mut stream = STREAM.take();
+        stream.extend(&frame);
+        let mut incoming = Incoming::new(LIMIT);
+        let frame = incoming.read(&mut &stream[..]).unwrap();
+        let mut decoder = Decoder::with_blobs(frame.payload, std::mem::take(frame.blobs));
+        let seen: (Seen<str>, Seen<[u8]>, Seen<[u8]>) = decoder.next().unwrap();
+        assert_eq!((seen.0.0, seen.1.0, seen.2.0), (200_000, 300_000, 400_000));
+        decoder.end().unwrap();
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]

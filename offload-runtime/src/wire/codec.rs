@@ -75,10 +75,10 @@ impl<'a> Decoder<'a> {
 
     /// The next value; the error says why it cannot be read.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<T, String> {
-        let mut reader = Reader::new(self.rest, READ_DEPTH, std::mem::take(&mut self.blobs));
+        let mut reader = Reader::new(self.rest, READ_DEPTH, &mut self.blobs);
         let value = T::deserialize(&mut reader).map_err(|problem| problem.to_string())?;
-        self.rest = reader.rest();
-        self.blobs = reader.into_blobs();
+        let left = reader.rest().len();
+        self.rest = &self.rest[self.rest.len() - left..];
         Ok(value)
     }
 

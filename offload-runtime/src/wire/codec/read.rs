@@ -3,6 +3,8 @@
 //! Nothing that stands there is trusted: no level is entered without being counted, no length is
 //! believed that goes beyond the end, and every byte that is read is looked for first.
 
+use std::mem;
+
 use serde::Deserializer;
 use serde::de::Visitor;
 
@@ -23,10 +25,10 @@ enum Head<'de> {
     Bytes(&'de [u8]),
     /// A list that has nothing but `u8` in it.
     Numbers(&'de [u8]),
-    /// The same three that came beside.
-    TextBeside(String),
-    BytesBeside(Vec<u8>),
-    NumbersBeside(Vec<u8>),
+    /// The same three that came beside. They are lent or taken, as the type asks for them.
+    TextBeside(&'de mut Vec<u8>),
+    BytesBeside(&'de mut Vec<u8>),
+    NumbersBeside(&'de mut Vec<u8>),
     List(usize),
     Map(usize),
 }
@@ -37,16 +39,12 @@ pub(super) struct Reader<'de> {
     /// So many levels may be below the next value.
     left: usize,
     /// What came beside, each until it is read.
-    blobs: Vec<Vec<u8>>,
+    blobs: Vec<Option<&'de mut Vec<u8>>>,
 }
 
 impl<'de> Reader<'de> {
-    pub(super) fn new(bytes: &'de [u8], levels: usize, blobs: Vec<Vec<u8>>) -> Reader<'de> {
-        Reader { rest: bytes, left: levels, blobs }
-    }
-
-    pub(super) fn into_blobs(self) -> Vec<Vec<u8>> {
-        self.blobs
+    pub(super) fn new(bytes: &'de [u8], levels: usize, blobs: &'de mut [Vec<u8>]) -> Reader<'de> {
+        Reader { rest: bytes, left: levels, blobs: blobs.iter_mut().map(Some).collect() }
     }
 
     /// What was not read.
@@ -89,10 +87,10 @@ impl<'de> Reader<'de> {
         let run = Run::of_mark(mark).filter(|_| length == 4).ok_or_else(meaningless)?;
         let number = self.length(4)?;
         let missing = || Problem::of("it has bytes that did not come");
-        let blob = std::mem::take(self.blobs.get_mut(number).ok_or_else(missing)?);
+        let blob = self.blobs.get_mut(number).and_then(Option::take).ok_or_else(missing)?;
         Ok(match run {
             Run::Bytes => Head::BytesBeside(blob),
-            Run::Text => Head::TextBeside(String::from_utf8(blob).map_err(|_| no_text())?),
+            Run::Text => Head::TextBeside(blob),
             Run::Numbers => Head::NumbersBeside(blob),
         })
     }
@@ -185,9 +183,14 @@ impl<'de> Reader<'de> {
             Head::Text(text) => visitor.visit_borrowed_str(text),
             Head::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
             Head::Numbers(numbers) => numbers_as_list(numbers.iter().copied(), visitor),
-            Head::TextBeside(text) => visitor.visit_string(text),
-            Head::BytesBeside(bytes) => visitor.visit_byte_buf(bytes),
-            Head::NumbersBeside(numbers) => numbers_as_list(numbers.into_iter(), visitor),
+            Head::TextBeside(text) => {
+                let text = String::from_utf8(mem::take(text)).map_err(|_| no_text())?;
+                visitor.visit_string(text)
+            }
+            Head::BytesBeside(bytes) => visitor.visit_byte_buf(mem::take(bytes)),
+            Head::NumbersBeside(numbers) => {
+                numbers_as_list(mem::take(numbers).into_iter(), visitor)
+            }
             Head::List(length) => self.list(length, visitor),
             Head::Map(length) => self.map(length, visitor),
         }
@@ -197,7 +200,7 @@ impl<'de> Reader<'de> {
     pub(super) fn visit_list<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
             Head::Bytes(bytes) => numbers_as_list(bytes.iter().copied(), visitor),
-            Head::BytesBeside(bytes) => numbers_as_list(bytes.into_iter(), visitor),
+            Head::BytesBeside(bytes) => numbers_as_list(mem::take(bytes).into_iter(), visitor),
             head => self.visit(head, visitor),
         }
     }
@@ -249,16 +252,32 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
+    // A `&str` asks for this, which has to be lent, and a `String` for the other.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.head()? {
+            Head::TextBeside(text) => {
+                visitor.visit_borrowed_str(std::str::from_utf8(text).map_err(|_| no_text())?)
+            }
+            head => self.visit(head, visitor),
+        }
+    }
+
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
-            Head::Numbers(numbers) => visitor.visit_borrowed_bytes(numbers),
-            Head::NumbersBeside(numbers) => visitor.visit_byte_buf(numbers),
+            Head::Numbers(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Head::BytesBeside(bytes) | Head::NumbersBeside(bytes) => {
+                visitor.visit_borrowed_bytes(bytes)
+            }
             head => self.visit(head, visitor),
         }
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        self.deserialize_bytes(visitor)
+        match self.head()? {
+            Head::Numbers(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Head::NumbersBeside(bytes) => visitor.visit_byte_buf(mem::take(bytes)),
+            head => self.visit(head, visitor),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
@@ -328,7 +347,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string unit map struct identifier
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char string unit map struct identifier
         ignored_any
     }
 }
