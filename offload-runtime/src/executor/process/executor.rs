@@ -174,9 +174,10 @@ impl Executor for Processes {
     }
 
     fn close(&'static self, until: Option<Instant>) {
-        // A grace beyond the clock is a hundred years.
-        self.workers.give_until(until.unwrap_or_else(|| Instant::now() + CENTURY));
         self.workers.threads.close(until);
+        // After it: who opens the pool forgets the grace, unless it is closed again. A grace beyond the clock is
+        // a hundred years.
+        self.workers.give_until(until.unwrap_or_else(|| Instant::now() + CENTURY));
     }
 
     fn drain(&'static self) -> bool {

@@ -59,9 +59,12 @@ impl Ends {
         *grace = (*grace).max(Some(end));
     }
 
-    /// The pool is open again.
-    pub(super) fn forget_grace(&self) {
-        *self.grace.lock().unpoisoned() = None;
+    /// The pool is open again, unless somebody has closed it since.
+    pub(super) fn forget_grace(&self, is_closed: impl FnOnce() -> bool) {
+        let mut grace = self.grace.lock().unpoisoned();
+        if !is_closed() {
+            *grace = None;
+        }
     }
 
     /// When a worker is killed that was asked to end then.

@@ -419,7 +419,7 @@ impl Workers {
         if self.threads.intake().is_closed_for_good() {
             return;
         }
-        self.ends.forget_grace();
+        self.ends.forget_grace(|| self.threads.intake().is_closed());
         let mut state = self.lock();
         if state.is_closed {
             state.is_closed = false;
