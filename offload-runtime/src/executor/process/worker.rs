@@ -355,12 +355,17 @@ impl Worker {
             if left.is_zero() {
                 return;
             }
-            let _ = self.data.set_read_timeout(Some(left));
+            let _ = self.data.set_read_timeout(Some(left.min(END)));
             match (&*self.data).read(&mut [0; 64]) {
                 // It has closed its end.
                 Ok(0) => return,
                 Ok(_) => {}
-                Err(error) if is_early(&error) => {}
+                // What it has started by `fork` has that end open, too.
+                Err(error) if is_early(&error) => {
+                    if self.process.ends_by_itself(Duration::ZERO) {
+                        return;
+                    }
+                }
                 Err(_) => return,
             }
         }
