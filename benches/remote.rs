@@ -229,7 +229,8 @@ fn compare() {
     rows.print();
 }
 
-/// The streams of the default pool and of who does it by hand, in memory. One that is there is used as it is.
+/// Makes two streams whose messages are in memory, one for the default pool and one for the way by hand. A
+/// stream that exists is used as it is.
 async fn make_streams(url: &str) {
     let jetstream = jetstream::new(async_nats::connect(url).await.expect("a server"));
     for (name, subject) in [("offload-remote", "offload.remote.calls"), (BY_HAND, BY_HAND)] {

@@ -84,7 +84,7 @@ impl Visit {
         self.browser.click_until("#words .main", tags).await;
     }
 
-    /// Has the whole album resized, or begin with it and be cancelled.
+    /// Clicks the button that resizes the whole album, or cancels that while it goes on, and waits for the end.
     async fn resize(&self) {
         self.browser.click("#copy").await;
         let is_idle = "document.querySelector('#copy:not([aria-disabled])')";

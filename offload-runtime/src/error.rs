@@ -82,8 +82,8 @@ pub enum ErrorKind {
     WorkerDied,
     /// An argument, or a result, that could not be sent to another process.
     Serialization,
-    /// Something that was not to be had: a thread or a process that the call needs, which the system
-    /// denied; or a [resource](crate::Resource) that its body borrows, which could not be made.
+    /// A failure to get what the call needs: the system started no thread or process for it, no server or worker
+    /// on another machine took it, or the [resource](crate::Resource) that its body borrows could not be made.
     Unavailable,
     /// The end: [`shutdown`](crate::shutdown) was called, or the pool is [closed](crate::ThreadPool::close).
     ShuttingDown,

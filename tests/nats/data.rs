@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 
+use offload_runtime::remote::async_nats::jetstream::stream::Stream;
 use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
 use offload_runtime::{Error, ErrorKind, Ran, RemotePool, offload, propagate_remote};
 use offload_tests::pool;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use crate::functions::{self as f, Problem};
 use crate::server::{Line, Server, Setup, Worker, until, with_server};
@@ -109,15 +111,23 @@ fn what_cannot_be_written_is_told_and_says_whether_the_body_ran() {
     });
 }
 
+/// A call that waits, with the line of its body, and the object store that has its arguments.
+async fn waits_with_an_object(
+    server: &Server,
+) -> (Line, JoinHandle<Result<u32, Error>>, jetstream::Context, Stream) {
+    let line = Line::new();
+    let call = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
+    server.has_messages("jobs", 1).await;
+    let jetstream = jetstream::new(server.client().await);
+    let stream = jetstream.get_stream("OBJ_offload-jobs").await.unwrap();
+    (line, call, jetstream, stream)
+}
+
 #[test]
 fn an_object_that_says_that_it_is_larger_than_anything_may_be_costs_its_call_and_nothing_else() {
     let name = "data::an_object_that_says_that_it_is_larger_than_anything_may_be_costs_its_call_and_nothing_else";
     with_server(name, async |server| {
-        let line = Line::new();
-        let call = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
-        server.has_messages("jobs", 1).await;
-        let jetstream = jetstream::new(server.client().await);
-        let stream = jetstream.get_stream("OBJ_offload-jobs").await.unwrap();
+        let (_line, call, jetstream, stream) = waits_with_an_object(server).await;
         let about = stream.get_last_raw_message_by_subject("$O.offload-jobs.M.>").await.unwrap();
         let mut lie: serde_json::Value = serde_json::from_slice(&about.payload).unwrap();
         lie["size"] = (1_u64 << 60).into();
@@ -138,11 +148,7 @@ fn an_object_that_says_that_it_is_larger_than_anything_may_be_costs_its_call_and
 fn an_object_of_which_a_part_is_missing_costs_its_call_and_nothing_else() {
     let name = "data::an_object_of_which_a_part_is_missing_costs_its_call_and_nothing_else";
     with_server(name, async |server| {
-        let line = Line::new();
-        let call = tokio::spawn(f::hold_with("x".repeat(LARGE), line.port()));
-        server.has_messages("jobs", 1).await;
-        let jetstream = jetstream::new(server.client().await);
-        let stream = jetstream.get_stream("OBJ_offload-jobs").await.unwrap();
+        let (line, call, _, stream) = waits_with_an_object(server).await;
         let first = stream.cached_info().state.first_sequence;
         assert!(stream.delete_message(first + 1).await.unwrap());
         let worker = Worker::start("jobs");

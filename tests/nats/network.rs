@@ -15,7 +15,7 @@ const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// See the [module](self).
 pub(crate) struct Network {
-    /// A process at the far end.
+    /// The id of a process in the server's namespace, by which that is entered.
     far: u32,
 }
 

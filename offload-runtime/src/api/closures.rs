@@ -80,13 +80,13 @@ static SPAWN_CPU: Function = Function::cpu("spawn_cpu", &CPU).mixed();
 
 /// Starts a closure that waits on the thread pool, at once.
 ///
-/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. This never
+/// It may be called from anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. It never
 /// panics: if the call is rejected, or the closure panics, that is the [`Error`](crate::Error) which the
 /// handle gives.
 ///
 /// # Cancel safety
 ///
-/// The [`Started`] need not be kept: dropped, it leaves the closure going, and what that comes to is
+/// The [`Started`] need not be kept: if it is dropped, the closure still runs to its end, and its result is
 /// dropped on a thread of a pool.
 ///
 /// ```
@@ -115,13 +115,13 @@ where
 
 /// Starts a closure that computes on the CPU pool, at once.
 ///
-/// From anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. This never
+/// It may be called from anywhere: a handler, synchronous code, a destructor, also while the thread unwinds. It never
 /// panics: if the call is rejected, or the closure panics, that is the [`Error`](crate::Error) which the
 /// handle gives.
 ///
 /// # Cancel safety
 ///
-/// The [`Started`] need not be kept: dropped, it leaves the closure going, and what that comes to is
+/// The [`Started`] need not be kept: if it is dropped, the closure still runs to its end, and its result is
 /// dropped on a thread of a pool.
 ///
 /// ```
@@ -177,7 +177,7 @@ impl ThreadPool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the handle leaves the closure going.
+    /// If the handle is dropped, the closure still runs to its end.
     ///
     /// ```
     /// use offload_runtime::ThreadPool;
@@ -235,7 +235,7 @@ impl CpuPool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the handle leaves the closure going.
+    /// If the handle is dropped, the closure still runs to its end.
     ///
     /// ```
     /// use offload_runtime::CpuPool;

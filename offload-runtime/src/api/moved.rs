@@ -17,7 +17,7 @@ use crate::function::Function;
 /// A function that makes a result of an error.
 pub type Fail<T> = fn(Error) -> T;
 
-/// An argument that may move to another thread.
+/// An argument that may move to another thread: a type that is `Send`.
 ///
 /// `By` is always [`Elsewhere`]. That it is left to be inferred keeps the compiler from recommending this
 /// trait for a type parameter.
@@ -40,27 +40,9 @@ pub trait Argument<By>: Sized {
     fn held(self) -> Self::Held;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Send> Argument<Elsewhere> for T {
-    type Held = T;
-
-    fn held(self) -> T {
-        self
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Send + Nothing> Argument<Nowhere> for T {
-    type Held = T;
-
-    fn held(self) -> T {
-        self
-    }
-}
-
-/// A result that may come back from another thread.
+/// A result that may come back from another thread: a type that is `Send`.
 ///
-/// `By` is what it is of [`Argument`].
+/// `By` is left to be inferred, as that of [`Argument`] is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot come back from another thread",
     label = "the result of an offloaded function comes from there, and this is not `Send`",
@@ -89,58 +71,6 @@ pub trait Returned<By>: Sized {
         F: FnOnce() -> Self + Send + 'static;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Send + 'static> Returned<Elsewhere> for T {
-    type Held = T;
-
-    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        Answer::new(Made::new(function, fail, body))
-    }
-
-    fn call_or_start<F>(
-        function: &'static Function,
-        of: &'static str,
-        fail: Option<Fail<T>>,
-        body: F,
-    ) -> Answer<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        if !starting::is_wanted(Which { label: function.name(), of }) {
-            return Answer::new(Made::new(function, fail, body));
-        }
-        starting::leave(started::start(function, body));
-        Answer::new(Made::started(function))
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Send + Nothing + 'static> Returned<Nowhere> for T {
-    type Held = T;
-
-    fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        <T as Returned<Elsewhere>>::call(function, fail, body)
-    }
-
-    fn call_or_start<F>(
-        function: &'static Function,
-        of: &'static str,
-        fail: Option<Fail<T>>,
-        body: F,
-    ) -> Answer<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        <T as Returned<Elsewhere>>::call_or_start(function, of, fail, body)
-    }
-}
-
 /// What is `By` of everything that may move.
 #[derive(Debug)]
 pub enum Elsewhere {}
@@ -155,7 +85,7 @@ pub trait Nothing {}
 
 /// What `#[to_owned]` copies.
 ///
-/// `By` is what it is of [`Argument`].
+/// `By` is left to be inferred, as that of [`Argument`] is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be copied",
     label = "`#[to_owned]` gives the job a copy, and this is not `Clone`",
@@ -176,33 +106,64 @@ pub trait Lent<By> {
     fn copied(&self) -> Self::Nameless;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Lent<Elsewhere> for T {
-    type Held = T::Owned;
-    type Nameless = Copied<T>;
+/// Each trait twice, for all that may move and for nothing: see [`Nowhere`].
+macro_rules! moved {
+    ($by:ty, $($bound:ident)?) => {
+        #[diagnostic::do_not_recommend]
+        impl<T: Send $(+ $bound)?> Argument<$by> for T {
+            type Held = T;
 
-    fn copy(&self) -> T::Owned {
-        self.to_owned()
-    }
+            fn held(self) -> T {
+                self
+            }
+        }
 
-    fn copied(&self) -> Copied<T> {
-        Copied(self.to_owned())
-    }
+        #[diagnostic::do_not_recommend]
+        impl<T: Send $(+ $bound)? + 'static> Returned<$by> for T {
+            type Held = T;
+
+            fn call<F>(function: &'static Function, fail: Option<Fail<T>>, body: F) -> Answer<T>
+            where
+                F: FnOnce() -> T + Send + 'static,
+            {
+                Answer::new(Made::new(function, fail, body))
+            }
+
+            fn call_or_start<F>(
+                function: &'static Function,
+                of: &'static str,
+                fail: Option<Fail<T>>,
+                body: F,
+            ) -> Answer<T>
+            where
+                F: FnOnce() -> T + Send + 'static,
+            {
+                if !starting::is_wanted(Which { label: function.name(), of }) {
+                    return Answer::new(Made::new(function, fail, body));
+                }
+                starting::leave(started::start(function, body));
+                Answer::new(Made::started(function))
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<T: ToOwned $(+ $bound)? + ?Sized> Lent<$by> for T {
+            type Held = T::Owned;
+            type Nameless = Copied<T>;
+
+            fn copy(&self) -> T::Owned {
+                self.to_owned()
+            }
+
+            fn copied(&self) -> Copied<T> {
+                Copied(self.to_owned())
+            }
+        }
+    };
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: ToOwned + Nothing + ?Sized> Lent<Nowhere> for T {
-    type Held = T::Owned;
-    type Nameless = Copied<T>;
-
-    fn copy(&self) -> T::Owned {
-        self.to_owned()
-    }
-
-    fn copied(&self) -> Copied<T> {
-        Copied(self.to_owned())
-    }
-}
+moved!(Elsewhere,);
+moved!(Nowhere, Nothing);
 
 /// The job's own copy of a `T`.
 #[derive(Debug)]

@@ -122,7 +122,7 @@ where
     }
 }
 
-/// An iterator without a name, of which another thread makes a stream. `By` is what it is of [`Argument`](super::moved::Argument).
+/// An iterator without a name, of which another thread makes a stream. `By` is left to be inferred, as that of [`Argument`](super::moved::Argument) is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be streamed from another thread",
     label = "its items are made there, and it is not `Send`, or they are not",
@@ -167,7 +167,7 @@ pub trait Streams<By>: Iterates {
         E: Send + 'static;
 }
 
-/// Two impls, of which one is for nothing: see [`Argument`](super::moved::Argument).
+/// The trait twice, for all that may move and for nothing: see [`Nowhere`].
 macro_rules! streams {
     ($by:ty, $($bound:ident)?) => {
         #[diagnostic::do_not_recommend]

@@ -307,8 +307,8 @@ impl Sent {
     fn see_to_threads(&mut self, cx: &mut Context<'_>) {
         let executor = self.function.executor();
         let is_tended = executor.is_tended() && (self.alarm.is_none() || timer::is_running());
-        // A call that blocks a body must not wait for a thread that the system denies: the
-        // body may have the only one.
+        // The body that waits for this call may have the pool's only thread, and the system starts no other: then
+        // the call is run here, on the body's thread.
         let meta = self.task.meta();
         let is_in_body = meta.callers.is_some() || (self.is_started && current::is_in_body());
         if is_in_body && !meta.is_gated && executor.is_denied() {
