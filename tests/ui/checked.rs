@@ -117,6 +117,8 @@ fn cargo(folder: &Path) -> Command {
     cargo
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target().join("tests/checked"))
+        // Else the compiler may say the same twice, of which cargo shows one where it is not asked for JSON.
+        .env("CARGO_INCREMENTAL", "0")
         .env_remove("RUSTFLAGS");
     cargo
 }
