@@ -1,6 +1,7 @@
 //! `ThreadResource`: one instance for each thread.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::{Mutex, mpsc};
@@ -30,11 +31,11 @@ fn a_parser_that_is_not_send_is_made_by_each_thread_and_stays_there() {
     static PARSER: ThreadResource<Parser> = ThreadResource::new("parser", parser);
 
     #[offload(cpu, pool = POOL)]
-    fn parse(gate: Gate, #[resource(PARSER)] parser: &mut Parser) -> usize {
+    fn parse(gate: Gate, #[resource(PARSER)] parser: &mut Parser) -> (ThreadId, usize) {
         assert_eq!(parser.home, thread::current().id());
         gate.pass();
         parser.uses.set(parser.uses.get() + 1);
-        parser.uses.get()
+        (parser.home, parser.uses.get())
     }
 
     let gate = Gate::default();
@@ -43,10 +44,15 @@ fn a_parser_that_is_not_send_is_made_by_each_thread_and_stays_there() {
     let stats = resource("parser");
     assert_eq!((stats.kind, stats.size, stats.in_use, stats.made), ("thread", None, 2, 2));
     gate.open();
-    block_on(join_all(both));
-    let uses = block_on(join_all((0..50).map(|_| parse(gate.clone()))));
-    assert!(uses.iter().all(|uses| *uses > 1), "{uses:?}");
-    assert_eq!((resource("parser").made, resource("parser").in_use), (2, 0));
+    // On a busy machine a third thread may stand in for one that is blocked.
+    let mut uses_of: HashMap<_, _> = block_on(join_all(both)).into_iter().collect();
+    for _ in 0..50 {
+        let (home, uses) = block_on(parse(gate.clone()));
+        let before = uses_of.insert(home, uses).unwrap_or(0);
+        assert_eq!(uses, before + 1, "one instance serves all calls of its thread");
+    }
+    let stats = resource("parser");
+    assert_eq!((stats.made, stats.in_use), (uses_of.len() as u64, 0));
 }
 
 #[test]
