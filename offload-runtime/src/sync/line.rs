@@ -77,13 +77,13 @@ impl<W> Line<W> {
 
     /// All but those that were taken out before, in their order.
     fn queues(&self) -> [&SegQueue<W>; 3] {
-        let first = self.first.load(Ordering::Acquire);
+        let first = self.first.load(Ordering::Relaxed);
         [&self.swept[first], &self.swept[1 - first], &self.back]
     }
 
     /// The permission to take out, unless somebody sweeps.
     pub(super) fn taking(&self) -> Result<Taking<'_, W>, Barred<'_>> {
-        match self.users.fetch_add(1, Ordering::AcqRel) < 0 {
+        match self.users.fetch_add(1, Ordering::Acquire) < 0 {
             false => Ok(Taking(self)),
             true => Err(Barred(&self.users)),
         }
@@ -130,7 +130,7 @@ impl<W> Line<W> {
         for _ in 0..STEPS {
             let [kept, rest, back] = self.queues();
             let Some(next) = rest.pop().or_else(|| back.pop()) else {
-                self.first.fetch_xor(1, Ordering::Release);
+                self.first.fetch_xor(1, Ordering::Relaxed);
                 continue;
             };
             if is_awaited(&next) {
@@ -150,14 +150,14 @@ impl<W> Taking<'_, W> {
 
 impl<W> Drop for Taking<'_, W> {
     fn drop(&mut self) {
-        self.0.users.fetch_sub(1, Ordering::AcqRel);
+        self.0.users.fetch_sub(1, Ordering::Release);
     }
 }
 
 impl Barred<'_> {
     /// Goes on. True: who sweeps sees, when it is done, what was published before this.
     pub(super) fn leave(self) -> bool {
-        self.0.fetch_sub(1, Ordering::AcqRel) < 0
+        self.0.fetch_sub(1, Ordering::Release) < 0
     }
 }
 
@@ -170,7 +170,8 @@ impl<'a> Sweeping<'a> {
 
 impl Drop for Sweeping<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(SWEEPING, Ordering::AcqRel);
+        // Who was barred is seen by the look that follows, which begins with a fence.
+        self.0.fetch_sub(SWEEPING, Ordering::Release);
     }
 }
 
@@ -232,6 +233,18 @@ mod tests {
         assert!(line.swept.iter().all(|half| !half.is_empty()));
         let taking = line.taking().ok().unwrap();
         assert!(std::iter::from_fn(|| taking.pop()).eq(0..10 * STEPS));
+    }
+
+    #[test]
+    fn who_is_not_meant_stays_in_line() {
+        let line = Line::new();
+        (0..10).for_each(|number| line.push(number));
+        line.push_front(10);
+        assert!(line.take_if(|number| number % 2 == 0).into_iter().eq([10, 0, 2, 4, 6, 8]));
+        assert!(!line.is_empty());
+        let taking = line.taking().ok().unwrap();
+        assert!(std::iter::from_fn(|| taking.pop()).eq([1, 3, 5, 7, 9]));
+        assert!(line.is_empty());
     }
 
     #[test]

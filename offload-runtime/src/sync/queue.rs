@@ -68,6 +68,10 @@ pub(crate) mod stand_in {
         }
 
         pub(crate) fn pop(&self) -> Option<T> {
+            // Who finds it empty has not locked it, and so has seen no more than that.
+            if self.is_empty() {
+                return None;
+            }
             let mut items = self.items.lock().unwrap();
             let item = items.pop_front();
             self.length.store(items.len(), Ordering::Release);

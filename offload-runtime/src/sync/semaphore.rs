@@ -22,6 +22,9 @@
 //! there is ([`hand_out`](Semaphore::hand_out)). That holds for who changes the limit, and for who sweeps
 //! the [line](super::line) of the shells of cancelled calls, too.
 //!
+//! *A body sees what those before it did*, whose permit it has: who gives one back releases, and who takes one, or a
+//! reservation, acquires. Whatever changes these numbers in between keeps that.
+//!
 //! *Calls that block bodies* are few, and their list has a lock, which no other call takes as
 //! long as the list is empty. They are served first.
 
@@ -104,14 +107,14 @@ impl<W: Waiter + 'static> Semaphore<W> {
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Changes the limit. Raised, calls that wait get permits at once; lowered below what is
     /// in use, none does before enough were given back.
     pub(crate) fn set_limit(&self, limit: usize) {
-        let before = self.limit.swap(limit, Ordering::AcqRel);
-        self.free.fetch_add(signed(limit) - signed(before), Ordering::SeqCst);
+        let before = self.limit.swap(limit, Ordering::Relaxed);
+        self.free.fetch_add(signed(limit) - signed(before), Ordering::Relaxed);
         self.hand_out();
     }
 
@@ -131,7 +134,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
         if let Some(permit) = self.try_acquire() {
             return Acquired::Permit(waiter, permit);
         }
-        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if !waiter.set_waiting() {
             self.leave();
             return Acquired::Cancelled;
@@ -150,7 +153,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
         if is_used_up || self.take_free() || self.take_reservation() {
             return Acquired::Permit(waiter, Permit(self));
         }
-        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         if !waiter.set_waiting() {
             self.leave();
             return Acquired::Cancelled;
@@ -165,7 +168,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
         if blocking.len() > 2 * self.waiting() + SHELLS {
             (*blocking, shells) = mem::take(&mut *blocking).into_iter().partition(W::is_awaited);
         }
-        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        self.blocked.store(blocking.len(), Ordering::Relaxed);
         drop(blocking);
         drop(shells);
         self.hand_out();
@@ -174,7 +177,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
 
     /// A waiter was started, cancelled or rejected: it is not counted as waiting any more.
     pub(crate) fn leave(&self) {
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// One that waited here was cancelled.
@@ -198,7 +201,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
         let mut blocking = lock(&self.blocking);
         let (mut taken, kept): (Vec<_>, Vec<_>) = blocking.drain(..).partition(&is_meant);
         *blocking = kept.into();
-        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        self.blocked.store(blocking.len(), Ordering::Relaxed);
         drop(blocking);
         taken.extend(self.line.take_if(is_meant));
         // A permit may have been given back while nobody seemed to wait.
@@ -207,16 +210,16 @@ impl<W: Waiter + 'static> Semaphore<W> {
     }
 
     fn take_out(&self, line: &Taking<'_, W>) -> Option<W> {
-        let blocking = (self.blocked.load(Ordering::SeqCst) > 0).then(|| self.pop_blocking());
+        let blocking = (self.blocked.load(Ordering::Relaxed) > 0).then(|| self.pop_blocking());
         blocking.flatten().or_else(|| line.pop())
     }
 
     fn has_waiters(&self) -> bool {
-        self.blocked.load(Ordering::SeqCst) > 0 || !self.line.is_empty()
+        self.blocked.load(Ordering::Relaxed) > 0 || !self.line.is_empty()
     }
 
     fn make_free(&self) {
-        self.free.fetch_add(1, Ordering::SeqCst);
+        self.free.fetch_add(1, Ordering::Release);
         self.hand_out();
     }
 
@@ -227,16 +230,17 @@ impl<W: Waiter + 'static> Semaphore<W> {
             let waiter = match self.line.taking() {
                 Ok(line) => self.take_out(&line),
                 Err(barred) => {
-                    self.free.fetch_add(1, Ordering::SeqCst);
+                    self.free.fetch_add(1, Ordering::Relaxed);
                     // Who sweeps does this when it is done, unless it was just now.
-                    match barred.leave() {
-                        true => return,
-                        false => continue,
+                    if barred.leave() {
+                        return;
                     }
+                    fence(Ordering::SeqCst);
+                    continue;
                 }
             };
             if let Some(waiter) = waiter {
-                self.reserved.fetch_add(1, Ordering::AcqRel);
+                self.reserved.fetch_add(1, Ordering::Release);
                 if waiter.set_reserved() {
                     // Nobody overtakes it until it is queued.
                     waiter.resume();
@@ -248,7 +252,7 @@ impl<W: Waiter + 'static> Semaphore<W> {
                     continue;
                 }
             }
-            self.free.fetch_add(1, Ordering::SeqCst);
+            self.free.fetch_add(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
         }
     }
@@ -256,18 +260,18 @@ impl<W: Waiter + 'static> Semaphore<W> {
     fn pop_blocking(&self) -> Option<W> {
         let mut blocking = lock(&self.blocking);
         let first = blocking.pop_front();
-        self.blocked.store(blocking.len(), Ordering::SeqCst);
+        self.blocked.store(blocking.len(), Ordering::Relaxed);
         first
     }
 
     fn take_free(&self) -> bool {
         let less = |free: isize| (free > 0).then_some(free - 1);
-        self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+        self.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, less).is_ok()
     }
 
     fn take_reservation(&self) -> bool {
         let less = |reserved: usize| reserved.checked_sub(1);
-        self.reserved.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
+        self.reserved.fetch_update(Ordering::Acquire, Ordering::Relaxed, less).is_ok()
     }
 }
 

@@ -21,7 +21,8 @@ use crate::system::abort::Unpoisoned;
 #[repr(C)]
 pub(crate) struct Meta {
     pub(crate) state: State,
-    /// A permit is reserved for it, from the gate at which it waited.
+    /// A permit is reserved for it, from the gate at which it waited. Set before the state says that it waits no more,
+    /// which is the order that it needs.
     reserved: AtomicBool,
     /// It asks its owner before it starts.
     pub(crate) is_gated: bool,
@@ -96,17 +97,17 @@ impl Slot {
     /// Leaves the place, unless that was done.
     pub(crate) fn leave(&self) {
         let Some(count) = self.count else { return };
-        if !self.is_left.swap(true, Ordering::AcqRel) {
-            count.fetch_sub(1, Ordering::AcqRel);
+        if !self.is_left.swap(true, Ordering::Relaxed) {
+            count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Takes a place again, if it had one.
     pub(crate) fn take_again(&self) {
         let Some(count) = self.count else { return };
-        if self.is_left.load(Ordering::Acquire) {
-            count.fetch_add(1, Ordering::AcqRel);
-            self.is_left.store(false, Ordering::Release);
+        if self.is_left.load(Ordering::Relaxed) {
+            count.fetch_add(1, Ordering::Relaxed);
+            self.is_left.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -121,14 +122,14 @@ impl Drop for Slot {
 /// Who takes these out gives them back, or starts the call with them.
 #[derive(Default)]
 pub(crate) struct Line {
-    /// The number of the gate. Before it is more than 0, nothing is held.
+    /// The number of the gate. Before it is more than 0, nothing is held. Set before the state says that it waits.
     gate: AtomicUsize,
     held: Mutex<Option<Box<Permits>>>,
 }
 
 impl Line {
     pub(crate) fn gate(&self) -> usize {
-        self.gate.load(Ordering::Acquire)
+        self.gate.load(Ordering::Relaxed)
     }
 
     /// It is about to wait at this gate.
@@ -136,7 +137,7 @@ impl Line {
         if !permits.is_empty() {
             *self.held.lock().unpoisoned() = Some(Box::new(permits));
         }
-        self.gate.store(gate, Ordering::Release);
+        self.gate.store(gate, Ordering::Relaxed);
     }
 
     pub(crate) fn take(&self) -> Permits {
@@ -234,13 +235,13 @@ impl Meta {
     }
 
     pub(crate) fn set_reservation(&self) {
-        self.reserved.store(true, Ordering::Release);
+        self.reserved.store(true, Ordering::Relaxed);
     }
 
     /// Whether a permit was reserved for it. Who is told so uses the reservation, or gives it
     /// up.
     pub(crate) fn take_reservation(&self) -> bool {
-        self.reserved.load(Ordering::Acquire) && self.reserved.swap(false, Ordering::AcqRel)
+        self.reserved.load(Ordering::Relaxed) && self.reserved.swap(false, Ordering::Relaxed)
     }
 
     /// It is about to be submitted, and nobody need wait for it.

@@ -16,6 +16,10 @@
 //! belongs to the side that awaits the call, once that is done; if there was a flag before, to
 //! the thread that ran it. What is left of a cancelled call in a queue is a shell, which the
 //! thread that meets it throws away.
+//!
+//! A change orders what its own side has done or will do with that: [`finish`](State::finish) releases the
+//! result, [`cancel`](State::cancel) acquires it. Who only looks, or does not get what it asks for, touches nothing
+//! of it, and needs no order; but that the body sees what was done before it was told to stop.
 
 use crate::sync::{AtomicU8, Ordering};
 
@@ -82,7 +86,7 @@ impl State {
 
     fn go(&self, from: u8, to: u8) -> bool {
         let next = |word| (word & (PHASE | CANCELLED) == from).then_some(word ^ from ^ to);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next).is_ok()
     }
 
     /// A part of the body has run: what is left belongs to who takes it from here. False: nobody
@@ -92,7 +96,7 @@ impl State {
         let next = |word| {
             (word & (PHASE | CANCELLED | DETACHED) == RUNNING).then_some(word | SUSPENDED | BEGUN)
         };
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+        self.0.fetch_update(Ordering::Release, Ordering::Relaxed, next).is_ok()
     }
 
     /// It is about to be queued again. False: it is not suspended, or was cancelled.
@@ -109,12 +113,12 @@ impl State {
 
     fn leave_suspension(&self, bits: u8) -> bool {
         let next = |word| (word & (SUSPENDED | CANCELLED) == SUSPENDED).then_some(word ^ bits);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
+        self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, next).is_ok()
     }
 
     /// Whether a part of the body has run before.
     pub(crate) fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire) & BEGUN != 0
+        self.0.load(Ordering::Relaxed) & BEGUN != 0
     }
 
     /// It has ended. True: the caller takes what it came to. False: that is left to who
@@ -122,7 +126,7 @@ impl State {
     #[must_use]
     pub(crate) fn finish(&self) -> bool {
         // From running, whose bit is one of those of done.
-        self.0.fetch_or(DONE, Ordering::AcqRel) & (CANCELLED | DETACHED) == 0
+        self.0.fetch_or(DONE, Ordering::Release) & (CANCELLED | DETACHED) == 0
     }
 
     /// Nobody awaits it any more. How far it was: queued or waiting, the body is left to
@@ -137,27 +141,27 @@ impl State {
         let next = |word| {
             (word & PHASE < RUNNING && word & (CANCELLED | BEGUN) == 0).then_some(word | CANCELLED)
         };
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(phase)
+        self.0.fetch_update(Ordering::Acquire, Ordering::Relaxed, next).ok().map(phase)
     }
 
     /// Nobody awaits it any more, and it runs all the same. How far it was: done, the result
     /// is left to who calls this.
     pub(crate) fn detach(&self) -> Phase {
-        phase(self.0.fetch_or(DETACHED, Ordering::AcqRel))
+        phase(self.0.fetch_or(DETACHED, Ordering::Acquire))
     }
 
     /// The body is to stop; what it comes to is awaited.
     pub(crate) fn tell_to_stop(&self) {
-        self.0.fetch_or(TOLD, Ordering::AcqRel);
+        self.0.fetch_or(TOLD, Ordering::Release);
     }
 
     pub(crate) fn is_detached(&self) -> bool {
-        self.0.load(Ordering::Acquire) & DETACHED != 0
+        self.0.load(Ordering::Relaxed) & DETACHED != 0
     }
 
     /// It was cancelled before it started.
     pub(crate) fn is_cancelled_unstarted(&self) -> bool {
-        let word = self.0.load(Ordering::Acquire);
+        let word = self.0.load(Ordering::Relaxed);
         word & PHASE < RUNNING && word & (CANCELLED | BEGUN) == CANCELLED
     }
 
@@ -169,7 +173,7 @@ impl State {
     /// Somebody takes what it comes to, though its body may be told to stop.
     #[cfg(feature = "process")]
     pub(crate) fn is_awaited(&self) -> bool {
-        self.0.load(Ordering::Acquire) & (CANCELLED | DETACHED) == 0
+        self.0.load(Ordering::Relaxed) & (CANCELLED | DETACHED) == 0
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -178,7 +182,7 @@ impl State {
 
     /// Somebody has its body, and is to end it.
     pub(crate) fn is_running(&self) -> bool {
-        self.0.load(Ordering::Acquire) & (PHASE | SUSPENDED) == RUNNING
+        self.0.load(Ordering::Relaxed) & (PHASE | SUSPENDED) == RUNNING
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -187,12 +191,12 @@ impl State {
 
     /// Its body has not been started, and may be.
     pub(crate) fn is_unstarted(&self) -> bool {
-        let word = self.0.load(Ordering::Acquire);
+        let word = self.0.load(Ordering::Relaxed);
         word & PHASE < RUNNING && word & CANCELLED == 0
     }
 
     pub(crate) fn is_queued(&self) -> bool {
-        self.0.load(Ordering::Acquire) & (PHASE | CANCELLED) == QUEUED
+        self.0.load(Ordering::Relaxed) & (PHASE | CANCELLED) == QUEUED
     }
 }
 
@@ -208,3 +212,5 @@ fn phase(word: u8) -> Phase {
 
 #[cfg(all(test, offload_loom))]
 mod models;
+#[cfg(all(test, not(offload_loom)))]
+mod tests;

@@ -33,9 +33,9 @@ impl Waiter for &'static Call {
     }
 
     fn set_reserved(&self) -> bool {
-        self.is_reserved.store(true, Ordering::Release);
+        self.is_reserved.store(true, Ordering::Relaxed);
         self.state.requeue() || {
-            self.is_reserved.store(false, Ordering::Release);
+            self.is_reserved.store(false, Ordering::Relaxed);
             false
         }
     }
@@ -68,7 +68,7 @@ impl Call {
                 self.end();
             }
             Phase::Queued => {
-                if self.is_reserved.swap(false, Ordering::AcqRel) {
+                if self.is_reserved.swap(false, Ordering::Relaxed) {
                     self.pool.limiter.give_up();
                 }
                 self.end();
@@ -86,7 +86,7 @@ impl Call {
 
     /// Ends it without a body, as at a shutdown.
     fn reject(&self) {
-        if self.is_reserved.swap(false, Ordering::AcqRel) {
+        if self.is_reserved.swap(false, Ordering::Relaxed) {
             self.pool.limiter.give_up();
         }
         if self.state.begin() {
@@ -166,7 +166,7 @@ impl Pool {
         if self.intake.is_drained() {
             return call.reject();
         }
-        let is_reserved = call.is_reserved.swap(false, Ordering::AcqRel);
+        let is_reserved = call.is_reserved.swap(false, Ordering::Relaxed);
         match self.limiter.acquire(call, is_reserved) {
             Acquired::Permit(call, _permit) => call.run(),
             Acquired::Waits if self.intake.is_drained() => self.reject_line(),

@@ -43,6 +43,12 @@ fn waits<W: Waiter + 'static>(acquired: Acquired<W>) {
     assert!(matches!(acquired, Acquired::Waits));
 }
 
+fn assert_all_given_back<W: Waiter + 'static>(semaphore: &Semaphore<W>) {
+    let numbers = [&semaphore.waiting, &semaphore.reserved, &semaphore.blocked];
+    assert_eq!(numbers.map(|number| number.load(Ordering::Relaxed)), [0; 3]);
+    assert_eq!(semaphore.free.load(Ordering::Relaxed), signed(semaphore.limit()));
+}
+
 #[test]
 fn a_call_that_comes_later_does_not_take_what_is_reserved_for_another() {
     let (semaphore, ready) = (semaphore(), Rc::default());
@@ -80,6 +86,101 @@ fn a_call_that_blocks_a_body_is_served_before_others() {
     drop(first);
     drop(permit(semaphore.acquire_blocking(call(3), true)));
     assert_eq!(*ready.borrow(), [3, 2]);
+    drop(permit(semaphore.acquire(call(2), true)));
+    assert_all_given_back(semaphore);
+}
+
+#[test]
+fn a_call_that_blocks_a_body_has_a_permit_that_is_free() {
+    let (semaphore, ready) = (semaphore(), Rc::default());
+    drop(permit(semaphore.acquire_blocking(Call(1, ready), false)));
+    assert_all_given_back(semaphore);
+}
+
+#[test]
+fn a_call_that_blocks_a_body_and_whose_reservation_was_taken_is_the_next_one_again() {
+    let (semaphore, ready) = (semaphore(), Rc::default());
+    let call = |number| Call(number, Rc::clone(&ready));
+    let first = permit(semaphore.acquire(call(1), false));
+    waits(semaphore.acquire_blocking(call(2), false));
+    waits(semaphore.acquire_blocking(call(3), false));
+    drop(first);
+    let blocks = permit(semaphore.acquire_blocking(call(4), false));
+    waits(semaphore.acquire_blocking(call(2), true));
+    drop(blocks);
+    assert_eq!(*ready.borrow(), [2, 2]);
+    drop(permit(semaphore.acquire_blocking(call(2), true)));
+    drop(permit(semaphore.acquire_blocking(call(3), true)));
+    assert_all_given_back(semaphore);
+}
+
+#[test]
+fn calls_that_block_bodies_and_are_not_meant_stay_in_line() {
+    let (semaphore, ready) = (semaphore(), Rc::default());
+    let call = |number| Call(number, Rc::clone(&ready));
+    let first = permit(semaphore.acquire(call(1), false));
+    waits(semaphore.acquire_blocking(call(2), false));
+    waits(semaphore.acquire_blocking(call(3), false));
+    let taken = semaphore.take_if(|call| call.0 == 2);
+    assert!(matches!(&taken[..], [Call(2, _)]));
+    assert_eq!(semaphore.blocked.load(Ordering::Relaxed), 1);
+    semaphore.leave();
+    drop(first);
+    assert_eq!(*ready.borrow(), [3]);
+    drop(permit(semaphore.acquire_blocking(call(3), true)));
+    assert_all_given_back(semaphore);
+}
+
+/// Was cancelled just now.
+struct Cancelled;
+
+impl Waiter for Cancelled {
+    fn set_waiting(&self) -> bool {
+        false
+    }
+
+    fn set_reserved(&self) -> bool {
+        unreachable!("it does not wait")
+    }
+
+    fn resume(self) {
+        unreachable!("it does not wait")
+    }
+
+    fn is_awaited(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_call_that_is_cancelled_on_its_way_to_the_line_does_not_count() {
+    let semaphore = semaphore();
+    let held = permit(semaphore.acquire(Cancelled, false));
+    assert!(matches!(semaphore.acquire(Cancelled, false), Acquired::Cancelled));
+    assert!(matches!(semaphore.acquire_blocking(Cancelled, false), Acquired::Cancelled));
+    assert_eq!(semaphore.waiting(), 0);
+    drop(held);
+    assert_all_given_back(semaphore);
+}
+
+/// Of a call that needs several.
+#[test]
+fn all_permits_of_a_body_come_back() {
+    let (semaphore, ready) = (semaphore(), Rc::default());
+    semaphore.set_limit(3);
+    let mut permits = Permits::NONE;
+    for number in 1..=3 {
+        assert_eq!(
+            (permits.is_empty(), semaphore.in_use()),
+            (number == 1, usize::from(number) - 1)
+        );
+        permits.push(permit(semaphore.acquire(Call(number, Rc::clone(&ready)), false)));
+    }
+    assert!(!permits.is_empty());
+    waits(semaphore.acquire(Call(4, Rc::clone(&ready)), false));
+    drop(permits);
+    drop(permit(semaphore.acquire(Call(4, ready), true)));
+    assert_all_given_back(semaphore);
 }
 
 /// It is on a thread, so it need not wait for another.

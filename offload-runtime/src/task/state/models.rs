@@ -197,6 +197,29 @@ fn a_body_that_waits_until_it_is_told_ends() {
     });
 }
 
+/// As between who sets a flag and who asks for it.
+#[test]
+fn a_body_that_is_told_sees_what_was_done_before() {
+    for is_dropped in [false, true] {
+        loom::model(move || {
+            let call = call(&Sleeper::new());
+            let theirs = Arc::clone(&call);
+            assert!(call.state.begin());
+            let thread = thread::spawn(move || {
+                if theirs.state.is_cancelled() {
+                    assert!(theirs.has(RESULT));
+                }
+            });
+            call.content.store(RESULT, Ordering::Relaxed);
+            match is_dropped {
+                true => assert_eq!(call.state.cancel(), Phase::Running),
+                false => call.state.tell_to_stop(),
+            }
+            thread.join().unwrap();
+        });
+    }
+}
+
 /// A handle that is cancelled, and dropped while the body ends: the result has one owner.
 #[test]
 fn the_result_of_a_call_that_was_told_and_let_go_has_exactly_one_owner() {
@@ -270,14 +293,16 @@ fn who_takes_a_call_back_from_the_line_has_its_body() {
     loom::model(|| {
         let call = call(&Sleeper::new());
         let theirs = Arc::clone(&call);
+        // Not the other way round: of two threads that both read the word first, loom lets the one that was there first
+        // have it first, always.
         let thread = thread::spawn(move || {
-            theirs.content.store(RESULT, Ordering::Relaxed);
-            theirs.state.set_waiting()
+            if theirs.state.requeue() {
+                assert!(theirs.has(RESULT));
+            }
         });
-        if call.state.requeue() {
-            assert!(call.has(RESULT));
-        }
-        assert!(thread.join().unwrap());
+        call.content.store(RESULT, Ordering::Relaxed);
+        assert!(call.state.set_waiting());
+        thread.join().unwrap();
     });
 }
 

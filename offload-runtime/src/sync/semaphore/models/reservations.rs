@@ -67,3 +67,39 @@ fn the_reservation_of_a_shell_is_taken_or_given_back_and_not_both() {
         assert_all_given_back(semaphore);
     });
 }
+
+/// Who hands a permit on has nothing of what the body did that gave it back, but what it has seen of that.
+#[test]
+fn what_a_body_did_is_seen_through_who_hands_its_permit_on() {
+    check(2, || {
+        let (semaphore, ready) = (semaphore(1), Arc::new(Queue::new()));
+        let (waits, blocks) = (Call::new(&ready), Call::new(&ready));
+        let permit = held(semaphore);
+        assert!(!meet(semaphore, waits));
+        let [has_run, is_handed_on] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let releases = thread::spawn({
+            let has_run = Arc::clone(&has_run);
+            move || {
+                has_run.store(true, Ordering::Relaxed);
+                drop(permit);
+            }
+        });
+        let asks = thread::spawn({
+            let is_handed_on = Arc::clone(&is_handed_on);
+            move || {
+                if !is_handed_on.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Acquired::Permit(..) = semaphore.acquire_blocking(blocks, false) {
+                    assert!(has_run.load(Ordering::Relaxed), "not seen");
+                }
+            }
+        });
+        semaphore.hand_out();
+        is_handed_on.store(true, Ordering::Relaxed);
+        releases.join().unwrap();
+        asks.join().unwrap();
+        meet_ready(semaphore, &ready);
+        assert_all_given_back(semaphore);
+    });
+}
