@@ -174,7 +174,7 @@ fn lock() -> MutexGuard<'static, Entries> {
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
     use super::*;
-    use crate::system::abort::tests::aborts;
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
 
     /// A lock that a panic has left is a bug, and whoever meets it is a loop of ours.
     #[test]
@@ -197,9 +197,6 @@ mod tests {
         assert!(thread::spawn(poisons).join().is_err());
         start().unwrap();
         unpark();
-        // Nobody else ends this process.
-        loop {
-            thread::park();
-        }
+        wait_for_the_end();
     }
 }

@@ -42,8 +42,9 @@ impl<G> Unpoisoned for LockResult<G> {
 
 #[cfg(all(test, not(offload_loom)))]
 pub(crate) mod tests {
-    use std::env;
     use std::process::Command;
+    use std::time::Duration;
+    use std::{env, thread};
 
     use super::*;
 
@@ -61,6 +62,11 @@ pub(crate) mod tests {
         }
         assert!(!output.status.success(), "{said}");
         said
+    }
+
+    /// What such a test does at last: nobody else ends its process, or in good order, which is not as it is to end.
+    pub(crate) fn wait_for_the_end() {
+        thread::sleep(Duration::from_secs(60));
     }
 
     #[test]

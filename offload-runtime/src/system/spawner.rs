@@ -60,7 +60,7 @@ fn serve() {
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
     use super::*;
-    use crate::system::abort::tests::aborts;
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
 
     #[test]
     fn the_thread_that_starts_threads_ends_the_process_if_it_panics() {
@@ -74,9 +74,6 @@ mod tests {
     #[ignore = "run by another test, in a process of its own"]
     fn child_whose_spawner_panics() {
         request(Box::new(|| panic!("on purpose"))).unwrap();
-        // Nobody else ends this process.
-        loop {
-            thread::park();
-        }
+        wait_for_the_end();
     }
 }

@@ -79,3 +79,29 @@ impl Printer {
         }
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
+
+    #[test]
+    fn the_thread_that_passes_on_what_workers_print_ends_the_process_if_it_panics() {
+        let said = aborts("executor::process::printer::tests::child_whose_printer_panics");
+        let words =
+            "the thread that passes on what workers print panicked, which is a bug of it; aborting";
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_printer_panics() {
+        let poisons = || {
+            let _waiting = PRINTER.lock();
+            panic!("on purpose");
+        };
+        assert!(thread::spawn(poisons).join().is_err());
+        start().unwrap();
+        wait_for_the_end();
+    }
+}

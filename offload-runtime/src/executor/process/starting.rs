@@ -151,3 +151,34 @@ impl Wake for Looker {
         self.0.tend(&mut state);
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::executor::threads::{Kind, Pool};
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
+
+    #[test]
+    fn a_thread_that_starts_a_worker_ends_the_process_if_it_panics() {
+        let said =
+            aborts("executor::process::starting::tests::child_whose_start_of_a_worker_panics");
+        let words = "the start of a worker panicked, which is a bug of it; aborting";
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_start_of_a_worker_panics() {
+        static WORKERS: Workers = Workers::new(Pool::new("panics", Kind::Process), None);
+        // It does not get further before this lock is free, and poisoned.
+        let poisons = || {
+            let mut state = WORKERS.lock();
+            (state.limit, state.waiting) = (1, 1);
+            WORKERS.tend(&mut state);
+            assert_eq!(state.starts.under_way, 1);
+            panic!("on purpose");
+        };
+        assert!(thread::spawn(poisons).join().is_err());
+        wait_for_the_end();
+    }
+}

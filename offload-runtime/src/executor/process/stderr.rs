@@ -262,3 +262,30 @@ fn ready<'a>(files: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<bool> {
         Err(_) => Vec::new(),
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
+
+    #[test]
+    fn the_thread_that_reads_what_workers_print_ends_the_process_if_it_panics() {
+        let said = aborts("executor::process::stderr::tests::child_whose_reader_panics");
+        let words =
+            "the thread that reads what workers print panicked, which is a bug of it; aborting";
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_reader_panics() {
+        let reader = reader().unwrap();
+        let poisons = || {
+            let _new = reader.new.lock().unwrap();
+            panic!("on purpose");
+        };
+        assert!(thread::spawn(poisons).join().is_err());
+        (&reader.waker).write_all(&[0]).unwrap();
+        wait_for_the_end();
+    }
+}

@@ -294,8 +294,10 @@ impl Pool {
         }
         let rules = started.rules;
         let run = move || {
-            rules.prepare_thread();
-            abort_on_panic("a thread of a pool", || self.work());
+            abort_on_panic("a thread of a pool", || {
+                rules.prepare_thread();
+                self.work();
+            });
         };
         let mut thread = thread::Builder::new().name(self.thread_name());
         if let Some(bytes) = rules.stack_size {
