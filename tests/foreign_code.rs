@@ -50,6 +50,7 @@ enum Place {
     RecordInSpan,
     ExitSpan,
     SaidByWorker,
+    SaidAtStart,
     Make,
     Check,
     DropOfInstance,
@@ -74,12 +75,14 @@ enum Place {
     Wake,
     WakeByItem,
     WakeByTimer,
+    WakeAtClose,
     WakeWhenReady,
     DropOfWaker,
     FromError,
     ThreadStart,
     Size,
     LazyPool,
+    LazyLimiter,
     SizeOfLimiter,
     SaidByTimer,
     Recorder,
@@ -89,7 +92,7 @@ enum Place {
 }
 
 /// Each with the prefix of the name of its thread; the caller's is that of the test.
-const PLACES: [(Place, &str); 45] = [
+const PLACES: [(Place, &str); 47] = [
     (Place::Deadline, CALLER),
     (Place::QueueDeadline, CALLER),
     (Place::CloneOfValue, CALLER),
@@ -126,12 +129,14 @@ const PLACES: [(Place, &str); 45] = [
     (Place::Wake, "one-"),
     (Place::WakeByItem, "one-"),
     (Place::WakeByTimer, "offload-timer"),
+    (Place::WakeAtClose, "offload-timer"),
     (Place::WakeWhenReady, "offload-start"),
     (Place::DropOfWaker, CALLER),
     (Place::FromError, CALLER),
     (Place::ThreadStart, "fresh-"),
     (Place::Size, CALLER),
     (Place::LazyPool, CALLER),
+    (Place::LazyLimiter, CALLER),
     (Place::SizeOfLimiter, CALLER),
     (Place::Recorder, CALLER),
     (Place::RecorderByItself, "offload-metrics"),
@@ -385,6 +390,8 @@ fn says(sent: Sent) -> Result<Sent, Error> {
     Ok(sent)
 }
 
+static CLOSES: ThreadPool = ThreadPool::new("closes").threads(1);
+
 static READY: ProcessPool = ProcessPool::new("ready").workers(1).min_workers(1);
 
 #[expect(dead_code, reason = "a worker is one for the functions of its pool")]
@@ -496,9 +503,12 @@ macro_rules! sized {
     ($($name:ident)*) => {{
         $(
             fn $name() -> BoxFuture<'static, Result<(), Error>> {
-                static LIMIT: Limiter = Limiter::with(|| {
-                    at(Place::SizeOfLimiter);
-                    1
+                static LIMIT: LazyLock<Limiter> = LazyLock::new(|| {
+                    at(Place::LazyLimiter);
+                    Limiter::with(|| {
+                        at(Place::SizeOfLimiter);
+                        1
+                    })
                 });
                 static INSTANCES: Resource<()> = Resource::new("sized", || Ok(())).size_with(|| {
                     at(Place::SizeOfResource);
@@ -525,7 +535,7 @@ macro_rules! sized {
 /// The next of them.
 fn next_sized() -> BoxFuture<'static, Result<(), Error>> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    sized!(a b c d e f g h i j k l)[NEXT.fetch_add(1, Ordering::SeqCst)]()
+    sized!(a b c d e f g h i j k l m n o p)[NEXT.fetch_add(1, Ordering::SeqCst)]()
 }
 
 /// Is told of gauges.
@@ -568,7 +578,7 @@ struct Bell {
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         at(match thread::current().name() {
-            Some("offload-timer") => Place::WakeByTimer,
+            Some("offload-timer") if self.place == Place::Wake => Place::WakeByTimer,
             _ => self.place,
         });
         let _ = self.ring.send(());
@@ -801,12 +811,25 @@ fn calls() {
     if is_for(&[Place::SaidByWorker, Place::Write, Place::Read]) {
         drop(driven(says(Sent)).finish());
     }
+    if is_for(&[Place::WakeAtClose]) {
+        CLOSES.open();
+        let (go, gate) = mpsc::channel::<()>();
+        let holds = CLOSES.spawn(move || gate.recv().is_err());
+        // Until it has looked once more.
+        let opens = thread::spawn(move || {
+            soon("it is woken", || DONE.lock().unwrap().is_some());
+            drop(go);
+        });
+        let _ = driven(CLOSES.close(Duration::from_secs(60))).finish_woken(Place::WakeAtClose);
+        opens.join().unwrap();
+        assert!(holds.wait().unwrap());
+    }
     if is_for(&[Place::WakeWhenReady]) {
         block_on(READY.close(Duration::from_secs(60)));
         READY.open();
         let _ = driven(READY.ready()).finish_woken(Place::WakeWhenReady);
     }
-    if is_for(&[Place::LazyPool, Place::SizeOfLimiter, Place::SizeOfResource]) {
+    if is_for(&[Place::LazyPool, Place::LazyLimiter, Place::SizeOfLimiter, Place::SizeOfResource]) {
         drop(driven(next_sized()).finish());
     }
     if is_for(&[Place::Recorder]) {
@@ -874,7 +897,7 @@ struct Said;
 
 impl Subscriber for Said {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "offload" && metadata.is_event()
+        ["offload", AT_START].contains(&metadata.target()) && metadata.is_event()
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -885,8 +908,11 @@ impl Subscriber for Said {
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
-    fn event(&self, _: &Event<'_>) {
-        at(Place::SaidByTimer);
+    fn event(&self, event: &Event<'_>) {
+        at(match event.metadata().target() {
+            AT_START => Place::SaidAtStart,
+            _ => Place::SaidByTimer,
+        });
     }
 
     fn enter(&self, _: &Id) {}
@@ -896,17 +922,15 @@ impl Subscriber for Said {
 
 const DEED: &str = "OFFLOAD_TEST_DEED";
 
-/// It is said once in a process.
-#[test]
-fn a_subscriber_that_is_told_of_blocked_threads_costs_the_timer_nothing() {
+/// Each in a process of its own, which has one subscriber.
+fn pass_with_all_deeds(child: &str) {
     for deed in ["panic", "block", "call back", "drop a handle"] {
-        passes(own_process("child_is_told_of_blocked_threads").env(DEED, deed));
+        passes(own_process(child).env(DEED, deed));
     }
 }
 
-#[test]
-#[ignore = "run by another test, in a process of its own"]
-fn child_is_told_of_blocked_threads() {
+/// Has this process tell a subscriber, which does that at this place.
+fn plan_for_subscriber(place: Place) -> Deed {
     let deed = match std::env::var(DEED).as_deref() {
         Ok("panic") => Deed::Panic,
         Ok("block") => Deed::Block,
@@ -914,7 +938,20 @@ fn child_is_told_of_blocked_threads() {
         _ => Deed::CallBack,
     };
     tracing::subscriber::set_global_default(Said).unwrap();
-    *PLAN.lock().unwrap() = Some((Place::SaidByTimer, deed));
+    *PLAN.lock().unwrap() = Some((place, deed));
+    deed
+}
+
+/// It is said once in a process.
+#[test]
+fn a_subscriber_that_is_told_of_blocked_threads_costs_the_timer_nothing() {
+    pass_with_all_deeds("child_is_told_of_blocked_threads");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_of_blocked_threads() {
+    plan_for_subscriber(Place::SaidByTimer);
     let (gates, calls): (Vec<_>, Vec<_>) = (0..3)
         .map(|_| {
             let (gate, held) = mpsc::channel::<()>();
@@ -928,6 +965,38 @@ fn child_is_told_of_blocked_threads() {
     assert_eq!(block_on(late(held)).unwrap_err().kind(), ErrorKind::TimedOut);
     drop(gates);
     assert!(calls.into_iter().all(|call| call.wait().unwrap()));
+}
+
+const AT_START: &str = "said at start";
+
+static SAYS_AT_START: ProcessPool = ProcessPool::new("says at start")
+    .workers(1)
+    .on_start(|| tracing::info!(target: AT_START, "it starts"));
+
+#[offload(process, pool = SAYS_AT_START)]
+fn is_started() -> Result<(), Error> {
+    Ok(())
+}
+
+/// What a worker says before it has a call is told on the thread that starts it.
+#[test]
+fn a_subscriber_that_is_told_as_a_worker_starts_costs_that_worker_at_the_most() {
+    pass_with_all_deeds("child_is_told_as_a_worker_starts");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_as_a_worker_starts() {
+    let deed = plan_for_subscriber(Place::SaidAtStart);
+    let answer = block_on(is_started());
+    assert!(!is_planned(), "nothing was told");
+    assert_eq!(DONE.lock().unwrap().take().unwrap(), "offload-start");
+    if let Err(error) = answer {
+        assert!(matches!(deed, Deed::Panic), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    block_on(is_started()).unwrap();
+    assert_eq!(workers("says at start").alive, 1);
 }
 
 /// A call that was started can be polled again after a panic of its waker.
@@ -1109,6 +1178,32 @@ fn answers(argument: Argument) -> Result<Answer, Error> {
     Ok(Answer(argument.0))
 }
 
+/// What is made there, and is fine there: the first time one of them panics, the other time it blocks, and calls back.
+static IN_WORKER: Resource<()> = Resource::new("in a worker", || {
+    match MADE_THERE.fetch_add(1, Ordering::SeqCst) {
+        0 => panic!("on purpose"),
+        1 => on_start(),
+        _ => {}
+    }
+    Ok(())
+})
+.check(|()| {
+    match CHECKED_THERE.fetch_add(1, Ordering::SeqCst) {
+        0 => on_start(),
+        1 => panic!("on purpose"),
+        _ => {}
+    }
+    true
+});
+
+static MADE_THERE: AtomicUsize = AtomicUsize::new(0);
+static CHECKED_THERE: AtomicUsize = AtomicUsize::new(0);
+
+#[offload(process, pool = STARTING, name = "borrows there")]
+fn borrows_there(#[resource(IN_WORKER)] _instance: &mut ()) -> Result<[usize; 2], Error> {
+    Ok([&MADE_THERE, &CHECKED_THERE].map(|number| number.load(Ordering::SeqCst)))
+}
+
 /// There it costs its call at the most, and the worker serves on.
 #[test]
 fn foreign_code_in_a_worker_costs_no_more_than_its_own_call() {
@@ -1129,6 +1224,9 @@ fn child_has_workers_with_foreign_code() {
         }
         call(OnStart, false).unwrap();
     }
+    assert_eq!(block_on(borrows_there()).unwrap_err().kind(), ErrorKind::Unavailable);
+    let numbers = [(); 4].map(|()| block_on(borrows_there()).unwrap());
+    assert_eq!(numbers, [[2, 0], [2, 1], [3, 2], [3, 3]]);
     let workers = workers("starting");
     assert_eq!((workers.alive, workers.restarts, workers.kills), (1, 0, 0));
 }
