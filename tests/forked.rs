@@ -17,7 +17,7 @@ fn forks() {
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     let lines: Vec<_> = out.lines().collect();
-    assert_eq!(lines.len(), 4, "{out}");
+    assert_eq!(lines.len(), 5, "{out}");
     assert!(lines[0].starts_with("`forks::fallible`"), "{out}");
     assert!(lines.iter().all(|line| line.contains("was forked")), "{out}");
 }

@@ -229,6 +229,12 @@ impl Drop for Enters {
     }
 }
 
+impl Wake for Enters {
+    fn wake(self: Arc<Self>) {
+        // It is dropped here.
+    }
+}
+
 #[test]
 fn a_destructor_that_leaves_a_runtime_entered_costs_its_thread_and_nothing_else() {
     let _alone = one_at_a_time();
@@ -252,8 +258,34 @@ fn a_destructor_that_leaves_a_runtime_entered_costs_its_thread_and_nothing_else(
         go.send(()).unwrap();
         told.recv().unwrap();
         let here = Handle::try_current().ok().map(|handle| handle.id());
-        let seen = block_on(on_the_one(|| Handle::try_current().ok().map(|handle| handle.id())));
-        assert_eq!(seen, here);
+        let look = || block_on(on_the_one(|| Handle::try_current().ok().map(|handle| handle.id())));
+        assert_eq!(look(), here);
+        // What a body panics with, and nobody awaits; and a waker.
+        for panics in [true, false] {
+            let (go, gate) = mpsc::channel::<()>();
+            let enters = || Enters(other.handle().clone(), tell.clone());
+            let (begin, begun) = mpsc::channel();
+            let payload = panics.then(enters);
+            let mut call = Box::pin(on_the_one(move || {
+                begin.send(()).unwrap();
+                let _ = gate.recv();
+                if let Some(payload) = payload {
+                    std::panic::panic_any(payload);
+                }
+            }));
+            let waker =
+                if panics { Waker::noop().clone() } else { Waker::from(Arc::new(enters())) };
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            drop(waker);
+            begun.recv().unwrap();
+            let kept = (!panics).then_some(call);
+            drop(go);
+            told.recv().unwrap();
+            assert_eq!(look(), here);
+            if let Some(call) = kept {
+                block_on(call);
+            }
+        }
         // An argument of a call that is dropped in the queue, which a thread of the default pool drops.
         let (go, gate) = mpsc::channel::<()>();
         let mut fills = Box::pin(on_the_one(move || gate.recv().unwrap()));

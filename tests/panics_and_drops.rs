@@ -13,9 +13,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{self, FutureExt, join_all};
-use offload_runtime::{CpuPool, Limiter, ThreadPool, offload, to_cpu, to_thread};
+use offload_runtime::{CpuPool, Limiter, ThreadPool, offload, spawn_cpu, to_cpu, to_thread};
 use offload_tests::{PATIENCE, one_at_a_time, soon};
 use tokio::runtime::Builder;
 
@@ -984,32 +985,44 @@ fn the_waker_of_a_call_that_is_dropped_goes_with_it() {
     assert_the_pools_serve();
 }
 
-/// The future of a call may be kept by a thread-local, and be dropped as that thread ends, when
-/// nothing of the thread's own is there any more.
+/// The future of a call, a stream, or the handle of a call that was started may be kept by a thread-local, and be dropped
+/// as that thread ends, when nothing of the thread's own is there any more.
 #[test]
 fn a_call_that_is_dropped_as_its_thread_ends_is_cancelled() {
     thread_local! {
-        static KEPT: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>> = const { RefCell::new(None) };
+        static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[offload(cpu, stream)]
+    fn items(_argument: Arc<()>) -> impl Iterator<Item = ()> {
+        std::iter::repeat_with(|| unreachable!("it has no consumer"))
     }
 
     let full = fill_cpu_pool();
-    let argument = Arc::new(());
-    let theirs = Arc::clone(&argument);
+    let (argument, runs) = (Arc::new(()), Arc::new(()));
+    let theirs = [&argument, &argument, &runs].map(Arc::clone);
     let runtime = Builder::new_current_thread().build().unwrap();
     let handle = runtime.handle().clone();
     thread::spawn(move || {
         // So that it is there before the runtime's own locals, and goes after them.
-        KEPT.with_borrow(|kept| assert!(kept.is_none()));
+        KEPT.with_borrow(|kept| assert!(kept.is_empty()));
         let _runtime = handle.enter();
-        let mut call: Pin<Box<dyn Future<Output = ()>>> =
-            Box::pin(on(Kind::Cpu, move || unreachable!("{theirs:?} has no caller")));
+        let [argument, of_stream, of_started] = theirs;
+        let mut call =
+            Box::pin(on::<()>(Kind::Cpu, move || unreachable!("{argument:?} has no caller")));
+        let mut stream = Box::pin(items(of_stream));
+        let started = spawn_cpu(move || drop(of_started));
         assert!(poll(call.as_mut()).is_pending());
-        KEPT.set(Some(call));
+        assert!(poll(pin!(stream.next())).is_pending());
+        KEPT.set(vec![Box::new(call), Box::new(stream), Box::new(started)]);
     })
     .join()
     .unwrap();
     fall_to(&argument, 1);
+    assert_eq!(Arc::strong_count(&runs), 2);
     drop(full);
+    // It was let go, and not cancelled.
+    fall_to(&runs, 1);
     let _alone = one_at_a_time();
     assert_the_pools_serve();
 }

@@ -2,6 +2,7 @@
 
 use std::panic::catch_unwind;
 
+use futures::StreamExt;
 use futures::executor::block_on;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
@@ -15,6 +16,11 @@ fn plain() -> u8 {
 #[offload(cpu)]
 fn fallible() -> Result<u8, Error> {
     Ok(7)
+}
+
+#[offload(thread, stream)]
+fn streamed() -> impl Iterator<Item = Result<u8, Error>> {
+    std::iter::once(Ok(7))
 }
 
 fn main() {
@@ -37,6 +43,7 @@ fn main() {
         ForkResult::Child => {
             println!("{}", block_on(fallible()).unwrap_err());
             println!("{}", spawn_thread(|| 7).wait().unwrap_err());
+            println!("{}", block_on(Box::pin(streamed()).next()).unwrap().unwrap_err());
             println!("{}", before.wait().unwrap_err());
             std::panic::set_hook(Box::new(|_| {}));
             let payload = catch_unwind(|| block_on(plain())).unwrap_err();
