@@ -211,6 +211,25 @@ mod tests {
         decoder.end().unwrap();
     }
 
+    /// As where it is in the message.
+    #[test]
+    fn what_is_long_is_lent_as_a_text_or_as_bytes_whichever_it_is() {
+        for length in [10, 200_000] {
+            let value = ("a".repeat(length), ByteBuf::from(vec![b'b'; length]));
+            let mut message = Outgoing::new(1, LIMIT).with_blobs(send);
+            codec::encode(&value, &mut message).unwrap();
+            let frame = message.finish().unwrap();
+            SENT.take();
+            let mut stream = STREAM.take();
+            stream.extend(&frame);
+            let mut incoming = Incoming::new(LIMIT);
+            let frame = incoming.read(&mut &stream[..]).unwrap();
+            let mut decoder = Decoder::with_blobs(frame.payload, std::mem::take(frame.blobs));
+            let seen: (Seen<[u8]>, Seen<str>) = decoder.next().unwrap();
+            assert_eq!((seen.0.0, seen.1.0), (length, length));
+        }
+    }
+
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Photo {
         pixels: Vec<u8>,

@@ -1,6 +1,9 @@
 //! What holds for any bytes that come in: shared by the tests and the fuzzer.
 
+use std::fmt;
 use std::io::{self, Read};
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::{events, messages};
 use crate::wire::codec::{self, Decoder};
@@ -138,7 +141,15 @@ fn values(payload: &[u8], blobs: Vec<Vec<u8>>) {
     let _ = Decoder::with_blobs(payload, blobs.clone()).next::<(Vec<u8>, Box<[u8]>)>();
     type Mixed = Vec<Result<(String, Vec<u8>), String>>;
     let _ = Decoder::with_blobs(payload, blobs.clone()).next::<Mixed>();
-    let _ = Decoder::with_blobs(payload, blobs).next::<Vec<String>>();
+    let texts = Decoder::with_blobs(payload, blobs.clone()).next::<Vec<String>>();
+    let seen = Decoder::with_blobs(payload, blobs.clone()).next::<Vec<SeenText>>();
+    assert_eq!(seen.ok(), texts.ok().map(|texts| texts.into_iter().map(SeenText).collect()));
+    let bytes = Decoder::with_blobs(payload, blobs.clone()).next::<Vec<OwnBytes>>();
+    let seen = Decoder::with_blobs(payload, blobs).next::<Vec<SeenBytes>>();
+    assert_eq!(
+        seen.ok(),
+        bytes.ok().map(|bytes| bytes.into_iter().map(|OwnBytes(bytes)| SeenBytes(bytes)).collect())
+    );
     again::<serde_json::Value>(payload);
     again::<messages::CallHead>(payload);
     again::<messages::Panic>(payload);
@@ -148,6 +159,53 @@ fn values(payload: &[u8], blobs: Vec<Vec<u8>>) {
     again::<std::collections::BTreeMap<u32, Option<Vec<u8>>>>(payload);
     again::<(i128, u128, f32, Vec<Result<u8, bool>>, Box<[u8]>)>(payload);
     events::Replay::new(events::Places::default()).replay(payload);
+}
+
+/// A copy of a text that was looked at where it stands.
+#[derive(Debug, PartialEq)]
+struct SeenText(String);
+
+impl<'de> Deserialize<'de> for SeenText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SeenText, D::Error> {
+        <&str>::deserialize(from).map(|text| SeenText(text.to_owned()))
+    }
+}
+
+/// The same of bytes.
+#[derive(Debug, PartialEq)]
+struct SeenBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for SeenBytes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<SeenBytes, D::Error> {
+        <&[u8]>::deserialize(from).map(|bytes| SeenBytes(bytes.to_vec()))
+    }
+}
+
+/// Bytes that are given, and not lent.
+struct OwnBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for OwnBytes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OwnBytes, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = OwnBytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<OwnBytes, E> {
+                Ok(OwnBytes(text.as_bytes().to_vec()))
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<OwnBytes, E> {
+                Ok(OwnBytes(bytes.to_vec()))
+            }
+        }
+
+        from.deserialize_byte_buf(Bytes)
+    }
 }
 
 fn again<T: serde::Serialize + serde::de::DeserializeOwned>(payload: &[u8]) {

@@ -210,6 +210,10 @@ fn meaningless() -> Problem {
     Problem::of("it has a byte that means nothing")
 }
 
+fn lent(text: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(text).map_err(|_| no_text())
+}
+
 fn no_text() -> Problem {
     Problem::of("it has a text that is not UTF-8")
 }
@@ -255,9 +259,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     // A `&str` asks for this, which has to be lent, and a `String` for the other.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
-            Head::TextBeside(text) => {
-                visitor.visit_borrowed_str(std::str::from_utf8(text).map_err(|_| no_text())?)
-            }
+            Head::TextBeside(text) => visitor.visit_borrowed_str(lent(text)?),
+            Head::BytesBeside(bytes) => visitor.visit_borrowed_bytes(bytes),
             head => self.visit(head, visitor),
         }
     }
@@ -268,6 +271,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             Head::BytesBeside(bytes) | Head::NumbersBeside(bytes) => {
                 visitor.visit_borrowed_bytes(bytes)
             }
+            Head::TextBeside(text) => visitor.visit_borrowed_str(lent(text)?),
             head => self.visit(head, visitor),
         }
     }

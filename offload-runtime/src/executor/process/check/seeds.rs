@@ -151,6 +151,9 @@ fn values() -> Seeds {
     }
     let beside = [b"sixteen bytes ..", &"ü".repeat(8).into_bytes()[..], &[200; 32]].concat();
     inputs.insert("beside".to_owned(), [&[3, 1, 1, 2][..], &beside, BESIDE].concat());
+    // Looked at where they stand: a text and bytes, each beside and in the message.
+    let lent = b"\x94\xc7\x04\x03\0\0\0\0\xa5a tex\xc7\x04\x02\0\0\0\x01\xc4\x05bytes";
+    inputs.insert("lent".to_owned(), [&[2, 1, 1][..], &beside[..32], lent].concat());
     inputs
 }
 
