@@ -288,18 +288,19 @@ fn a_worker_that_dies_while_it_is_idle_costs_nothing() {
     settle("it is reaped", || !is_there(first));
 }
 
-/// It is seen before the call or by it: in both cases another worker takes it.
+/// It is seen before the call or by it: in both cases another worker takes it, and what is long, and goes ahead of its
+/// message, too.
 #[test]
 fn a_worker_that_dies_just_before_its_call_costs_nothing() {
     static POOL: ProcessPool = ProcessPool::new("just before").workers(2);
 
     #[offload(process, pool = POOL)]
-    fn pid() -> Result<u32, Error> {
+    fn pid(_text: String) -> Result<u32, Error> {
         Ok(std::process::id())
     }
 
-    for _ in 0..100 {
-        let pid_of_last = block_on(pid()).unwrap();
+    for n in 0..100 {
+        let pid_of_last = block_on(pid("x".repeat(n % 2 * (1 << 20)))).unwrap();
         let process = rustix::process::Pid::from_raw(pid_of_last.cast_signed()).unwrap();
         rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
     }

@@ -13,7 +13,7 @@ use offload_tests::{begin, skipped};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::ends::{Told, spin, tell};
-use crate::support::{is_there, runs, sends, settle, workers};
+use crate::support::{is_there, receives, runs, sends, settle, workers};
 
 /// Leaves the group of its worker, and its parent too, and tells its number.
 fn start_daemon(path: &str) {
@@ -338,15 +338,18 @@ fn start(mode: &str, folder: &Path, set: impl FnOnce(&mut Command) -> &mut Comma
 fn a_worker_that_dies_while_much_is_sent_to_it_kills_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let parent = start("send", folder.path(), |command| command);
-    for name in ["0", "1"] {
+    for name in ["0", "1", "2"] {
         let worker = number(folder.path().join(name).to_str().unwrap());
-        settle("there is no more room", || sends(parent.id()));
+        match name {
+            "1" => settle("it is asked whether it is there", || receives(parent.id())),
+            _ => settle("there is no more room", || sends(parent.id())),
+        }
         kill_process(Pid::from_raw(worker.cast_signed()).unwrap(), Signal::KILL).unwrap();
     }
     let output = parent.wait_with_output().unwrap();
     assert!(output.status.success(), "{:?}", output.status);
-    // The first was read by nobody, and another worker had it. Of the second a part is sent, and kept nowhere.
-    let once = "Ok(1048576)\nErr((WorkerDied, No))\n";
+    // Two were read by nobody, and another worker had them. Of the third a part is sent, and kept nowhere.
+    let once = "Ok(1048576)\nOk(1048576)\nErr((WorkerDied, No))\n";
     let before_it_was_written = "Ok(false)\nErr((WorkerDied, No))\n";
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(said, format!("{once}{before_it_was_written}"));

@@ -41,6 +41,7 @@ const DONE: u8 = 5;
 const PANICKED: u8 = 6;
 const PANICKING: u8 = 7;
 const EVENT: u8 = 9;
+const HERE: u8 = 10;
 const ITEM: u8 = 11;
 const BLOB: u8 = 254;
 
@@ -103,13 +104,16 @@ fn what_is_said_between_calls_is_no_answer_to_the_next() {
     }
 
     let told = Told::new();
-    for number in NEVER {
-        let forged = frame(DONE, &[number, SEVEN].concat());
-        assert_eq!(block_on(says_more(told.path(), forged)).unwrap(), 1);
-        fs::write(told.path(), "").unwrap();
-        settle("it was said", || !Path::new(&told.path()).exists());
-        let error = block_on(says_more(String::new(), vec![])).unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+    let answers = NEVER.map(|number| frame(DONE, &[number, SEVEN].concat()));
+    for forged in answers.into_iter().chain([frame(HERE, b"")]) {
+        // One that is long is sent to a worker that has said that it is there.
+        for length in [0, 1 << 20] {
+            assert_eq!(block_on(says_more(told.path(), forged.clone())).unwrap(), 1);
+            fs::write(told.path(), "").unwrap();
+            settle("it was said", || !Path::new(&told.path()).exists());
+            let error = block_on(says_more(String::new(), vec![0; length])).unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+        }
     }
 }
 

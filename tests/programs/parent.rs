@@ -121,6 +121,33 @@ fn takes_last(text: String, last: Kills) -> Result<bool, Error> {
     Ok(text.len() == 1 << 20 && last.0 != std::process::id())
 }
 
+/// Stops a worker as it is written, and tells which.
+#[derive(Deserialize)]
+struct Stops(u32, PathBuf);
+
+impl Serialize for Stops {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Stops(worker, path) = self;
+        let process = rustix::process::Pid::from_raw(worker.cast_signed()).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+        let stat = format!("/proc/{worker}/stat");
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {}
+        tell(path, *worker);
+        (worker, path).serialize(serializer)
+    }
+}
+
+fn tell(path: &Path, worker: u32) {
+    std::fs::write(path.with_extension("new"), worker.to_string()).unwrap();
+    std::fs::rename(path.with_extension("new"), path).unwrap();
+}
+
+#[offload(process)]
+fn takes_more(text: String, between: Stops, more: String) -> Result<usize, Error> {
+    let _ = (between.0, between.1);
+    Ok(text.len() + more.len())
+}
+
 /// Workers die after they were chosen for a call, and before all of that is written: once before any of it.
 async fn send_to_dead_ones() {
     for text in [0, 1 << 20] {
@@ -130,18 +157,24 @@ async fn send_to_dead_ones() {
     }
 }
 
-/// Sends more than there is room for to a worker that is stopped: once in the message, and once beside it. Each time it tells which
-/// worker it is, and waits until somebody has killed that.
+/// Sends more than there is room for to a worker that is stopped: in the message, beside it, and beside it when a part was sent.
+/// Each time it tells which worker it is, and waits until somebody has killed that.
 async fn send_to_one_that_dies(folder: &str) {
-    for (n, [numbers, text]) in [[1 << 20, 0], [0, 1 << 20]].into_iter().enumerate() {
+    let text = || "x".repeat(1 << 20);
+    for n in 0..3 {
         let (_, worker) = double(0).await.unwrap();
         let process = rustix::process::Pid::from_raw(worker.cast_signed()).unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
-        let call = takes(vec![300; numbers], "x".repeat(text));
         let path = PathBuf::from(folder).join(n.to_string());
-        std::fs::write(path.with_extension("new"), worker.to_string()).unwrap();
-        std::fs::rename(path.with_extension("new"), path).unwrap();
-        println!("{:?}", call.await.map_err(|error| (error.kind(), error.ran())));
+        if n < 2 {
+            rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+            tell(&path, worker);
+        }
+        let sent = match n {
+            0 => takes(vec![300; 1 << 20], String::new()).await,
+            1 => takes(Vec::new(), text()).await,
+            _ => takes_more(text(), Stops(worker, path), text()).await,
+        };
+        println!("{:?}", sent.map_err(|error| (error.kind(), error.ran())));
     }
 }
 

@@ -7,7 +7,7 @@ use std::{io, mem};
 use super::checked_out::CheckedOut;
 use super::events::Replay;
 use super::items::Items;
-use super::messages::{Failure, Kind, Panic};
+use super::messages::{Failure, Kind, PING_FRAME, Panic};
 use crate::wire::codec::Decoder;
 use crate::wire::frames::ReadError;
 
@@ -138,6 +138,25 @@ impl Conversation {
         let is_second = |panic: &Panic| panic.message.starts_with("panic in a ");
         if self.panic.is_none() || !panic.as_ref().is_some_and(is_second) {
             self.panic = panic;
+        }
+    }
+}
+
+/// Whether the worker is there, by its own word: one that has died while it was idle may not look so yet.
+pub(super) fn is_there(worker: &mut CheckedOut, answer_by: Option<Instant>) -> bool {
+    worker.process().set_deadline(answer_by);
+    if write(worker, &PING_FRAME, answer_by).is_err() {
+        return false;
+    }
+    loop {
+        match worker.process().read() {
+            Ok(frame) => return Kind::of(frame.kind) == Some(Kind::Here),
+            Err(ReadError::Io(error)) => {
+                if waited(worker, &error, answer_by).is_err() {
+                    return false;
+                }
+            }
+            Err(_) => return false,
         }
     }
 }

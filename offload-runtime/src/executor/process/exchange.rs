@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::checked_out::CheckedOut;
-use super::conversation::{Conversation, Lost, Said, write};
+use super::conversation::{Conversation, Lost, Said, is_there, write};
 use super::events;
 use super::failures;
 use super::items::Items;
@@ -99,6 +99,8 @@ struct Sending {
     /// Of the call.
     number: u64,
     answer_by: Option<Instant>,
+    /// Whether blobs are sent ahead, once that is known.
+    is_ahead: Option<bool>,
 }
 
 impl Sending {
@@ -122,15 +124,25 @@ impl Sending {
 
     fn send(&mut self, blob: &[u8]) -> bool {
         let Some(header) = blobs::header(blob) else { return false };
-        if !self.worker.has_begun() {
-            // What is sent ahead cannot be sent again, to another worker.
-            if !self.worker.process().is_alive() || !self.worker.begin(self.number) {
-                return false;
-            }
-            current::set_ran(Ran::Maybe);
-            self.worker.process().set_deadline(self.answer_by);
+        if self.is_ahead.is_none() {
+            self.is_ahead = Some(self.can_be_ahead());
         }
-        [&header, blob].iter().all(|part| write(&mut self.worker, part, self.answer_by).is_ok())
+        self.is_ahead == Some(true)
+            && [&header, blob]
+                .iter()
+                .all(|part| write(&mut self.worker, part, self.answer_by).is_ok())
+    }
+
+    /// What is sent ahead is not kept, and cannot be sent to another worker: so this one is asked first. If it
+    /// has died while it was idle, all is in the message, which another will have.
+    fn can_be_ahead(&mut self) -> bool {
+        let is_there = self.worker.process().is_alive()
+            && self.worker.begin(self.number)
+            && is_there(&mut self.worker, self.answer_by);
+        if is_there {
+            current::set_ran(Ran::Maybe);
+        }
+        is_there
     }
 }
 
@@ -162,17 +174,16 @@ impl Call {
         let message = self.head(worker.process()).map_err(|error| (error, Ending::Failed))?;
         let (number, answer_by) = (self.talk.number, self.talk.answer_by);
         let foreign = worker.foreign();
-        let sending = Sending { worker, number, answer_by };
+        let sending = Sending { worker, number, answer_by, is_ahead: None };
         let write = || foreign.run(|| self.request(message, arguments));
         let (request, sending) = sending.during(write);
-        // What was sent ahead is not kept, so no other worker can have it.
+        let is_sent_in_part = sending.is_ahead == Some(true);
         let mut worker = sending.worker;
-        let is_sent_in_part = worker.has_begun();
         let request = match request {
             Some(Ok(request)) => request,
             None => return Err((worker.ended_before_start(name), Ending::Killed)),
             Some(Err(error)) => {
-                if is_sent_in_part {
+                if worker.has_begun() {
                     self.forget(worker);
                 }
                 return Err((error, Ending::Failed));
@@ -180,7 +191,7 @@ impl Call {
         };
         let mut tries = 1;
         loop {
-            if !is_sent_in_part && !worker.begin(number) {
+            if !worker.has_begun() && !worker.begin(number) {
                 return Err((worker.ended_before_start(name), Ending::Killed));
             }
             current::set_ran(Ran::Maybe);

@@ -13,6 +13,9 @@ pub(crate) const MAX_NOTE: usize = 1 << 20;
 /// The length of a frame by which the parent says that it takes more items.
 pub(crate) const MORE: usize = HEADER + 4;
 
+/// The frame by which the parent asks whether a worker is there.
+pub(crate) const PING_FRAME: [u8; HEADER] = [Kind::Ping as u8, 0, 0, 0, 0];
+
 /// What a frame is; those that are parts of another are [`blobs`](crate::wire::blobs). An answer begins
 /// with the number of its call, so that it is taken for no other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,23 +40,25 @@ pub(crate) enum Kind {
     /// Worker: something for the parent's `tracing` subscriber.
     Event = 9,
     /// Worker: its own code has come so far as to be one. No payload. Before this, nothing is sent that the
-    /// program could read as its standard input.
+    /// program could read as its standard input. Later: the answer to [`Ping`](Kind::Ping).
     Here = 10,
     /// Worker: an item of a stream.
     Item = 11,
     /// Parent: so many more items may come, as four bytes, little end first.
     More = 12,
+    /// Parent: is the worker there? No payload.
+    Ping = 13,
 }
 
 impl Kind {
     pub(crate) fn of(number: u8) -> Option<Kind> {
         use Kind::{
-            Call, Done, Event, Failed, Hello, Here, Item, More, Panicked, Panicking, Ready,
+            Call, Done, Event, Failed, Hello, Here, Item, More, Panicked, Panicking, Ping, Ready,
             Rejected,
         };
         let all = [
             Hello, Ready, Rejected, Call, Done, Panicked, Panicking, Failed, Event, Here, Item,
-            More,
+            More, Ping,
         ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }

@@ -75,6 +75,8 @@ pub(crate) fn serve() -> ! {
                 let Ok(head) = call.next() else { process::exit(REJECTED) };
                 write(&one_call::answer(&head, call, hello.max_message), Then::Close);
             }
+            // It was idle, and might have died.
+            Ok(frame) if frame.kind == Kind::Ping as u8 => to_parent::answer_ping(),
             // The last items of the last stream were taken.
             Ok(frame) if frame.kind == Kind::More as u8 => {}
             // The end, by which the parent says that it has no more.

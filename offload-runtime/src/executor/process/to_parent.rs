@@ -50,6 +50,15 @@ pub(super) fn listen() {
     }
 }
 
+/// Tells the parent, which asks that between calls, that this worker is there. It listens to nothing else.
+pub(super) fn answer_ping() {
+    let here = message(Kind::Here, &());
+    if let Some(outlet) = DATA.get() {
+        // If it is gone, the watch ends this process.
+        let _ = outlet.lock().unpoisoned().data.write_all(&here);
+    }
+}
+
 /// Who listens after a message.
 #[derive(PartialEq)]
 pub(super) enum Then {

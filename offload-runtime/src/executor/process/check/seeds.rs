@@ -8,7 +8,7 @@ use std::{env, fs};
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::messages::{CallHead, Failure, Hello, Kind, Panic};
+use super::super::messages::{CallHead, Failure, Hello, Kind, PING_FRAME, Panic};
 use super::super::to_parent::message;
 use super::{LIMIT, check_frames, check_values};
 use crate::error::{Error, ErrorKind, Ran};
@@ -100,6 +100,7 @@ fn frames() -> Seeds {
     let seeds = [
         ("hello", message(Kind::Hello, &hello)),
         ("ready", [message(Kind::Here, &()), message(Kind::Ready, &())].concat()),
+        ("ping", PING_FRAME.to_vec()),
         ("call", two(Kind::Call, &head(0), &arguments)),
         ("call-of-stream", two(Kind::Call, &head(8), &"document")),
         ("more", more.finish().unwrap()),
