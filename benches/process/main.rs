@@ -5,7 +5,8 @@
 //! turn, forwards and backwards, five times unless `ROUNDS` says otherwise. Ratios
 //! are of figures of one round. Processor time and context switches are those of
 //! the process and all that it started, the start included. Without `python3`, its
-//! rows are left out.
+//! rows are left out. At the end: what a panic costs in a new worker, with a backtrace
+//! and without.
 
 mod peers;
 
@@ -89,6 +90,11 @@ fn main() {
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => compare(),
         ["echo"] => peers::echo(),
+        ["panic", with_backtrace] => {
+            let with_backtrace = with_backtrace.parse().expect("true or false");
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            println!("{}", runtime.expect("a runtime").block_on(peers::panics(with_backtrace)));
+        }
         ["cell", peer, work] => {
             let peer = Peer::ALL.into_iter().find(|known| known.name() == *peer).expect("a peer");
             let work = Work::ALL.into_iter().find(|known| known.name() == *work).expect("work");
@@ -132,7 +138,30 @@ fn compare() {
             );
         }
     }
+    compare_panics(rounds, &mut rows);
     rows.print();
+}
+
+/// What a panic costs in a new worker.
+fn compare_panics(rounds: usize, rows: &mut Rows) {
+    let question = "a panic in a new worker, processor time";
+    let figures = alternate(rounds, &[false, true], |with_backtrace| {
+        // The backtraces are printed, too.
+        let output = this()
+            .args(["panic", if with_backtrace { "true" } else { "false" }])
+            .stderr(Stdio::null())
+            .output()
+            .expect("a process");
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.trim().parse::<f64>().unwrap_or_else(|_| panic!("{text:?} is no time"))
+    });
+    println!("\n### {question}\n\n| | ms (lowest–highest) |\n| --- | --- |");
+    for (name, of) in ["without backtraces", "with `RUST_BACKTRACE=1`"].iter().zip(&figures) {
+        let (middle, low, high) = medians(of, |millis| *millis);
+        println!("| {name} | {middle:.2} ({low:.2}–{high:.2}) |");
+    }
+    let (this, that) = (Side("process", &figures[0]), Side("with `RUST_BACKTRACE=1`", &figures[1]));
+    rows.compare(question, "ms", this, that, "");
 }
 
 fn measure_apart(peer: Peer, work: Work) -> Figures {

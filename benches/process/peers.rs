@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use offload_runtime::{Error, ProcessPool, offload};
 use serde_bytes::ByteBuf;
 
@@ -124,6 +125,43 @@ fn photo(photo: Photo) -> Result<Photo, Error> {
 #[offload(process, pool = POOL)]
 fn numbers(numbers: Vec<u8>) -> Result<Vec<u8>, Error> {
     Ok(numbers)
+}
+
+/// Each of its workers runs one call.
+static QUIET: ProcessPool =
+    ProcessPool::new("panics").workers(1).max_jobs(1).env_remove("RUST_BACKTRACE");
+
+static TOLD: ProcessPool =
+    ProcessPool::new("backtraces").workers(1).max_jobs(1).env(&[("RUST_BACKTRACE", "1")]);
+
+#[offload(process, pool = QUIET)]
+fn panic_quietly() -> Result<f64, Error> {
+    Ok(cost_of_a_panic())
+}
+
+#[offload(process, pool = TOLD)]
+fn panic_and_tell() -> Result<f64, Error> {
+    Ok(cost_of_a_panic())
+}
+
+/// Milliseconds of processor time, in this process.
+fn cost_of_a_panic() -> f64 {
+    let used = || {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("that of this process");
+        [usage.user_time(), usage.system_time()]
+            .map(|time| time.tv_sec() as f64 * 1e3 + time.tv_usec() as f64 / 1e3)
+            .iter()
+            .sum::<f64>()
+    };
+    let before = used();
+    std::panic::catch_unwind(|| panic!("as is measured")).expect_err("it panics");
+    used() - before
+}
+
+/// What a panic costs in a new worker, with backtraces or without.
+pub(crate) async fn panics(with_backtrace: bool) -> f64 {
+    let panicked = if with_backtrace { panic_and_tell().await } else { panic_quietly().await };
+    panicked.expect("an answer")
 }
 
 async fn with_offload(work: Work, time: Duration) -> Calls {
