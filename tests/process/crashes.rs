@@ -2,9 +2,10 @@
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
+use futures::{StreamExt, TryStreamExt};
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, Sink, offload};
 
-use crate::support::{is_there, runs, settle, workers};
+use crate::support::{is_there, runs, settle, start_with_all_files, workers};
 
 /// Ways to die.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
@@ -278,8 +279,7 @@ fn a_worker_that_dies_while_it_is_idle_costs_nothing() {
     }
 
     let first = block_on(pid()).unwrap();
-    let process = rustix::process::Pid::from_raw(first.cast_signed()).unwrap();
-    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    kill(first);
     // Nobody asked for it, and it is replaced.
     settle("its death is seen", || workers("idle death").restarts == 1);
     let second = block_on(pid()).unwrap();
@@ -294,15 +294,23 @@ fn a_worker_that_dies_while_it_is_idle_costs_nothing() {
 fn a_worker_that_dies_just_before_its_call_costs_nothing() {
     static POOL: ProcessPool = ProcessPool::new("just before").workers(2);
 
-    #[offload(process, pool = POOL)]
+    #[offload(process, pool = POOL, spawn = pid_soon)]
     fn pid(_text: String) -> Result<u32, Error> {
         Ok(std::process::id())
     }
 
+    #[offload(process, pool = POOL, stream = 1)]
+    fn pids(_text: String) -> impl Iterator<Item = Result<u32, Error>> {
+        [std::process::id(); 2].into_iter().map(Ok)
+    }
+
     for n in 0..100 {
-        let pid_of_last = block_on(pid("x".repeat(n % 2 * (1 << 20)))).unwrap();
-        let process = rustix::process::Pid::from_raw(pid_of_last.cast_signed()).unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+        let text = "x".repeat(n % 2 * (1 << 20));
+        kill(match n % 10 {
+            0 | 1 => block_on(pids(text).try_collect::<Vec<_>>()).unwrap()[1],
+            2 | 3 => pid_soon(text).wait().unwrap().unwrap(),
+            _ => block_on(pid(text)).unwrap(),
+        });
     }
 }
 
@@ -312,20 +320,7 @@ fn a_worker_that_dies_just_before_its_call_costs_nothing() {
 fn a_crash_is_seen_when_a_fork_lives_on() {
     #[offload(process)]
     fn forks() -> Result<(), Error> {
-        // By a program that does so, from a shell in its place: `fork` is foreign here.
-        let open: Vec<String> = std::fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect();
-        for number in &open {
-            // SAFETY: none that matters: the files are those of this process, and stay open.
-            #[expect(unsafe_code, reason = "a worker whose files are inherited is the subject")]
-            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number.parse().unwrap()) };
-            let _ = rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty());
-        }
-        let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        eprintln!("{}", child.id());
-        std::mem::forget(child);
+        eprintln!("{}", start_with_all_files());
         std::process::abort()
     }
 
@@ -334,4 +329,38 @@ fn a_crash_is_seen_when_a_fork_lives_on() {
     // What was printed before may be there, too, if nobody has read it by then.
     let child = error.stderr().unwrap().lines().last().unwrap().parse().unwrap();
     settle("what it made has died with it", || !runs(child));
+}
+
+/// Between two items of a stream, and between two calls.
+#[test]
+fn a_kill_is_seen_when_a_fork_lives_on() {
+    static POOL: ProcessPool = ProcessPool::new("forks").workers(1);
+
+    #[offload(process, pool = POOL, stream = 4)]
+    fn is_killed(out: &mut Sink<u32>) -> Result<(), Error> {
+        out.send(start_with_all_files())?;
+        kill(std::process::id());
+        crate::ends::spin()
+    }
+
+    #[offload(process, pool = POOL)]
+    fn forks() -> Result<(u32, u32), Error> {
+        Ok((std::process::id(), start_with_all_files()))
+    }
+
+    let mut items = block_on(is_killed().collect::<Vec<_>>());
+    assert_eq!(items.pop().unwrap().unwrap_err().kind(), ErrorKind::WorkerDied);
+    let child = items.pop().unwrap().unwrap();
+    settle("what it made has died with it", || !runs(child));
+
+    let (worker, child) = block_on(forks()).unwrap();
+    kill(worker);
+    settle("what it made has died with it", || !runs(child));
+    settle("it is reaped", || !is_there(worker));
+    assert_ne!(block_on(forks()).unwrap().0, worker);
+}
+
+fn kill(pid: u32) {
+    let process = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
 }

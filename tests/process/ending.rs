@@ -7,7 +7,7 @@ use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload, shutdown, sta
 use offload_tests::{begin, own_process};
 
 use crate::ends::{Told, spin, tell};
-use crate::support::{PATIENCE, children, is_there, settle};
+use crate::support::{PATIENCE, children, is_there, number, runs, settle, start_daemon};
 
 /// Runs a test of this file in a process of its own.
 fn passes_alone(test: &str) {
@@ -81,19 +81,26 @@ fn a_worker_that_starts_is_ended() {
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_starts_for_ever() {
-    static POOL: ProcessPool = ProcessPool::new("for ever").workers(1).on_start(|| spin());
+    const DAEMON: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/starts_for_ever");
+    static POOL: ProcessPool = ProcessPool::new("for ever").workers(1).on_start(|| {
+        start_daemon(DAEMON);
+        spin()
+    });
 
     #[offload(process, pool = POOL)]
     fn never() -> Result<(), Error> {
         Ok(())
     }
 
+    let _ = std::fs::remove_file(DAEMON);
     let call = begin(never());
     settle("a worker is there", || !children().is_empty());
+    let other = number(DAEMON);
     let start = Instant::now();
     block_on(shutdown(Duration::from_millis(10)));
     assert_eq!(block_on(call).unwrap_err().kind(), ErrorKind::ShuttingDown);
     settle("no worker is left", || children().is_empty());
+    settle("nor what it has started", || !runs(other));
     // And not because it did not start up in the minute that it has for that.
     assert!(start.elapsed() < Duration::from_secs(45));
 }

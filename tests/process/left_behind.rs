@@ -13,23 +13,9 @@ use offload_tests::{begin, skipped};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::ends::{Told, spin, tell};
-use crate::support::{is_there, receives, runs, sends, settle, workers};
-
-/// Leaves the group of its worker, and its parent too, and tells its number.
-fn start_daemon(path: &str) {
-    let script =
-        format!("setsid sh -c 'echo $$ > {path}.new; mv {path}.new {path}; exec sleep 1000' &");
-    assert!(Command::new("sh").arg("-c").arg(script).status().unwrap().success());
-}
-
-fn number(path: &str) -> u32 {
-    let mut pid = None;
-    settle("it has told its number", || {
-        pid = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
-        pid.is_some()
-    });
-    pid.unwrap()
-}
+use crate::support::{
+    is_there, number, receives, runs, sends, settle, start_daemon, start_with_all_files, workers,
+};
 
 #[test]
 fn a_span_that_a_body_has_entered_and_not_left_is_not_that_of_the_next() {
@@ -53,21 +39,34 @@ fn a_span_that_a_body_has_entered_and_not_left_is_not_that_of_the_next() {
 #[test]
 fn what_left_the_group_is_killed_with_its_worker() {
     #[offload(process)]
-    fn spins(path: String, daemon: String) -> Result<(), Error> {
-        start_daemon(&daemon);
+    fn spins(path: String, daemon: String, is_marked: bool) -> Result<(), Error> {
+        match is_marked {
+            true => start_daemon(&daemon),
+            false => start_daemon_without_mark(&daemon),
+        }
         tell(&path);
         spin()
     }
 
-    let told = Told::new();
-    let daemon = told.path() + ".daemon";
-    let call = begin(spins(told.path(), daemon.clone()));
-    let worker = told.pid();
-    let daemon = number(&daemon);
-    assert!(runs(daemon));
-    drop(call);
-    settle("the worker is reaped", || !is_there(worker));
-    settle("the other has died", || !runs(daemon));
+    for is_marked in [true, false] {
+        let told = Told::new();
+        let daemon = told.path() + ".daemon";
+        let call = begin(spins(told.path(), daemon.clone(), is_marked));
+        let worker = told.pid();
+        let daemon = number(&daemon);
+        assert!(runs(daemon));
+        drop(call);
+        settle("the worker is reaped", || !is_there(worker));
+        settle("the other has died", || !runs(daemon));
+    }
+}
+
+/// It has nothing by which it is known once its worker is dead.
+fn start_daemon_without_mark(path: &str) {
+    let script = format!(
+        "setsid env -u OFFLOAD_WORKER sh -c 'echo $$ > {path}.new; mv {path}.new {path}; exec sleep 1000' &"
+    );
+    assert!(Command::new("sh").arg("-c").arg(script).status().unwrap().success());
 }
 
 #[test]
@@ -220,18 +219,9 @@ fn the_end_of_a_worker_that_has_closed_its_prints_is_seen() {
     #[offload(process)]
     fn ends(path: String) -> Result<(), Error> {
         let nothing = fs::File::create("/dev/null").unwrap();
-        for entry in fs::read_dir("/proc/self/fd").unwrap() {
-            let number: i32 = entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
-            // SAFETY: none that matters: the files are those of this process, and stay open.
-            #[expect(unsafe_code, reason = "a worker whose files are inherited is the subject")]
-            let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-            let _ = rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty());
-        }
         rustix::stdio::dup2_stdout(&nothing).unwrap();
         rustix::stdio::dup2_stderr(&nothing).unwrap();
-        let child = Command::new("sleep").arg("1000").spawn().unwrap();
-        fs::write(path, child.id().to_string()).unwrap();
-        std::mem::forget(child);
+        fs::write(path, start_with_all_files().to_string()).unwrap();
         // So that the end of what is printed is seen by itself.
         std::thread::sleep(Duration::from_millis(100));
         std::process::exit(3)
@@ -304,6 +294,29 @@ fn a_signal_to_the_whole_service_leaves_its_parent_to_end_the_call() {
     }
     fs::write(told.path() + ".go", "").unwrap();
     assert_eq!(block_on(call).unwrap(), "");
+}
+
+/// Also to workers that start, and that are idle.
+#[test]
+fn a_signal_to_the_whole_service_ends_no_worker() {
+    static POOL: ProcessPool = ProcessPool::new("signalled").workers(1).on_start(|| {
+        let own = rustix::process::getpid();
+        for signal in [Signal::TERM, Signal::INT] {
+            kill_process(own, signal).unwrap();
+        }
+    });
+
+    #[offload(process, pool = POOL)]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    let worker = block_on(pid()).unwrap();
+    for signal in [Signal::TERM, Signal::INT] {
+        kill_process(Pid::from_raw(worker.cast_signed()).unwrap(), signal).unwrap();
+        assert_eq!(block_on(pid()).unwrap(), worker);
+    }
+    assert_eq!(workers("signalled").restarts, 0);
 }
 
 /// A program that gives its calls a grace then, and what the signal makes of it.

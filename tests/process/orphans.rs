@@ -4,9 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use futures::executor::block_on;
+use offload_runtime::{Error, offload};
+use offload_tests::own_process;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{runs, sends, settle, syscall};
+use crate::ends::{Told, spin};
+use crate::support::{number, runs, sends, settle, start_daemon, syscall};
 
 fn parent(mode: &str, folder: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_parent"))
@@ -63,6 +67,37 @@ fn when_it_is_killed() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     settle("they have ended", || pids.iter().all(|pid| !runs(*pid)));
+}
+
+/// What its calls have left behind, whose workers are idle.
+#[test]
+fn when_it_is_killed_while_no_call_runs() {
+    let told = Told::new();
+    let mut parent = own_process("orphans::child_is_idle");
+    let parent =
+        parent.env("OFFLOAD_TEST_TOLD", told.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut parent = parent.spawn().unwrap();
+    let other = number(&(told.path() + ".idle"));
+    assert!(runs(other));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    settle("it has ended", || !runs(other));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_idle() {
+    #[offload(process)]
+    fn leaves(path: String) -> Result<u32, Error> {
+        start_daemon(&path);
+        Ok(number(&path))
+    }
+
+    let path = std::env::var("OFFLOAD_TEST_TOLD").unwrap();
+    let other = block_on(leaves(path.clone() + ".daemon")).unwrap();
+    fs::write(path.clone() + ".new", other.to_string()).unwrap();
+    fs::rename(path.clone() + ".new", path + ".idle").unwrap();
+    spin()
 }
 
 /// Long bytes are on their way, and there is no file through which they go: none could be left.

@@ -163,3 +163,28 @@ fn remains(dead: Dead) -> Remains {
         backtrace: None,
     }
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_those_that_say_what_happened() {
+        let advice =
+            "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        let trace = "stack backtrace:\n   0: render::page\n             at src/render.rs:10:5\n";
+        let details = "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.\n";
+        for end in ["", "\n\n", advice, trace, &[trace, details].concat(), &[advice, "\n"].concat()]
+        {
+            let said = format!("it begins\nmemory allocation of 7 bytes failed\n{end}");
+            assert_eq!(last_words(&said), Some("memory allocation of 7 bytes failed"), "{end}");
+        }
+        // What is no advice of the standard library is said.
+        for said in ["note: no fonts", "RUST_BACKTRACE is 1", "  indented"] {
+            assert_eq!(last_words(&format!("first\n{said}\n")), Some(said));
+        }
+        for nothing in ["", "\n \n", advice] {
+            assert_eq!(last_words(nothing), None);
+        }
+    }
+}
