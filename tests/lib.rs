@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::process::Command;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -35,6 +35,15 @@ pub fn settle(what: &str, mut is_so: impl FnMut() -> bool) {
 /// What comes through a channel.
 pub fn soon<T>(channel: &Receiver<T>) -> T {
     channel.recv_timeout(PATIENCE).expect("it has to happen")
+}
+
+/// The same, or nothing, if nobody can send it any more: as the body that would is too late to begin.
+pub fn soon_unless_gone<T>(channel: &Receiver<T>) -> Option<T> {
+    match channel.recv_timeout(PATIENCE) {
+        Ok(value) => Some(value),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => panic!("it has to happen"),
+    }
 }
 
 /// A call on the heap, polled once, so that it is on its way.

@@ -131,12 +131,15 @@ fn a_body_that_nobody_waits_for_is_told() {
         let body = line.next().await;
         call.abort();
         assert!(body.was_told().await);
-        let late = tokio::spawn(f::hold_for_two_seconds(line.port()));
-        let body = line.next().await;
-        assert!(body.was_told().await);
-        let error = late.await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert_ne!(error.ran(), Ran::No, "{error}");
+        loop {
+            let error = f::hold_for_two_seconds(line.port()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            // On a busy machine it may be too late before it begins.
+            if error.ran() != Ran::No {
+                break;
+            }
+        }
+        assert!(line.next().await.was_told().await);
     });
 }
 

@@ -30,13 +30,13 @@ fn full(State(gate): State<Gate>) -> Result<&'static str, Error> {
     Ok("done")
 }
 
-#[offload(thread, timeout = "3s", name = "secret name")]
+#[offload(thread, timeout = "500ms", name = "secret name")]
 fn too_long(State(gate): State<Gate>) -> Result<&'static str, Error> {
     gate.pass();
     Ok("done")
 }
 
-#[offload(cpu, limit = 1, queue_timeout = "3s", name = "secret name")]
+#[offload(cpu, limit = 1, queue_timeout = "500ms", name = "secret name")]
 fn too_late(State(gate): State<Gate>) -> Result<&'static str, Error> {
     gate.pass();
     Ok("done")
@@ -66,7 +66,7 @@ async fn errors_are_answers_that_tell_the_client_what_to_do_and_nothing_else() {
         .with_state(gate.clone());
     let address = serve(app).await;
     let client = client();
-    let ask = |path: &'static str| {
+    let ask = move |path: &'static str| {
         let request = client.get(format!("http://{address}{path}"));
         async move {
             let response = request.send().await.unwrap();
@@ -77,7 +77,19 @@ async fn errors_are_answers_that_tell_the_client_what_to_do_and_nothing_else() {
             (status, kind, retry, response.text().await.unwrap())
         }
     };
-    let holders = [tokio::spawn(ask("/full")), tokio::spawn(ask("/too-late"))];
+    // On a busy machine one that would begin may be too late, and is asked for again.
+    let ask_until_in_time = |path| {
+        let ask = ask.clone();
+        async move {
+            loop {
+                let answer = ask(path).await;
+                if answer.0 != 503 {
+                    return answer;
+                }
+            }
+        }
+    };
+    let holders = [tokio::spawn(ask("/full")), tokio::spawn(ask_until_in_time("/too-late"))];
     let waiting = gate.clone();
     tokio::task::spawn_blocking(move || waiting.wait_for(2)).await.unwrap();
     for (path, wanted, retries) in [
@@ -87,7 +99,10 @@ async fn errors_are_answers_that_tell_the_client_what_to_do_and_nothing_else() {
         ("/too-long", 504, false),
         ("/deadlock", 500, false),
     ] {
-        let (status, kind, retry, body) = ask(path).await;
+        let (status, kind, retry, body) = match wanted {
+            504 => ask_until_in_time(path).await,
+            _ => ask(path).await,
+        };
         assert_eq!((path, status), (path, wanted));
         assert_eq!(kind.as_deref(), Some("application/problem+json"));
         assert_eq!(retry.is_some(), retries, "{path}");
