@@ -5,7 +5,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use futures::future::poll_immediate;
-use offload_runtime::{CpuPool, Error, offload};
+use offload_runtime::{Error, ThreadPool, offload};
 use offload_tests::PATIENCE;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -29,20 +29,20 @@ fn slow() -> (Slow, Receiver<ThreadId>, Sender<()>) {
     (Slow { dropped, release }, tells, releases)
 }
 
-static ONE: CpuPool = CpuPool::new("one").threads(1);
+static ONE: ThreadPool = ThreadPool::new("one").threads(1);
 
-#[offload(cpu, pool = ONE)]
+#[offload(thread, pool = ONE)]
 fn holds(begun: Sender<()>, gate: Receiver<()>) {
     begun.send(()).unwrap();
     let _ = gate.recv();
 }
 
-#[offload(cpu, pool = ONE)]
+#[offload(thread, pool = ONE)]
 fn uses(argument: Slow) {
     drop(argument);
 }
 
-#[offload(cpu, pool = ONE, timeout = "20ms")]
+#[offload(thread, pool = ONE, timeout = "20ms")]
 fn uses_in_time(argument: Slow) -> Result<(), Error> {
     drop(argument);
     Ok(())

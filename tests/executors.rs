@@ -527,10 +527,10 @@ fn a_runtime_that_is_dropped_does_not_wait_for_its_calls() {
 fn the_queued_calls_of_a_runtime_go_with_it() {
     let _alone = one_at_a_time();
     for runtime in [multi_thread(), current_thread()] {
-        // Another runtime's bodies have the whole pool.
+        // Another runtime's bodies have the whole pool, and all threads that stand in for them.
         let other = current_thread();
         let (started, start) = mpsc::channel();
-        let busy: Vec<_> = (0..cores())
+        let busy: Vec<_> = (0..2 * cores())
             .map(|_| {
                 let started = started.clone();
                 let (release, held) = mpsc::channel::<()>();

@@ -538,10 +538,11 @@ async fn a_client_that_goes_away_takes_its_queued_call_along() {
     let app = Router::new().route("/", get(visit)).with_state(visits);
     let site = serve(app).await;
 
-    let cores = thread::available_parallelism().unwrap().get();
+    // As many as the pool has threads, and as many that stand in for them.
+    let bodies = 2 * thread::available_parallelism().unwrap().get();
     let (started, mut start) = events::unbounded_channel();
     let mut busy = Vec::new();
-    for _ in 0..cores {
+    for _ in 0..bodies {
         let started = started.clone();
         let (release, held) = mpsc::channel::<()>();
         let call = tokio::spawn(to_cpu(move || {

@@ -52,8 +52,11 @@ fn calls_that_come_while_it_is_made_wait_without_a_thread() {
     let (go, held) = mpsc::channel();
     *GO.lock().unwrap() = Some(held);
     let calls: Vec<_> = (0..50).map(|_| begin(ask())).collect();
-    settle("all but one wait", || resource("model").waiting == 49);
-    assert!(pool("loads a model").threads <= 4, "{:?}", pool("loads a model"));
+    // How many threads came to look for work depends on the machine; none of them is held.
+    settle("all but one wait, and every thread but one is idle", || {
+        let pool = pool("loads a model");
+        resource("model").waiting == 49 && pool.idle + 1 == pool.threads
+    });
     go.send(()).unwrap();
     assert_eq!(block_on(join_all(calls)), [7; 50]);
 }

@@ -59,23 +59,21 @@ fn bodies_that_block_get_a_thread_each() {
 
 #[test]
 fn a_burst_of_short_calls_does_not_start_hundreds_of_threads() {
-    static POOLS: [ThreadPool; 3] = [const { ThreadPool::new("short") }; 3];
-    static FUNCTIONS: [Function; 3] = [
-        Function::thread("short", &POOLS[0]),
-        Function::thread("short", &POOLS[1]),
-        Function::thread("short", &POOLS[2]),
-    ];
     // One for each core, and a few more, where this machine stalled for a millisecond. It
     // may stall for long, and then there are many, but not each time.
     let most = thread::available_parallelism().unwrap().get() + 60;
-    let mut threads = Vec::new();
-    let are_few = POOLS.iter().zip(&FUNCTIONS).any(|(pool, function)| {
-        let calls = (0..20_000).map(|n| Call::new(function, move || n));
-        assert_eq!(block_on(join_all(calls)).into_iter().sum::<i32>(), 199_990_000);
-        threads.push(pool.pool().load().threads);
-        threads.last() < Some(&most)
-    });
-    assert!(are_few, "{threads:?}");
+    let start = Instant::now();
+    loop {
+        let pool = ThreadPool::new("short").leak();
+        let calls = (0..2_000).map(|n| pool.run(move || n));
+        assert_eq!(block_on(join_all(calls)).into_iter().sum::<i32>(), 1_999_000);
+        let threads = pool.pool().load().threads;
+        block_on(pool.close(PATIENCE));
+        if threads < most {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "{threads} threads");
+    }
 }
 
 /// The pool itself may not grow: it is asked here, at times that are made up.
@@ -156,7 +154,8 @@ fn the_limit_of_threads_holds_and_the_rest_waits_in_order() {
 
 #[test]
 fn calls_one_after_the_other_have_one_thread() {
-    static POOL: ThreadPool = ThreadPool::new("last");
+    // No more are started where the machine is busy.
+    static POOL: ThreadPool = ThreadPool::new("last").threads(50);
     static FUNCTION: Function = Function::thread("last", &POOL);
     let together = Arc::new(Barrier::new(50));
     let calls = (0..50).map(|_| {
@@ -212,7 +211,8 @@ fn the_cpu_pool_has_a_thread_for_each_core_and_no_more() {
         Call::new(&FUNCTION, move || together.wait())
     });
     block_on(join_all(calls));
-    assert_eq!(POOL.pool().load().threads, cores);
+    // On a busy machine another may stand in for a body that waits, which ends.
+    settle(POOL.pool(), |pool| pool.threads == cores);
 }
 
 #[test]
