@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
+use futures::{FutureExt, StreamExt};
 use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, WorkerStats, offload, stats};
 use offload_tests::{PATIENCE, own_process, settle};
 use rand::rngs::SmallRng;
@@ -336,12 +336,18 @@ fn child_streams() {
     let before = inventory("before");
     let is_over = AtomicBool::new(false);
     let [dropped, died] = [(); 2].map(|()| AtomicU32::new(0));
+    let (ended, ends) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let is_over = &is_over;
+        scope.spawn(move || {
             let mut random = SmallRng::seed_from_u64(2);
             while !is_over.load(Ordering::SeqCst) {
                 hit_one(&mut random);
                 std::thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
+                // On a busy machine all would be hit before they have come to an end.
+                for _ in 0..random.random_range(0..8) {
+                    let _ = ends.recv();
+                }
             }
         });
         let stream = |number: u64| {
@@ -368,8 +374,10 @@ fn child_streams() {
                 dropped.fetch_add(1, Ordering::SeqCst);
             }
         };
-        block_on(futures::stream::iter((0..STREAMS).map(stream)).buffer_unordered(16).count());
+        let counted = |number| stream(number).map(|()| ended.send(()).unwrap());
+        block_on(futures::stream::iter((0..STREAMS).map(counted)).buffer_unordered(16).count());
         is_over.store(true, Ordering::SeqCst);
+        drop(ended);
     });
     let (dropped, died) = (dropped.into_inner(), died.into_inner());
     eprintln!("{dropped} of {STREAMS} streams were dropped, {died} died: {:?}", workers());

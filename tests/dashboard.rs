@@ -507,13 +507,22 @@ async fn events_come_while_somebody_looks_and_nothing_is_done_when_nobody_does()
     // One more who looks gets the same numbers.
     let mut other = ask(address, "/offload/events").await;
     let mut others = String::new();
-    let theirs: Value =
+    let mut theirs: Value =
         serde_json::from_str(&event(&mut other, &mut others).await.unwrap()).unwrap();
-    let second: Value = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
     let taken = |json: &Value| json["taken_at_unix_seconds"].as_f64().unwrap();
-    assert!(taken(&second) > taken(&first));
-    assert!(theirs == first || theirs == second, "taken once for all");
-    assert_eq!(second["loops"].as_array().unwrap().len(), 1, "the loop is watched meanwhile");
+    // On a busy machine each may miss some.
+    let mut same = first.clone();
+    while taken(&same) != taken(&theirs) {
+        if taken(&same) < taken(&theirs) {
+            same = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
+        } else {
+            theirs = serde_json::from_str(&event(&mut other, &mut others).await.unwrap()).unwrap();
+        }
+    }
+    assert_eq!(same, theirs, "taken once for all");
+    let next: Value = serde_json::from_str(&event(&mut one, &mut rest).await.unwrap()).unwrap();
+    assert!(taken(&next) > taken(&first));
+    assert_eq!(next["loops"].as_array().unwrap().len(), 1, "the loop is watched meanwhile");
     drop((one, other));
     #[cfg(target_os = "linux")]
     settle("nothing is left", || !has_thread("offload-numbers") && !has_thread("offload-lag"))

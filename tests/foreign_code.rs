@@ -24,7 +24,7 @@ use offload_runtime::{
     offload, propagate, propagate_with, publish_metrics, publish_metrics_every, spawn_thread,
     stats,
 };
-use offload_tests::{numbers, own_process, passes, workers};
+use offload_tests::{PATIENCE, numbers, own_process, passes, workers};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -711,7 +711,7 @@ impl<F: Future> Driven<F> {
 fn soon(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", stats().functions);
+        assert!(start.elapsed() < PATIENCE, "{what}: {:?}", stats().functions);
         thread::yield_now();
     }
 }
@@ -1025,7 +1025,7 @@ fn child_polls_again_after_a_panic_of_its_waker() {
         drop(go);
         // It may be woken to ask again.
         let answer = loop {
-            rung.recv_timeout(Duration::from_secs(60)).expect("it is woken");
+            rung.recv_timeout(PATIENCE).expect("it is woken");
             match started.poll(&last).expect("this waker does not panic") {
                 Poll::Ready(answer) => break answer,
                 Poll::Pending => {}

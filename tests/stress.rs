@@ -13,6 +13,7 @@ use offload_runtime::{
     CpuPool, Error, ErrorKind, FunctionStats, Limiter, Ran, ThreadPool, check_cancelled,
     is_cancelled, offload, shutdown, stats,
 };
+use offload_tests::{PATIENCE, settle};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -211,7 +212,7 @@ fn every_call_ends_and_every_counter_adds_up() {
         std::thread::sleep(Duration::from_millis(10));
     }
     // In the middle of it.
-    let report = futures::executor::block_on(shutdown(Duration::from_secs(60)));
+    let report = futures::executor::block_on(shutdown(PATIENCE));
     assert_eq!(report.abandoned, 0);
     for task in tasks {
         runtime.block_on(task).unwrap();
@@ -258,9 +259,5 @@ fn check(seen: &[Seen; 6]) {
     assert_eq!((SHARED.in_use(), SHARED.waiting()), (0, 0));
     assert_eq!(ALIVE.load(Ordering::SeqCst), 0, "an argument or a result was leaked");
     // The pools are closed: their threads end.
-    let start = Instant::now();
-    while stats().pools.iter().any(|pool| pool.threads > 0) {
-        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", stats().pools);
-        std::thread::yield_now();
-    }
+    settle("they have ended", || stats().pools.iter().all(|pool| pool.threads == 0));
 }
