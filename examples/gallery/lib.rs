@@ -154,6 +154,8 @@ struct Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use axum::body::{Body, Bytes};
     use futures::stream;
     use hyper::service::Service;
@@ -176,5 +178,31 @@ mod tests {
             assert_eq!(answer.headers()["content-type"], "application/problem+json");
             assert!(start.elapsed() < TIME + Duration::from_secs(1), "{:?}", start.elapsed());
         }
+    }
+
+    /// On a clock that is ahead at once, from when the body is asked for.
+    #[tokio::test]
+    async fn an_upload_that_never_ends_is_given_up_after_its_own_time() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path().to_owned()).await.unwrap();
+        let app = TowerToHyperService::new(app());
+        let anna = r#"{"name": "Anna", "password": "correct horse"}"#;
+        let account = Request::post("/accounts").header("content-type", "application/json");
+        let answer = app.call(account.body(Body::from(anna)).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+
+        let mut is_asked = false;
+        let never = stream::poll_fn(move |_| -> Poll<Option<Result<Bytes, std::io::Error>>> {
+            if !std::mem::replace(&mut is_asked, true) {
+                pause();
+            }
+            Poll::Pending
+        });
+        let upload = Request::post("/photos?name=endless").header("cookie", cookie);
+        let start = Instant::now();
+        let answer = app.call(upload.body(Body::from_stream(never)).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        assert!(start.elapsed() >= LONG_TIME, "{:?}", start.elapsed());
     }
 }
