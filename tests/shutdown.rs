@@ -1,6 +1,9 @@
 //! `shutdown` is for the whole process, so each of its tests has one.
 
-use std::sync::{Mutex, mpsc};
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -11,6 +14,7 @@ use offload_runtime::{
     offload, shutdown, spawn_cpu, spawn_thread,
 };
 use offload_tests::{PATIENCE, own_process};
+use tokio::runtime::Builder;
 
 /// Runs a test of this file in a process of its own.
 fn passes(test: &str) {
@@ -498,4 +502,46 @@ fn the_iterator_of_a_stream_that_a_shutdown_ends_is_dropped_in_its_callers_runti
 #[test]
 fn streams_that_nobody_reads_on_are_ended_by_a_shutdown_with_an_error() {
     passes("streams_end_with_an_error_alone");
+}
+
+/// It is dropped on its thread then, which can enter no runtime any more.
+#[test]
+fn a_result_that_is_dropped_as_its_thread_ends_after_the_shutdown_is_gone() {
+    passes("child_keeps_a_call_until_its_thread_ends");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_keeps_a_call_until_its_thread_ends() {
+    thread_local! {
+        static KEPT: RefCell<Option<Pin<Box<dyn Future<Output = Arc<()>>>>>> =
+            const { RefCell::new(None) };
+    }
+
+    #[offload(thread)]
+    fn gives(result: Arc<()>, made: mpsc::Sender<()>) -> Arc<()> {
+        made.send(()).unwrap();
+        result
+    }
+
+    let result = Arc::new(());
+    let ((made, was_made), (go_on, held)) = (mpsc::channel(), mpsc::channel::<()>());
+    let theirs = Arc::clone(&result);
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let handle = runtime.handle().clone();
+    let caller = std::thread::spawn(move || {
+        // Before the runtime's own locals, and so it goes after them.
+        KEPT.with_borrow(|kept| assert!(kept.is_none()));
+        let _runtime = handle.enter();
+        let mut call: Pin<Box<dyn Future<Output = Arc<()>>>> = Box::pin(gives(theirs, made));
+        assert!(call.as_mut().now_or_never().is_none());
+        KEPT.set(Some(call));
+        let _ = held.recv();
+    });
+    was_made.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(block_on(shutdown(PATIENCE)).abandoned, 0);
+    assert_eq!(Arc::strong_count(&result), 2);
+    drop(go_on);
+    caller.join().unwrap();
+    assert_eq!(Arc::strong_count(&result), 1);
 }

@@ -1,10 +1,14 @@
 //! `queue`: at most so many calls wait, and one more is rejected at once.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, offload};
+use offload_runtime::{CpuPool, Error, ErrorKind, Ran, ThreadPool, offload, propagate};
 
 use crate::support::{Gate, begin, numbers, poll, pool, settle};
 
@@ -123,4 +127,68 @@ fn scopeguard(gate: Gate) -> impl Drop {
         }
     }
     Opens(gate)
+}
+
+tokio::task_local! {
+    static PANICS_AS_IT_IS_CLONED: Panics;
+}
+
+struct Panics;
+
+impl Clone for Panics {
+    fn clone(&self) -> Panics {
+        panic!("on purpose")
+    }
+}
+
+/// By that panic, and by nothing else.
+fn fails(call: impl FnOnce() -> Result<(), Error>) {
+    if let Ok(answer) = catch_unwind(AssertUnwindSafe(call)) {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Panicked);
+    }
+}
+
+/// What is asked for when a call has its place already, and is not the runtime's.
+#[test]
+fn a_call_that_panics_before_it_is_made_gives_its_places_back() {
+    static POOL: ThreadPool = ThreadPool::new("gives back").threads(1).queue(1);
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+    fn deadline(number: usize) -> Duration {
+        assert_ne!(PANICS.load(Ordering::SeqCst), number, "on purpose");
+        Duration::from_secs(600)
+    }
+
+    #[offload(
+        thread, pool = POOL, limit = 1, queue = 1, timeout = deadline(1), queue_timeout = deadline(2), spawn = enter_soon
+    )]
+    fn enter() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, stream, pool = POOL, limit = 1, queue = 1, timeout = deadline(1))]
+    fn items() -> impl Iterator<Item = Result<(), Error>> {
+        std::iter::once(Ok(()))
+    }
+
+    propagate(&PANICS_AS_IT_IS_CLONED);
+    // More often than there are places.
+    for number in [1, 2, 3].repeat(3) {
+        PANICS.store(number, Ordering::SeqCst);
+        let calls = || {
+            fails(|| block_on(enter()));
+            fails(|| enter_soon().wait().and_then(|result| result));
+            if number == 1 {
+                fails(|| block_on(Box::pin(items()).next()).unwrap());
+            }
+        };
+        match number {
+            3 => PANICS_AS_IT_IS_CLONED.sync_scope(Panics, calls),
+            _ => calls(),
+        }
+    }
+    PANICS.store(0, Ordering::SeqCst);
+    block_on(enter()).unwrap();
+    enter_soon().wait().unwrap().unwrap();
+    block_on(Box::pin(items()).next()).unwrap().unwrap();
 }
