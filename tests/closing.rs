@@ -523,6 +523,45 @@ fn no_call_stays_in_line_when_its_pool_is_closed() {
     block_on(first).unwrap();
 }
 
+/// Nobody counts it twice.
+#[test]
+fn what_is_left_in_line_of_a_cancelled_call_goes_as_its_pool_is_closed() {
+    static POOL: ThreadPool = ThreadPool::new("has shells in line");
+    static ELSEWHERE: ThreadPool = ThreadPool::new("keeps its permit");
+    static ONE: Limiter = Limiter::new(1);
+
+    #[offload(thread, pool = ELSEWHERE, limit = ONE)]
+    fn keeps_it(started: Sender<()>, go_on: Receiver<()>) -> Result<(), Error> {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        Ok(())
+    }
+
+    #[offload(thread, pool = POOL, limit = ONE)]
+    fn waits() -> Result<(), Error> {
+        Ok(())
+    }
+
+    let (started, start) = channel();
+    let (go_on, kept) = channel();
+    let first = begin(keeps_it(started, kept));
+    start.recv_timeout(PATIENCE).unwrap();
+    let calls = [begin(waits()), begin(waits())];
+    settle("both are in line", || ONE.waiting() == 2);
+    let [cancelled, stays] = calls;
+    drop(cancelled);
+    assert_eq!(ONE.waiting(), 1);
+    assert_eq!(block_on(POOL.close(Duration::ZERO)).abandoned, 1);
+    assert_eq!(block_on(stays).unwrap_err().kind(), ErrorKind::ShuttingDown);
+    assert_eq!((ONE.waiting(), ONE.in_use()), (0, 1));
+    POOL.open();
+    let next = begin(waits());
+    go_on.send(()).unwrap();
+    block_on(first).unwrap();
+    block_on(next).unwrap();
+    assert_eq!((ONE.waiting(), ONE.in_use()), (0, 0));
+}
+
 /// While a call is in the hands of a thread that has taken it out of the queue, no list has it.
 #[test]
 fn a_call_that_was_taken_runs_though_its_pool_is_closed_at_whatever_step_it_is() {

@@ -99,6 +99,45 @@ fn first_come_first_served() {
     assert_eq!(*order.lock().unwrap(), (0..300).collect::<Vec<_>>());
 }
 
+/// Of two permits that come back, one is kept for the call that waits, and the other is free when a thread meets it.
+#[test]
+fn a_call_has_the_permit_that_is_kept_for_it_though_another_is_free() {
+    static POOL: ThreadPool = ThreadPool::new("meets it late").threads(1);
+    static TWO: Limiter = Limiter::new(2);
+
+    #[offload(thread, limit = TWO)]
+    fn holds(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, limit = TWO, pool = POOL)]
+    fn waits() {}
+
+    let hold_both = || {
+        let gate = Gate::default();
+        let holders = [begin(holds(gate.clone())), begin(holds(gate.clone()))];
+        gate.wait_for(2);
+        (gate, holders)
+    };
+    let (gate, holders) = hold_both();
+    let waiting = begin(waits());
+    settle("it waits", || TWO.waiting() == 1);
+    // The only thread that meets it.
+    let busy = Gate::default();
+    let keeps = busy.clone();
+    let keeps = begin(POOL.run(move || keeps.pass()));
+    busy.wait_for(1);
+    gate.open();
+    block_on(join_all(holders));
+    assert_eq!((TWO.in_use(), TWO.waiting()), (0, 0));
+    busy.open();
+    block_on(keeps);
+    block_on(waiting);
+    let (gate, holders) = hold_both();
+    gate.open();
+    block_on(join_all(holders));
+}
+
 #[test]
 fn functions_of_both_kinds_share_a_limiter() {
     static DATABASE: Limiter = Limiter::new(3);
