@@ -35,7 +35,7 @@ fn reads(_argument: PanicsWhenRead) -> Result<(), Error> {
 }
 
 #[offload(process, spawn = writes_soon)]
-fn writes(_argument: PanicsWhenWritten) -> Result<(), Error> {
+fn writes(_text: String, _argument: PanicsWhenWritten) -> Result<(), Error> {
     Ok(())
 }
 
@@ -49,9 +49,12 @@ fn a_panic_says_whether_the_body_had_begun() {
     let error = block_on(reads(PanicsWhenRead)).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
     assert!(error.to_string().ends_with("as it was read"), "{error}");
-    let error = writes_soon(PanicsWhenWritten).wait().unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
-    assert!(error.to_string().ends_with("as it was written"), "{error}");
+    // Also when a part of the arguments was sent ahead.
+    for length in [0, 1 << 20] {
+        let error = writes_soon("x".repeat(length), PanicsWhenWritten).wait().unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
+        assert!(error.to_string().ends_with("as it was written"), "{error}");
+    }
     let error = panics_soon().wait().unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
     assert!(error.to_string().ends_with("in the body"), "{error}");

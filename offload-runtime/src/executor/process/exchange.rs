@@ -136,13 +136,9 @@ impl Sending {
     /// What is sent ahead is not kept, and cannot be sent to another worker: so this one is asked first. If it
     /// has died while it was idle, all is in the message, which another will have.
     fn can_be_ahead(&mut self) -> bool {
-        let is_there = self.worker.process().is_alive()
+        self.worker.process().is_alive()
             && self.worker.begin(self.number)
-            && is_there(&mut self.worker, self.answer_by);
-        if is_there {
-            current::set_ran(Ran::Maybe);
-        }
-        is_there
+            && is_there(&mut self.worker, self.answer_by)
     }
 }
 
