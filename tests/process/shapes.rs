@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use offload_runtime::{Error, Sink, offload};
+use offload_runtime::{Error, ErrorKind, Ran, Sink, offload};
 use serde::{Deserialize, Serialize};
 
 #[offload(process)]
@@ -348,4 +348,26 @@ mod named_by_a_letter {
     fn a_body_has_items_and_constants_with_such_names() {
         assert_eq!(block_on(inside("ab".to_owned())).unwrap(), 7);
     }
+}
+
+/// A panic of the body is one without it.
+#[test]
+fn with_the_option_for_panics_one_before_the_body_is_an_error_too() {
+    #[offload(process, panic = "error")]
+    fn falls(why: String) -> Result<(), Error> {
+        panic!("{why}")
+    }
+    #[offload(process, timeout = no_clock(), panic = "error")]
+    fn is_not_timed() -> Result<(), Error> {
+        Ok(())
+    }
+    fn no_clock() -> Duration {
+        panic!("there is no clock")
+    }
+    let error = block_on(falls("a stone".to_owned())).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+    assert!(error.to_string().contains("a stone"), "{error}");
+    let error = block_on(is_not_timed()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
+    assert!(error.to_string().ends_with("there is no clock"), "{error}");
 }

@@ -115,3 +115,25 @@ fn a_body_borrows_a_resource_and_its_panic_is_an_error() {
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
     assert!(error.to_string().contains("nothing to add"), "{error}");
 }
+
+/// A panic of the body is one without it.
+#[test]
+fn with_the_option_for_panics_one_before_the_body_is_an_error_too() {
+    #[offload(remote, timeout = PATIENCE, panic = "error")]
+    fn falls(why: String) -> Result<(), Error> {
+        panic!("{why}")
+    }
+    #[offload(remote, timeout = no_clock(), panic = "error")]
+    fn is_not_timed() -> Result<(), Error> {
+        Ok(())
+    }
+    fn no_clock() -> Duration {
+        panic!("there is no clock")
+    }
+    let error = block_on(falls("a stone".to_owned())).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Yes));
+    assert!(error.to_string().ends_with("a stone"), "{error}");
+    let error = block_on(is_not_timed()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No));
+    assert!(error.to_string().ends_with("there is no clock"), "{error}");
+}

@@ -287,7 +287,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 86] = [
+const SIGNATURES: [Followed; 85] = [
     Followed {
         refused: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Rc<u32>> { (0..x).map(Rc::new) }",
         says: "make items of `Arc` in place of `Rc`",
@@ -397,11 +397,6 @@ const SIGNATURES: [Followed; 86] = [
         refused: r#"#[offload(cpu, panic = "abort")] pub fn f(n: u32) -> Result<u32, Error> { Ok(n) }"#,
         says: r#"`panic = "error"`"#,
         followed: r#"#[offload(cpu, panic = "error")] pub fn f(n: u32) -> Result<u32, Error> { Ok(n) }"#,
-    },
-    Followed {
-        refused: r#"#[offload(process, panic = "error")] pub fn f(n: u32) -> Result<u32, Error> { Ok(n) }"#,
-        says: "remove `panic`",
-        followed: "#[offload(process)] pub fn f(n: u32) -> Result<u32, Error> { Ok(n) }",
     },
     Followed {
         refused: "#[offload(cpu, sync = g)] pub fn f(#[cfg(all())] n: u32) -> u32 { n }",

@@ -91,8 +91,6 @@ fn panic(options: &Options, errors: &mut Errors) {
             value,
             "a panic resumes in the task that awaits, or is an `Error` of its result: `panic = \"error\"`",
         );
-    } else if options.is_process() {
-        errors.at(key, "a panic in another process is an `Error` already: remove `panic`");
     } else if options.stream.is_some() {
         errors.at(
             key,

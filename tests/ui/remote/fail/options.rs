@@ -63,7 +63,7 @@ fn synonym() -> Result<(), Error> {
 
 static NAMELESS: RemotePool = RemotePool::new("a b"); //~
 
-#[offload(remote, timeout = "2s", panic = "error")] //~
+#[offload(remote, timeout = "2s", panic = "abort")] //~
 fn falls() -> Result<(), Error> {
     Ok(())
 }

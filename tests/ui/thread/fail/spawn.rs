@@ -53,11 +53,6 @@ fn abort(n: u64) -> Result<u64, offload_runtime::Error> {
     Ok(n)
 }
 
-#[offload(process, panic = "error")] //~
-fn isolated(n: u64) -> Result<u64, offload_runtime::Error> {
-    Ok(n)
-}
-
 #[offload(process, spawn = apart_soon)]
 fn apart(n: u64) -> u64 { //~
     n
