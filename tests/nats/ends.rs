@@ -1,17 +1,18 @@
 //! Workers and callers that end, and how.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use offload_runtime::remote::async_nats::jetstream::consumer::PullConsumer;
-use offload_runtime::{ErrorKind, Ran, remote};
+use offload_runtime::{Builder, ErrorKind, Ran, remote};
 use offload_tests::own_process;
 
 use crate::data::has_no_objects;
 use crate::functions as f;
-use crate::seen::metric;
-use crate::server::{Line, Worker, pid, remote_stats, remote_stats_of, until, with_server};
+use crate::seen::{metric, metric_of, pool, pool_of, serve};
+use crate::server::{Body, Line, Worker, pid, remote_stats, remote_stats_of, until, with_server};
 
 #[test]
 fn a_worker_that_is_killed_in_a_body_is_found_out_and_the_call_may_have_run() {
@@ -31,21 +32,38 @@ fn a_worker_that_is_killed_in_a_body_is_found_out_and_the_call_may_have_run() {
 }
 
 #[test]
-fn another_worker_takes_over_where_there_are_attempts() {
-    with_server("ends::another_worker_takes_over_where_there_are_attempts", async |server| {
-        let mut worker = Worker::start("jobs");
+fn other_workers_take_over_where_there_are_attempts_and_each_call_is_counted_once() {
+    let name =
+        "ends::other_workers_take_over_where_there_are_attempts_and_each_call_is_counted_once";
+    with_server(name, async |server| {
+        Builder::new().cpu_threads(1).install().unwrap();
+        let address = serve().await;
+        let mut first = Worker::start("jobs");
         let line = Line::new();
-        let call = tokio::spawn(f::hold_again(line.port()));
-        assert_eq!(line.next().await.process, worker.id());
-        worker.kill();
-        let other = Worker::start("jobs");
-        let body = line.next().await;
-        assert_eq!(body.process, other.id());
-        body.go_on();
-        assert_eq!(call.await.unwrap().unwrap(), other.id());
-        assert_eq!(remote_stats().redelivered, 1);
-        assert_eq!(metric("offload_remote_total", "redelivered"), 1.0);
+        let calls =
+            [tokio::spawn(f::hold_again(line.port())), tokio::spawn(f::hold_again(line.port()))];
+        for _ in &calls {
+            assert_eq!(line.next().await.process, first.id());
+        }
+        first.kill();
+        // Each has one slot, and so one of the calls: this program, too, which makes them.
+        let other = Worker::of(Worker::command("jobs").env("OFFLOAD_CPU_THREADS", "1"));
+        let serving = tokio::spawn(remote::serve([&f::JOBS]));
+        let bodies = [line.next().await, line.next().await];
+        let both = BTreeSet::from([other.id(), std::process::id()]);
+        assert_eq!(bodies.iter().map(|body| body.process).collect::<BTreeSet<_>>(), both);
+        bodies.into_iter().for_each(Body::go_on);
+        let mut answers = BTreeSet::new();
+        for call in calls {
+            answers.insert(call.await.unwrap().unwrap());
+        }
+        assert_eq!(answers, both);
+        assert_eq!(remote_stats().redelivered, 2);
+        assert_eq!(metric("offload_remote_total", "redelivered"), 2.0);
+        let seen = pool(address, |pool| !pool.is_null()).await;
+        assert_eq!(seen["remote"]["redelivered"], 2, "{seen}");
         server.has_messages("jobs", 0).await;
+        serving.abort();
     });
 }
 
@@ -53,6 +71,7 @@ fn another_worker_takes_over_where_there_are_attempts() {
 fn a_worker_counts_the_calls_that_it_has_since_another_one_was_lost() {
     let name = "ends::a_worker_counts_the_calls_that_it_has_since_another_one_was_lost";
     with_server(name, async |_| {
+        let address = serve().await;
         let mut first = Worker::start("parted");
         let line = Line::new();
         let mut caller = start_caller("again", &line);
@@ -63,6 +82,9 @@ fn a_worker_counts_the_calls_that_it_has_since_another_one_was_lost() {
         let body = line.next().await;
         assert_eq!(body.process, std::process::id());
         assert_eq!(remote_stats_of("parted").redelivered, 1);
+        assert_eq!(metric_of("parted", "offload_remote_total", "redelivered"), 1.0);
+        let seen = pool_of("parted", address, |pool| !pool.is_null()).await;
+        assert_eq!(seen["remote"]["redelivered"], 1, "{seen}");
         caller.kill().unwrap();
         caller.wait().unwrap();
         serving.abort();
@@ -235,6 +257,7 @@ fn an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_cou
     with_server(name, async |server| {
         // This program is the worker.
         let serving = tokio::spawn(remote::serve([&f::JOBS]));
+        let address = serve().await;
         let line = Line::new();
         let mut caller = start_caller("large", &line);
         let body = line.next().await;
@@ -245,6 +268,8 @@ fn an_answer_whose_caller_has_ended_is_given_up_long_before_its_deadline_and_cou
         until("it is given up", || remote_stats().serving == 0).await;
         assert_eq!(remote_stats().unawaited, 1);
         assert_eq!(metric("offload_remote_total", "unawaited"), 1.0);
+        let seen = pool(address, |pool| !pool.is_null()).await;
+        assert_eq!(seen["remote"]["unawaited"], 1, "{seen}");
         server.has_messages("jobs", 0).await;
         has_no_objects(server).await;
         serving.abort();

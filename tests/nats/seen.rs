@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use crate::functions as f;
 use crate::server::{Line, PATIENCE, Worker, with_server};
 
-async fn serve() -> SocketAddr {
+/// Has the dashboard served.
+pub(crate) async fn serve() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = Router::new().nest("/offload", dashboard());
@@ -22,13 +23,21 @@ async fn serve() -> SocketAddr {
 }
 
 /// The pool `jobs`, as `stats.json` has it, when it is so.
-async fn pool(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn pool(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
+    pool_of("jobs", address, is_so).await
+}
+
+pub(crate) async fn pool_of(
+    name: &str,
+    address: SocketAddr,
+    is_so: impl Fn(&Value) -> bool,
+) -> Value {
     let begin = Instant::now();
     loop {
         let answer = reqwest::get(format!("http://{address}/offload/stats.json")).await.unwrap();
         let json: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
         let all = json["pools"].as_array().unwrap();
-        let pool = all.iter().find(|pool| pool["name"] == "jobs").cloned().unwrap_or_default();
+        let pool = all.iter().find(|pool| pool["name"] == name).cloned().unwrap_or_default();
         if is_so(&pool) {
             return pool;
         }
@@ -38,12 +47,16 @@ async fn pool(address: SocketAddr, is_so: impl Fn(&Value) -> bool) -> Value {
 
 /// The value of a metric of the pool `jobs`.
 pub(crate) fn metric(name: &str, label: &str) -> f64 {
+    metric_of("jobs", name, label)
+}
+
+pub(crate) fn metric_of(pool: &str, name: &str, label: &str) -> f64 {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, publish_metrics);
     let all = recorder.snapshotter().snapshot().into_vec();
     let one = all.into_iter().find(|(key, ..)| {
         let has = |value: &str| key.key().labels().any(|label| label.value() == value);
-        key.key().name() == name && has("jobs") && has(label)
+        key.key().name() == name && has(pool) && has(label)
     });
     match one.unwrap_or_else(|| panic!("there is no {name} of {label}")).3 {
         DebugValue::Counter(value) => value as f64,
@@ -126,6 +139,21 @@ fn a_worker_that_makes_no_call_sees_the_pool_and_counts_what_it_runs() {
         let stats = offload_runtime::stats();
         let started: u64 = stats.functions.iter().map(|function| function.started).sum();
         assert_eq!(started, own as u64);
+        // All slots have one, and so one more waits.
+        callers.push(crate::ends::start_caller("long", &line));
+        let waiting = |pool: &Value| {
+            let remote = &pool["remote"];
+            remote["waiting"] == 1 && remote["oldest_seconds"].as_f64() > Some(0.0)
+        };
+        let seen = pool(address, waiting).await;
+        let remote = &seen["remote"];
+        assert_eq!(
+            (&remote["redelivered"], &remote["unawaited"]),
+            (&0.into(), &0.into()),
+            "{seen}"
+        );
+        assert_eq!(metric("offload_remote_waiting", "remote"), 1.0);
+        assert!(metric("offload_remote_oldest_seconds", "remote") > 0.0);
         // An answer has nobody who takes it, and is given up some time after.
         callers.iter_mut().for_each(|caller| {
             caller.kill().unwrap();

@@ -107,7 +107,7 @@ pub struct RemoteStats {
     /// How long the first of them had waited then, and as old as that; zero if there was none.
     pub oldest: Duration,
     /// Calls of this process that were given to another worker, since theirs was lost; and of those that it got as a
-    /// worker, such as were another's before.
+    /// worker, such as were another's before. A call of its own that it gets back as a worker is counted once.
     pub redelivered: u64,
     /// Answers that came when nobody waited for them any more; and those that it had as a worker, and of
     /// which no caller was there to take them.

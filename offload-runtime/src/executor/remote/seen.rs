@@ -1,8 +1,8 @@
 //! What was seen of a pool at the broker, in numbers: by a program that calls, by one that works, or by one that
 //! does both.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::known_workers::SAY_SO;
@@ -18,8 +18,10 @@ pub(super) struct Seen {
     messages: AtomicU64,
     /// How old the first of them was, in milliseconds.
     oldest: AtomicU64,
-    /// Calls that were given to another worker, since the first was lost; in a worker, such as it got.
+    /// Calls that were given to another worker, since the first was lost; in a worker, such as it got from other programs.
     pub(super) again: AtomicU64,
+    /// As what this program calls, if it does.
+    caller: OnceLock<String>,
     /// Answers that nobody waited for.
     pub(super) unawaited: AtomicU64,
     /// Calls that are here, to be served.
@@ -33,6 +35,17 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// This program calls, under this name.
+    pub(super) fn set_caller(&self, name: &str) {
+        // It has one for as long as it runs.
+        let _ = self.caller.set(name.to_owned());
+    }
+
+    /// Whether this program made a call of this caller: then it has counted itself that it gave it to another worker.
+    pub(super) fn is_own(&self, caller: &str) -> bool {
+        self.caller.get().is_some_and(|own| own == caller)
     }
 
     /// The numbers, for somebody who wants to know them.

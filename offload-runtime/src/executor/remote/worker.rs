@@ -376,7 +376,8 @@ impl Worker {
         self.deliveries += 1;
         let part = Part::of_serving(&self.context.seen);
         let delivered = message.reply.as_ref().and_then(|reply| subjects::delivered(reply));
-        if id.attempt > 1 || delivered.is_some_and(|times| times > 1) {
+        let is_next_attempt = id.attempt > 1 && !self.context.seen.is_own(&id.caller);
+        if is_next_attempt || delivered.is_some_and(|times| times > 1) {
             Seen::count(&self.context.seen.again);
         }
         let context = Arc::clone(&self.context);

@@ -85,8 +85,10 @@ impl Caller {
     pub(super) fn start(queue: Queue, site: Site, seen: Arc<Seen>, ack_wait: Duration) -> Caller {
         let (requests, received) = unbounded_channel();
         let link = queue.link.clone();
+        let name = link.new_name();
+        seen.set_caller(&name);
         let dispatcher = Dispatcher {
-            name: link.new_name(),
+            name,
             queue,
             site,
             ack_wait,
