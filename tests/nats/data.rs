@@ -1,16 +1,17 @@
 //! What goes there and back: large values, context, other builds.
 
 use std::cell::RefCell;
+use std::process::Command;
 
+use nix::sys::signal::Signal;
 use offload_runtime::remote::async_nats::jetstream::stream::Stream;
 use offload_runtime::remote::async_nats::{HeaderMap, jetstream};
-use offload_runtime::{Error, ErrorKind, Ran, RemotePool, offload, propagate_remote};
+use offload_runtime::{Error, ErrorKind, Ran, propagate_remote};
 use offload_tests::pool;
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use crate::functions::{self as f, Problem};
-use crate::server::{Line, Server, Setup, Worker, until, with_server};
+use crate::server::{Line, Server, Setup, URL, Worker, server_url, until, with_server};
 
 /// More than a message of the server may be, which is 1 MiB.
 const LARGE: usize = 3 << 20;
@@ -218,51 +219,37 @@ fn the_longest_context_fits_beside_the_largest_arguments_of_a_message() {
     });
 }
 
-/// As this build has what `tests/programs/remote_worker.rs` has otherwise.
-static BUILDS: RemotePool = RemotePool::new("builds");
-
-#[derive(Serialize, Deserialize)]
-struct Order {
-    what: String,
-    #[serde(default)]
-    count: u32,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Receipt {
-    text: String,
-    #[serde(default)]
-    price: u32,
-}
-
-#[offload(remote, timeout = "60s", pool = BUILDS, name = "order from an older build")]
-fn order_from_older(order: Order) -> Result<Receipt, Error> {
-    Ok(Receipt { text: order.what, price: order.count })
-}
-
-#[derive(Serialize, Deserialize)]
-struct ShortOrder {
-    what: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ShortReceipt {
-    text: String,
-}
-
-#[offload(remote, timeout = "60s", pool = BUILDS, name = "order from a newer build")]
-fn order_from_newer(order: ShortOrder) -> Result<ShortReceipt, Error> {
-    Ok(ShortReceipt { text: order.what })
+/// Has this build of a program place an order. How a worker has read it, and what came back.
+async fn placed_by(build: &'static str, order: &'static str) -> String {
+    let place = move || Command::new(build).arg(order).env(URL, server_url()).output().unwrap();
+    let output = tokio::task::spawn_blocking(place).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
 #[test]
-fn builds_of_which_one_has_new_fields_understand_each_other() {
-    with_server("data::builds_of_which_one_has_new_fields_understand_each_other", async |_| {
-        let _worker = Worker::start("builds");
-        let order = Order { what: "bread".to_owned(), count: 7 };
-        let receipt = order_from_older(order).await.unwrap();
-        assert_eq!((receipt.text.as_str(), receipt.price), ("bread", 0));
-        let order = ShortOrder { what: "salt".to_owned() };
-        assert_eq!(order_from_newer(order).await.unwrap().text, "salt");
+fn two_builds_of_a_program_of_which_the_newer_has_a_field_more_work_side_by_side() {
+    const OLDER: &str = env!("CARGO_BIN_EXE_orders_older");
+    const NEWER: &str = env!("CARGO_BIN_EXE_orders_newer");
+    let name =
+        "data::two_builds_of_a_program_of_which_the_newer_has_a_field_more_work_side_by_side";
+    with_server(name, async |_| {
+        let from_newer = async || placed_by(NEWER, r#"{"what":"bread","count":7}"#).await;
+        let from_older = async || placed_by(OLDER, r#"{"what":"salt"}"#).await;
+        // With one slot each they take turns.
+        let start =
+            |build| Worker::of(Worker::command_of(build, "orders").env("OFFLOAD_CPU_THREADS", "1"));
+        let mut older = start(OLDER);
+        let by_older = r#"{"what":"bread"} {"what":"bread","count":0}"#;
+        assert_eq!(from_newer().await, by_older);
+        assert_eq!(from_older().await, r#"{"what":"salt"} {"what":"salt"}"#);
+        let _newer = start(NEWER);
+        // Both are there: either has it.
+        let by_newer = r#"{"what":"bread","count":7} {"what":"bread","count":7}"#;
+        while from_newer().await != by_newer {}
+        older.tell(Signal::SIGTERM);
+        assert!(older.wait().success());
+        assert_eq!(from_newer().await, by_newer);
+        assert_eq!(from_older().await, r#"{"what":"salt","count":0} {"what":"salt"}"#);
     });
 }

@@ -22,7 +22,7 @@ const INSIDE: &str = "OFFLOAD_TEST_INSIDE";
 /// Where the server is.
 const SERVER: &str = "OFFLOAD_TEST_SERVER";
 /// What the runtime is told of that.
-const URL: &str = "OFFLOAD_NATS_URL";
+pub(crate) const URL: &str = "OFFLOAD_NATS_URL";
 
 /// Longer than anything takes that does not hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -345,7 +345,12 @@ impl Worker {
 
     /// What starts one.
     pub(crate) fn command(pools: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_remote_worker"));
+        Worker::command_of(env!("CARGO_BIN_EXE_remote_worker"), pools)
+    }
+
+    /// The same of this program.
+    pub(crate) fn command_of(program: &str, pools: &str) -> Command {
+        let mut command = Command::new(program);
         command.env(URL, server_url()).env("OFFLOAD_REMOTE_WORKER", pools);
         // So many at a time, on any machine.
         command.env("OFFLOAD_CPU_THREADS", "4");

@@ -1,0 +1,6 @@
+//! The older build.
+
+#[macro_use]
+mod orders;
+
+orders! {}
