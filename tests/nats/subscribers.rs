@@ -1,4 +1,4 @@
-//! What a worker's subscriber gets to see, and what it may do.
+//! What the subscriber of a worker, or of a program that calls, gets to see, and what it may do.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use offload_runtime::remote;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::functions as f;
-use crate::server::with_server;
+use crate::server::{Setup, until, with_server};
 
 /// Panics as the first spans of calls that it serves are left, and then as others are made.
 struct Panics;
@@ -103,5 +103,39 @@ fn what_a_body_says_is_in_a_span_that_names_the_host_and_the_process_of_its_call
         let host = host.trim().replace(|sign| !is_sign(sign), "_");
         let process = format!("{host}_{}_", std::process::id());
         assert!(said["caller"].starts_with(&process), "{said:?} is not of {process}");
+    });
+}
+
+/// The warnings of the runtime.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<Fields>>>);
+
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let about = event.metadata();
+        if about.target() == "offload" && *about.level() == Level::WARN {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            self.0.lock().unwrap().push(fields);
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_trusts_is_said_to_be_why_there_is_no_connection() {
+    let name =
+        "subscribers::a_certificate_that_nobody_trusts_is_said_to_be_why_there_is_no_connection";
+    Setup::new(name).tls().run(async |_| {
+        let warnings = Warnings::default();
+        tracing::subscriber::set_global_default(Registry::default().with(warnings.clone()))
+            .unwrap();
+        let call = tokio::spawn(f::process_id());
+        let is_said = || {
+            let warnings = warnings.0.lock().unwrap();
+            let reason = |Fields(fields): &Fields| fields.get("reason").cloned();
+            warnings.iter().filter_map(reason).any(|reason| reason.contains("certificate"))
+        };
+        until("it is said", is_said).await;
+        call.abort();
     });
 }

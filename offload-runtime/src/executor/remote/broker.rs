@@ -6,14 +6,14 @@
 
 use std::borrow::Cow;
 use std::env;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, context::ContextBuilder};
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subject};
+use async_nats::{Client, ClientError, ConnectOptions, Event, ServerAddr, Subject};
 use bytes::Bytes;
 use futures_core::Stream;
 use percent_encoding::percent_decode_str;
@@ -115,16 +115,30 @@ fn rejected(why: String) -> Error {
 
 /// How the program connects with these.
 fn options(addresses: &[ServerAddr]) -> Result<ConnectOptions, String> {
+    // The client itself makes nothing of what an address says of these.
+    let named =
+        addresses.iter().find_map(|address| Some((address.username()?, address.password()?)));
+    let user = named.map(|(user, password)| Ok::<_, String>((decoded(user)?, decoded(password)?)));
+    let user = user.transpose()?;
+    let server = Arc::new((addresses.to_vec(), user.clone()));
     // It connects in the background, and again if the connection is lost.
-    let options = ConnectOptions::new()
+    Ok(as_user(user)
         .retry_on_initial_connect()
         .ping_interval(PING)
-        .event_callback(|event| async { warn_of(event) })
-        .name(client_name());
-    // The client itself makes nothing of what an address says of these.
-    match addresses.iter().find_map(|address| Some((address.username()?, address.password()?))) {
-        Some((user, password)) => Ok(options.user_and_password(decoded(user)?, decoded(password)?)),
-        None => Ok(options),
+        .event_callback(move |event| {
+            tokio::spawn(warn_of(event, Arc::clone(&server)));
+            ready(())
+        })
+        .name(client_name()))
+}
+
+/// A user, and the password.
+type User = (String, String);
+
+fn as_user(user: Option<User>) -> ConnectOptions {
+    match user {
+        Some((user, password)) => ConnectOptions::with_user_and_password(user, password),
+        None => ConnectOptions::new(),
     }
 }
 
@@ -136,12 +150,22 @@ fn decoded(text: &str) -> Result<String, String> {
         .map_err(|_| "its user or password, percent-decoded, is not UTF-8".to_owned())
 }
 
-/// Says why there is no connection, which is tried again all the same.
-fn warn_of(event: Event) {
-    if let Event::ClientError(_) | Event::ServerError(_) | Event::SlowConsumer(_) = &event {
-        // A subscriber is foreign, and its panic would be one of the client's.
-        quietly(|| tracing::warn!(target: "offload", %event, "the connection for remote calls"));
-    }
+/// Says why there is no connection to these servers, which is tried again all the same.
+async fn warn_of(event: Event, server: Arc<(Vec<ServerAddr>, Option<User>)>) {
+    let reason = match &event {
+        // It says whether that is the network, say, and nothing of a certificate. Who tries once is told.
+        Event::ClientError(ClientError::Other(_)) => {
+            let (addresses, user) = &*server;
+            let tried = as_user(user.clone()).connect(&addresses[..]).await;
+            tried.err().map(|error| error.to_string())
+        }
+        Event::ClientError(_) | Event::ServerError(_) | Event::SlowConsumer(_) => None,
+        _ => return,
+    };
+    // A subscriber is foreign, and its panic would be one of the client's.
+    quietly(|| {
+        tracing::warn!(target: "offload", %event, reason, "the connection for remote calls");
+    });
 }
 
 /// What the server shows of this process.
