@@ -220,9 +220,10 @@ fn compare() {
                 1e6 / middle
             );
         }
-        let this = Side("remote", offload);
+        let beside = Side("a request and its answer", request);
         let aim = if *callers == 1 { "2.5 at most" } else { "" };
-        rows.compare(&what, "µs", this, Side("a request and its answer", request), aim);
+        rows.compare(&what, "µs", Side("remote", offload), beside, aim);
+        rows.compare(&what, "µs", Side("by hand", by_hand), beside, "");
     }
     let bytes = figure(&server, &["wait"]);
     println!("\nA call that waits for a worker takes {bytes:.0} bytes where it is awaited.");
