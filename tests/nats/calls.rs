@@ -322,6 +322,33 @@ fn a_full_stream_refuses_at_once() {
 }
 
 #[test]
+fn a_call_that_the_server_has_no_room_to_store_is_refused_at_once_and_those_that_are_stored_run() {
+    const BYTES: usize = 900_000;
+    let name = "calls::a_call_that_the_server_has_no_room_to_store_is_refused_at_once_and_those_that_are_stored_run";
+    let setup = Setup::new(name).config("jetstream { max_file_store: 4MB }");
+    setup.run(async |server| {
+        let mut stored = Vec::new();
+        let error = loop {
+            let mut call = tokio::spawn(f::look_up("x".repeat(BYTES)));
+            let count = stored.len() + 1;
+            tokio::select! {
+                answer = &mut call => break answer.unwrap().unwrap_err(),
+                () = server.has_messages("jobs", count as u64) => stored.push(call),
+            }
+            assert!(count < 10, "its store has 4 MB");
+        };
+        let Problem::Offload(error) = error else { panic!("{error}") };
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Overloaded, Ran::No), "{error}");
+        let _worker = Worker::start("jobs");
+        assert!(stored.len() >= 4);
+        for call in stored {
+            assert_eq!(call.await.unwrap().unwrap(), BYTES);
+        }
+        server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
 fn a_message_that_is_there_twice_runs_once() {
     with_server("calls::a_message_that_is_there_twice_runs_once", async |server| {
         let line = Line::new();

@@ -4,12 +4,13 @@ use std::env;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
 use offload_runtime::remote::async_nats::{self, Client, ConnectError, ConnectOptions};
 use offload_runtime::{Builder, Error, ErrorKind, offload, remote};
 use offload_tests::own_process;
 
 use crate::functions as f;
-use crate::server::{Body, Line, Setup, Worker, remote_stats, server_url, until, with_server};
+use crate::server::{Body, Line, Setup, Worker, pid, remote_stats, server_url, until, with_server};
 
 #[test]
 fn calls_go_through_the_client_that_the_program_connects_with_its_credentials() {
@@ -78,8 +79,8 @@ fn programs_and_workers_call_and_serve_by_tls_with_clients_of_their_own_or_as_th
         let large = 3 << 20;
         assert_eq!(f::repeat("x".to_owned(), large).await.unwrap().len(), large);
         server.has_messages("jobs", 0).await;
-        own.kill().unwrap();
-        own.wait().unwrap();
+        kill(pid(&own), Signal::SIGTERM).unwrap();
+        assert!(own.wait().unwrap().success());
 
         assert!(server_url().starts_with("tls://web:secret@"));
         let worker = Worker::of(Worker::command("jobs").env("SSL_CERT_FILE", certificate));
@@ -141,6 +142,9 @@ fn a_program_that_serves_runs_bodies_in_its_runtime_until_it_shuts_down() {
         let call = tokio::spawn(f::hold(line.port()));
         let body = line.next().await;
         until("it is there", || remote_stats().workers == 1).await;
+        // As many as the machine has cores.
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(remote_stats().slots, cores as u64);
         let report = tokio::spawn(offload_runtime::shutdown(Duration::from_secs(30)));
         // It takes no more calls, and waits for this one.
         until("it has left", || remote_stats().workers == 0).await;

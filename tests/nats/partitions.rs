@@ -7,7 +7,7 @@ use offload_runtime::remote::{self, async_nats};
 use offload_runtime::{ErrorKind, Ran};
 
 use crate::functions as f;
-use crate::server::{Line, Server, Setup, Worker, remote_stats_of, until};
+use crate::server::{Line, Server, Setup, URL, Worker, remote_stats_of, until};
 
 /// Calls that run, are answered or wait while their caller is cut off from the server for so long.
 async fn calls_outlive(server: &Server, part: impl Fn(), time: Duration, join: impl Fn()) {
@@ -128,6 +128,9 @@ fn a_call_that_is_late_before_it_is_known_to_be_stored_is_taken_out_of_the_strea
         tokio::time::sleep(Duration::from_secs(1)).await;
         server.proxy().to_client.go_on();
         server.has_messages("jobs", 0).await;
+        // It was sent again meanwhile, and stored once.
+        let stream = server.stream("jobs").await;
+        assert_eq!(stream.cached_info().state.last_sequence, 2);
     });
 }
 
@@ -209,5 +212,29 @@ fn a_caller_that_the_server_throws_out_since_it_does_not_read_gets_its_answers()
             assert!(call.await.unwrap().unwrap() == vec![number; BYTES], "{number}");
         }
         server.has_messages("jobs", 0).await;
+    });
+}
+
+#[test]
+fn a_worker_that_the_server_throws_out_since_it_does_not_read_costs_no_call() {
+    let name =
+        "partitions::a_worker_that_the_server_throws_out_since_it_does_not_read_costs_no_call";
+    let setup = Setup::new(name).config("max_pending: 2MB\nwrite_deadline: \"2s\"");
+    setup.run(async |server| {
+        const BYTES: usize = 900_000;
+        let (proxy, url) = server.own_proxy();
+        let mut command = Worker::command("parted");
+        let worker = Worker::of(command.env(URL, url).env("OFFLOAD_CPU_THREADS", "8"));
+        assert_eq!(f::process_id_parted().await.unwrap(), worker.id());
+        proxy.to_client.stop();
+        let text = |number: usize| char::from(b'a' + number as u8).to_string().repeat(BYTES);
+        let calls: Vec<_> =
+            (0..8).map(|number| tokio::spawn(f::give_back_parted(text(number)))).collect();
+        until("it is thrown out", || server.log().contains("Slow Consumer")).await;
+        proxy.to_client.go_on();
+        for (number, call) in calls.into_iter().enumerate() {
+            assert!(call.await.unwrap().unwrap() == text(number), "{number}");
+        }
+        server.has_messages("parted", 0).await;
     });
 }
