@@ -155,10 +155,39 @@ fn an_object_of_which_a_part_is_missing_costs_its_call_and_nothing_else() {
         let worker = Worker::start("jobs");
         let error = call.await.unwrap().unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
-        assert!(error.to_string().contains("bytes are there"), "{error}");
+        assert!(error.to_string().contains("digest"), "{error}");
         assert_eq!(f::process_id().await.unwrap(), worker.id());
         assert!(line.is_quiet());
         has_no_objects(server).await;
+    });
+}
+
+#[test]
+fn an_object_whose_parts_are_others_than_were_sent_costs_its_call_and_nothing_else() {
+    let name =
+        "data::an_object_whose_parts_are_others_than_were_sent_costs_its_call_and_nothing_else";
+    with_server(name, async |server| {
+        for (is_empty, words) in [(false, "digest"), (true, "bytes are there")] {
+            let (line, call, jetstream, stream) = waits_with_an_object(server).await;
+            // Its last part begins with the end of the text.
+            let part = stream.get_last_raw_message_by_subject("$O.offload-jobs.C.>").await.unwrap();
+            let mut bytes = part.payload.to_vec();
+            assert!(stream.delete_message(part.sequence).await.unwrap());
+            if is_empty {
+                let sent = jetstream.publish(part.subject.clone(), "".into());
+                sent.await.unwrap().await.unwrap();
+            } else {
+                assert_eq!(std::mem::replace(&mut bytes[0], b'y'), b'x');
+            }
+            jetstream.publish(part.subject, bytes.into()).await.unwrap().await.unwrap();
+            let worker = Worker::start("jobs");
+            let error = call.await.unwrap().unwrap_err();
+            assert_eq!((error.kind(), error.ran()), (ErrorKind::Unavailable, Ran::No), "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(f::process_id().await.unwrap(), worker.id());
+            assert!(line.is_quiet());
+            has_no_objects(server).await;
+        }
     });
 }
 

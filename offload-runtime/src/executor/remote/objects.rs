@@ -1,9 +1,8 @@
 //! What is larger than a message of the server may be: arguments and results in the object store of a pool.
 //!
-//! They are objects as the client has them, which reads them, but it does not write them: nobody gets to know where it has put the parts
-//! of an object that it could not put there as a whole. Here they are under the name of the object, by the number of
-//! the try, so that what failed is found and removed with what did not. They have no digest: the server has one of each message that it
-//! stores, and whoever reads an object looks whether all its bytes are there.
+//! They are objects as the client has them, which reads them, and looks whether they have the digest that they say, but it does not write
+//! them: nobody gets to know where it has put the parts of an object that it could not put there as a whole. Here they are under the name of
+//! the object, by the number of the try, so that what failed is found and removed with what did not.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -16,7 +15,10 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::object_store::{Config, Object, ObjectInfo, ObjectStore};
 use async_nats::jetstream::stream::PurgeErrorKind;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
+use ring::digest;
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -98,10 +100,14 @@ impl Objects {
         let bucket = subjects::bucket(self.pool);
         let id = format!("{name}.{number}");
         let mut rest = bytes.clone();
+        // Of one part at a time: who sends other calls meanwhile is on this thread, too.
+        let mut sha256 = digest::Context::new(&digest::SHA256);
         while !rest.is_empty() {
             let part = rest.split_to(rest.len().min(PART));
+            sha256.update(&part);
             publish(subjects::part(&bucket, &id), part).await?;
         }
+        let digest = format!("SHA-256={}", URL_SAFE.encode(sha256.finish()));
         let about = ObjectInfo {
             name: name.to_owned(),
             description: None,
@@ -112,7 +118,7 @@ impl Objects {
             size: bytes.len(),
             chunks: bytes.len().div_ceil(PART),
             modified: None,
-            digest: None,
+            digest: Some(digest),
             deleted: false,
             bucket: bucket.clone(),
         };
@@ -210,6 +216,7 @@ async fn read(mut object: Object, most: usize) -> Result<Result<Bytes, TooLarge>
         let read = read.map_err(|_| "it does not come".to_owned())?;
         match read.map_err(|error| error.to_string())? {
             0 if bytes.len() == size => return Ok(Ok(Bytes::from(bytes))),
+            // A part without bytes looks like the end, too, before which the client does not look at the digest.
             0 => return Err(format!("{} of its {size} bytes are there", bytes.len())),
             _ if bytes.len() > most => return Ok(Err(TooLarge)),
             _ => {}
