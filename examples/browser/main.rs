@@ -556,9 +556,18 @@ async fn where_workers_make_the_thumbnails_the_page_says_who_made_which_and_the_
     visit.browser.go(&format!("{}/offload", visit.program.url)).await;
     let cell = "[...document.querySelectorAll('#pools tr')].find((row) => \
                 row.textContent.includes('thumbnails'))?.querySelector('[data-label=Workers]')";
-    visit
-        .browser
-        .until(&format!("{cell}?.textContent.includes('2 alive; none in the stream')"))
-        .await;
+    let whole = r"/^2 alive; none in the stream; redelivered \d+, unawaited \d+$/";
+    visit.browser.until(&format!("{whole}.test({cell}?.textContent)")).await;
+    // What it says of a pool that is worse off, in a program that is a worker, too.
+    let remote = "{ workers: 1, waiting: 1200, oldest_seconds: 75, redelivered: 3, unawaited: 4, serving: 1, slots: 2 }";
+    let said = visit.browser.get(&format!("workers({{ remote: {remote} }})")).await;
+    let said = said.as_str().unwrap();
+    for words in [
+        "1 alive; ",
+        " in the stream, the first for ",
+        "; redelivered 3, unawaited 4; this one has 1 of 2",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
     visit.end().await;
 }
