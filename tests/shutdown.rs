@@ -513,9 +513,10 @@ fn a_result_that_is_dropped_as_its_thread_ends_after_the_shutdown_is_gone() {
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_keeps_a_call_until_its_thread_ends() {
+    type Kept = Pin<Box<dyn Future<Output = Arc<()>>>>;
+
     thread_local! {
-        static KEPT: RefCell<Option<Pin<Box<dyn Future<Output = Arc<()>>>>>> =
-            const { RefCell::new(None) };
+        static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
     }
 
     #[offload(thread)]
@@ -533,7 +534,7 @@ fn child_keeps_a_call_until_its_thread_ends() {
         // Before the runtime's own locals, and so it goes after them.
         KEPT.with_borrow(|kept| assert!(kept.is_none()));
         let _runtime = handle.enter();
-        let mut call: Pin<Box<dyn Future<Output = Arc<()>>>> = Box::pin(gives(theirs, made));
+        let mut call: Kept = Box::pin(gives(theirs, made));
         assert!(call.as_mut().now_or_never().is_none());
         KEPT.set(Some(call));
         let _ = held.recv();

@@ -141,7 +141,7 @@ impl Gate {
 /// Permits for a call that a thread is ready to run, from all of these, in this order. It may have
 /// waited at one of them before.
 pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitted {
-    let mut is_reserved = task.meta().take_reservation();
+    let mut is_reserved = task.meta().reservation.take();
     let mut permits = task.meta().line.take();
     for (number, gate) in gates.iter().enumerate().skip(task.meta().line.gate()) {
         let (gate, semaphore) = (*gate, gate.semaphore());

@@ -32,7 +32,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::line::{Line, SHELLS, Taking};
-use super::{AtomicIsize, AtomicUsize, Mutex, Ordering, fence, lock};
+use super::{AtomicBool, AtomicIsize, AtomicUsize, Mutex, Ordering, fence, lock};
 
 /// What waits for a permit.
 pub(crate) trait Waiter {
@@ -49,6 +49,11 @@ pub(crate) trait Waiter {
     /// Of one that waits here: it was not cancelled.
     fn is_awaited(&self) -> bool;
 }
+
+/// Whether a permit is reserved for a waiter. It is set before the waiter waits no more, and that is all the order which this
+/// needs: whoever has the waiter then, or cancels it, sees it.
+#[derive(Debug)]
+pub(crate) struct Reservation(AtomicBool);
 
 /// See the [module](self).
 pub(crate) struct Semaphore<W> {
@@ -272,6 +277,23 @@ impl<W: Waiter + 'static> Semaphore<W> {
     fn take_reservation(&self) -> bool {
         let less = |reserved: usize| reserved.checked_sub(1);
         self.reserved.fetch_update(Ordering::Acquire, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+impl Reservation {
+    /// None.
+    pub(crate) fn new() -> Reservation {
+        Reservation(AtomicBool::new(false))
+    }
+
+    /// There is one, for a waiter that is about to come out of the line. Who has cancelled it there does not ask.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there was one. Who is told so uses it, or gives it up.
+    pub(crate) fn take(&self) -> bool {
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
 }
 

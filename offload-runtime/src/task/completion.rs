@@ -326,7 +326,7 @@ fn abandon(task: &Awaited, kept: &Kept<Permits>, phase: Phase) {
 fn leave_line(meta: &Meta, is_waiting: bool) {
     if is_waiting {
         meta.owner.leave_line(meta.line.gate());
-    } else if meta.take_reservation() {
+    } else if meta.reservation.take() {
         meta.owner.give_up_reservation(meta.line.gate());
     }
     drop(meta.line.take());

@@ -13,6 +13,7 @@ use super::about::About;
 use super::state::State;
 use super::{Owner, Permits};
 use crate::sync::foreign::drop_quietly;
+use crate::sync::semaphore::Reservation;
 use crate::sync::waker::WakerCell;
 use crate::system::abort::Unpoisoned;
 
@@ -21,9 +22,8 @@ use crate::system::abort::Unpoisoned;
 #[repr(C)]
 pub(crate) struct Meta {
     pub(crate) state: State,
-    /// A permit is reserved for it, from the gate at which it waited. Set before the state says that it waits no more,
-    /// which is the order that it needs.
-    reserved: AtomicBool,
+    /// A permit is reserved for it, from the gate at which it waited.
+    pub(crate) reservation: Reservation,
     /// It asks its owner before it starts.
     pub(crate) is_gated: bool,
     /// Its owner lends it something when it starts.
@@ -160,7 +160,7 @@ impl Meta {
     ) -> Meta {
         Meta {
             state: State::new(),
-            reserved: AtomicBool::new(false),
+            reservation: Reservation::new(),
             is_gated,
             borrows: false,
             is_of_body: callers.is_some(),
@@ -232,16 +232,6 @@ impl Meta {
         call();
         // To leave it panics if the call has left one of its own entered.
         drop_quietly(guard);
-    }
-
-    pub(crate) fn set_reservation(&self) {
-        self.reserved.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a permit was reserved for it. Who is told so uses the reservation, or gives it
-    /// up.
-    pub(crate) fn take_reservation(&self) -> bool {
-        self.reserved.load(Ordering::Relaxed) && self.reserved.swap(false, Ordering::Relaxed)
     }
 
     /// It is about to be submitted, and nobody need wait for it.

@@ -335,12 +335,8 @@ impl Waiter for Queued {
     }
 
     fn set_reserved(&self) -> bool {
-        self.meta().set_reservation();
-        // Who cancels a call that waits does not ask for a reservation: it is still there.
-        self.meta().state.requeue() || {
-            self.meta().take_reservation();
-            false
-        }
+        self.meta().reservation.set();
+        self.meta().state.requeue()
     }
 
     fn resume(self) {

@@ -7,8 +7,8 @@ use super::sleep::{Sleep, Woken};
 use crate::executor::intake::Intake;
 use crate::sync::model::check;
 use crate::sync::queue::Queue;
-use crate::sync::semaphore::{Acquired, Permit, Semaphore, Waiter};
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::semaphore::{Acquired, Permit, Reservation, Semaphore, Waiter};
+use crate::sync::{AtomicUsize, Ordering};
 use crate::task::state::{Phase, State};
 
 /// A pool whose calls share a limit.
@@ -22,7 +22,7 @@ struct Pool {
 struct Call {
     pool: &'static Pool,
     state: State,
-    is_reserved: AtomicBool,
+    reservation: Reservation,
     /// How often it has run, or was ended in another way.
     ends: AtomicUsize,
 }
@@ -33,11 +33,8 @@ impl Waiter for &'static Call {
     }
 
     fn set_reserved(&self) -> bool {
-        self.is_reserved.store(true, Ordering::Relaxed);
-        self.state.requeue() || {
-            self.is_reserved.store(false, Ordering::Relaxed);
-            false
-        }
+        self.reservation.set();
+        self.state.requeue()
     }
 
     fn is_awaited(&self) -> bool {
@@ -52,8 +49,8 @@ impl Waiter for &'static Call {
 
 impl Call {
     fn new(pool: &'static Pool) -> &'static Call {
-        let (state, is_reserved) = (State::new(), AtomicBool::new(false));
-        Box::leak(Box::new(Call { pool, state, is_reserved, ends: AtomicUsize::new(0) }))
+        let (state, reservation) = (State::new(), Reservation::new());
+        Box::leak(Box::new(Call { pool, state, reservation, ends: AtomicUsize::new(0) }))
     }
 
     fn end(&self) {
@@ -68,7 +65,7 @@ impl Call {
                 self.end();
             }
             Phase::Queued => {
-                if self.is_reserved.swap(false, Ordering::Relaxed) {
+                if self.reservation.take() {
                     self.pool.limiter.give_up();
                 }
                 self.end();
@@ -86,7 +83,7 @@ impl Call {
 
     /// Ends it without a body, as at a shutdown.
     fn reject(&self) {
-        if self.is_reserved.swap(false, Ordering::Relaxed) {
+        if self.reservation.take() {
             self.pool.limiter.give_up();
         }
         if self.state.begin() {
@@ -166,7 +163,7 @@ impl Pool {
         if self.intake.is_drained() {
             return call.reject();
         }
-        let is_reserved = call.is_reserved.swap(false, Ordering::Relaxed);
+        let is_reserved = call.reservation.take();
         match self.limiter.acquire(call, is_reserved) {
             Acquired::Permit(call, _permit) => call.run(),
             Acquired::Waits if self.intake.is_drained() => self.reject_line(),

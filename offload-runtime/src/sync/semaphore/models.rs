@@ -7,7 +7,6 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
-use crate::sync::AtomicBool;
 use crate::sync::model::check;
 use crate::sync::queue::Queue;
 use crate::task::state::{Phase, State};
@@ -15,21 +14,21 @@ use crate::task::state::{Phase, State};
 /// A call, and where it goes when there is a permit.
 struct Call {
     state: State,
-    reserved: AtomicBool,
+    reservation: Reservation,
     ready: Arc<Queue<Arc<Call>>>,
 }
 
 impl Call {
     fn new(ready: &Arc<Queue<Arc<Call>>>) -> Arc<Call> {
-        let (state, reserved) = (State::new(), AtomicBool::new(false));
-        Arc::new(Call { state, reserved, ready: Arc::clone(ready) })
+        let (state, reservation) = (State::new(), Reservation::new());
+        Arc::new(Call { state, reservation, ready: Arc::clone(ready) })
     }
 
     /// As the side that awaits it does.
     fn cancel(&self, semaphore: &Semaphore<Arc<Call>>) {
         match self.state.cancel() {
             Phase::Waiting => semaphore.leave_shell(),
-            Phase::Queued if self.reserved.swap(false, Ordering::Relaxed) => semaphore.give_up(),
+            Phase::Queued if self.reservation.take() => semaphore.give_up(),
             _ => {}
         }
     }
@@ -41,11 +40,8 @@ impl Waiter for Arc<Call> {
     }
 
     fn set_reserved(&self) -> bool {
-        self.reserved.store(true, Ordering::Relaxed);
-        self.state.requeue() || {
-            self.reserved.store(false, Ordering::Relaxed);
-            false
-        }
+        self.reservation.set();
+        self.state.requeue()
     }
 
     fn is_awaited(&self) -> bool {
@@ -72,7 +68,7 @@ fn held(semaphore: &'static Semaphore<Arc<Call>>) -> Permit<Arc<Call>> {
 
 /// A thread meets a call: it runs if there is a permit. Whether it has run.
 fn meet(semaphore: &'static Semaphore<Arc<Call>>, call: Arc<Call>) -> bool {
-    let is_reserved = call.reserved.swap(false, Ordering::Relaxed);
+    let is_reserved = call.reservation.take();
     match semaphore.acquire(call, is_reserved) {
         Acquired::Permit(call, permit) => {
             let runs = call.state.begin();
