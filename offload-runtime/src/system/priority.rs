@@ -199,30 +199,31 @@ mod imp {
     }
 
     /// No call tells the mask of another thread; its page in `/proc` does.
-    fn copy_mask(main: Pid) -> io::Result<()> {
-        let mut blocked = mask(main)?;
+    pub(super) fn copy_mask(main: Pid) -> io::Result<()> {
+        let (mut blocked, mut sleeps) = mask(main)?;
         // All are blocked for a moment in a thread that starts another, as the main thread
-        // may do just now: that is not its mask.
-        for _ in 0..100 {
-            if blocked.count_ones() < 60 {
+        // may do just now: that is not its mask. The moment is longer where it has no processor.
+        for looks in 0..10_000 {
+            if blocked.count_ones() < 60 || sleeps && looks >= 100 {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_micros(100));
-            blocked = mask(main)?;
+            (blocked, sleeps) = mask(main)?;
         }
         set_mask(blocked)
     }
 
-    /// The signals that a thread blocks.
-    fn mask(thread: Pid) -> io::Result<u64> {
+    /// The signals that a thread blocks, and whether it sleeps.
+    pub(super) fn mask(thread: Pid) -> io::Result<(u64, bool)> {
         let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status"))?;
-        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-        let blocked = blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-        Ok(blocked.ok_or(io::ErrorKind::InvalidData)?)
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let blocked = field("SigBlk:").and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        let sleeps = field("State:").is_some_and(|state| state.starts_with('S'));
+        Ok((blocked.ok_or(io::ErrorKind::InvalidData)?, sleeps))
     }
 
     /// Blocks the signals whose bits are set, the lowest being that of signal 1.
-    fn set_mask(blocked: u64) -> io::Result<()> {
+    pub(super) fn set_mask(blocked: u64) -> io::Result<()> {
         // SAFETY: `sigemptyset` makes `set` a whole set before it is used; each signal is one that
         // there is, as it is below 65; the mask is that of the calling thread, and no old
         // one is asked for.
@@ -325,6 +326,44 @@ mod tests {
         fn enter(&self, _: &Id) {}
 
         fn exit(&self, _: &Id) {}
+    }
+
+    /// It was copied after a hundredth of a second, and pools had it for good.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_mask_of_a_thread_that_starts_another_and_has_no_processor_meanwhile_is_not_copied() {
+        use std::sync::mpsc::channel;
+        use std::time::{Duration, Instant};
+
+        use nix::unistd::Pid;
+
+        fn this_thread() -> Pid {
+            let link = std::fs::read_link("/proc/thread-self").unwrap();
+            Pid::from_raw(link.file_name().unwrap().to_str().unwrap().parse().unwrap())
+        }
+
+        let (tell, told) = channel();
+        // As a thread does that starts another, but for longer.
+        let starts = move || {
+            imp::set_mask(u64::MAX).unwrap();
+            tell.send(this_thread()).unwrap();
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(100) {
+                std::hint::spin_loop();
+            }
+            imp::set_mask(0).unwrap();
+        };
+        let other = thread::spawn(move || {
+            starts();
+            thread::park();
+        });
+        let copied = thread::spawn(move || {
+            imp::copy_mask(told.recv().unwrap()).unwrap();
+            imp::mask(this_thread()).unwrap().0
+        });
+        assert_eq!(copied.join().unwrap(), 0);
+        other.thread().unpark();
+        other.join().unwrap();
     }
 
     /// Also if whoever is told panics.
