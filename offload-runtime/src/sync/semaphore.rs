@@ -23,7 +23,8 @@
 //! the [line](super::line) of the shells of cancelled calls, too.
 //!
 //! *A body sees what those before it did*, whose permit it has: who gives one back releases, and who takes one, or a
-//! reservation, acquires. Whatever changes these numbers in between keeps that.
+//! reservation, acquires. In between, the numbers are changed by read-modify-write operations alone, which may be relaxed, as
+//! they go on with the release sequence; a plain store would end it.
 //!
 //! *Calls that block bodies* are few, and their list has a lock, which no other call takes as
 //! long as the list is empty. They are served first.

@@ -85,6 +85,7 @@ impl Deadlines {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     count: Option<&'static AtomicUsize>,
+    /// The state word, or the queue, says whose turn it is: so this needs no order of its own.
     is_left: AtomicBool,
 }
 

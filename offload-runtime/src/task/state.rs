@@ -18,8 +18,9 @@
 //! thread that meets it throws away.
 //!
 //! A change orders what its own side has done or will do with that: [`finish`](State::finish) releases the
-//! result, [`cancel`](State::cancel) acquires it. Who only looks, or does not get what it asks for, touches nothing
-//! of it, and needs no order; but that the body sees what was done before it was told to stop.
+//! result, [`cancel`](State::cancel) acquires it. Loads are relaxed, since who only looks touches nothing of it; but for
+//! [`is_done`](State::is_done), after which the result may be taken, and [`is_cancelled`](State::is_cancelled), after
+//! which the body sees what was done before it was told to stop.
 
 use crate::sync::{AtomicU8, Ordering};
 

@@ -50,7 +50,8 @@ pub(super) fn listen() {
     }
 }
 
-/// Tells the parent, which asks that between calls, that this worker is there. It listens to nothing else.
+/// Answers a ping. The parent sends one between calls, and waits for this answer and for nothing else: so it
+/// is written although nothing else is written then.
 pub(super) fn answer_ping() {
     let here = message(Kind::Here, &());
     if let Some(outlet) = DATA.get() {
