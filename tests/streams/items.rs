@@ -176,6 +176,110 @@ fn the_permit_of_a_stream_is_its_own_until_it_ends_or_is_dropped() {
     });
 }
 
+static ALONE: Limiter = Limiter::new(1);
+
+#[offload(thread, stream = 2, limit = ALONE, name = "left alone")]
+fn left_alone(gate: Option<Gate>) -> impl Iterator<Item = u32> {
+    if let Some(gate) = gate {
+        let _ = gate.recv();
+    }
+    0..1000
+}
+
+type Gate = mpsc::Receiver<()>;
+
+/// Tells how many permits are in use as it is dropped.
+struct Looks(mpsc::Sender<usize>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        let _ = self.0.send(ALONE.in_use());
+    }
+}
+
+#[offload(thread, stream = 2, limit = ALONE)]
+fn left_with_guard(looks: Looks) -> impl Iterator<Item = u32> {
+    (0..1000).inspect(move |_| {
+        let _ = &looks;
+    })
+}
+
+/// While it is on no thread.
+#[test]
+fn a_stream_that_is_dropped_gives_its_permit_back_and_is_counted_once() {
+    let numbers = || offload_tests::numbers("left alone");
+    for n in 1..=3 {
+        let mut stream = Box::pin(left_alone(None));
+        assert_eq!(block_on(stream.next()), Some(0));
+        settle("it is suspended", || numbers().running == 0);
+        assert_eq!(ALONE.in_use(), 1);
+        drop(stream);
+        // Nothing of it has a destructor.
+        assert_eq!(ALONE.in_use(), 0);
+        assert_eq!((numbers().abandoned, numbers().running), (n, 0));
+    }
+    let (go_on, gate) = mpsc::channel();
+    let mut stream = Box::pin(left_alone(Some(gate)));
+    assert!(stream.next().now_or_never().is_none());
+    settle("it runs", || numbers().running == 1);
+    drop(go_on);
+    assert_eq!(block_on(stream.count()), 1000);
+    // What has one is dropped before.
+    let (tell, told) = mpsc::channel();
+    let mut stream = Box::pin(left_with_guard(Looks(tell)));
+    assert_eq!(block_on(stream.next()), Some(0));
+    settle("it is suspended", || pool("thread").running == 0);
+    drop(stream);
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(1));
+    settle("its permit is back", || ALONE.in_use() == 0);
+}
+
+static BOUNDED: ThreadPool = ThreadPool::new("bounded").threads(1).queue(1);
+
+#[offload(thread, stream = 2, pool = BOUNDED)]
+fn of_bounded(below: u32) -> impl Iterator<Item = Result<u32, Error>> {
+    (0..below).map(Ok)
+}
+
+#[offload(thread, pool = BOUNDED)]
+fn waits_there(gate: Gate) -> Result<(), Error> {
+    let _ = gate.recv();
+    Ok(())
+}
+
+/// Nobody has the other end.
+fn open() -> Gate {
+    mpsc::channel().1
+}
+
+/// But for the one that is about to go on.
+#[test]
+fn streams_that_are_on_no_thread_are_none_of_those_that_wait_for_one() {
+    let is_idle = || settle("they are suspended", || pool("bounded").running == 0);
+    let mut streams: Vec<_> = (0..4).map(|_| Box::pin(of_bounded(100))).collect();
+    for stream in &mut streams {
+        assert_eq!(block_on(stream.next()).unwrap().unwrap(), 0);
+        is_idle();
+    }
+    // One has the thread, and one goes on when that is free: there is room for no other.
+    let (go_on, gate) = mpsc::channel();
+    let mut holds = Box::pin(waits_there(gate));
+    assert!(holds.as_mut().now_or_never().is_none());
+    settle("it has the thread", || pool("bounded").running == 1);
+    assert_eq!(block_on(streams[0].next()).unwrap().unwrap(), 1);
+    assert_eq!(pool("bounded").queued, 1);
+    let answer = waits_there(open()).now_or_never().expect("there is no room");
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Overloaded);
+    drop(go_on);
+    block_on(holds).unwrap();
+    for stream in streams {
+        assert!(block_on(stream.all(async |item| item.is_ok())));
+    }
+    for _ in 0..10 {
+        block_on(waits_there(open())).unwrap();
+    }
+}
+
 /// The name of this thread: that of a pool's says so.
 fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
