@@ -163,6 +163,14 @@ fn a_call_that_is_cancelled_on_its_way_to_the_line_does_not_count() {
     assert_all_given_back(semaphore);
 }
 
+#[test]
+fn a_reservation_is_taken_once() {
+    let reservation = Reservation::new();
+    assert!(!reservation.take());
+    reservation.set();
+    assert!(reservation.take() && !reservation.take());
+}
+
 /// Of a call that needs several.
 #[test]
 fn all_permits_of_a_body_come_back() {

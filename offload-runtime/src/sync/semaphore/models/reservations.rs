@@ -103,3 +103,15 @@ fn what_a_body_did_is_seen_through_who_hands_its_permit_on() {
         assert_all_given_back(semaphore);
     });
 }
+
+/// By the side that cancels, or by the thread that meets the call.
+#[test]
+fn a_reservation_is_taken_by_one_of_both_sides() {
+    loom::model(|| {
+        let reservation = Arc::new(Reservation::new());
+        reservation.set();
+        let theirs = Arc::clone(&reservation);
+        let thread = thread::spawn(move || theirs.take());
+        assert_ne!(reservation.take(), thread.join().unwrap());
+    });
+}
