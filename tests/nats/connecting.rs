@@ -80,7 +80,8 @@ fn programs_and_workers_call_and_serve_by_tls_with_clients_of_their_own_or_as_th
         assert_eq!(f::repeat("x".to_owned(), large).await.unwrap().len(), large);
         server.has_messages("jobs", 0).await;
         kill(pid(&own), Signal::SIGTERM).unwrap();
-        assert!(own.wait().unwrap().success());
+        let end = tokio::task::spawn_blocking(move || own.wait());
+        assert!(end.await.unwrap().unwrap().success());
 
         assert!(server_url().starts_with("tls://web:secret@"));
         let worker = Worker::of(Worker::command("jobs").env("SSL_CERT_FILE", certificate));
