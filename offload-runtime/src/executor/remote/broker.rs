@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::env;
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
@@ -120,14 +120,19 @@ fn options(addresses: &[ServerAddr]) -> Result<ConnectOptions, String> {
         addresses.iter().find_map(|address| Some((address.username()?, address.password()?)));
     let user = named.map(|(user, password)| Ok::<_, String>((decoded(user)?, decoded(password)?)));
     let user = user.transpose()?;
-    let server = Arc::new((addresses.to_vec(), user.clone()));
+    let servers = Arc::new(Servers {
+        addresses: addresses.to_vec(),
+        user: user.clone(),
+        asked: Mutex::new(None),
+    });
     // It connects in the background, and again if the connection is lost.
     Ok(as_user(user)
         .retry_on_initial_connect()
         .ping_interval(PING)
+        // The client waits for what becomes of one event before the next, and for none of them otherwise.
         .event_callback(move |event| {
-            tokio::spawn(warn_of(event, Arc::clone(&server)));
-            ready(())
+            let warned = tokio::spawn(warn_of(event, Arc::clone(&servers)));
+            async { drop(warned.await) }
         })
         .name(client_name()))
 }
@@ -150,15 +155,41 @@ fn decoded(text: &str) -> Result<String, String> {
         .map_err(|_| "its user or password, percent-decoded, is not UTF-8".to_owned())
 }
 
-/// Says why there is no connection to these servers, which is tried again all the same.
-async fn warn_of(event: Event, server: Arc<(Vec<ServerAddr>, Option<User>)>) {
-    let reason = match &event {
-        // It says whether that is the network, say, and nothing of a certificate. Who tries once is told.
-        Event::ClientError(ClientError::Other(_)) => {
-            let (addresses, user) = &*server;
-            let tried = as_user(user.clone()).connect(&addresses[..]).await;
-            tried.err().map(|error| error.to_string())
+/// To whom the program connects, to be asked why there is no connection.
+struct Servers {
+    addresses: Vec<ServerAddr>,
+    user: Option<User>,
+    /// When that was asked last.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Servers {
+    /// Why there is no connection. The client says whether that is the network, say, and nothing of a certificate, but who
+    /// tries once is told: so this is another try, and made no more than once in a while. `None`: it was just made, or there
+    /// is no reason any more.
+    async fn reason(&self) -> Option<String> {
+        if !self.is_to_be_asked() {
+            return None;
         }
+        let options = as_user(self.user.clone()).name(client_name());
+        let tried = timeout(PATIENCE, options.connect(&self.addresses[..])).await.ok()?;
+        tried.err().map(|error| error.to_string())
+    }
+
+    fn is_to_be_asked(&self) -> bool {
+        let (mut asked, now) = (self.asked.lock().unpoisoned(), Instant::now());
+        let is_recent = asked.is_some_and(|asked| now.duration_since(asked) < LONG_PATIENCE);
+        if !is_recent {
+            *asked = Some(now);
+        }
+        !is_recent
+    }
+}
+
+/// Says that there is no connection to these servers, and why. It is tried again all the same.
+async fn warn_of(event: Event, servers: Arc<Servers>) {
+    let reason = match &event {
+        Event::ClientError(ClientError::Other(_)) => servers.reason().await,
         Event::ClientError(_) | Event::ServerError(_) | Event::SlowConsumer(_) => None,
         _ => return,
     };
