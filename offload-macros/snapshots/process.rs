@@ -47,22 +47,21 @@ pub fn render(
                                 column: __offload::column!(),
                             },
                             |__arguments| {
-                                let document = <Document as __offload::Transfer>::take(
-                                    __arguments,
-                                )?;
-                                <str as __offload::TransferLent>::lend(
-                                    __arguments,
-                                    |title, __arguments| {
-                                        let _arg2 = <u8 as __offload::Transfer>::take(__arguments)?;
-                                        __offload::Arguments::end(__arguments)?;
-                                        let __result = __body(document, title, _arg2);
-                                        <Result<
-                                            Pdf,
-                                            Error,
-                                        > as __offload::Remote>::answer(__result, __arguments);
-                                        __offload::Ok(())
-                                    },
-                                )
+                                let document = <Document as __offload::InWorker>::TYPE
+                                    .offload_take(__arguments)?;
+                                <str as __offload::InWorker>::TYPE
+                                    .offload_lend(
+                                        __arguments,
+                                        |title, __arguments| {
+                                            let _arg2 = <u8 as __offload::InWorker>::TYPE
+                                                .offload_take(__arguments)?;
+                                            __offload::Arguments::end(__arguments)?;
+                                            let __result = __body(document, title, _arg2);
+                                            __offload::Known::of(&__result)
+                                                .offload_answer(__result, __arguments);
+                                            __offload::Ok(())
+                                        },
+                                    )
                             },
                         )
                         .timeout(|| -> __offload::Duration {

@@ -31,22 +31,16 @@ fn pages(
                     column: __offload::column!(),
                 },
                 |__arguments| {
-                    <Path as __offload::TransferLent>::lend(
-                        __arguments,
-                        |path, __arguments| {
-                            __offload::Arguments::end(__arguments)?;
-                            <Result<
-                                Page,
-                                Error,
-                            > as __offload::RemoteItem>::send_opened(
-                                __offload::Result::map(
-                                    __body(path),
-                                    <_ as __offload::Iterates>::iterator,
-                                ),
-                                __arguments,
-                            )
-                        },
-                    )
+                    <Path as __offload::InWorker>::TYPE
+                        .offload_lend(
+                            __arguments,
+                            |path, __arguments| {
+                                __offload::Arguments::end(__arguments)?;
+                                let __result = __body(path);
+                                __offload::Known::of(&__result)
+                                    .offload_send_opened(__result, __arguments)
+                            },
+                        )
                 },
             );
             __offload::inventory::submit! {

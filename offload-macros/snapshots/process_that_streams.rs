@@ -29,14 +29,14 @@ fn pages(
                     column: __offload::column!(),
                 },
                 |__arguments| {
-                    let document = <Document as __offload::Transfer>::take(__arguments)?;
+                    let document = <Document as __offload::InWorker>::TYPE
+                        .offload_take(__arguments)?;
                     __offload::Arguments::end(__arguments)?;
-                    let mut out = <Page as __offload::Transfer>::sink(__arguments)?;
+                    let mut out = <Page as __offload::InWorker>::TYPE
+                        .offload_sink(__arguments)?;
                     let __result = __body(document, &mut out);
-                    <Result<
-                        (),
-                        Error,
-                    > as __offload::RemoteEnds>::ended(__result, out, __arguments);
+                    __offload::Known::of(&__result)
+                        .offload_ended(__result, out, __arguments);
                     __offload::Ok(())
                 },
             );

@@ -30,15 +30,12 @@ async fn render(document: Document) -> Result<Pdf, Error> {
                             column: __offload::column!(),
                         },
                         |__arguments| {
-                            let document = <Document as __offload::Transfer>::take(
-                                __arguments,
-                            )?;
+                            let document = <Document as __offload::InWorker>::TYPE
+                                .offload_take(__arguments)?;
                             __offload::Arguments::end(__arguments)?;
                             let __result = __body(document);
-                            <Result<
-                                Pdf,
-                                Error,
-                            > as __offload::Remote>::answer(__result, __arguments);
+                            __offload::Known::of(&__result)
+                                .offload_answer(__result, __arguments);
                             __offload::Ok(())
                         },
                     )

@@ -30,14 +30,13 @@ async fn ask(question: String) -> Result<String, Error> {
                     column: __offload::column!(),
                 },
                 |__arguments| {
-                    let question = <String as __offload::Transfer>::take(__arguments)?;
+                    let question = <String as __offload::InWorker>::TYPE
+                        .offload_take(__arguments)?;
                     __offload::Arguments::end(__arguments)?;
                     let mut model = __offload::Borrowed::<Model>::take(0usize);
                     let __result = __body(&mut *model, question);
-                    <Result<
-                        String,
-                        Error,
-                    > as __offload::Remote>::answer(__result, __arguments);
+                    __offload::Known::of(&__result)
+                        .offload_answer(__result, __arguments);
                     __offload::Ok(())
                 },
             )

@@ -38,6 +38,7 @@ mod process {
     pub use core::{column, file, line};
     pub use inventory;
 
+    pub use crate::api::in_worker::{InWorker, Known, Unknown};
     pub use crate::api::process_pool::PROCESS;
     pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
     #[cfg(feature = "remote")]

@@ -1,9 +1,9 @@
 //! Checked `process` or `remote` function → async wrapper. The body becomes a function of
 //! its own, which a worker finds in a table.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::ReturnType;
+use syn::{ReturnType, Type};
 
 use super::attributes::{silence_refinement, wrapper_attributes};
 use super::copied::{copies_at_call, return_future};
@@ -44,11 +44,12 @@ use crate::tokens::ends;
 ///                 __offload::Place { … },
 ///                 // What a worker does.
 ///                 |arguments| {
-///                     let doc = <Document as __offload::Transfer>::take(arguments)?;
-///                     <str as __offload::TransferLent>::lend(arguments, |title, arguments| {
+///                     // Of the types the compiler is asked below, and not here once more.
+///                     let doc = <Document as __offload::InWorker>::TYPE.offload_take(arguments)?;
+///                     <str as __offload::InWorker>::TYPE.offload_lend(arguments, |title, arguments| {
 ///                         __offload::Arguments::end(arguments)?;
 ///                         let result = __body(doc, title);
-///                         <Result<Pdf, Error> as __offload::Remote>::answer(result, arguments);
+///                         __offload::Known::of(&result).offload_answer(result, arguments);
 ///                         __offload::Ok(())
 ///                     })
 ///                 },
@@ -91,11 +92,10 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let holds = function.given().map(hold);
     let call = of_result(function, how(options));
     let (result, arguments) = (free_name(function, "__result"), free_name(function, "__arguments"));
-    let answer = of_result(function, "answer");
     let entry = entry(function, body, |run| {
         quote! {
             let #result = #run;
-            #answer(#result, #arguments);
+            __offload::Known::of(&#result).offload_answer(#result, #arguments);
             __offload::Ok(())
         }
     });
@@ -242,14 +242,19 @@ pub(crate) fn entry(
     let statements = given.into_iter().rev().fold(call, |rest, argument| {
         let Argument { ty, held, .. } = argument;
         if let Some(borrowed) = argument.borrowed() {
-            let lend = projection(borrowed, ends(ty), "TransferLent", "lend");
-            quote!(#lend(#arguments, |#held, #arguments| { #rest }))
+            let known = in_worker(borrowed, ends(ty));
+            quote!(#known.offload_lend(#arguments, |#held, #arguments| { #rest }))
         } else {
-            let take = projection(ty, ends(ty), "Transfer", "take");
-            quote!(let #held = #take(#arguments)?; #rest)
+            let known = in_worker(ty, ends(ty));
+            quote!(let #held = #known.offload_take(#arguments)?; #rest)
         }
     });
     quote!(|#arguments| { #statements })
+}
+
+/// `<Document as InWorker>::TYPE`: what a worker does with a type.
+pub(crate) fn in_worker(ty: &Type, place: (Span, Span)) -> TokenStream {
+    projection(ty, place, "InWorker", "TYPE")
 }
 
 /// `<Result<Pdf, Error> as Remote>::call`

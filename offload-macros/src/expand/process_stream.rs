@@ -1,10 +1,10 @@
 //! Checked `process` function with `stream` → what gives a stream of what its worker makes.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::attributes::{silence_refinement, wrapper_attributes};
-use super::process::{entry, hold, send};
+use super::process::{entry, hold, in_worker, send};
 use super::projection::{arguments_of, called, projection};
 use super::wrapper::{block, body_function, body_name, free_name, runtime, sync_function};
 use super::{describe, stream};
@@ -31,11 +31,11 @@ use crate::tokens::items::{made, sent};
 ///         <Result<(), Error> as __offload::RemoteEnds>::end(),
 ///         {
 ///             static __FUNCTION: __offload::Function = __offload::Function::process(…, |arguments| {
-///                 let document = <Document as __offload::Transfer>::take(arguments)?;
+///                 let document = <Document as __offload::InWorker>::TYPE.offload_take(arguments)?;
 ///                 __offload::Arguments::end(arguments)?;
-///                 let mut out = <Page as __offload::Transfer>::sink(arguments)?;
+///                 let mut out = <Page as __offload::InWorker>::TYPE.offload_sink(arguments)?;
 ///                 let result = __body(document, &mut out);
-///                 <Result<(), Error> as __offload::RemoteEnds>::ended(result, out, arguments);
+///                 __offload::Known::of(&result).offload_ended(result, out, arguments);
 ///                 __offload::Ok(())
 ///             });
 ///             …
@@ -46,8 +46,7 @@ use crate::tokens::items::{made, sent};
 /// }
 /// ```
 ///
-/// Of an iterator, `<Result<Page, Error> as __offload::RemoteItem>` is asked for the stream, and to send what
-/// the body returns, as `__offload::Iterates` gives it.
+/// Of an iterator, `<Result<Page, Error> as __offload::RemoteItem>` is asked for the stream.
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let sync = options.sync.as_ref().map(|sync| &sync.value);
     let sync_function = sync.map(|sync| sync_function(function, sync, &function.block()));
@@ -117,50 +116,46 @@ fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<A
     let sink = function.sink();
     if let Some((sink, sent)) = sink.and_then(|sink| Some((sink, sent(&sink.ty)?))) {
         let (item_place, place) = (ends(&sent), ends(&output));
-        let make = projection(sent, item_place, "Transfer", "sink");
-        let make = called(&make, quote!(#arguments), item_place.1);
+        let known = in_worker(sent, item_place);
         let end = projection(&output, place, "RemoteEnds", "end");
         let end = called(&end, TokenStream::new(), place.1);
-        let ended = projection(&output, place, "RemoteEnds", "ended");
         let held = &sink.held;
-        let ended = called(&ended, quote!(#result, #held, #arguments), place.1);
         return Asked {
             call: projection(sent, item_place, "Transfer", "pushed"),
             place: item_place.1,
             end: Some(quote!(#end,)),
             answer: Box::new(move |run| {
                 quote! {
-                    let mut #held = #make?;
+                    let mut #held = #known.offload_sink(#arguments)?;
                     let #result = #run;
-                    #ended;
+                    __offload::Known::of(&#result).offload_ended(#result, #held, #arguments);
                     __offload::Ok(())
                 }
             }),
         };
     }
     let method = match form {
-        Form::Items | Form::Pushed => "send_items",
-        Form::OpenedItems => "send_opened_items",
-        Form::Opened => "send_opened",
+        Form::Items | Form::Pushed => "offload_send_items",
+        Form::OpenedItems => "offload_send_opened_items",
+        Form::Opened => "offload_send_opened",
     };
     // An item's type as it is written, or what is around it.
     let place = match form {
         Form::Items => made(&output).map_or_else(|| ends(&output), |made| ends(&made)),
         _ => ends(&output),
     };
-    let send = projection(item, place, "RemoteItem", method);
-    let iterator = stream::asked(function, form, "iterator");
-    let is_opened = !matches!(form, Form::Items);
+    let method = Ident::new(method, place.1);
     Asked {
         call: projection(item, place, "RemoteItem", "items"),
         place: place.1,
         end: None,
         answer: Box::new(move |run| {
-            let items = match is_opened {
-                true => quote!(__offload::Result::map(#run, #iterator)),
-                false => called(&iterator, run, place.1),
-            };
-            called(&send, quote!(#items, #arguments), place.1)
+            // What is said of the call is said of the type.
+            let send = arguments_of(quote!(#result, #arguments), place.1);
+            quote! {
+                let #result = #run;
+                __offload::Known::of(&#result).#method #send
+            }
         }),
     }
 }

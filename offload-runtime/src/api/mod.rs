@@ -8,6 +8,8 @@ mod closing;
 pub(crate) mod closures;
 #[cfg(feature = "process")]
 mod default_processes;
+#[cfg(feature = "process")]
+pub(crate) mod in_worker;
 pub(crate) mod lends;
 #[cfg(feature = "watch")]
 pub(crate) mod loops;
