@@ -5,6 +5,13 @@
 //! holds only `if it is …` is followed for types of which that is so.
 
 mod checked;
+/// It compiles, and nothing of it runs.
+#[path = "remote/followed.rs"]
+#[allow(dead_code, clippy::all, clippy::pedantic)]
+mod remote_followed;
+
+use std::fs;
+use std::path::Path;
 
 use checked::{Message, PRELUDE};
 
@@ -167,6 +174,7 @@ use offload_runtime::{Limiter, Resource, SharedResource, Sink, ThreadResource};
 pub static DB: Resource<Config> = Resource::new(\"db\", || Ok(Config::default()));
 pub static MODEL: SharedResource<Config> = SharedResource::new(\"model\", || Ok(Config::default()));
 pub static PARSER: ThreadResource<Rc<str>> = ThreadResource::new(\"parser\", || Ok(Rc::from(\"\")));
+pub static NAMES: Resource<Vec<String>> = Resource::new(\"names\", || Ok(Vec::new()));
 ";
 
 /// A function that is refused, what the message says it may be instead, and the function that is that.
@@ -177,7 +185,7 @@ struct Followed {
 }
 
 /// Functions that borrow, or make a stream.
-const LENT_AND_STREAMED: [Followed; 18] = [
+const LENT_AND_STREAMED: [Followed; 22] = [
     Followed {
         refused: "(cpu)] pub fn f(#[resource(DB)] db: &Config) -> u32 { db.depth }",
         says: "a `Resource<T>` lends `&mut T`",
@@ -234,6 +242,26 @@ const LENT_AND_STREAMED: [Followed; 18] = [
         followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
     },
     Followed {
+        refused: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut Vec<&str>) -> usize { names.len() }",
+        says: "lend a type that owns its data",
+        followed: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut Vec<String>) -> usize { names.len() }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] db: &mut impl Clone) { let _ = db.clone(); }",
+        says: "write the one that the `static` has",
+        followed: "(cpu)] pub fn f(#[resource(DB)] db: &mut Config) { let _ = db.clone(); }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f<T: Clone + Send + 'static>(#[resource(NAMES)] names: &mut Vec<T>) -> usize { names.len() }",
+        says: "not one for every `T`: write that type",
+        followed: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut Vec<String>) -> usize { names.len() }",
+    },
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(DB)] #[cfg(all())] db: &mut Config) -> u32 { db.depth }",
+        says: "put `#[cfg]` on the whole function",
+        followed: "(cpu)] #[cfg(all())] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
         refused: "(thread, stream)] pub fn f(#[resource(DB)] db: &mut Config) -> impl Iterator<Item = u32> { 0..db.depth }",
         says: "take `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
         followed: "(thread, stream)] pub fn f(#[resource(DB)] db: &mut Config, out: &mut offload_runtime::Sink<u32>) -> Result<(), Error> { (0..db.depth).try_for_each(|n| Ok(out.send(n)?)) }",
@@ -287,7 +315,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 85] = [
+const SIGNATURES: [Followed; 88] = [
     Followed {
         refused: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Rc<u32>> { (0..x).map(Rc::new) }",
         says: "make items of `Arc` in place of `Rc`",
@@ -462,6 +490,21 @@ const SIGNATURES: [Followed; 85] = [
         refused: r#"#[offload(thread)] pub extern "C" fn f(n: u32) -> u32 { n }"#,
         says: r#"remove `extern "C"`"#,
         followed: "#[offload(thread)] pub fn f(n: u32) -> u32 { n }",
+    },
+    Followed {
+        refused: r#"#[offload(thread)] pub unsafe extern "C" fn f(n: u32, mut more: ...) -> u32 { n }"#,
+        says: "take a `Vec` instead of `...`",
+        followed: "#[offload(thread)] pub fn f(n: u32, more: Vec<u32>) -> u32 { n + more.len() as u32 }",
+    },
+    Followed {
+        refused: r#"#[offload(cpu, name = "")] pub fn f(n: u32) -> u32 { n }"#,
+        says: "it cannot be empty",
+        followed: r#"#[offload(cpu, name = "f")] pub fn f(n: u32) -> u32 { n }"#,
+    },
+    Followed {
+        refused: "impl Own { #[offload(process, sync = Self::f_sync)] pub fn f(n: u32) -> Result<u32, Error> { Ok(n) } }",
+        says: "make both free functions, and write `sync = name`",
+        followed: "#[offload(process, sync = name)] pub fn f(n: u32) -> Result<u32, Error> { Ok(n) }",
     },
     Followed {
         refused: "#[offload(thread)] #[offload(cpu)] pub fn f(n: u32) -> u32 { n }",
@@ -973,6 +1016,98 @@ fn follow(name: &str, top: &str, cases: &[(String, &str, String)]) {
     wrong += &all(&refused);
     wrong += &all(&errors(&said[&followed_name]));
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What the errors of `remote/fail/options.rs` say, and what each has in the place of what.
+const REMOTE: [(&str, &[(&str, &str)]); 13] = [
+    ("write `timeout = \"30s\"`", &[("(remote)] //~", "(remote, timeout = \"30s\")]")]),
+    ("leave out `detach`", &[("\"2s\", detach)] //~", "\"2s\")]")]),
+    ("`attempts` is at least 1", &[("attempts = 0)] //~", "attempts = 1)]")]),
+    ("leave it out, or write `remote`", &[("(cpu, attempts = 3)] //~", "(cpu)]")]),
+    ("a `static` of type `RemotePool`", &[("pool = RENDERS)] //~", "pool = FAR)]")]),
+    (
+        "a `static` of type `ProcessPool`",
+        &[("(process, pool = FAR)] //~", "(process, pool = RENDERS)]")],
+    ),
+    (
+        "returns nothing: return `Result<(), offload_runtime::Error>`",
+        &[("nothing() { //~\n", "nothing() -> Result<(), offload_runtime::Error> {\n    Ok(())\n")],
+    ),
+    (
+        "return `Result<T, offload_runtime::Error>`",
+        &[("-> u8 { //~\n    x\n", "-> Result<u8, offload_runtime::Error> {\n    Ok(x)\n")],
+    ),
+    (
+        "write a function for each type",
+        &[("<T: Clone>(x: T) -> Result<(), Error> { //~", "(x: u32) -> Result<(), Error> {")],
+    ),
+    (
+        "`#[derive(serde::Serialize, serde::Deserialize)]`",
+        &[
+            ("struct Secret", "#[derive(serde::Serialize, serde::Deserialize)]\nstruct Secret"),
+            (
+                "(secret: Secret) -> Result<(), Error> { //~",
+                "(secret: Secret) -> Result<(), Error> {",
+            ),
+        ],
+    ),
+    ("this is `remote` here", &[("(distributed)] //~", "(remote, timeout = \"1s\")]")]),
+    ("remove `panic`", &[("\"2s\", panic = \"error\")] //~", "\"2s\")]")]),
+    ("has letters, digits, `-` and `_`", &[("\"a b\"); //~", "\"a-b_1\");")]),
+];
+
+#[test]
+fn each_fix_of_a_remote_function_compiles() {
+    let read =
+        |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (mut refused, said) = (read("remote/fail/options.rs"), read("remote/fail/options.stderr"));
+    for (says, changes) in REMOTE {
+        assert!(said.contains(says), "nothing says {says}");
+        for (from, to) in changes {
+            assert_eq!(refused.matches(from).count(), 1, "{from}");
+            refused = refused.replace(from, to);
+        }
+    }
+    assert!(!refused.contains("//~"), "not each is followed:\n{refused}");
+    let (functions, _) = refused.split_once("\nasync fn caller").unwrap();
+    let functions = functions.split_once("use offload_runtime").unwrap().1;
+    assert_eq!(read("remote/followed.rs").split_once("use offload_runtime").unwrap().1, functions);
+}
+
+#[test]
+fn where_a_feature_is_missing_the_line_that_the_error_names_is_one_of_a_manifest() {
+    let program = |kind: &str| {
+        format!("{PRELUDE}#[offload({kind})] pub fn f(n: u32) -> Result<u32, Error> {{ Ok(n) }}\n")
+    };
+    let programs = [("away".to_owned(), program("process")), ("far".to_owned(), program("remote"))];
+    let said = checked::check_with("[]", "check", "advice-feature", &programs);
+    let lines: Vec<String> = [("away", "process"), ("far", "remote")]
+        .into_iter()
+        .map(|(name, kind)| {
+            let errors = errors(&said[name]);
+            let [error] = &*errors else { panic!("{kind}: {}", all(&errors)) };
+            let line = quoted(&error.text, "write `");
+            assert!(
+                error.text.starts_with(&format!("`{kind}` needs the feature `{kind}`")),
+                "{}",
+                error.text
+            );
+            line[0].to_owned()
+        })
+        .collect();
+    // Of `process` as it stands there, but for where the crate is. With `remote` this very test is built.
+    let followed = [("away".to_owned(), program("process"))];
+    let features = lines[0].split_once("features = ").unwrap().1.trim_end_matches(" }");
+    let said = checked::check_with(features, "check", "advice-feature-followed", &followed);
+    assert!(errors(&said["away"]).is_empty(), "{}", all(&errors(&said["away"])));
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let features = lines[1].split_once("features = ").unwrap().1;
+    assert!(manifest.contains(features), "{}", lines[1]);
+    for line in lines {
+        let version = format!("offload-runtime = {{ version = \"{}\", ", env!("CARGO_PKG_VERSION"));
+        assert!(line.starts_with(&version), "{line}");
+    }
 }
 
 #[test]

@@ -46,6 +46,9 @@ use std::sync::Arc;
 #[derive(Clone)] pub struct Store { pub count: u32, pub name: String }
 ";
 
+/// Of the runtime, where a test asks for no others.
+const FEATURES: &str = "[\"process\"]";
+
 /// Checks libraries by `cargo check` or `cargo clippy`, each with its name, as targets of one package. A package has a folder of
 /// its own, in which the dependencies are built once.
 pub(crate) fn check(
@@ -53,7 +56,17 @@ pub(crate) fn check(
     package: &str,
     programs: &[(String, String)],
 ) -> BTreeMap<String, Vec<Message>> {
-    let folder = write(package, programs);
+    check_with(FEATURES, command, package, programs)
+}
+
+/// The same, with these features of the runtime.
+pub(crate) fn check_with(
+    features: &str,
+    command: &str,
+    package: &str,
+    programs: &[(String, String)],
+) -> BTreeMap<String, Vec<Message>> {
+    let folder = write(features, package, programs);
     let options = ["--examples", "--keep-going", "--message-format=json", "--quiet"];
     let output = cargo(&folder).arg(command).args(options).output().unwrap();
     let mut said: BTreeMap<_, _> =
@@ -77,7 +90,7 @@ pub(crate) fn check(
 /// What `cargo fix` makes of libraries, each with its name.
 #[allow(dead_code, reason = "not each test that has this module fixes something")]
 pub(crate) fn fixed(package: &str, programs: &[(String, String)]) -> BTreeMap<String, String> {
-    let folder = write(package, programs);
+    let folder = write(FEATURES, package, programs);
     let options = ["--examples", "--allow-no-vcs", "--quiet"];
     let output = cargo(&folder).arg("fix").args(options).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -88,7 +101,7 @@ pub(crate) fn fixed(package: &str, programs: &[(String, String)]) -> BTreeMap<St
 }
 
 /// Writes a package with these libraries, and tells its folder.
-fn write(package: &str, programs: &[(String, String)]) -> PathBuf {
+fn write(features: &str, package: &str, programs: &[(String, String)]) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = target().join("tests").join(package);
     let examples = folder.join("examples");
@@ -99,7 +112,7 @@ fn write(package: &str, programs: &[(String, String)]) -> PathBuf {
     fs::copy(here.join("../../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let mut manifest = format!(
         "[package]\nname = \"{package}\"\nedition = \"2024\"\n\n[dependencies]\n\
-         offload-runtime = {{ path = {:?}, default-features = false, features = [\"process\"] }}\n\
+         offload-runtime = {{ path = {:?}, default-features = false, features = {features} }}\n\
          serde = {{ version = \"1\", features = [\"derive\"] }}\n\n[workspace]\n",
         here.join("../../offload-runtime"),
     );
@@ -117,7 +130,8 @@ fn cargo(folder: &Path) -> Command {
     cargo
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target().join("tests/checked"))
-        // Else the compiler may say the same twice, of which cargo shows one where it is not asked for JSON.
+        // Else the compiler says twice what is wrong with a type of a signature, since the body is a function of its own with the
+        // same types: it tells items apart there. Cargo shows one where it is not asked for JSON.
         .env("CARGO_INCREMENTAL", "0")
         .env_remove("RUSTFLAGS");
     cargo
