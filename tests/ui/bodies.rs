@@ -165,10 +165,94 @@ fn what_cargo_fix_writes_is_what_it_writes_without_the_attribute() {
     }
 }
 
+/// What a compiler says otherwise of a body that was put into a closure or into an `async fn`, by kind: labels at the attribute,
+/// "closure" for "function", helps that are lost. And the mistakes of each kind.
+const KINDS: [(&str, &[&str]); 6] = [
+    (
+        "what a body ends with",
+        &[
+            "no last expression",
+            "a semicolon after the last expression",
+            "a value in a function without a result",
+            "a value where the result is a unit",
+            "a result of another type",
+            "branches of two types",
+            "`if` without `else`",
+            "an `Ok` that is missing",
+            "a number that does not fit",
+            "a closure without types, where the result says them",
+            "on a thread: no last expression",
+            "with a deadline: a result of another type",
+            "in another process: no last expression",
+            "in another process: a result of another type",
+            "in a method: a result of another type",
+        ],
+    ),
+    (
+        "what leaves a function by its result",
+        &[
+            "a question mark in a function without a result",
+            "a question mark on another error",
+            "a question mark on an option where the result is a result",
+            "an early return of another type",
+            "a return without a value",
+            "a return with a value where there is none",
+            "on a thread, with all that calls have: a question mark without a result",
+            "in another process: a question mark on another error",
+            "in a method: a return of another type",
+        ],
+    ),
+    (
+        "what leaves a block that is none of the body",
+        &[
+            "`break` outside of a loop",
+            "`continue` outside of a loop",
+            "a label that is not there",
+            "in another process: `break` outside of a loop",
+        ],
+    ),
+    (
+        "arguments",
+        &[
+            "an argument that is used after it was moved",
+            "an argument that is not mutable",
+            "a borrow of an argument in the result",
+            "a borrow that lasts too long",
+            "lent, and changed",
+            "lent, and given away",
+            "a pattern that does not fit",
+            "in a method: a `self` that is not mutable",
+        ],
+    ),
+    (
+        "names, types and bounds",
+        &[
+            "a name that is not there",
+            "a type that is not there",
+            "a result type that is not there",
+            "a method that is not there",
+            "a type that cannot be known",
+            "a bound that is missing",
+            "something unsafe",
+            "a match that leaves something out",
+            "in another process: a name that is not there",
+            "in a method: a field that is not there",
+            "in a method of a copy: a method that is not there",
+        ],
+    ),
+    // Of these the attribute speaks itself: an async function is meant, and a body that awaits is refused.
+    ("what is async", &["`.await`", "a call of itself"]),
+];
+
 #[test]
 fn mistakes_read_as_without_the_attribute() {
     let mut snapshot = String::new();
+    let mut same = Vec::new();
     for (title, with, without) in both("check", "", "mistakes.rs") {
+        assert!(!with.is_empty() && !without.is_empty(), "{title}");
+        if with == without {
+            same.push(title.clone());
+        }
         writeln!(snapshot, "# {title}\n").unwrap();
         for message in &without {
             let how = if with.contains(message) { "with and without" } else { "without" };
@@ -176,6 +260,15 @@ fn mistakes_read_as_without_the_attribute() {
         }
         for message in with.iter().filter(|message| !without.contains(message)) {
             writeln!(snapshot, "## with\n\n{}\n", message.rendered).unwrap();
+        }
+    }
+    let titles: Vec<String> = programs("mistakes.rs").into_iter().map(|(title, _)| title).collect();
+    for (kind, mistakes) in KINDS {
+        for mistake in mistakes {
+            assert!(titles.iter().any(|title| title == mistake), "there is no {mistake}");
+            // As with `sync`, the body is a function of its own: not a word differs.
+            let is_same = same.iter().any(|title| title == mistake);
+            assert_eq!(is_same, kind != "what is async", "{mistake}");
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bodies/mistakes.snap");
