@@ -46,7 +46,7 @@ fn no_error(x: u8) -> Result<u8, offload_runtime::Error> {
 
 #[offload(remote, timeout = "2s")]
 fn generic(x: u32) -> Result<(), Error> {
-    drop(x.clone());
+    let _ = x.clone();
     Ok(())
 }
 

@@ -44,7 +44,7 @@ fn no_error(x: u8) -> u8 { //~
 
 #[offload(remote, timeout = "2s")]
 fn generic<T: Clone>(x: T) -> Result<(), Error> { //~
-    drop(x.clone());
+    let _ = x.clone();
     Ok(())
 }
 
