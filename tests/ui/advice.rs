@@ -1052,7 +1052,7 @@ const REMOTE: [(&str, &[(&str, &str)]); 13] = [
         ],
     ),
     ("this is `remote` here", &[("(distributed)] //~", "(remote, timeout = \"1s\")]")]),
-    ("remove `panic`", &[("\"2s\", panic = \"error\")] //~", "\"2s\")]")]),
+    ("its result: `panic = \"error\"`", &[("panic = \"abort\")] //~", "panic = \"error\")]")]),
     ("has letters, digits, `-` and `_`", &[("\"a b\"); //~", "\"a-b_1\");")]),
 ];
 
@@ -1072,6 +1072,31 @@ fn each_fix_of_a_remote_function_compiles() {
     let (functions, _) = refused.split_once("\nasync fn caller").unwrap();
     let functions = functions.split_once("use offload_runtime").unwrap().1;
     assert_eq!(read("remote/followed.rs").split_once("use offload_runtime").unwrap().1, functions);
+}
+
+/// An editor, and whoever builds with increments, is told each mistake once, too.
+#[test]
+fn a_type_that_is_no_serde_type_is_one_error_with_increments() {
+    let functions = [
+        "#[offload(process)] pub fn takes(store: Store) -> Result<(), Error> { drop(store); Ok(()) }",
+        "#[offload(process)] pub fn gives() -> Result<Store, Error> { todo!() }",
+        "#[offload(process)] pub fn copies(#[to_owned] store: &Store) -> Result<(), Error> { let _ = store.count; Ok(()) }",
+        "#[offload(process, stream)] pub fn makes() -> Result<impl Iterator<Item = Store>, Error> { Ok(std::iter::empty()) }",
+    ];
+    let programs: Vec<_> = functions
+        .iter()
+        .enumerate()
+        .map(|(index, function)| (format!("incremental{index}"), format!("{PRELUDE}{function}\n")))
+        .collect();
+    let once = checked::check("check", "advice-increments", &programs);
+    let said = checked::check_with_increments("advice-increments", &programs);
+    for ((name, program), once) in programs.iter().zip(once.values()) {
+        let texts = |said: &[Message]| {
+            errors(said).into_iter().map(|e| e.rendered.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&said[name]), texts(once), "{program}");
+        assert_eq!(texts(once).len(), 1, "{program}");
+    }
 }
 
 #[test]

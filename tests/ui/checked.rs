@@ -67,8 +67,22 @@ pub(crate) fn check_with(
     programs: &[(String, String)],
 ) -> BTreeMap<String, Vec<Message>> {
     let folder = write(features, package, programs);
+    said_by(cargo(&folder).arg(command), programs)
+}
+
+/// The same of `cargo check`, as it is where nobody sets anything: with increments.
+#[allow(dead_code, reason = "not each test that has this module asks for it")]
+pub(crate) fn check_with_increments(
+    package: &str,
+    programs: &[(String, String)],
+) -> BTreeMap<String, Vec<Message>> {
+    let folder = write(FEATURES, package, programs);
+    said_by(cargo(&folder).env("CARGO_INCREMENTAL", "1").arg("check"), programs)
+}
+
+fn said_by(cargo: &mut Command, programs: &[(String, String)]) -> BTreeMap<String, Vec<Message>> {
     let options = ["--examples", "--keep-going", "--message-format=json", "--quiet"];
-    let output = cargo(&folder).arg(command).args(options).output().unwrap();
+    let output = cargo.args(options).output().unwrap();
     let mut said: BTreeMap<_, _> =
         programs.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
     let mut finished = false;

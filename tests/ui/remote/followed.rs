@@ -66,7 +66,7 @@ fn synonym() -> Result<(), Error> {
 
 static NAMELESS: RemotePool = RemotePool::new("a-b_1");
 
-#[offload(remote, timeout = "2s")]
+#[offload(remote, timeout = "2s", panic = "error")]
 fn falls() -> Result<(), Error> {
     Ok(())
 }
