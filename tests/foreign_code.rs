@@ -1178,7 +1178,8 @@ fn answers(argument: Argument) -> Result<Answer, Error> {
     Ok(Answer(argument.0))
 }
 
-/// What is made there, and is fine there: the first time one of them panics, the other time it blocks, and calls back.
+/// Made and checked in a worker. Each of the two functions panics once, and once blocks and calls the runtime; then both
+/// succeed.
 static IN_WORKER: Resource<()> = Resource::new("in a worker", || {
     match MADE_THERE.fetch_add(1, Ordering::SeqCst) {
         0 => panic!("on purpose"),

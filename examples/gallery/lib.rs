@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// On a clock that is ahead at once when there is nothing to do.
+    /// On tokio's paused clock, which jumps to the next timer when no task is ready.
     #[tokio::test]
     async fn a_body_that_never_ends_is_given_up() {
         let app = TowerToHyperService::new(app());
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// On a clock that is ahead at once, from when the body is asked for.
+    /// The clock is paused, and so jumps to the next timer, from the first time that the body of the request is polled.
     #[tokio::test]
     async fn an_upload_that_never_ends_is_given_up_after_its_own_time() {
         let folder = tempfile::tempdir().unwrap();

@@ -128,7 +128,8 @@ fn a_call_that_is_late_before_it_is_known_to_be_stored_is_taken_out_of_the_strea
         tokio::time::sleep(Duration::from_secs(1)).await;
         server.proxy().to_client.go_on();
         server.has_messages("jobs", 0).await;
-        // It was sent again meanwhile, and stored once.
+        // The call was published again, as no acknowledgement had come, and the stream left the second copy out: two
+        // messages in all, with the one above.
         let stream = server.stream("jobs").await;
         assert_eq!(stream.cached_info().state.last_sequence, 2);
     });

@@ -1,9 +1,10 @@
 //! What a worker does with the types of a function: it takes the arguments, and answers.
 //!
-//! Of these types the compiler is asked where the call is made, and not here once more. What it says at one place in two
-//! items is the same only where it does not compile in increments: else it tells the items apart, and says it twice. So
-//! this is there for all types, as [`Carrier`](super::bounds::Carrier) is: where a type is not what it should be, a method
-//! does not apply, and is looked for in what has the same ones for nothing. No method of a user's trait has their names.
+//! The bounds of these types are checked where the call is made. Were they checked here as well, which is in another
+//! item, incremental compilation would report each error twice. So expanded code gets at these methods through
+//! [`InWorker`], which is implemented for all types. Where a type has the bound, the method of [`Known`] is found; where it
+//! has not, the one of [`Unknown`], by `Deref`, which does nothing: the program does not compile in any case. The names
+//! begin with `offload_`, so that no method of a user's trait is meant.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -14,15 +15,15 @@ use super::transfer::{Remote, Transfer, TransferLent};
 use crate::call::stream::sink::Sink;
 use crate::wire::arguments::{Arguments, Malformed};
 
-/// A type in a worker: any.
+/// Gives access to what a worker does with a type. It is implemented for all types.
 pub trait InWorker {
-    /// What it can do there.
+    /// On which the methods are called.
     const TYPE: Known<Self> = Known(Unknown(PhantomData));
 }
 
 impl<T: ?Sized> InWorker for T {}
 
-/// A type that is what it should be.
+/// Has the methods of types with the bounds.
 #[derive(Debug)]
 pub struct Known<T: ?Sized>(Unknown<T>);
 
@@ -33,7 +34,7 @@ impl<T> Known<T> {
     }
 }
 
-/// A type that is not, of which the compiler has said so: nothing of it runs.
+/// Has methods of the same names for all types. They are never called: a function with such a type does not compile.
 #[derive(Debug)]
 pub struct Unknown<T: ?Sized>(PhantomData<fn(&T)>);
 
@@ -80,7 +81,7 @@ impl<T: TransferLent + ?Sized> Known<T> {
 }
 
 impl<T: Remote> Known<T> {
-    /// Sends the result back.
+    /// Sends the result to the parent.
     pub fn offload_answer(&self, result: T, arguments: &mut Arguments<'_>) {
         result.answer(arguments);
     }
@@ -109,7 +110,8 @@ impl<I: Iterates<Made: RemoteItem>> Known<I> {
 }
 
 impl<I: Iterates<Made: RemoteItem>, E> Known<Result<I, E>> {
-    /// Sends what an iterator makes that may fail to be there, whose items can carry that.
+    /// Sends the items of an iterator, or the error with which the body failed to return one, as its first item: items are
+    /// `Result`s.
     ///
     /// # Errors
     ///
@@ -130,7 +132,8 @@ impl<I: Iterates, E> Known<Result<I, E>>
 where
     Result<I::Made, E>: RemoteItem<Value = I::Made, Error = E>,
 {
-    /// Sends what an iterator makes that may fail to be there, whose items cannot carry that.
+    /// Sends the items of an iterator, or the error with which the body failed to return one. Items are plain values, and
+    /// become `Ok`.
     ///
     /// # Errors
     ///
@@ -144,7 +147,7 @@ where
     }
 }
 
-/// The same methods, for nothing.
+/// The same methods, without the bounds.
 #[allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 #[doc(hidden)]
 impl<T> Unknown<T> {

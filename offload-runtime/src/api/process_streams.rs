@@ -83,7 +83,8 @@ pub trait RemoteItem: Sized {
     where
         I: Iterator<Item = Self>;
 
-    /// Sends what an iterator makes that may fail to be there, whose items can carry that.
+    /// Sends the items of an iterator, or the error with which the body failed to return one, as its first item: items are
+    /// `Result`s.
     ///
     /// # Errors
     ///
@@ -96,7 +97,8 @@ pub trait RemoteItem: Sized {
         I: Iterator<Item = Self>,
         Self::Error: From<E>;
 
-    /// Sends what an iterator makes that may fail to be there, whose items cannot carry that.
+    /// Sends the items of an iterator, or the error with which the body failed to return one. Items are plain values, and
+    /// become `Ok`.
     ///
     /// # Errors
     ///

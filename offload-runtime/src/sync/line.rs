@@ -170,7 +170,7 @@ impl<'a> Sweeping<'a> {
 
 impl Drop for Sweeping<'_> {
     fn drop(&mut self) {
-        // Who was barred is seen by the look that has to follow, which begins with a fence: that acquires, too.
+        // The caller has to hand out permits next. That begins with a fence, after which it sees what a barred thread published.
         self.0.fetch_sub(SWEEPING, Ordering::Release);
     }
 }

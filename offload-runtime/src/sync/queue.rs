@@ -68,7 +68,7 @@ pub(crate) mod stand_in {
         }
 
         pub(crate) fn pop(&self) -> Option<T> {
-            // Who finds it empty has not locked it, and so has seen no more than that.
+            // Like the real queue: finding it empty orders nothing, as taking the lock would.
             if self.is_empty() {
                 return None;
             }

@@ -51,8 +51,8 @@ pub(crate) trait Waiter {
     fn is_awaited(&self) -> bool;
 }
 
-/// Whether a permit is reserved for a waiter. It is set before the waiter waits no more, and that is all the order which this
-/// needs: whoever has the waiter then, or cancels it, sees it.
+/// Whether a permit is reserved for a waiter. It is set before the state of the waiter leaves *waiting*, and that change
+/// publishes it to whoever runs or cancels the waiter: so it needs no order of its own.
 #[derive(Debug)]
 pub(crate) struct Reservation(AtomicBool);
 

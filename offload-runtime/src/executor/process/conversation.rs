@@ -142,8 +142,8 @@ impl Conversation {
     }
 }
 
-/// Whether the worker is there, by its own word: one that has died while it was idle may not look so yet. Between
-/// calls it writes nothing but this answer, so no other frame is before it.
+/// Pings the worker and waits for the answer: that it died while it was idle may not have been noticed yet. Between
+/// calls a worker writes nothing else, so the next frame is the answer.
 pub(super) fn is_there(worker: &mut CheckedOut, answer_by: Option<Instant>) -> bool {
     worker.process().set_deadline(answer_by);
     if write(worker, &PING_FRAME, answer_by).is_err() {

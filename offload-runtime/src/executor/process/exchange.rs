@@ -133,8 +133,8 @@ impl Sending {
                 .all(|part| write(&mut self.worker, part, self.answer_by).is_ok())
     }
 
-    /// What is sent ahead is not kept, and cannot be sent to another worker: so this one is asked first. If it
-    /// has died while it was idle, all is in the message, which another will have.
+    /// Whether blobs may be sent before the message. They are not kept, and so cannot be sent again to another worker:
+    /// the worker is pinged first. If it has died while it was idle, they go into the message, which is kept.
     fn can_be_ahead(&mut self) -> bool {
         self.worker.process().is_alive()
             && self.worker.begin(self.number)

@@ -50,8 +50,7 @@ pub(super) fn listen() {
     }
 }
 
-/// Answers a ping. The parent sends one between calls, and waits for this answer and for nothing else: so it
-/// is written although nothing else is written then.
+/// Answers a ping, which the parent sends between calls. That is the only message that a worker writes then.
 pub(super) fn answer_ping() {
     let here = message(Kind::Here, &());
     if let Some(outlet) = DATA.get() {

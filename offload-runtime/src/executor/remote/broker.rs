@@ -115,7 +115,7 @@ fn rejected(why: String) -> Error {
 
 /// How the program connects with these.
 fn options(addresses: &[ServerAddr]) -> Result<ConnectOptions, String> {
-    // The client itself makes nothing of what an address says of these.
+    // The client ignores the user and the password in an address.
     let named =
         addresses.iter().find_map(|address| Some((address.username()?, address.password()?)));
     let user = named.map(|(user, password)| Ok::<_, String>((decoded(user)?, decoded(password)?)));
@@ -129,7 +129,7 @@ fn options(addresses: &[ServerAddr]) -> Result<ConnectOptions, String> {
     Ok(as_user(user)
         .retry_on_initial_connect()
         .ping_interval(PING)
-        // The client waits for what becomes of one event before the next, and for none of them otherwise.
+        // The client reports events one after the other, and goes on connecting meanwhile.
         .event_callback(move |event| {
             let warned = tokio::spawn(warn_of(event, Arc::clone(&servers)));
             async { drop(warned.await) }
@@ -155,18 +155,18 @@ fn decoded(text: &str) -> Result<String, String> {
         .map_err(|_| "its user or password, percent-decoded, is not UTF-8".to_owned())
 }
 
-/// To whom the program connects, to be asked why there is no connection.
+/// The servers that the program connects to.
 struct Servers {
     addresses: Vec<ServerAddr>,
     user: Option<User>,
-    /// When that was asked last.
+    /// When it was last asked why there is no connection.
     asked: Mutex<Option<Instant>>,
 }
 
 impl Servers {
-    /// Why there is no connection. The client says whether that is the network, say, and nothing of a certificate, but who
-    /// tries once is told: so this is another try, and made no more than once in a while. `None`: it was just made, or there
-    /// is no reason any more.
+    /// Why there is no connection, found out by a second attempt to connect: the event of the client that retries has no
+    /// source, and the error of one that does not retry has. Not more often than [`LONG_PATIENCE`]. `None`: this was
+    /// asked a moment ago, or the attempt succeeded or took too long.
     async fn reason(&self) -> Option<String> {
         if !self.is_to_be_asked() {
             return None;
@@ -186,7 +186,7 @@ impl Servers {
     }
 }
 
-/// Says that there is no connection to these servers, and why. It is tried again all the same.
+/// Warns of an event of the client, if it is one to warn of.
 async fn warn_of(event: Event, servers: Arc<Servers>) {
     let reason = match &event {
         Event::ClientError(ClientError::Other(_)) => servers.reason().await,

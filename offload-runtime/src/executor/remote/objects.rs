@@ -1,8 +1,8 @@
 //! What is larger than a message of the server may be: arguments and results in the object store of a pool.
 //!
-//! They are objects as the client has them, which reads them, and looks whether they have the digest that they say, but it does not write
-//! them: nobody gets to know where it has put the parts of an object that it could not put there as a whole. Here they are under the name of
-//! the object, by the number of the try, so that what failed is found and removed with what did not.
+//! They have the format of the client's object store, and the client reads them, which checks their digest. It does not write
+//! them: after a failed `put` nobody knows under which subject the client has stored the parts, so they could not be removed. Here parts are
+//! stored under the name of the object and the number of the attempt, so those of a failed one are found and removed as well.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};

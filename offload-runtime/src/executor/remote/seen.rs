@@ -20,7 +20,7 @@ pub(super) struct Seen {
     oldest: AtomicU64,
     /// Calls that were given to another worker, since the first was lost; in a worker, such as it got from other programs.
     pub(super) again: AtomicU64,
-    /// As what this program calls, if it does.
+    /// The name under which this program makes calls, if it makes any.
     caller: OnceLock<String>,
     /// Answers that nobody waited for.
     pub(super) unawaited: AtomicU64,
@@ -37,13 +37,13 @@ impl Seen {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// This program calls, under this name.
+    /// Sets the name under which this program makes calls.
     pub(super) fn set_caller(&self, name: &str) {
         // It has one for as long as it runs.
         let _ = self.caller.set(name.to_owned());
     }
 
-    /// Whether this program made a call of this caller: then it has counted itself that it gave it to another worker.
+    /// Whether this caller is this program, which then has counted the redelivery already.
     pub(super) fn is_own(&self, caller: &str) -> bool {
         self.caller.get().is_some_and(|own| own == caller)
     }

@@ -20,7 +20,7 @@ fn is(state: &State) -> Vec<&'static str> {
 
 type Step = fn(&State) -> bool;
 
-/// One that has got so far.
+/// A state after these steps.
 fn state(steps: &[Step]) -> State {
     let state = State::new();
     assert!(steps.iter().all(|step| step(&state)));
