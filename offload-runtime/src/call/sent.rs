@@ -106,10 +106,7 @@ fn panic_infallible(error: &Error) -> ! {
 
 /// A call was answered by an error.
 pub(super) fn count(function: &'static Function, error: &Error) {
-    let is_late = error.kind() == ErrorKind::TimedOut;
-    let about = Owner::about(function);
-    about.count(|counts| if is_late { &counts.timed_out } else { &counts.rejected });
-    incidents::note_error(about.name, error);
+    completion::count_error(Owner::about(function), error);
 }
 
 /// A call was not made.

@@ -150,7 +150,9 @@ fn suspend(kept: &Kept<Permits>, task: &dyn Work, now: Instant) -> Suspended {
     let what = match meta.state.suspend() {
         false => Suspended::Cancelled,
         // It ends at once if its deadline has passed, which nobody might see any more.
-        true if (task.wants_more() || is_late(meta)) && meta.state.reclaim() => Suspended::Again,
+        true if (task.wants_more() || is_late(meta, Instant::now())) && meta.state.reclaim() => {
+            Suspended::Again
+        }
         true => return Suspended::Left,
     };
     suspended.fetch_sub(1, Ordering::AcqRel);
@@ -195,8 +197,15 @@ fn end_between(task: &Awaited, kept: &Kept<Permits>, failure: Option<Failure>) {
 }
 
 /// Whether its caller is answered without it.
-fn is_late(meta: &Meta) -> bool {
-    !meta.about().is_detached && meta.answer_by().is_some_and(|by| by <= Instant::now())
+fn is_late(meta: &Meta, now: Instant) -> bool {
+    !meta.about().is_detached && meta.answer_by().is_some_and(|by| by <= now)
+}
+
+/// This was the answer of a call, or would have been.
+pub(crate) fn count_error(about: &About, error: &Error) {
+    let is_late = error.kind() == ErrorKind::TimedOut;
+    about.count(|counts| if is_late { &counts.timed_out } else { &counts.rejected });
+    incidents::note_error(about.name, error);
 }
 
 /// The end of a call: counts it, gives back what it had, and wakes who awaits it. If nobody does,
@@ -224,10 +233,9 @@ fn complete(task: Awaited, outcome: Outcome) -> Instant {
                 Ending::Failed => about.count(|counts| &counts.failed),
             }
             about.counts().run.record(took);
-            let is_late = !about.is_detached && meta.answer_by().is_some_and(|by| by <= ended);
             let failure = match failure {
                 // A body that was told of its deadline may have stopped half way.
-                _ if is_late => {
+                _ if is_late(meta, ended) => {
                     is_expired = true;
                     about.count(|counts| &counts.abandoned);
                     drop_quietly(failure);
@@ -287,20 +295,17 @@ fn complete(task: Awaited, outcome: Outcome) -> Instant {
         drop_quietly(meta.waker.take());
     } else {
         is_foreign |= task.has_drop_glue();
-        // It was started for its own sake, and nobody has cancelled it.
-        let is_let_go = is_spawned && meta.state.is_detached();
-        if is_let_go && (is_expired || began.is_none()) {
+        if is_spawned && meta.state.is_detached() {
+            // It was started for its own sake, nobody has cancelled it, and its handle is not there to count this.
             if let Some(error) = task.error() {
-                incidents::note_error(about.name, &error);
+                count_error(about, &error);
             }
-        }
-        match began {
-            _ if is_expired && is_let_go => about.count(|counts| &counts.timed_out),
-            _ if is_expired => {}
-            Some(_) if about.is_detached || is_let_go => {}
-            Some(_) => about.count(|counts| &counts.abandoned),
-            None if is_let_go => about.count(|counts| &counts.rejected),
-            None => about.count(|counts| &counts.cancelled),
+        } else if !is_expired {
+            match began {
+                Some(_) if about.is_detached => {}
+                Some(_) => about.count(|counts| &counts.abandoned),
+                None => about.count(|counts| &counts.cancelled),
+            }
         }
         quietly(|| task.clear());
     }
@@ -402,3 +407,6 @@ pub(crate) fn expired_in_queue(task: &dyn Work, now: Instant) -> Error {
     let waited = now.saturating_duration_since(meta.since);
     Error::expired_in_queue(meta.about().name, waited, Ran::No)
 }
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests;
