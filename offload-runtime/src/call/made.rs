@@ -67,14 +67,8 @@ impl<T: Send + 'static> Made<T> {
             State::Done => polled_again(),
         };
         match sent {
-            Ok(mut sent) => {
-                let answer = sent::answer(&mut sent, cx, self.fail);
-                if answer.is_pending() {
-                    self.state = State::Sent(sent);
-                }
-                answer
-            }
-            Err(failure) => Poll::Ready(sent::answer_rejected(function, self.fail, failure)),
+            Ok(sent) => sent::answer(sent, cx, self.fail, |sent| self.state = State::Sent(sent)),
+            Err(failure) => sent::answer_rejected(function, self.fail, failure),
         }
     }
 }

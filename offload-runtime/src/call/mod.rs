@@ -97,7 +97,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let function = self.function;
-        let mut sent = match mem::replace(&mut self.state, State::Done) {
+        let sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => sent,
             State::Lazy => {
                 let admitted = admission::admit(function);
@@ -110,17 +110,13 @@ where
                     Ok(sent) => sent,
                     Err(failure) => {
                         self.body = None;
-                        return Poll::Ready(sent::answer_rejected(function, None, failure));
+                        return sent::answer_rejected(function, None, failure);
                     }
                 }
             }
             State::Done => polled_again(),
         };
-        let answer = sent::answer(&mut sent, cx, None);
-        if answer.is_pending() {
-            self.state = State::Sent(sent);
-        }
-        answer
+        sent::answer(sent, cx, None, |sent| self.state = State::Sent(sent))
     }
 }
 

@@ -2,6 +2,7 @@
 //! is not known here.
 
 use std::any::Any;
+use std::convert::identity;
 use std::mem;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::executor::threads;
 use crate::function::Function;
 use crate::sync::timer::{self, Alarm};
 use crate::task::completion::{self, Left};
-use crate::task::large::Place;
+use crate::task::large::poll_result;
 use crate::task::state::Phase;
 use crate::task::{Awaited, Failure, Owner, Permits, Queued, current, incidents};
 
@@ -41,21 +42,22 @@ pub(super) fn polled_again() -> ! {
     panic!("a call was polled after it gave its answer")
 }
 
-pub(super) fn ended_without() -> ! {
-    unreachable!("a call that ended has a result, or says why not")
-}
-
-/// What a poll of a call comes to.
+/// What a poll of a call comes to. One that has not ended is given to `keep`.
 pub(super) fn answer<T: Send + 'static>(
-    sent: &mut Sent,
+    mut sent: Sent,
     cx: &mut Context<'_>,
     fail: Option<fn(Error) -> T>,
+    keep: impl FnOnce(Sent),
 ) -> Poll<T> {
-    let mut result = Place::<T>::new();
-    Poll::Ready(match ready!(sent.poll(cx, result.as_any())) {
-        None => result.result().unwrap_or_else(|| ended_without()),
-        Some(failure) => answer_failure(sent.function, fail, failure),
-    })
+    let function = sent.function;
+    let poll = move |place: &mut dyn Any| {
+        let polled = sent.poll(cx, place);
+        if polled.is_pending() {
+            keep(sent);
+        }
+        polled
+    };
+    poll_result(poll, identity, |failure| answer_failure(function, fail, failure))
 }
 
 /// The answer of a call that was not made.
@@ -63,9 +65,9 @@ pub(super) fn answer_rejected<T>(
     function: &'static Function,
     fail: Option<fn(Error) -> T>,
     failure: Failure,
-) -> T {
+) -> Poll<T> {
     count_rejected(function, &failure);
-    answer_failure(function, fail, failure)
+    Poll::Ready(answer_failure(function, fail, failure))
 }
 
 fn answer_failure<T>(function: &Function, fail: Option<fn(Error) -> T>, failure: Failure) -> T {

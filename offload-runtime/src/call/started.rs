@@ -1,6 +1,7 @@
 //! Calls that are started at once, and the handle by which one waits for them.
 
 use std::any::Any;
+use std::convert::identity;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -8,11 +9,11 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::admission;
-use super::sent::{Sent, count, ended_without, polled_again};
+use super::sent::{Sent, count, polled_again};
 use crate::error::Error;
 use crate::function::Function;
 use crate::sync::foreign::drop_quietly;
@@ -20,7 +21,7 @@ use crate::system::abort::Unpoisoned;
 use crate::system::fork;
 use crate::task;
 use crate::task::context::Captured;
-use crate::task::large::{Place, is_large, to_heap};
+use crate::task::large::{ended_without, is_large, poll_result, to_heap};
 use crate::task::meta::Meta;
 
 /// A call that was started, as by [`spawn_thread`](crate::spawn_thread), and goes on whether
@@ -245,33 +246,41 @@ impl<T: Send + 'static> Future for Started<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        let answer = match &mut self.state {
-            State::Sent(sent) => ready!(answer(sent, cx)),
-            State::Apart(sent) => {
-                ready!(answer::<Result<T, Error>>(sent, cx)).and_then(|result| result)
-            }
-            State::Ran(_) | State::Rejected(_) | State::Done => {
-                return Poll::Ready(match mem::replace(&mut self.state, State::Done) {
-                    State::Ran(result) => {
-                        let result = result.into_inner().unpoisoned().downcast();
-                        Ok(*result.unwrap_or_else(|_| ended_without()))
-                    }
-                    State::Rejected(error) => Err(error),
-                    _ => polled_again(),
-                });
-            }
-        };
-        self.state = State::Done;
-        Poll::Ready(answer)
+        let state = &mut self.state;
+        match state {
+            State::Sent(_) => answer(state, cx, Ok),
+            State::Apart(_) => answer(state, cx, identity::<Result<T, Error>>),
+            State::Ran(_) | State::Rejected(_) | State::Done => answer_at_once(state),
+        }
     }
 }
 
 /// What a poll of a call comes to that was submitted.
-fn answer<T: Send + 'static>(sent: &mut Sent, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-    let mut result = Place::<T>::new();
-    Poll::Ready(match ready!(sent.poll_started(cx, result.as_any())) {
-        Some(error) => Err(error),
-        None => Ok(result.result().unwrap_or_else(|| ended_without())),
+fn answer<T: Send + 'static, R>(
+    state: &mut State,
+    cx: &mut Context<'_>,
+    give: fn(T) -> Result<R, Error>,
+) -> Poll<Result<R, Error>> {
+    let poll = |place: &mut dyn Any| {
+        let (State::Sent(sent) | State::Apart(sent)) = state else { polled_again() };
+        let polled = sent.poll_started(cx, place);
+        if polled.is_ready() {
+            *state = State::Done;
+        }
+        polled
+    };
+    poll_result(poll, give, Err)
+}
+
+/// The answer of one that was not.
+fn answer_at_once<T: 'static>(state: &mut State) -> Poll<Result<T, Error>> {
+    Poll::Ready(match mem::replace(state, State::Done) {
+        State::Ran(result) => {
+            let result = result.into_inner().unpoisoned().downcast();
+            Ok(*result.unwrap_or_else(|_| ended_without()))
+        }
+        State::Rejected(error) => Err(error),
+        _ => polled_again(),
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::mem::size_of;
+use std::task::{Poll, ready};
 
 /// A value of more bytes is large. A stack of 2 MiB has room for hundreds of values of this size.
 const LARGE: usize = 4096;
@@ -20,32 +21,44 @@ where
     Box::new(body)
 }
 
-/// Where a caller gets a result.
-pub(crate) enum Place<T> {
-    Small(Option<T>),
-    Large(Option<Box<T>>),
+/// Gives `poll` a place for a result, which is an `Option` of what the task has. Of the result `give` makes the
+/// answer; of why there is none, `fail`.
+pub(crate) fn poll_result<T: 'static, X, R>(
+    poll: impl FnOnce(&mut dyn Any) -> Poll<Option<X>>,
+    give: fn(T) -> R,
+    fail: impl FnOnce(X) -> R,
+) -> Poll<R> {
+    if const { is_large::<T>() } {
+        poll_large(poll, give, fail)
+    } else {
+        poll_small(poll, give, fail)
+    }
 }
 
-impl<T: 'static> Place<T> {
-    pub(crate) fn new() -> Place<T> {
-        match is_large::<T>() {
-            true => Place::Large(None),
-            false => Place::Small(None),
-        }
-    }
+fn poll_small<T: 'static, X, R>(
+    poll: impl FnOnce(&mut dyn Any) -> Poll<Option<X>>,
+    give: fn(T) -> R,
+    fail: impl FnOnce(X) -> R,
+) -> Poll<R> {
+    let mut result = None::<T>;
+    Poll::Ready(match ready!(poll(&mut result)) {
+        None => give(result.unwrap_or_else(|| ended_without())),
+        Some(failure) => fail(failure),
+    })
+}
 
-    /// An `Option` of what the task has.
-    pub(crate) fn as_any(&mut self) -> &mut dyn Any {
-        match self {
-            Place::Small(result) => result,
-            Place::Large(result) => result,
-        }
-    }
+fn poll_large<T: 'static, X, R>(
+    poll: impl FnOnce(&mut dyn Any) -> Poll<Option<X>>,
+    give: fn(T) -> R,
+    fail: impl FnOnce(X) -> R,
+) -> Poll<R> {
+    let mut result = None::<Box<T>>;
+    Poll::Ready(match ready!(poll(&mut result)) {
+        None => give(*result.unwrap_or_else(|| ended_without())),
+        Some(failure) => fail(failure),
+    })
+}
 
-    pub(crate) fn result(self) -> Option<T> {
-        match self {
-            Place::Small(result) => result,
-            Place::Large(result) => result.map(|result| *result),
-        }
-    }
+pub(crate) fn ended_without() -> ! {
+    unreachable!("a call that ended has a result, or says why not")
 }

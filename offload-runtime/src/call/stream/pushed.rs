@@ -1,5 +1,6 @@
 //! The stream of what a body pushes into its [`Sink`].
 
+use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::pin::Pin;
@@ -12,11 +13,11 @@ use super::channel::{Channel, Producer, Receiver};
 use super::shape::Shape;
 use super::sink::Sink;
 use crate::call::admission;
-use crate::call::sent::{Sent, count_rejected, ended_without, last};
+use crate::call::sent::{Sent, count_rejected, last};
 use crate::error::Error;
 use crate::function::Function;
 use crate::task::context::Captured;
-use crate::task::large::Place;
+use crate::task::large::poll_result;
 use crate::task::meta::StandIn;
 use crate::task::{self, Failure};
 
@@ -125,18 +126,15 @@ where
                     self.see_who_reads();
                     let mut item = receiver.take(cx);
                     if item.is_none() {
-                        let mut place = Place::<Ending<E>>::new();
-                        if let Poll::Ready(failure) = sent.poll(cx, place.as_any()) {
-                            let ending = match (sent.has_ended(), failure) {
-                                (false, Some(failure)) => {
-                                    self.stand_in = None;
+                        let poll = |place: &mut dyn Any| sent.poll(cx, place);
+                        if let Poll::Ready(ending) = poll_result(poll, Ok, Err) {
+                            self.stand_in = None;
+                            match ending {
+                                Err(failure) if !sent.has_ended() => {
                                     return Poll::Ready(self.last(failure));
                                 }
-                                (_, Some(failure)) => Err(failure),
-                                (_, None) => Ok(place.result().unwrap_or_else(|| ended_without())),
-                            };
-                            self.state = State::Ended(receiver, ending);
-                            self.stand_in = None;
+                                ending => self.state = State::Ended(receiver, ending),
+                            }
                             continue;
                         }
                         // One may have come before the waker was there.
