@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type};
+use syn::{Error, FnArg, PatType, ReturnType, Signature, Token, Type, parse_quote};
 
 use crate::check::item::is_offload;
 use crate::check::stream::no_iterator;
@@ -14,9 +14,9 @@ use crate::function::form::form;
 use crate::function::other_items::is_closure;
 use crate::function::{Body, Function};
 use crate::options::Options;
-use crate::tokens::items::{is_result, sent, with_first_argument};
+use crate::tokens::items::{is_result, made, sent, with_first_argument};
 use crate::tokens::parameters::outer_parameter;
-use crate::tokens::{borrows, calls, mentions, opaque};
+use crate::tokens::{borrows, calls, mentions, opaque, sizes};
 
 /// What is not a function stays as it was.
 pub(crate) fn unchanged(error: &Error, item: TokenStream) -> TokenStream {
@@ -43,9 +43,11 @@ pub(crate) fn panicked(item: TokenStream) -> TokenStream {
 ///
 /// Its body is kept where it can be, as a future that nobody awaits: what only the body uses is
 /// not reported as unused. A body that calls its own function would find an async one in its place,
-/// and is left out.
-pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> TokenStream {
+/// and is left out; so is one that has what has no size.
+pub(crate) fn stub(error: &Error, options: &Options, mut function: Function) -> TokenStream {
     let errors = error.to_compile_error();
+    let has_sizes = !give_sizes(options, &mut function);
+    let function = &function;
     let Function { visibility, .. } = function;
     let attributes = function.attributes.iter().filter(|attribute| !is_offload(attribute));
     let mut signature = function.signature.clone();
@@ -58,8 +60,9 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
         let inputs = signature.inputs.into_iter();
         signature.inputs = inputs.filter(|input| !is_given_away(input)).collect();
     }
-    let is_kept =
-        !function.has_resources() && !mentions(block.stream(), &signature.ident.to_string());
+    let is_kept = has_sizes
+        && !function.has_resources()
+        && !mentions(block.stream(), &signature.ident.to_string());
     let sync = options.sync.as_ref().filter(|sync| sync.value.ident != signature.ident);
     let sync = sync.map(|sync| {
         let block =
@@ -110,7 +113,7 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
                     (borrows::lent_for_ever(ty).into_token_stream(), borrows::find(ty).is_some())
                 }
             };
-            signature.output = syn::parse_quote!(-> impl ::core::future::Future<Output = #result>);
+            signature.output = parse_quote!(-> impl ::core::future::Future<Output = #result>);
             for input in &mut signature.inputs {
                 let FnArg::Typed(PatType { ty, .. }) = input else { continue };
                 if opaque::has_impl_trait(ty) {
@@ -143,6 +146,35 @@ pub(crate) fn stub(error: &Error, options: &Options, function: &Function) -> Tok
         #[allow(async_fn_in_trait, refining_impl_trait, unused, clippy::all)]
         #visibility #signature #body
     }
+}
+
+/// Puts what has no size that is known into a `Box`, in the whole signature, and tells whether there was any.
+fn give_sizes(options: &Options, function: &mut Function) -> bool {
+    let runtime = runtime(options);
+    let mut found = false;
+    let is_pushed = function.arguments.iter().any(|argument| sent(&argument.ty).is_some());
+    if let ReturnType::Type(_, ty) = &mut function.signature.output {
+        let mut made = made(ty).filter(|_| options.stream.is_some() && !is_pushed);
+        let found_in_made = made.as_mut().is_some_and(|made| sizes::box_each(made, &runtime));
+        found = sizes::box_each(ty, &runtime) || found_in_made;
+        if found && options.stream.is_some() && !is_pushed {
+            let made = made.map_or_else(|| quote!(()), |made| made.into_token_stream());
+            let iterator = quote!(impl ::core::iter::Iterator<Item = #made>);
+            **ty = match with_first_argument((**ty).clone(), &iterator) {
+                Some(result) if is_result(ty) => result,
+                _ => parse_quote!(#iterator),
+            };
+        }
+    }
+    for input in &mut function.signature.inputs {
+        if let FnArg::Typed(PatType { ty, .. }) = input {
+            found |= sizes::box_each(ty, &runtime);
+        }
+    }
+    for argument in &mut function.arguments {
+        sizes::box_each(&mut argument.ty, &runtime);
+    }
+    found
 }
 
 fn make_async(signature: &mut Signature) {
@@ -201,7 +233,7 @@ fn stub_result(options: &Options, function: &Function) -> ReturnType {
         Ok(item) => borrows::lent_for_ever(&item).into_token_stream(),
         Err(_) => item,
     };
-    syn::parse_quote!(-> ::core::pin::Pin<#runtime::Box<dyn #runtime::Stream<Item = #item> + ::core::marker::Send>>)
+    parse_quote!(-> ::core::pin::Pin<#runtime::Box<dyn #runtime::Stream<Item = #item> + ::core::marker::Send>>)
 }
 
 /// Whether callers do not give it, though it is no `&mut Sink<…>` as it should be.

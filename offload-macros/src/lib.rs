@@ -87,6 +87,6 @@ fn expand_attribute(options: TokenStream, item: TokenStream, column: Column) -> 
     check::check(&options, &function, &mut errors);
     match errors.into_result() {
         Ok(()) => expand::expand(&options, &function),
-        Err(error) => fallback::stub(&error, &options, &function),
+        Err(error) => fallback::stub(&error, &options, function),
     }
 }

@@ -185,7 +185,12 @@ struct Followed {
 }
 
 /// Functions that borrow, or make a stream.
-const LENT_AND_STREAMED: [Followed; 22] = [
+const LENT_AND_STREAMED: [Followed; 23] = [
+    Followed {
+        refused: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut [String]) -> usize { names.len() }",
+        says: "lend `Vec<String>`",
+        followed: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut Vec<String>) -> usize { names.len() }",
+    },
     Followed {
         refused: "(cpu)] pub fn f(#[resource(DB)] db: &Config) -> u32 { db.depth }",
         says: "a `Resource<T>` lends `&mut T`",
@@ -315,7 +320,87 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 88] = [
+const SIGNATURES: [Followed; 104] = [
+    Followed {
+        refused: "#[offload(thread)] pub fn f(x: str) -> usize { x.len() }",
+        says: "take `String`",
+        followed: "#[offload(thread)] pub fn f(x: String) -> usize { x.len() }",
+    },
+    Followed {
+        refused: "#[offload(cpu)] pub fn f(x: u8) -> [u8] { vec![x] }",
+        says: "return `Vec<u8>`",
+        followed: "#[offload(cpu)] pub fn f(x: u8) -> Vec<u8> { vec![x] }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(x: dyn Codec) -> u32 { x.code() }",
+        says: "take `Box<dyn Codec + Send>`",
+        followed: "#[offload(thread)] pub fn f(x: Box<dyn Codec + Send>) -> u32 { x.code() }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(x: u32) -> dyn Codec + Sync { Box::new(x) }",
+        says: "return `Box<dyn Codec + Sync + Send>`",
+        followed: "#[offload(thread)] pub fn f(x: u32) -> Box<dyn Codec + Sync + Send> { Box::new(x) }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f<T: Debug>(x: [T]) -> usize { x.len() }",
+        says: "take `Vec<T>`, with `T: Send + 'static`",
+        followed: "#[offload(thread)] pub fn f<T: Debug + Send + 'static>(x: Vec<T>) -> usize { x.len() }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(x: Arc<[(str, u8)]>) -> usize { x.len() }",
+        says: "write `String`",
+        followed: "#[offload(thread)] pub fn f(x: Arc<[(String, u8)]>) -> usize { x.len() }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(#[to_owned] x: &Vec<str>) -> usize { x.len() }",
+        says: "write `String`",
+        followed: "#[offload(thread)] pub fn f(#[to_owned] x: &Vec<String>) -> usize { x.len() }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(#[to_owned] x: str) -> usize { x.len() }",
+        says: "write `&str`",
+        followed: "#[offload(thread)] pub fn f(#[to_owned] x: &str) -> usize { x.len() }",
+    },
+    Followed {
+        refused: "#[offload(cpu, timeout = \"1s\")] pub fn f(x: u8) -> [u8] { Ok(vec![x]) }",
+        says: "return `Result<Vec<u8>, offload_runtime::Error>`",
+        followed: "#[offload(cpu, timeout = \"1s\")] pub fn f(x: u8) -> Result<Vec<u8>, offload_runtime::Error> { Ok(vec![x]) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: str) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "take `String`",
+        followed: "#[offload(process)] pub fn f(x: String) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: String) -> str { Ok(x) }",
+        says: "return `Result<String, offload_runtime::Error>`",
+        followed: "#[offload(process)] pub fn f(x: String) -> Result<String, offload_runtime::Error> { Ok(x) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: dyn Codec) -> Result<u32, Error> { Ok(x.code()) }",
+        says: "write one that is concrete, an `enum` perhaps",
+        followed: "#[offload(process)] pub fn f(x: u32) -> Result<u32, Error> { Ok(x.code()) }",
+    },
+    Followed {
+        refused: "#[offload(thread, stream)] pub fn f(x: u8) -> impl Iterator<Item = str> { 0..x }",
+        says: "make items of `String`",
+        followed: "#[offload(thread, stream)] pub fn f(x: u8) -> impl Iterator<Item = String> { (0..x).map(|x| x.to_string()) }",
+    },
+    Followed {
+        refused: "#[offload(thread, stream)] pub fn f(x: u8) -> [u8] { 0..x }",
+        says: "return `impl Iterator<Item = u8>`",
+        followed: "#[offload(thread, stream)] pub fn f(x: u8) -> impl Iterator<Item = u8> { 0..x }",
+    },
+    Followed {
+        refused: "#[offload(thread, stream)] pub fn f(x: u8) -> dyn Iterator<Item = u8> { Box::new(0..x) }",
+        says: "return `Box<dyn Iterator<Item = u8> + Send>`",
+        followed: "#[offload(thread, stream)] pub fn f(x: u8) -> Box<dyn Iterator<Item = u8> + Send> { Box::new(0..x) }",
+    },
+    Followed {
+        refused: "#[offload(process, stream)] pub fn f(out: &mut offload_runtime::Sink<str>) -> Result<(), Error> { Ok(out.send(String::new())?) }",
+        says: "send `String`",
+        followed: "#[offload(process, stream)] pub fn f(out: &mut offload_runtime::Sink<String>) -> Result<(), Error> { Ok(out.send(String::new())?) }",
+    },
     Followed {
         refused: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Rc<u32>> { (0..x).map(Rc::new) }",
         says: "make items of `Arc` in place of `Rc`",

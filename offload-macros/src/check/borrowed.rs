@@ -10,7 +10,7 @@ use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver};
 use crate::options::Options;
 use crate::tokens::borrows::{self, Borrow};
-use crate::tokens::{receiver, text};
+use crate::tokens::{receiver, sizes, text};
 
 /// Applies them.
 pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -258,7 +258,9 @@ fn to_owned(
             );
         }
         ty => {
-            let fix = if borrows::find(ty).is_none() {
+            let fix = if sizes::find(ty).is_some_and(|part| text(&part) == text(ty)) {
+                format!("write `&{}`", text(ty))
+            } else if borrows::find(ty).is_none() {
                 "remove it".to_owned()
             } else {
                 match owned() {

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `item` | what stands before the name, and whether there is a body that may run elsewhere |
 //! | `borrowed` | what borrows: arguments, `self`, the result |
+//! | `sizes` | what has no size that is known |
 //! | `options` | values of options, and a result that carries what they demand |
 //! | `process`, `remote` | the kinds that leave this process |
 //! | `stream`, `spawn`, `resources` | functions with these |
@@ -22,6 +23,7 @@ mod options;
 mod process;
 mod remote;
 mod resources;
+mod sizes;
 mod spawn;
 pub(crate) mod stream;
 
@@ -35,6 +37,7 @@ pub(crate) fn check(options: &Options, function: &Function, errors: &mut Errors)
     resources::check(function, errors);
     stream::check(options, function, errors);
     borrowed::check(options, function, errors);
+    sizes::check(options, function, errors);
     options::check(options, function, errors);
     spawn::check(options, function, errors);
     // Of a stream that is refused that is enough.

@@ -7,6 +7,7 @@ use syn::{Pat, ReceiverKind, Token};
 use super::projection::{called, projection_by};
 use super::resources;
 use crate::function::{Argument, Function};
+use crate::tokens::known::bare;
 use crate::tokens::{ends, mentions, opaque};
 
 /// `#[to_owned] &self`: the job's own copy. Any other receiver is captured, and
@@ -53,7 +54,8 @@ pub(super) fn hold_argument(argument: &Argument) -> TokenStream {
         let check = projection_by(&infer, place, "Argument", "held");
         quote!(#(#cfg)* let #held = #check(#copied(#name));)
     } else if let Some(borrowed) = argument.borrowed() {
-        let place = ends(borrowed);
+        // What the compiler underlines has no parentheses.
+        let place = ends(bare(borrowed));
         let held_type = copy_of(borrowed, place);
         let copy = projection_by(borrowed, place, "Lent", "copy");
         let copy = called(&copy, name.to_token_stream(), place.1);

@@ -130,6 +130,23 @@ const CONTAINERS: [&str; 14] = [
     "VecDeque",
 ];
 
+/// Types whose parameters have a size, all of them.
+pub(crate) const OF_SIZED: [&str; 10] = [
+    "BTreeMap",
+    "BTreeSet",
+    "BinaryHeap",
+    "HashMap",
+    "HashSet",
+    "LinkedList",
+    "Option",
+    "Result",
+    "Vec",
+    "VecDeque",
+];
+
+/// Types whose parameter needs no size.
+pub(crate) const OF_UNSIZED: [&str; 5] = ["Arc", "Box", "Mutex", "Rc", "RwLock"];
+
 pub(crate) fn is_container(path: &TypePath) -> bool {
     path.qself.is_none() && CONTAINERS.contains(&last_name(path).as_str())
 }

@@ -9,6 +9,7 @@
 //! | `known` | types that everybody knows, by their names |
 //! | `parameters` | words that may be parameters of an `impl` block |
 //! | `receiver` | `self` and `Self` in a body |
+//! | `sizes` | which part of a type has no size that is known |
 //! | `calls` | what a body calls and awaits that it should not |
 
 pub(crate) mod arguments;
@@ -19,6 +20,7 @@ pub(crate) mod known;
 pub(crate) mod opaque;
 pub(crate) mod parameters;
 pub(crate) mod receiver;
+pub(crate) mod sizes;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
