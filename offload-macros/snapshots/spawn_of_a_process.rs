@@ -26,7 +26,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
                 let document = <Document as __offload::InWorker>::TYPE
                     .offload_take(__arguments)?;
                 __offload::Arguments::end(__arguments)?;
-                let __result = __body(document);
+                let __result = __body((document,).0);
                 __offload::Known::of(&__result).offload_answer(__result, __arguments);
                 __offload::Ok(())
             },
@@ -40,7 +40,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
         return match <Result<
             Pdf,
             Error,
-        > as __offload::Remote>::here_or_started(__function, || __body(document)) {
+        > as __offload::Remote>::here_or_started(__function, || __body((document,).0)) {
             __offload::Result::Ok(result) => result,
             __offload::Result::Err(started) => started.await,
         };
@@ -66,6 +66,6 @@ fn render_soon(
             ::offload_runtime::__private::module_path!(), "::render"
         ),
         "",
-        move || render(document),
+        move || render((document,).0),
     )
 }

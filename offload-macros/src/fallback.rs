@@ -10,6 +10,7 @@ use crate::check::item::is_offload;
 use crate::check::stream::no_iterator;
 use crate::expand;
 use crate::expand::wrapper::{runtime, sync_function};
+use crate::function::column::Column;
 use crate::function::form::form;
 use crate::function::other_items::is_closure;
 use crate::function::{Body, Function};
@@ -47,6 +48,7 @@ pub(crate) fn panicked(item: TokenStream) -> TokenStream {
 pub(crate) fn stub(error: &Error, options: &Options, mut function: Function) -> TokenStream {
     let errors = error.to_compile_error();
     let has_sizes = !give_sizes(options, &mut function);
+    let is_declared = !declare_lifetimes(&mut function);
     let function = &function;
     let Function { visibility, .. } = function;
     let attributes = function.attributes.iter().filter(|attribute| !is_offload(attribute));
@@ -61,6 +63,7 @@ pub(crate) fn stub(error: &Error, options: &Options, mut function: Function) -> 
         signature.inputs = inputs.filter(|input| !is_given_away(input)).collect();
     }
     let is_kept = has_sizes
+        && is_declared
         && !function.has_resources()
         && !mentions(block.stream(), &signature.ident.to_string());
     let sync = options.sync.as_ref().filter(|sync| sync.value.ident != signature.ident);
@@ -151,12 +154,17 @@ pub(crate) fn stub(error: &Error, options: &Options, mut function: Function) -> 
 /// Puts what has no size that is known into a `Box`, in the whole signature, and tells whether there was any.
 fn give_sizes(options: &Options, function: &mut Function) -> bool {
     let runtime = runtime(options);
-    let mut found = false;
+    let generics = function.signature.generics.clone();
+    let mut found = function.given().any(|argument| sizes::is_maybe(&argument.ty, &generics))
+        || sizes::is_maybe(&function.output(), &generics);
+    if found {
+        sizes::ask(&mut function.signature);
+    }
     let is_pushed = function.arguments.iter().any(|argument| sent(&argument.ty).is_some());
     if let ReturnType::Type(_, ty) = &mut function.signature.output {
         let mut made = made(ty).filter(|_| options.stream.is_some() && !is_pushed);
         let found_in_made = made.as_mut().is_some_and(|made| sizes::box_each(made, &runtime));
-        found = sizes::box_each(ty, &runtime) || found_in_made;
+        found |= sizes::box_each(ty, &runtime) || found_in_made;
         if found && options.stream.is_some() && !is_pushed {
             let made = made.map_or_else(|| quote!(()), |made| made.into_token_stream());
             let iterator = quote!(impl ::core::iter::Iterator<Item = #made>);
@@ -173,6 +181,27 @@ fn give_sizes(options: &Options, function: &mut Function) -> bool {
     }
     for argument in &mut function.arguments {
         sizes::box_each(&mut argument.ty, &runtime);
+    }
+    found
+}
+
+/// A lifetime that nobody has declared goes with what borrows; tells whether there was any. In an `impl` block, that may
+/// have declared it.
+fn declare_lifetimes(function: &mut Function) -> bool {
+    if function.column != Column::First || function.receiver.is_some() {
+        return false;
+    }
+    let signature = &mut function.signature;
+    let declared: Vec<_> =
+        signature.generics.lifetimes().map(|declared| declared.lifetime.clone()).collect();
+    let mut found = false;
+    for input in &mut signature.inputs {
+        if let FnArg::Typed(PatType { ty, .. }) = input {
+            found |= borrows::redeclare(ty, &declared, "'_");
+        }
+    }
+    if let ReturnType::Type(_, ty) = &mut signature.output {
+        found |= borrows::redeclare(ty, &declared, "'static");
     }
     found
 }

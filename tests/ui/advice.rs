@@ -320,7 +320,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 104] = [
+const SIGNATURES: [Followed; 107] = [
     Followed {
         refused: "#[offload(thread)] pub fn f(x: str) -> usize { x.len() }",
         says: "take `String`",
@@ -345,6 +345,21 @@ const SIGNATURES: [Followed; 104] = [
         refused: "#[offload(thread)] pub fn f<T: Debug>(x: [T]) -> usize { x.len() }",
         says: "take `Vec<T>`, with `T: Send + 'static`",
         followed: "#[offload(thread)] pub fn f<T: Debug + Send + 'static>(x: Vec<T>) -> usize { x.len() }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f<T: ?Sized + Debug>(x: T) { format!(\"{x:?}\"); }",
+        says: "remove `?Sized`, with `T: Send + 'static`",
+        followed: "#[offload(thread)] pub fn f<T: Debug + Send + 'static>(x: T) { format!(\"{x:?}\"); }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(x: impl ?Sized + Debug) { format!(\"{x:?}\"); }",
+        says: "take `impl Debug + Send + 'static`",
+        followed: "#[offload(thread)] pub fn f(x: impl Debug + Send + 'static) { format!(\"{x:?}\"); }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(x: u8) -> impl ?Sized + Debug { x }",
+        says: "return `impl Debug`",
+        followed: "#[offload(thread)] pub fn f(x: u8) -> impl Debug { x }",
     },
     Followed {
         refused: "#[offload(thread)] pub fn f(x: Arc<[(str, u8)]>) -> usize { x.len() }",

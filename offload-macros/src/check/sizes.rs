@@ -56,6 +56,13 @@ impl Rule<'_> {
     }
 
     fn check_owned(&self, ty: &Type, verb: &str, position: Position, errors: &mut Errors) {
+        if sizes::is_maybe(ty, &self.function.signature.generics) {
+            // That another process has to know the type is said.
+            if !self.options.is_process() {
+                self.maybe(ty, verb, position, errors);
+            }
+            return;
+        }
         let Some(part) = sizes::find(ty) else { return };
         let is_whole = text(known::bare(ty)) == text(&part);
         let fix = match self.instead(&part, is_whole && verb == "return", position) {
@@ -63,6 +70,26 @@ impl Rule<'_> {
             Err(why) => why,
         };
         errors.at(&part, format_args!("`{}` has no size that is known: {fix}", text(&part)));
+    }
+
+    /// Of a type that says of itself that it may have none.
+    fn maybe(&self, ty: &Type, verb: &str, position: Position, errors: &mut Errors) {
+        let mut sized = ty.clone();
+        if let Type::ImplTrait(opaque) = &mut sized {
+            let bounds = std::mem::take(&mut opaque.bounds);
+            opaque.bounds =
+                bounds.into_iter().filter(|bound| !sizes::is_maybe_bound(bound)).collect();
+        }
+        let is_nothing = matches!(&sized, Type::ImplTrait(opaque) if opaque.bounds.is_empty());
+        let advice = (!is_nothing)
+            .then(|| advice::owned(&sized, position, &self.function.signature.generics));
+        let fix = match (&sized, advice) {
+            (_, None) => format!("{verb} a type with a name"),
+            (Type::ImplTrait(_), Some(Ok(advice))) => format!("{verb} `{}`", text(&advice.owned)),
+            (_, Some(Ok(advice))) => format!("remove `?Sized`{}", advice.bounds),
+            (_, Some(Err(why))) => why.to_owned(),
+        };
+        errors.at(ty, format_args!("`{}` has no size that is known: {fix}", text(ty)));
     }
 
     /// What is written in its place; or why nothing can be.

@@ -39,7 +39,8 @@ use crate::options::Options;
 ///         },
 ///         // How an `Error` becomes a `Png`, if it can.
 ///         <Png as __offload::Asked>::CARRIER.offload_fail(),
-///         move || -> Png { __body(id, store) },
+///         // Each value is underlined as its type is.
+///         move || -> Png { __body((id,).0, (store,).0) },
 ///     )
 ///     .await
 /// }

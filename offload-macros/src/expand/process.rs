@@ -2,12 +2,13 @@
 //! its own, which a worker finds in a table.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{ReturnType, Type};
 
+use super::arguments::underlined;
 use super::attributes::{silence_refinement, wrapper_attributes};
 use super::copied::{copies_at_call, return_future};
-use super::projection::projection;
+use super::projection::{arguments_of, projection};
 use super::wrapper::{
     block, body_function, body_name, free_name, runtime, sync_function, wrapper_signature,
 };
@@ -34,7 +35,7 @@ use crate::tokens::ends;
 ///     let title = <str as __offload::TransferLent>::hold(title);
 ///     // A body may call other functions of the kind, and is in a worker already.
 ///     if __offload::in_worker() {
-///         return __body(doc, <str as __offload::TransferLent>::lent(&title));
+///         return __body((doc,).0, <str as __offload::TransferLent>::lent(&title));
 ///     }
 ///     <Result<Pdf, Error> as __offload::Remote>::call(
 ///         {
@@ -48,7 +49,7 @@ use crate::tokens::ends;
 ///                     let doc = <Document as __offload::InWorker>::TYPE.offload_take(arguments)?;
 ///                     <str as __offload::InWorker>::TYPE.offload_lend(arguments, |title, arguments| {
 ///                         __offload::Arguments::end(arguments)?;
-///                         let result = __body(doc, title);
+///                         let result = __body((doc,).0, title);
 ///                         __offload::Known::of(&result).offload_answer(result, arguments);
 ///                         __offload::Ok(())
 ///                     })
@@ -181,7 +182,7 @@ fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenS
                 let held = &argument.held;
                 quote!(#lent(&#held))
             }
-            (None, None) => argument.held.to_token_stream(),
+            (None, None) => underlined(&argument.held, &argument.ty),
         });
     let run = quote!(#body(#(#values),*));
     if !function.has_resources() {
@@ -227,7 +228,8 @@ pub(crate) fn entry(
         match argument.resource {
             Some(_) => resources::lend(argument),
             None if argument.is_sink() => quote!(&mut #held),
-            None => held.to_token_stream(),
+            None if argument.to_owned.is_some() => held.to_token_stream(),
+            None => underlined(held, &argument.ty),
         }
     });
     let borrowed = resources::take(function);
@@ -245,8 +247,12 @@ pub(crate) fn entry(
             let known = in_worker(borrowed, ends(ty));
             quote!(#known.offload_lend(#arguments, |#held, #arguments| { #rest }))
         } else {
-            let known = in_worker(ty, ends(ty));
-            quote!(let #held = #known.offload_take(#arguments)?; #rest)
+            let place = ends(ty);
+            let known = in_worker(ty, place);
+            // What is said of the call is said of the type.
+            let given = arguments_of(arguments.to_token_stream(), place.1);
+            let taken = quote_spanned!(place.1=> #known.offload_take #given?);
+            quote!(let #held = #taken; #rest)
         }
     });
     quote!(|#arguments| { #statements })

@@ -151,6 +151,35 @@ pub(crate) fn lent_for_ever(ty: &Type) -> Type {
     ty
 }
 
+/// Puts another lifetime in the place of each that nobody has declared, and tells whether there was any.
+pub(crate) fn redeclare(ty: &mut Type, declared: &[Lifetime], other: &str) -> bool {
+    struct Redeclares<'a> {
+        declared: &'a [Lifetime],
+        other: &'a str,
+        found: bool,
+    }
+    impl VisitMut for Redeclares<'_> {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            let is_known = lifetime.ident == "static" || lifetime.ident == "_";
+            if !is_known && !self.declared.contains(lifetime) {
+                *lifetime = Lifetime::new(self.other, lifetime.span());
+                self.found = true;
+            }
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_trait_bound_mut(&mut self, bound: &mut TraitBound) {
+            if bound.lifetimes.is_none() {
+                visit_mut::visit_trait_bound_mut(self, bound);
+            }
+        }
+    }
+    let mut redeclares = Redeclares { declared, other, found: false };
+    redeclares.visit_type_mut(ty);
+    redeclares.found
+}
+
 /// Whether the lifetime occurs in the type.
 pub(crate) fn mentions_lifetime(ty: &Type, lifetime: &Lifetime) -> bool {
     struct Mentions<'a>(&'a Lifetime, bool);

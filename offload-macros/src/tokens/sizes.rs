@@ -1,11 +1,12 @@
 //! Types of which no value can be handed on, as far as their tokens show it: nobody knows how large they are.
 
 use proc_macro2::TokenStream;
-use syn::{GenericArgument, PathArguments, Type, parse_quote};
+use syn::visit_mut::VisitMut;
+use syn::{GenericArgument, Generics, PathArguments, Signature, Type, TypeParamBound, parse_quote};
 
-use super::arguments::last_name;
+use super::arguments::{bounds, last_name};
 use super::items::{is_result, is_sink};
-use super::known;
+use super::{known, text};
 
 /// The first part of a type that has to have a size and has none: the `str` of `str`, `Option<str>` and `(str, u8)`.
 pub(crate) fn find(ty: &Type) -> Option<Type> {
@@ -24,6 +25,34 @@ pub(crate) fn box_each(ty: &mut Type, runtime: &TokenStream) -> bool {
         found = true;
     });
     found
+}
+
+/// Whether it is a parameter, or an `impl Trait`, that says of itself `?Sized`.
+pub(crate) fn is_maybe(ty: &Type, generics: &Generics) -> bool {
+    match known::bare(ty) {
+        Type::Path(path) => {
+            path.path.get_ident().is_some_and(|ident| bounds(ident, generics).any(is_maybe_bound))
+        }
+        Type::ImplTrait(opaque) => opaque.bounds.iter().any(is_maybe_bound),
+        _ => false,
+    }
+}
+
+pub(crate) fn is_maybe_bound(bound: &TypeParamBound) -> bool {
+    matches!(bound, TypeParamBound::Trait(_)) && text(bound).starts_with('?')
+}
+
+/// Takes each `?Sized` out of a signature.
+pub(crate) fn ask(signature: &mut Signature) {
+    struct Asks;
+    impl VisitMut for Asks {
+        fn visit_type_param_bound_mut(&mut self, bound: &mut TypeParamBound) {
+            if is_maybe_bound(bound) {
+                *bound = parse_quote!(::core::marker::Sized);
+            }
+        }
+    }
+    Asks.visit_signature_mut(signature);
 }
 
 fn each(ty: &mut Type, act: &mut dyn FnMut(&mut Type)) {

@@ -36,6 +36,23 @@ fn of_a_parameter<T: Display>(x: [T]) -> usize { //~
 }
 
 #[offload(thread)]
+fn parameter<T: ?Sized + Display>(x: T) -> String { //~
+    x.to_string()
+}
+
+#[offload(thread)]
+fn without_a_name(
+    x: impl ?Sized + Display, //~
+) -> impl ?Sized + Display { //~
+    x
+}
+
+#[offload(thread)]
+fn without_a_trait(x: impl ?Sized) { //~
+    drop(x);
+}
+
+#[offload(thread)]
 fn of_text(n: u32) -> str { //~
     n
 }
