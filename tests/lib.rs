@@ -47,6 +47,7 @@ pub fn soon_unless_gone<T>(channel: &Receiver<T>) -> Option<T> {
 }
 
 /// A call on the heap, polled once, so that it is on its way.
+#[track_caller]
 pub fn begin<F: Future>(call: F) -> Pin<Box<F>> {
     let mut call = Box::pin(call);
     assert!(poll(&mut call).is_pending(), "it has its answer already");

@@ -324,28 +324,30 @@ impl Function {
         }
     }
 
-    /// How many of its calls could run at once, of which so many were accepted.
+    /// How many of its calls could run at once, of which so many were accepted: those at least whose bodies have
+    /// begun. What is queued, and who has the permits, may be calls of other functions.
     fn room(&self, accepted: usize) -> usize {
-        let gates = self.gates();
+        let (gates, begun) = (self.gates(), self.running());
         let outside = accepted.saturating_sub(gates.iter().map(|gate| gate.waiting()).sum());
         let free = self.executor().room_for(outside);
-        if gates.is_empty() {
-            return free;
-        }
-        let running = outside.saturating_sub(self.executor().load().queued);
+        let running = outside.saturating_sub(self.executor().load().queued).max(begun);
         let room = gates.iter().map(|gate| {
             let others = gate.in_use().saturating_sub(running);
             gate.limit().saturating_sub(others)
         });
-        room.fold(free, usize::min)
+        room.fold(free, usize::min).max(begun)
     }
 
     /// Calls that wait, of those that its `queue` bounds.
     pub(crate) fn waiting(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed).saturating_sub(self.running())
+    }
+
+    /// Bodies of it that have begun, and are on a thread.
+    fn running(&self) -> usize {
         let counts = self.about.counts();
-        let running = counts.started().saturating_sub(counts.run.total());
-        let running = running.saturating_sub(counts.suspended.load(Ordering::Relaxed));
-        self.accepted.load(Ordering::Relaxed).saturating_sub(running as usize)
+        let begun = counts.started().saturating_sub(counts.run.total());
+        begun.saturating_sub(counts.suspended.load(Ordering::Relaxed)) as usize
     }
 
     /// From now on it is seen in [`stats`](crate::stats).

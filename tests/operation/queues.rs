@@ -54,6 +54,34 @@ fn the_call_beyond_the_queue_is_rejected_at_once() {
     assert_eq!(gate.entered(), 4);
 }
 
+#[test]
+fn calls_of_others_in_the_queue_of_a_pool_take_no_place_of_a_function_with_a_limit() {
+    static POOL: ThreadPool = ThreadPool::new("wait side by side").threads(2);
+
+    #[offload(thread, pool = POOL)]
+    fn fill(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, pool = POOL, limit = 1, queue = 1)]
+    fn enter(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        Ok(())
+    }
+
+    let gate = Gate::default();
+    let filling = begin(fill(gate.clone()));
+    let running = begin(enter(gate.clone()));
+    gate.wait_for(2);
+    let fills = [(); 3].map(|()| begin(fill(gate.clone())));
+    let waiting = begin(enter(gate.clone()));
+    rejected(enter(gate.clone()));
+    gate.open();
+    block_on(join_all(fills.into_iter().chain([filling])));
+    block_on(running).unwrap();
+    block_on(waiting).unwrap();
+}
+
 /// A queue of none takes exactly the calls that free threads take. It would
 /// take fewer, if a call counted as waiting while its thread is on the way.
 #[test]
