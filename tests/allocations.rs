@@ -34,7 +34,7 @@ fn count() -> Counter {
     Counter { _profiler: Profiler::builder().testing().build(), _alone: alone }
 }
 
-const CALLS: u64 = 2000;
+const CALLS: u64 = 500;
 
 /// The queue allocates its blocks, one for 31 calls.
 const MOST: u64 = CALLS + CALLS / 20;

@@ -142,7 +142,7 @@ fn random_kills_cost_the_calls_they_hit_and_nothing_else() {
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_is_hit() {
-    const CALLS: u32 = 20_000;
+    const CALLS: u32 = 6_000;
 
     #[offload(process, pool = POOL, limit = 3)]
     fn sums(number: u32, bytes: serde_bytes::ByteBuf) -> Result<(u32, u64, Vec<u64>), Error> {
@@ -217,7 +217,7 @@ fn child_is_hit() {
 }
 
 #[test]
-fn nothing_is_left_of_ten_thousand_crashes() {
+fn nothing_is_left_of_two_thousand_crashes() {
     passes("child_crashes");
 }
 
@@ -234,13 +234,15 @@ fn child_crashes() {
         Ok(())
     }
 
+    const CRASHES: u32 = 2_000;
+
     let before = inventory("before");
     let call = |number| async move {
         let error = crashes(number).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WorkerDied, "{error}");
     };
-    block_on(futures::stream::iter((0..10_000).map(call)).buffer_unordered(8).count());
-    assert_eq!(workers().restarts, 10_000);
+    block_on(futures::stream::iter((0..CRASHES).map(call)).buffer_unordered(8).count());
+    assert_eq!(workers().restarts, u64::from(CRASHES));
     assert_eq!(inventory("after"), before);
 }
 
@@ -326,7 +328,7 @@ fn nothing_is_left_of_streams_that_are_hit_and_dropped() {
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_streams() {
-    const STREAMS: u64 = 4_000;
+    const STREAMS: u64 = 2_000;
 
     #[offload(process, pool = POOL, limit = PERMITS, stream = 3)]
     fn pieces(count: u32, bytes: usize) -> impl Iterator<Item = Result<ByteBuf, Error>> {
