@@ -138,11 +138,16 @@ async fn as_many_photos_as_may_come_at_once_fit() {
         axum::body::Bytes::from(photo)
     });
     let users = join_all((0..6).map(async |n| program.patient(&format!("user {n}")).await));
-    let uploads = users.await.into_iter().zip(photos.iter().cycle()).map(async |(user, photo)| {
+    let uploads = users.await.into_iter().zip(photos.iter().cycle()).enumerate();
+    let uploads = uploads.map(async |(number, (user, photo))| {
         let upload = user.post(format!("{}/photos?name=large", program.url)).body(photo.clone());
         let uploaded = upload.send().await.unwrap().status();
-        let copies = user.post(format!("{}/album/copies", program.url)).send().await.unwrap();
-        assert!(copies.text().await.unwrap().contains("\"photos\":"));
+        // One of each format, beside the uploads of the others.
+        if number < photos.len() {
+            let copies = user.post(format!("{}/album/copies", program.url));
+            let lines = copies.send().await.unwrap().text().await.unwrap();
+            assert!(lines.contains("\"photos\":"));
+        }
         // On a busy machine some may be too late.
         assert!([201, 408, 503, 504].contains(&uploaded.as_u16()), "{uploaded}");
         uploaded == 201
