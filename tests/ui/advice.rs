@@ -320,7 +320,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 107] = [
+const SIGNATURES: [Followed; 111] = [
     Followed {
         refused: "#[offload(thread)] pub fn f(x: str) -> usize { x.len() }",
         says: "take `String`",
@@ -415,6 +415,26 @@ const SIGNATURES: [Followed; 107] = [
         refused: "#[offload(process, stream)] pub fn f(out: &mut offload_runtime::Sink<str>) -> Result<(), Error> { Ok(out.send(String::new())?) }",
         says: "send `String`",
         followed: "#[offload(process, stream)] pub fn f(out: &mut offload_runtime::Sink<String>) -> Result<(), Error> { Ok(out.send(String::new())?) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: &'static str) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "write `String` in its place",
+        followed: "#[offload(process)] pub fn f(x: String) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: Option<&'static [(&'static str, u8)]>) -> Result<bool, Error> { Ok(x.is_some()) }",
+        says: "write `Vec<(String, u8)>` in its place",
+        followed: "#[offload(process)] pub fn f(x: Option<Vec<(String, u8)>>) -> Result<bool, Error> { Ok(x.is_some()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f() -> Result<&'static Path, Error> { Ok(Path::new(\"/\")) }",
+        says: "write `PathBuf` in its place",
+        followed: "#[offload(process)] pub fn f() -> Result<PathBuf, Error> { Ok(Path::new(\"/\").into()) }",
+    },
+    Followed {
+        refused: "#[offload(process, stream)] pub fn f(out: &mut Sink<&'static [u8]>) -> Result<(), Error> { Ok(out.send(b\"a\")?) }",
+        says: "write `Vec<u8>` in its place",
+        followed: "#[offload(process, stream)] pub fn f(out: &mut Sink<Vec<u8>>) -> Result<(), Error> { Ok(out.send(b\"a\".to_vec())?) }",
     },
     Followed {
         refused: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Rc<u32>> { (0..x).map(Rc::new) }",

@@ -5,13 +5,14 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{FnArg, GenericArgument, GenericParam, PathArguments, ReturnType, Type};
 
+use super::advice::{self, Position};
 use crate::errors::Errors;
 use crate::function::column::Column;
 use crate::function::{Argument, Function};
 use crate::options::Options;
 use crate::tokens::items::{made, sent};
 use crate::tokens::parameters::{outer_parameter, outer_parameter_of_body};
-use crate::tokens::{opaque, receiver, text};
+use crate::tokens::{borrows, opaque, receiver, text};
 
 /// Adds an error for each rule that the function breaks.
 pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -29,6 +30,9 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
             );
         } else {
             lost(&argument.ty, errors);
+            if argument.to_owned.is_none() {
+                read_for_ever(&argument.ty, function, errors);
+            }
         }
     }
     match (&options.stream, &function.signature.output) {
@@ -128,15 +132,39 @@ fn result(function: &Function, errors: &mut Errors) {
         return;
     }
     lost(ty, errors);
+    read_for_ever(ty, function, errors);
 }
 
 /// What comes back of a stream are the items: an iterator stays where it is.
 fn items(function: &Function, ty: &Type, errors: &mut Errors) {
-    if let Some(sent) = function.sink().and_then(|sink| sent(&sink.ty)) {
-        lost(sent, errors);
-    } else if let Some(made) = made(ty) {
-        lost(&made, errors);
+    let made = || made(ty);
+    if let Some(item) = function.sink().and_then(|sink| sent(&sink.ty)).cloned().or_else(made) {
+        lost(&item, errors);
+        read_for_ever(&item, function, errors);
     }
+}
+
+/// `&'static str` and the like: where `serde` reads one, it borrows from the message.
+fn read_for_ever(ty: &Type, function: &Function, errors: &mut Errors) {
+    // Of one that borrows otherwise, too, that is said.
+    let Some(read) = borrows::read_for_ever(ty).filter(|_| borrows::find(ty).is_none()) else {
+        return;
+    };
+    let read = Type::Reference(read);
+    let lent = borrows::lent_for_a_while(&read);
+    // What it is of own has no bounds, and is the same wherever it stands.
+    let generics = &function.signature.generics;
+    let fix = match advice::owned(&lent, Position::Result, generics) {
+        Ok(advice) => format!("write `{}` in its place", text(&advice.owned)),
+        Err(why) => why.to_owned(),
+    };
+    errors.at(
+        &read,
+        format_args!(
+            "`{}` would be a part of the message that another process sends, which is not there for ever: {fix}",
+            text(&read)
+        ),
+    );
 }
 
 /// `Option<Option<T>>` and `Option<()>`: what is inside is written as nothing,

@@ -8,6 +8,9 @@ use syn::{
     TypeParamBound, TypeReference, parse_quote,
 };
 
+use super::arguments::last_name;
+use super::known::bare;
+
 /// The part of a type that borrows from somebody.
 pub(crate) enum Borrow {
     /// `&T`, `&mut T`, with another lifetime than `'static`.
@@ -66,6 +69,61 @@ impl VisitMut for Finder {
 /// `&'static T`
 pub(crate) fn is_for_ever(reference: &TypeReference) -> bool {
     reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
+}
+
+/// The first `&'static` that is, or has in it, one of what `serde` reads only as a part of what it reads from: of `str`, `[u8]`,
+/// `Path`.
+pub(crate) fn read_for_ever(ty: &Type) -> Option<TypeReference> {
+    struct Finder(Option<TypeReference>);
+    impl VisitMut for Finder {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            let is_read = match bare(&reference.elem) {
+                Type::Slice(slice) => ends_with(bare(&slice.elem), &["u8"]),
+                lent => ends_with(lent, &["str", "Path"]),
+            };
+            if is_for_ever(reference) && (is_read || read_for_ever(&reference.elem).is_some()) {
+                self.0.get_or_insert_with(|| reference.clone());
+            } else {
+                visit_mut::visit_type_reference_mut(self, reference);
+            }
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut ParenthesizedGenericArguments,
+        ) {
+        }
+    }
+    fn ends_with(ty: &Type, names: &[&str]) -> bool {
+        matches!(ty, Type::Path(path) if names.contains(&last_name(path).as_str()))
+    }
+    let mut finder = Finder(None);
+    finder.visit_type_mut(&mut ty.clone());
+    finder.0
+}
+
+/// The type with references that lend for a while in the place of those that lend for ever.
+pub(crate) fn lent_for_a_while(ty: &Type) -> Type {
+    struct ForAWhile;
+    impl VisitMut for ForAWhile {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            reference.lifetime = None;
+            visit_mut::visit_type_reference_mut(self, reference);
+        }
+
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
+
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut ParenthesizedGenericArguments,
+        ) {
+        }
+    }
+    let mut ty = ty.clone();
+    ForAWhile.visit_type_mut(&mut ty);
+    ty
 }
 
 /// Whether a type borrows without saying from whom: `&str`, `'_`.

@@ -187,7 +187,7 @@ fn words(tokens: TokenStream, all: &mut Vec<String>) {
     }
 }
 
-/// Words that look like parameters, where only types stand: `T::new`, `Vec<T>`, `of::<T>`, `as T`, `let x: T`.
+/// Words that look like parameters, where only types stand: `T::new`, `Vec<T>`, `of::<T>`, `as T`, `<T as A>`, `let x: T`.
 fn find_types(tokens: TokenStream, found: &mut Vec<Ident>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let punct = |index: Option<usize>| match index.and_then(|index| tokens.get(index)) {
@@ -205,11 +205,26 @@ fn find_types(tokens: TokenStream, found: &mut Vec<Ident>) {
                 let back = |steps| index.checked_sub(steps);
                 let is_argument = punct(back(1)) == '<'
                     && (punct(back(2)) == ':' || word(back(2)).starts_with(char::is_uppercase));
+                // Not the `<` of a comparison: nothing is before it that has a value.
+                let is_qualified = punct(back(1)) == '<'
+                    && word(Some(index + 1)) == "as"
+                    && match back(2).and_then(|index| tokens.get(index)) {
+                        Some(TokenTree::Punct(punct)) => punct.as_char() != '?',
+                        Some(TokenTree::Ident(word)) => word == "return",
+                        Some(_) => false,
+                        None => true,
+                    };
                 let is_of_local =
                     punct(back(1)) == ':' && (word(back(3)) == "let" || word(back(3)) == "mut");
                 let is_path = punct(Some(index + 1)) == ':' && punct(Some(index + 2)) == ':';
                 let after_path = punct(back(1)) == ':' && punct(back(2)) == ':';
-                if !after_path && (is_argument || is_of_local || is_path || word(back(1)) == "as") {
+                if !after_path
+                    && (is_argument
+                        || is_qualified
+                        || is_of_local
+                        || is_path
+                        || word(back(1)) == "as")
+                {
                     found.push(name.clone());
                 }
             }

@@ -84,6 +84,21 @@ fn for_ever(#[to_owned] name: &'static str) -> Result<usize, Error> { //~
 }
 
 #[offload(process)]
+fn lent_for_ever(name: &'static str) -> Result<usize, Error> { //~
+    Ok(name.len())
+}
+
+#[offload(process)]
+fn lent_for_ever_inside(x: (u8, Option<&'static [u8]>)) -> Result<usize, Error> { //~
+    Ok(x.1.map_or(0, <[u8]>::len))
+}
+
+#[offload(process)]
+fn lent_for_ever_behind(words: &'static [(&'static str, u8)]) -> Result<usize, Error> { //~
+    Ok(words.len())
+}
+
+#[offload(process)]
 fn lent_config(config: &OneWay) -> Result<(), Error> { //~
     drop(config);
     Ok(())

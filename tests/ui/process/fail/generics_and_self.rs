@@ -65,7 +65,15 @@ impl Engine {
 
 struct Of<T>(T);
 
-impl<T> Of<T> {
+trait Named {
+    const LENGTH: usize;
+}
+
+impl Named for u8 {
+    const LENGTH: usize = 2;
+}
+
+impl<T: Named> Of<T> {
     #[offload(process)]
     fn taken(value: T) -> Result<(), Error> { //~
         drop(value);
@@ -81,6 +89,11 @@ impl<T> Of<T> {
     fn named() -> Result<usize, Error> {
         let made: Option<T> = None; //~
         Ok(made.iter().count())
+    }
+
+    #[offload(process)]
+    fn qualified() -> Result<usize, Error> {
+        Ok(<T as Named>::LENGTH) //~
     }
 }
 

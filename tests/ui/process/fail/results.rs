@@ -1,6 +1,7 @@
 //! A process can die, and the result of a call has to say so; and it has to come back.
 
 use std::io;
+use std::path::Path;
 
 use offload_runtime::{Error, offload};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,16 @@ fn lends() -> Result<&str, Error> { //~
     Ok("text")
 }
 
+#[offload(process)]
+fn lends_for_ever() -> Result<&'static str, Error> { //~
+    Ok("text")
+}
+
+#[offload(process)]
+fn lends_for_ever_inside() -> Result<Vec<(u8, &'static Path)>, Error> { //~
+    Ok(Vec::new())
+}
+
 async fn caller() {
     nothing().await;
     unit().await;
@@ -84,6 +95,8 @@ async fn caller() {
     let _ = page().await;
     let _ = twice_optional().await;
     let _ = optional_unit().await;
+    let _ = lends_for_ever().await;
+    let _ = lends_for_ever_inside().await;
 }
 
 fn main() {}

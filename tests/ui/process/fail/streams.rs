@@ -89,6 +89,16 @@ fn opens_a_type_of_its_own() -> Result<Rows, Error> { //~
 struct Rows;
 
 #[offload(process, stream)]
+fn items_for_ever() -> Result<impl Iterator<Item = &'static str>, Error> { //~
+    Ok(["a"].into_iter())
+}
+
+#[offload(process, stream)]
+fn sends_for_ever(out: &mut Sink<&'static [u8]>) -> Result<(), Error> { //~
+    Ok(out.send(b"a")?)
+}
+
+#[offload(process, stream)]
 fn nothing() -> () {} //~
 
 fn is_stream<T>(_: impl futures_core::Stream<Item = T>) {}
