@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::quote;
 
-use super::copied::{copies_at_call, return_future};
+use super::copied::{copies_at_call, future, return_future};
 use super::wrapper::{wrapper, wrapper_signature};
 use super::{describe, result, spawn};
 use crate::function::Function;
@@ -70,7 +70,7 @@ pub(super) fn expand(options: &Options, function: &Function) -> TokenStream {
             arguments.set_span(receiver.syntax.self_token.span);
         }
         let answer = quote!(#call #arguments.await);
-        if is_copied { quote!(async move { #answer }) } else { answer }
+        if is_copied { future(function, answer) } else { answer }
     });
     let started = spawn::expand(options, function);
     quote!(#called #started)

@@ -1,7 +1,7 @@
 //! Functions with `#[to_owned]`: the copies are made when they are called, and what they return borrows nothing.
 
-use proc_macro2::Span;
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{ReturnType, Signature, parse_quote_spanned};
 
 use crate::function::Function;
@@ -22,16 +22,29 @@ pub(super) fn copies_at_call(function: &Function) -> bool {
 /// `async fn f(x: &str) -> T` → `fn f(x: &str) -> impl Future<Output = T> + Send + 'static`
 pub(super) fn return_future(function: &Function, signature: &mut Signature) {
     signature.asyncness = None;
-    let (result, place) = match &function.signature.output {
+    let result = match &function.signature.output {
         ReturnType::Type(_, ty) => {
             let mut result = (**ty).clone();
             // Without it, an `impl Trait` result would capture the lifetime of what was copied.
             borrows::outlive(&mut result);
-            (result.to_token_stream(), ends(ty).1)
+            result.to_token_stream()
         }
-        ReturnType::Default => (quote!(()), function.signature.ident.span()),
+        ReturnType::Default => quote!(()),
     };
-    signature.output = parse_quote_spanned! {place.resolved_at(Span::mixed_site())=>
+    signature.output = parse_quote_spanned! {place(function).resolved_at(Span::mixed_site())=>
         -> impl ::core::future::Future<Output = #result> + ::core::marker::Send + 'static
     };
+}
+
+/// The future that it returns. That a copied `self` still borrows is reported where its type stands.
+pub(super) fn future(function: &Function, answer: TokenStream) -> TokenStream {
+    quote_spanned!(place(function)=> async move { #answer })
+}
+
+/// Where the result stands, or the name of a function without one.
+fn place(function: &Function) -> Span {
+    match &function.signature.output {
+        ReturnType::Type(_, ty) => ends(ty).1,
+        ReturnType::Default => function.signature.ident.span(),
+    }
 }

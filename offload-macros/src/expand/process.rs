@@ -7,7 +7,7 @@ use syn::{ReturnType, Type};
 
 use super::arguments::underlined;
 use super::attributes::{silence_refinement, wrapper_attributes};
-use super::copied::{copies_at_call, return_future};
+use super::copied::{copies_at_call, future, return_future};
 use super::projection::{arguments_of, projection};
 use super::wrapper::{
     block, body_function, body_name, free_name, runtime, sync_function, wrapper_signature,
@@ -124,7 +124,7 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         )
         .await
     };
-    let answer = if is_copied { quote!(async move { #answer }) } else { answer };
+    let answer = if is_copied { future(function, answer) } else { answer };
     let block = block(
         function,
         quote! {

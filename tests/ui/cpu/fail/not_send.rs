@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use offload_runtime::offload;
+use offload_runtime::{Error, offload};
 
 struct Session {
     cache: Rc<Vec<u32>>,
@@ -45,6 +45,29 @@ fn generic<T: 'static>(_value: Vec<T>) -> u32 { //~
 #[offload(cpu)]
 fn generic_result<T: Default + 'static>() -> Option<T> { //~
     Some(T::default())
+}
+
+struct Boxed<W>(W);
+
+impl<W> Boxed<W> {
+    #[offload(cpu)]
+    fn into_inner(
+        self, //~
+    ) -> W { //~
+        self.0
+    }
+
+    #[offload(cpu, timeout = "5s")]
+    fn into_inner_in_time(
+        self, //~
+    ) -> Result<W, Error> { //~
+        Ok(self.0)
+    }
+}
+
+#[offload(cpu, timeout = "5s")]
+fn result_in_time() -> Result<Rc<u8>, Error> { //~
+    Ok(Rc::new(1))
 }
 
 /// As the note says.

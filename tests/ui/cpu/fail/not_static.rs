@@ -5,10 +5,12 @@ use std::vec::Drain;
 
 use offload_runtime::offload;
 
+#[derive(Clone)]
 struct View<'a> {
     text: &'a str,
 }
 
+#[derive(Clone)]
 struct Boxed<W>(W);
 
 #[offload(cpu)]
@@ -52,6 +54,18 @@ impl<'a> View<'a> {
     #[offload(cpu)]
     fn private(self) -> usize { //~
         self.text.len()
+    }
+
+    #[offload(cpu)]
+    fn private_of_a_copy(#[to_owned] &self) -> usize { //~
+        self.text.len()
+    }
+}
+
+impl<W: Clone + Send + AsRef<str>> Boxed<W> {
+    #[offload(cpu)]
+    fn private_of_a_copy(#[to_owned] &self) -> usize { //~
+        self.0.as_ref().len()
     }
 }
 

@@ -41,6 +41,11 @@ fn not_send(#[to_owned] value: &Rc<u32>) -> u32 { //~
     **value
 }
 
+#[offload(thread)]
+fn opaque(#[to_owned] text: &impl AsRef<str>) -> usize { //~
+    text.as_ref().len()
+}
+
 impl NotClone {
     #[offload(thread)]
     fn method(#[to_owned] &self) -> u32 { //~
@@ -68,6 +73,7 @@ async fn caller() {
     let _: usize = arguments("a").await;
     let _: u32 = not_clone(&NotClone(1)).await;
     let _: u32 = not_send(&Rc::new(1)).await;
+    let _: usize = opaque(&"a").await;
     let _: u32 = NotClone(1).method().await;
     let _: usize = for_ever("a").await;
 }
