@@ -75,7 +75,7 @@ pub fn render(
                 move |__outbound: &mut __offload::Outbound| {
                     let _ = &__outbound;
                     <Document as __offload::Transfer>::send(&document, __outbound);
-                    <str as __offload::TransferLent>::send(title, __outbound);
+                    <str as __offload::TransferLent>::send(&title, __outbound);
                     <u8 as __offload::Transfer>::send(&_arg2, __outbound);
                 },
             )

@@ -54,7 +54,7 @@ fn pages(
         },
         move |__outbound: &mut __offload::Outbound| {
             let _ = &__outbound;
-            <Path as __offload::TransferLent>::send(path, __outbound);
+            <Path as __offload::TransferLent>::send(&path, __outbound);
         },
     )
 }

@@ -1,6 +1,7 @@
 //! `#[offload(process)]`: bodies in another process, one file a subject.
 
 mod away;
+mod begun;
 mod byte_streams;
 mod crashes;
 mod data;

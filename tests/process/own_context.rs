@@ -1,11 +1,15 @@
 //! Context of the program's own kind, where bodies run in a worker: it is the parent's side alone.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Ran, offload, propagate_with, to_thread};
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload, propagate_with, to_thread};
+use offload_tests::pool;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::support::{settle, workers};
 
 thread_local! {
     static HUB: Cell<u32> = const { Cell::new(0) };
@@ -75,6 +79,28 @@ fn what_is_entered_is_around_the_arguments_and_not_in_the_worker() {
     HUB.set(0);
     assert_eq!(ended, [[7, 0]; 3]);
     assert_eq!(block_on(hubs(Seen { hub: 0 })).unwrap(), [0, 0], "nothing is left on the thread");
+}
+
+/// What is plain may be sent before a thread of the pool has it, but not with what it carries along.
+#[test]
+fn nothing_has_begun_where_it_cannot_be_entered_though_the_arguments_are_plain() {
+    static POOL: ProcessPool = ProcessPool::new("enters").workers(1);
+
+    #[offload(process, pool = POOL)]
+    fn pid(n: u32) -> Result<u32, Error> {
+        Ok(std::process::id() + n)
+    }
+
+    register();
+    let worker = block_on(pid(0)).unwrap();
+    for _ in 0..10 {
+        settle("the pool is at rest", || (pool("enters").idle, workers("enters").idle) == (1, 1));
+        PANICS.set(2);
+        let panic = catch_unwind(AssertUnwindSafe(|| block_on(pid(0)))).unwrap_err();
+        PANICS.set(0);
+        assert_eq!(panic.downcast_ref(), Some(&"while it is entered"));
+        assert_eq!(block_on(pid(0)).unwrap(), worker, "it lives on");
+    }
 }
 
 #[test]

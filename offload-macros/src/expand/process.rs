@@ -61,7 +61,7 @@ use crate::tokens::ends;
 ///         // What the parent does.
 ///         move |outbound: &mut __offload::Outbound| {
 ///             <Document as __offload::Transfer>::send(&doc, outbound);
-///             <str as __offload::TransferLent>::send(title, outbound);
+///             <str as __offload::TransferLent>::send(&title, outbound);
 ///         },
 ///     )
 ///     .await
@@ -209,7 +209,7 @@ pub(crate) fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
     let Argument { ty, held, .. } = argument;
     if let Some(borrowed) = argument.borrowed() {
         let send = projection(borrowed, ends(ty), "TransferLent", "send");
-        quote!(#send(#held, #outbound);)
+        quote!(#send(&#held, #outbound);)
     } else {
         let send = projection(ty, ends(ty), "Transfer", "send");
         quote!(#send(&#held, #outbound);)

@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::borrow::Borrow;
-#[cfg(feature = "remote")]
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -128,7 +127,7 @@ pub trait TransferLent {
     fn lent(held: &OwnCopy) -> &Self;
 
     /// Sends it, in the parent.
-    fn send(held: OwnCopy, outbound: &mut Outbound);
+    fn send(held: &OwnCopy, outbound: &mut Outbound);
 
     /// Lends, in the worker, the next argument to the rest of the call.
     ///
@@ -170,11 +169,11 @@ impl<T: Serialize + ToOwned<Owned: DeserializeOwned + Send + 'static> + ?Sized> 
         copy.borrow()
     }
 
-    fn send(held: OwnCopy, outbound: &mut Outbound) {
-        outbound.encoded(match held {
-            OwnCopy(Copied::Written(encoded)) => encoded,
-            made @ OwnCopy(Copied::Made(_)) => Encoded::of(Self::lent(&made)),
-        });
+    fn send(held: &OwnCopy, outbound: &mut Outbound) {
+        match &held.0 {
+            Copied::Written(encoded) => outbound.encoded(encoded),
+            Copied::Made(_) => outbound.push_lent(|| Encoded::of(Self::lent(held))),
+        }
     }
 
     fn lend<F>(arguments: &mut Arguments<'_>, rest: F) -> Result<(), Malformed>
@@ -199,12 +198,12 @@ pub trait Remote: Sized {
     /// The call of a function with this result.
     fn call<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
-        A: FnOnce(&mut Outbound) + Send + 'static;
+        A: Fn(&mut Outbound) + Send + 'static;
 
     /// The call, or the start of one that is not awaited.
     fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
-        A: FnOnce(&mut Outbound) + Send + 'static;
+        A: Fn(&mut Outbound) + Send + 'static;
 
     /// The result of a call, in the worker, by a body there, which runs in place.
     ///
@@ -247,16 +246,26 @@ where
 {
     fn call<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
-        A: FnOnce(&mut Outbound) + Send + 'static,
+        A: Fn(&mut Outbound) + Send + 'static,
     {
-        let body: Body<Self> =
-            Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
-        Answer::new(Made::new(function, <Self as Fallible<Error>>::fail(), body))
+        let fail = <Self as Fallible<Error>>::fail();
+        // Where it may begin at once.
+        let is_at_rest = function.executor().is_at_rest();
+        let written = is_at_rest.then(|| exchange::written(function, &arguments)).flatten();
+        let Some(written) = written.map(Arc::new) else {
+            let body: Body<Self> =
+                Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
+            return Answer::new(Made::new(function, fail, body));
+        };
+        let request = Arc::clone(&written);
+        let run = move |decode: Decode<'_>| exchange::run_written(function, &request, decode);
+        let body: Body<Self> = Box::new(move || received(run).unwrap_or_else(|e| Err(e.into())));
+        Answer::new(Made::written(function, fail, written, body))
     }
 
     fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
     where
-        A: FnOnce(&mut Outbound) + Send + 'static,
+        A: Fn(&mut Outbound) + Send + 'static,
     {
         if !starting::is_wanted(which(function)) {
             return <Self as Remote>::call(function, arguments);
@@ -330,13 +339,21 @@ where
     E: DeserializeOwned,
 {
     let mut arguments = Some(arguments);
+    let mut write = |outbound: &mut Outbound| arguments.take().expect("called once")(outbound);
+    received(|decode| exchange::run(function, None, &mut write, decode))
+}
+
+/// Reads a result.
+type Decode<'a> = &'a mut dyn FnMut(Decoder<'_>) -> Result<(), String>;
+
+/// What comes of a call that `run` has a worker do.
+fn received<T, E>(run: impl FnOnce(Decode<'_>) -> Result<(), Error>) -> Result<Result<T, E>, Error>
+where
+    T: DeserializeOwned + 'static,
+    E: DeserializeOwned,
+{
     let mut result = None;
-    exchange::run(
-        function,
-        None,
-        &mut |outbound| arguments.take().expect("called once")(outbound),
-        &mut |decoder: Decoder<'_>| read(decoder).map(|read| result = Some(read)),
-    )?;
+    run(&mut |decoder| read(decoder).map(|read| result = Some(read)))?;
     Ok(result.expect("what ends well has a result"))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::error::{Error, Ran};
-use crate::executor::Executor;
+use crate::executor::{Executor, Written};
 use crate::function::Function;
 use crate::gate::Gate;
 use crate::sync::timer::{self, Alarm};
@@ -128,8 +128,8 @@ pub(super) fn is_in_body_of_pool(function: &'static Function) -> bool {
         && current::caller().is_some_and(|callers| occupies(&callers, function.executor()))
 }
 
-/// Gives a call to its executor.
-pub(super) fn submit(function: &'static Function, task: &Awaited) {
+/// Gives a call to its executor, with its request if that was written already.
+pub(super) fn submit(function: &'static Function, task: &Awaited, written: Option<&Arc<Written>>) {
     let executor = function.executor();
     let queued = Queued::new(Arc::clone(task));
     match &task.meta().callers {
@@ -138,7 +138,10 @@ pub(super) fn submit(function: &'static Function, task: &Awaited) {
             // One thread for each body that waits, and not for each call.
             stand_in(function, callers);
         }
-        _ => executor.submit(queued),
+        _ => match written {
+            Some(written) => executor.submit_written(queued, written),
+            None => executor.submit(queued),
+        },
     }
 }
 

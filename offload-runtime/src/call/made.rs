@@ -3,11 +3,13 @@
 //! are no part of the future.
 
 use std::mem;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::admission;
 use super::sent::{self, Sent, polled_again};
 use crate::error::Error;
+use crate::executor::Written;
 use crate::function::Function;
 use crate::task::{self, Awaited, Failure};
 
@@ -20,8 +22,8 @@ pub(crate) struct Made<T> {
 }
 
 enum State {
-    /// Not polled yet.
-    Made(Awaited),
+    /// Not polled yet. With its request, if that was written already.
+    Made(Awaited, Option<Arc<Written>>),
     Rejected(Failure),
     /// It was started, and its handle is elsewhere: this is never ready.
     Started,
@@ -42,8 +44,38 @@ impl<T: Send + 'static> Made<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
+        Made::with(function, fail, None, body)
+    }
+
+    /// The same of one whose request was written already.
+    #[cfg(feature = "process")]
+    pub(crate) fn written<F>(
+        function: &'static Function,
+        fail: Option<fn(Error) -> T>,
+        written: Arc<Written>,
+        body: F,
+    ) -> Made<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        Made::with(function, fail, Some(written), body)
+    }
+
+    fn with<F>(
+        function: &'static Function,
+        fail: Option<fn(Error) -> T>,
+        written: Option<Arc<Written>>,
+        body: F,
+    ) -> Made<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
         let state = match admission::admit(function) {
-            Ok((meta, captured)) => State::Made(task::maker()(meta, captured, body)),
+            Ok((meta, captured)) => {
+                // What it carries is entered before it begins, where that may block.
+                let written = written.filter(|_| !captured.carries_values());
+                State::Made(task::maker()(meta, captured, body), written)
+            }
             Err(failure) => State::Rejected(failure),
         };
         Made { function, fail, state }
@@ -58,7 +90,9 @@ impl<T: Send + 'static> Made<T> {
         let function = self.function;
         let sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => Ok(sent),
-            State::Made(task) => Sent::new(function, task, cx).map_err(Failure::Error),
+            State::Made(task, written) => {
+                Sent::new(function, task, written.as_ref(), cx).map_err(Failure::Error)
+            }
             State::Rejected(failure) => Err(failure),
             State::Started => {
                 self.state = State::Started;

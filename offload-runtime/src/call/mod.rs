@@ -105,7 +105,7 @@ where
                     let make = task::maker();
                     make(meta, captured, self.body.take().expect("it is there until it is sent"))
                 };
-                let send = |task| Sent::new(function, task, cx).map_err(Failure::Error);
+                let send = |task| Sent::new(function, task, None, cx).map_err(Failure::Error);
                 match admitted.map(make).and_then(send) {
                     Ok(sent) => sent,
                     Err(failure) => {

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::admission;
 use crate::error::{Error, ErrorKind, Ran};
+use crate::executor::Written;
 use crate::executor::threads;
 use crate::function::Function;
 use crate::sync::timer::{self, Alarm};
@@ -124,11 +125,12 @@ pub(super) fn count_rejected(function: &'static Function, failure: &Failure) {
 }
 
 impl Sent {
-    /// At the first poll: the task is submitted. It fails if the system denies the timer its
+    /// At the first poll: the task is submitted, with its request if that was written already. It fails if the system denies the timer its
     /// thread.
     pub(super) fn new(
         function: &'static Function,
         task: Awaited,
+        written: Option<&Arc<Written>>,
         cx: &mut Context<'_>,
     ) -> Result<Sent, Error> {
         let alarm = admission::alarm(&task, cx.waker())?;
@@ -137,7 +139,7 @@ impl Sent {
             Sent { function, task, alarm, has_waker: true, answered: false, is_started: false };
         Owner::about(function).count(|counts| &counts.submitted);
         sent.task.meta().set_under_way();
-        admission::submit(function, &sent.task);
+        admission::submit(function, &sent.task, written);
         Ok(sent)
     }
 
@@ -149,7 +151,7 @@ impl Sent {
 
     /// Queues the next part of a body that runs in several.
     pub(super) fn submit_again(&self) {
-        admission::submit(self.function, &self.task);
+        admission::submit(self.function, &self.task, None);
     }
 
     /// Whether the call has ended, and was not only answered.

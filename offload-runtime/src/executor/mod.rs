@@ -11,7 +11,7 @@ pub(crate) mod threads;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 #[cfg(feature = "remote")]
 use std::time::Duration;
 use std::time::Instant;
@@ -44,6 +44,19 @@ pub(crate) trait Executor: Sync + fmt::Debug {
 
     /// Queues a call. It is run, or ended in another way.
     fn submit(&'static self, task: Queued);
+
+    /// Whether a call that came now would begin at once, where who hands it over can have it do that, as it
+    /// seems.
+    #[cfg(feature = "process")]
+    fn is_at_rest(&'static self) -> bool {
+        false
+    }
+
+    /// The same as [`submit`](Self::submit) of a call whose request was written when it was made, and can be sent by
+    /// whoever hands it over.
+    fn submit_written(&'static self, task: Queued, _: &Arc<Written>) {
+        self.submit(task);
+    }
 
     /// The same, ahead of what was submitted: it was here before, or a body waits for it.
     fn submit_ahead(&'static self, task: Queued);
@@ -113,6 +126,18 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     fn rejection(&self, function: &str) -> Error {
         Error::shutting_down(function)
     }
+}
+
+/// A request to another process that was written when its call was made: a small one, for which no code of the
+/// program's had to run. So who has the call can send it, also the thread of an event loop.
+#[cfg_attr(not(feature = "process"), expect(dead_code, reason = "there are no other processes"))]
+pub(crate) struct Written {
+    /// Of the call, as its worker knows it.
+    pub(crate) number: u64,
+    /// The whole message.
+    pub(crate) request: Vec<u8>,
+    /// So many bytes of it are arguments.
+    pub(crate) arguments: usize,
 }
 
 /// What an executor was doing at one moment.

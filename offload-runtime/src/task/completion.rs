@@ -116,7 +116,7 @@ fn call_body(task: &Awaited, about: &'static About, waited: Duration, panic: &mu
 
 /// The right to run a call whose body runs elsewhere. Its time is taken from `now`; `None`: it was
 /// cancelled.
-#[cfg(feature = "remote")]
+#[cfg(feature = "process")]
 pub(crate) fn begin_elsewhere(task: Queued, now: Instant) -> Option<Awaited> {
     let task = task.begin()?;
     let meta = task.meta();
@@ -124,10 +124,17 @@ pub(crate) fn begin_elsewhere(task: Queued, now: Instant) -> Option<Awaited> {
     Some(task)
 }
 
-/// The end of such a call, whose own body reads what came back.
-#[cfg(feature = "remote")]
-pub(crate) fn end_elsewhere(task: Awaited, permits: Permits, began: Instant) {
-    Frame::new(Arc::clone(&task), permits, None).enter(|| {
+/// The end of such a call, whose own body reads what comes back. Returns when that was done.
+#[cfg(feature = "process")]
+pub(crate) fn end_elsewhere(
+    task: Awaited,
+    permits: Permits,
+    busy: Option<Busy>,
+    began: Instant,
+) -> Instant {
+    Frame::new(Arc::clone(&task), permits, busy).enter(|| {
+        // What is done before it is read may be foreign, and panic.
+        current::set_ran(Ran::Maybe);
         let meta = task.meta();
         let waited = began.saturating_duration_since(meta.since);
         let mut panic = None;
@@ -135,7 +142,7 @@ pub(crate) fn end_elsewhere(task: Awaited, permits: Permits, began: Instant) {
         let ending = if panic.is_some() { Ending::Panicked } else { current::ending() };
         let failure = panic.map(|payload| Failure::Panic(payload, current::ran()));
         complete(task, Outcome::Ran { ending, failure, began })
-    });
+    })
 }
 
 /// The buffer is full: keeps the permits, and suspends the body. This part of it started at `now`.

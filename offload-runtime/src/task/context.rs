@@ -61,6 +61,11 @@ impl Captured {
         Captured(is_any.then(|| Box::new(Surroundings { values, spans: None })))
     }
 
+    /// Whether there is more than the caller's spans.
+    pub(crate) fn carries_values(&self) -> bool {
+        self.0.as_ref().is_some_and(|found| !found.values.is_empty())
+    }
+
     pub(crate) fn is_any(&self) -> bool {
         self.0.is_some()
     }

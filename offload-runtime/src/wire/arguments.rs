@@ -11,6 +11,7 @@ use super::codec::Target;
 use super::codec::top::{Lent, Top};
 use super::codec::{self, Decoder, Kept};
 use super::frames::{Outgoing, TooLarge};
+use super::plain::is_plain;
 use crate::error::Ran;
 use crate::task::current;
 
@@ -26,32 +27,56 @@ impl Encoded {
     }
 }
 
+/// Nobody reads this: the arguments are written elsewhere.
+const NOT_PLAIN: &str = "it is not plain";
+
 /// The arguments of a call, on their way to a worker.
 #[derive(Debug)]
 pub struct Outbound {
     message: Outgoing,
     /// Why one of them cannot be sent.
     failed: Option<String>,
+    /// Each is [plain](is_plain), of so many bytes at most, or was written already.
+    plain: Option<usize>,
 }
 
 impl Outbound {
     pub(crate) fn new(message: Outgoing) -> Outbound {
-        Outbound { message, failed: None }
+        Outbound { message, failed: None, plain: None }
+    }
+
+    /// For arguments that are [plain](is_plain), of so many bytes at most, or were written already.
+    pub(crate) fn of_plain(message: Outgoing, most: usize) -> Outbound {
+        Outbound { plain: Some(most), ..Outbound::new(message) }
     }
 
     pub(crate) fn push<T: Serialize + 'static>(&mut self, value: &T) {
+        if self.plain.is_some_and(|most| !is_plain(value, most)) {
+            self.failed = Some(NOT_PLAIN.to_owned());
+        }
         if self.failed.is_none() {
             self.failed = codec::encode(&Lent(value), &mut self.message).err();
         }
     }
 
     /// The next argument, if it was written already.
-    pub(crate) fn encoded(&mut self, argument: Encoded) {
+    pub(crate) fn encoded(&mut self, argument: &Encoded) {
         if self.failed.is_some() {
             return;
         }
         // What is too long is counted, and found when the message ends.
-        self.failed = argument.0.and_then(|kept| codec::put(kept, &mut self.message)).err();
+        self.failed = match &argument.0 {
+            Ok(kept) => codec::put(kept, &mut self.message).err(),
+            Err(reason) => Some(reason.clone()),
+        };
+    }
+
+    /// The next argument, which `write` writes by itself.
+    pub(crate) fn push_lent(&mut self, write: impl FnOnce() -> Encoded) {
+        match self.plain {
+            Some(_) => self.failed = Some(NOT_PLAIN.to_owned()),
+            None => self.encoded(&write()),
+        }
     }
 
     /// All of them, which were written elsewhere.

@@ -278,7 +278,7 @@ mod tests {
             codec::Target::put(&mut message, &[0x94]);
             let mut outbound = Outbound::new(message);
             outbound.push(&1_u8);
-            written().into_iter().for_each(|argument| outbound.encoded(argument));
+            written().into_iter().for_each(|argument| outbound.encoded(&argument));
             let frame = outbound.finish().unwrap().finish().unwrap();
             let mut stream = STREAM.take();
             if stream.is_empty() {

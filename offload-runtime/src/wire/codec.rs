@@ -53,7 +53,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, to: &mut impl Target) -> 
 }
 
 /// Writes what was written before there was a message for it.
-pub(crate) fn put(kept: Kept, to: &mut impl Target) -> Result<(), String> {
+pub(crate) fn put(kept: &Kept, to: &mut impl Target) -> Result<(), String> {
     kept.put_to(to).map_err(|problem| problem.to_string())
 }
 

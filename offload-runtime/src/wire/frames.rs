@@ -76,7 +76,7 @@ impl Outgoing {
     }
 
     /// How much of the payload is there.
-    fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         self.bytes.len() - HEADER
     }
 

@@ -4,4 +4,5 @@ pub(crate) mod arguments;
 pub(crate) mod blobs;
 pub(crate) mod codec;
 pub(crate) mod frames;
+mod plain;
 pub(crate) mod registry;

@@ -84,7 +84,7 @@ where
         let meta = admission::admit_captured(self.function)?;
         let portions = Arc::new(Portions::new(meta, captured, body, self.room));
         let task = Arc::clone(&portions);
-        let sent = Sent::new(self.function, task, cx).map_err(Failure::Error)?;
+        let sent = Sent::new(self.function, task, None, cx).map_err(Failure::Error)?;
         self.expiry = portions.meta().answer_by().and_then(|answer_by| {
             let expiry = Arc::new(Expiry(Arc::downgrade(&portions)));
             // The timer's thread is there: `sent` has an alarm, too.

@@ -92,7 +92,7 @@ where
                 _ => ending,
             }
         });
-        let sent = Sent::new(self.function, task, cx).map_err(Failure::Error)?;
+        let sent = Sent::new(self.function, task, None, cx).map_err(Failure::Error)?;
         Ok(State::Sent(sent.of_items(), receiver))
     }
 

@@ -1,7 +1,9 @@
 //! One call, as the parent's thread that has a worker for it sees it: its arguments are written, it
 //! is talked about, and what comes of that is what its caller gets.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -11,9 +13,10 @@ use super::events;
 use super::failures;
 use super::items::Items;
 use super::kill_handle::End;
-use super::messages::{CallHead, Kind};
+use super::messages::{CallHead, Kind, MAX_HEAD};
 use super::worker::{Dead, Worker};
 use crate::error::{Error, ErrorKind, Ran};
+use crate::executor::Written;
 use crate::task::counts::Ending;
 use crate::task::{current, incidents};
 #[cfg(feature = "remote")]
@@ -21,7 +24,7 @@ use crate::wire::arguments::Encoded;
 use crate::wire::arguments::Outbound;
 use crate::wire::blobs;
 use crate::wire::codec::Decoder;
-use crate::wire::frames::Outgoing;
+use crate::wire::frames::{Outgoing, TooLarge};
 use crate::wire::registry::Callable;
 use crate::wire::{codec, registry};
 
@@ -29,16 +32,62 @@ thread_local! {
     /// The worker of the call whose arguments are written on this thread.
     static SENDING: RefCell<Option<Sending>> = const { RefCell::new(None) };
     /// The worker of the call whose body is about to run on this thread.
-    static CHECKED_OUT: RefCell<Option<CheckedOut>> = const { RefCell::new(None) };
+    static CHECKED_OUT: RefCell<Option<Addressed>> = const { RefCell::new(None) };
+}
+
+/// A worker for a call, which may have got a part of it.
+pub(super) struct Addressed {
+    worker: CheckedOut,
+    /// So many bytes of the request were sent.
+    sent: usize,
+}
+
+impl Addressed {
+    /// It has got nothing.
+    pub(super) fn new(worker: CheckedOut) -> Addressed {
+        Addressed { worker, sent: 0 }
+    }
+
+    /// It has got what there is room for now, if the call is to begin.
+    pub(super) fn sent(mut worker: CheckedOut, written: &Written) -> Addressed {
+        let is_wanted = worker.begin(written.number);
+        let sent = if is_wanted { worker.process().write_now(&written.request) } else { 0 };
+        Addressed { worker, sent }
+    }
 }
 
 /// Calls `run`, whose body may use this worker by [`run`]. If it does not, since the call was
 /// cancelled, it is returned.
-pub(super) fn with<R>(worker: CheckedOut, run: impl FnOnce() -> R) -> R {
+pub(super) fn with<R>(worker: Addressed, run: impl FnOnce() -> R) -> R {
     CHECKED_OUT.set(Some(worker));
     let result = run();
     drop(CHECKED_OUT.take());
     result
+}
+
+/// A request is small if its arguments have so many bytes at most. The channel of an idle worker has room for many times
+/// that, and to write them takes a microsecond or two.
+const SMALL: usize = 4 << 10;
+
+/// Most requests are not longer.
+const MOST: usize = 128;
+
+/// The request with these arguments, if it is a small one that runs no code of theirs.
+pub(crate) fn written(
+    function: &'static dyn Callable,
+    arguments: &dyn Fn(&mut Outbound),
+) -> Option<Written> {
+    let (number, function) = (next_number(), registry::number(function)?);
+    let head = CallHead { number, function, level: events::level(), window: 0, is_relayed: false };
+    let mut message = Outgoing::reuse(Vec::with_capacity(MOST), Kind::Call as u8, MAX_HEAD);
+    codec::encode(&head, &mut message).ok()?;
+    message.end_head(SMALL);
+    let head = message.kept();
+    let mut outbound = Outbound::of_plain(message, SMALL);
+    arguments(&mut outbound);
+    let message = outbound.finish().ok()?;
+    let arguments = message.kept() - head;
+    Some(Written { number, request: message.finish().ok()?, arguments })
 }
 
 /// Has the worker of this thread run `function`, and `decode` its result. If it is a stream, its
@@ -49,12 +98,41 @@ pub(crate) fn run(
     arguments: &mut dyn FnMut(&mut Outbound),
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), Error> {
-    let result = exchange(function, items, false, arguments, decode);
+    noted(function, exchange(function, items, false, arguments, decode))
+}
+
+/// The same with a request that is written, and may be sent already.
+pub(crate) fn run_written(
+    function: &'static dyn Callable,
+    written: &Written,
+    decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
+) -> Result<(), Error> {
+    let Addressed { worker, sent } = worker_here();
+    let call = Call::new(function, &worker, written.number, None, false);
+    let result = match written.arguments <= call.max_message {
+        true => call.talk(worker, Cow::Borrowed(&written.request), sent, false, decode),
+        false => Err((call.too_large(written.arguments), Ending::Failed)),
+    };
+    noted(function, result)
+}
+
+/// What a call came to, for its caller and for who counts.
+fn noted(
+    function: &'static dyn Callable,
+    result: Result<(), (Error, Ending)>,
+) -> Result<(), Error> {
     result.map_err(|(error, ending)| {
         current::set_ending(ending, error.ran());
         incidents::note_ending(function.about().name, ending, &error);
         error
     })
+}
+
+/// The worker of the body that begins here.
+fn worker_here() -> Addressed {
+    let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
+    current::set_ran(Ran::No);
+    worker
 }
 
 /// Has the worker of this thread run `function`, whose arguments were written elsewhere, with what was
@@ -67,7 +145,7 @@ pub(crate) fn relay(
 ) -> Result<Vec<u8>, (Error, Ending)> {
     let mut result = Vec::new();
     let mut write = |outbound: &mut Outbound| {
-        outbound.encoded(Encoded::of(carried));
+        outbound.encoded(&Encoded::of(carried));
         outbound.written(arguments);
     };
     exchange(function, None, true, &mut write, &mut |answer| {
@@ -84,12 +162,8 @@ fn exchange(
     arguments: &mut dyn FnMut(&mut Outbound),
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), (Error, Ending)> {
-    let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
-    current::set_ran(Ran::No);
-    let max_message = worker.plan().max_message;
-    let (number, answer_by) = (next_number(), current::answer_by());
-    let talk = Conversation { number, answer_by, items, panic: None };
-    let call = Call { function, max_message, is_relayed, talk };
+    let Addressed { worker, .. } = worker_here();
+    let call = Call::new(function, &worker, next_number(), items, is_relayed);
     call.run(worker, arguments, decode)
 }
 
@@ -160,8 +234,19 @@ struct Call {
 const TRIES: u32 = 3;
 
 impl Call {
+    fn new(
+        function: &'static dyn Callable,
+        worker: &CheckedOut,
+        number: u64,
+        items: Option<Items>,
+        is_relayed: bool,
+    ) -> Call {
+        let talk = Conversation { number, answer_by: current::answer_by(), items, panic: None };
+        Call { function, max_message: worker.plan().max_message, is_relayed, talk }
+    }
+
     fn run(
-        mut self,
+        self,
         mut worker: CheckedOut,
         arguments: &mut dyn FnMut(&mut Outbound),
         decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
@@ -174,17 +259,31 @@ impl Call {
         let write = || foreign.run(|| self.request(message, arguments));
         let (request, sending) = sending.during(write);
         let is_sent_in_part = sending.is_ahead == Some(true);
-        let mut worker = sending.worker;
-        let request = match request {
-            Some(Ok(request)) => request,
-            None => return Err((worker.ended_before_start(name), Ending::Killed)),
+        let worker = sending.worker;
+        match request {
+            Some(Ok(request)) => self.talk(worker, Cow::Owned(request), 0, is_sent_in_part, decode),
+            None => Err((worker.ended_before_start(name), Ending::Killed)),
             Some(Err(error)) => {
                 if worker.has_begun() {
                     self.forget(worker);
                 }
-                return Err((error, Ending::Failed));
+                Err((error, Ending::Failed))
             }
-        };
+        }
+    }
+
+    /// Sends the request, but for what was sent, and reads until the answer. Of one that `is_sent_in_part` the rest is not
+    /// here, so no other worker can have it.
+    fn talk(
+        mut self,
+        mut worker: CheckedOut,
+        request: Cow<'_, [u8]>,
+        mut sent: usize,
+        is_sent_in_part: bool,
+        decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
+    ) -> Result<(), (Error, Ending)> {
+        let name = self.function.about().name;
+        let (number, answer_by) = (self.talk.number, self.talk.answer_by);
         let mut tries = 1;
         loop {
             if !worker.has_begun() && !worker.begin(number) {
@@ -192,11 +291,14 @@ impl Call {
             }
             current::set_ran(Ran::Maybe);
             let mut decoded = Ok(());
+            let rest = &request[mem::take(&mut sent)..];
             let said =
-                self.talk.go_through(&mut worker, &request, &mut |result| decoded = decode(result));
+                self.talk.go_through(&mut worker, rest, &mut |result| decoded = decode(result));
             match (said, worker.let_go()) {
                 (Ok(said), None) => {
-                    worker.process().keep_buffer(request);
+                    if let Cow::Owned(request) = request {
+                        worker.process().keep_buffer(request);
+                    }
                     worker.put_back();
                     return self.answered(said, decoded);
                 }
@@ -264,6 +366,12 @@ impl Call {
 
     fn unsent(&self, what: String) -> Error {
         Error::new(ErrorKind::Serialization, Ran::No, self.function.about().name, what)
+    }
+
+    /// Its arguments have so many bytes.
+    fn too_large(&self, arguments: usize) -> Error {
+        let large = TooLarge { bytes: arguments as u64, limit: self.max_message };
+        failures::too_large(self.function.about().name, &large)
     }
 
     /// The beginning of the request.

@@ -1,19 +1,20 @@
 //! The executor of a pool of processes: a thread for each call, which checks a worker out and
 //! has it run the body.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::exchange::Addressed;
 use super::kill_handle::End;
 use super::plan::Plan;
 use super::ready::{NotThere, Ready};
 use super::workers::{NoWorker, Workers};
-use super::{exchange, failures, way};
+use super::{begun, exchange, failures, way};
 use crate::error::{Error, Ran};
 use crate::executor::settings::{DefaultPool, Settings};
 use crate::executor::threads::pool::Serve;
 use crate::executor::threads::{Kind, Pool};
-use crate::executor::{Executor, Load};
+use crate::executor::{Executor, Load, Written};
 use crate::task::about::About;
 use crate::task::current::Busy;
 use crate::task::meta::{Slot, StandIn};
@@ -93,7 +94,7 @@ impl Serve for Processes {
             }
         };
         let run = || completion::run(task, permits, Some(busy), Instant::now());
-        exchange::with(worker, run)
+        exchange::with(Addressed::new(worker), run)
     }
 
     fn thread_ended(&'static self) {
@@ -125,6 +126,16 @@ impl Executor for Processes {
 
     fn submit(&'static self, task: Queued) {
         self.workers.threads.submit(task);
+    }
+
+    fn is_at_rest(&'static self) -> bool {
+        self.workers.threads.is_at_rest()
+    }
+
+    fn submit_written(&'static self, task: Queued, written: &Arc<Written>) {
+        if let Some(task) = begun::begin(&self.workers, task, written) {
+            self.submit(task);
+        }
     }
 
     fn submit_ahead(&'static self, task: Queued) {

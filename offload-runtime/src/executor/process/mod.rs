@@ -6,6 +6,7 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `executor` | a thread for each call: it checks a worker out, and has it run the body |
+//! | `begun` | a call that begins where its caller is |
 //! | `workers` | the workers of a pool: checked out, returned, lost |
 //! | `state` | what is known of them under their lock, and when another is started |
 //! | `starting` | how that is done |
@@ -40,6 +41,7 @@
 //! In both: `messages` (what is said), `events` (what bodies say through `tracing`), `plan` (a
 //! pool's settings, with `environment`).
 
+mod begun;
 #[cfg(any(fuzzing, all(test, not(offload_loom))))]
 pub(crate) mod check;
 mod checked_out;

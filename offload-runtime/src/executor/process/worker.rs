@@ -286,6 +286,12 @@ impl Worker {
         self.deadline.map(left)
     }
 
+    /// Writes what there is room for now, and says how much that was. What keeps it from more, who writes the rest finds
+    /// out, or who reads the answer.
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> usize {
+        send(&*self.data, bytes, QUIETLY.union(SendFlags::DONTWAIT)).unwrap_or(0)
+    }
+
     /// Writes some of it.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         // A small request finds room, and then the limit is not needed.

@@ -137,6 +137,29 @@ impl Workers {
         Ok(CheckedOut::new(self, handle, worker))
     }
 
+    /// Checks a free worker out for a call that is the first, on the thread of its caller: so without waiting for
+    /// anything, the lock included. The thread that has the rest of the call looks whether others are to be
+    /// [started ahead](Self::start_ahead).
+    pub(super) fn check_out_free(&'static self, call: &Meta) -> Option<CheckedOut> {
+        let Ok(mut state) = self.state.try_lock() else { return None };
+        let is_there = state.free.last().is_some_and(|worker| !worker.has_ended());
+        if state.is_closed || state.waiting > 0 || !is_there {
+            return None;
+        }
+        let worker = state.free.pop()?;
+        let handle = Arc::new(KillHandle::new(place(call), self.plan().grace, &self.threads));
+        state.handles.push(Arc::clone(&handle));
+        Some(CheckedOut::new(self, handle, worker))
+    }
+
+    /// A free worker was checked out.
+    pub(super) fn start_ahead(&'static self) {
+        let mut state = self.lock();
+        state.threads = self.threads.threads();
+        self.set_limit(&mut state);
+        self.tend(&mut state);
+    }
+
     /// There may be as many as threads, of which some are kept ready.
     pub(super) fn set_limit(&'static self, state: &mut State) {
         state.limit = self.threads.limit();

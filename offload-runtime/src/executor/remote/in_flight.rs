@@ -215,7 +215,7 @@ impl InFlight {
             unreachable!("it was so under the lock")
         };
         self.parcel.set_answer(answer);
-        completion::end_elsewhere(task, permits, began);
+        completion::end_elsewhere(task, permits, None, began);
         true
     }
 

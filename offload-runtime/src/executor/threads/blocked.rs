@@ -28,12 +28,12 @@ impl Blocked {
     /// Looks at the threads of a pool whose calls wait. `progress` changes as they get on; so many
     /// have others in their place already, and so many may; `stand_in` has one stand in for a thread.
     /// Returns those that are blocked, if there may be no more.
-    pub(super) fn look(
+    pub(super) fn look<G>(
         &mut self,
-        sleep: &'static Sleep,
+        sleep: &'static Sleep<G>,
         progress: u64,
         [extra, most]: [usize; 2],
-        stand_in: &dyn Fn(&'static WorkerState),
+        stand_in: &dyn Fn(&'static WorkerState<G>),
     ) -> Vec<&'static About> {
         let has_moved = self.progress.replace(progress) != Some(progress);
         let before = std::mem::take(&mut self.asleep);

@@ -211,7 +211,7 @@ impl Pool {
     /// The same, as seen from the timer's thread. That body may end at any time, above all as soon
     /// as there is the thread: who ends it has to find what stands in for it, or one thread too many
     /// would be left, with nobody awake to see it.
-    fn stand_in_for(&'static self, state: &WorkerState) {
+    fn stand_in_for<G>(&'static self, state: &WorkerState<G>) {
         state.set_stand_in(self.count_stand_in());
         if state.running().is_none() {
             state.dismiss_stand_in();

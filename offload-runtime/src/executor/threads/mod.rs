@@ -6,12 +6,15 @@
 //! | --- | --- |
 //! | `pool` | a pool: its rules, its queue, when it is closed |
 //! | `sleep` | which threads have nothing to do, and how one is woken |
+//! | `claim` | a thread for the rest of a call that begins elsewhere |
 //! | `worker` | what a thread does from its start to its end |
 //! | `growth` | when a thread is added, and what is done where the system denies one |
 //! | `blocked` | whether a thread is blocked in a body, as the system sees it |
 //! | `rayon` | threads that are rayon's |
 
 mod blocked;
+#[cfg(feature = "process")]
+mod claim;
 mod growth;
 pub(crate) mod pool;
 mod rayon;

@@ -14,7 +14,7 @@ use crate::task::state::{Phase, State};
 /// A pool whose calls share a limit.
 struct Pool {
     queue: Queue<&'static Call>,
-    sleep: Sleep,
+    sleep: Sleep<()>,
     limiter: Semaphore<&'static Call>,
     intake: Intake,
 }
@@ -192,7 +192,7 @@ impl Pool {
             }
             let has_work = || !self.queue.is_empty() || self.intake.is_closed();
             let woken = self.sleep.sleep(number, is_searching, None, has_work);
-            is_searching = woken == Woken::Called;
+            is_searching = matches!(woken, Woken::Called);
         }
     }
 

@@ -104,7 +104,7 @@ pub(super) struct Started {
     pub(super) others: AtomicUsize,
     /// What is to be dropped.
     pub(super) leftovers: AtomicUsize,
-    pub(super) sleep: Sleep,
+    pub(super) sleep: Sleep<Box<dyn Rest>>,
     pub(super) growth: Growth,
     /// All threads, those being started included.
     pub(super) threads: AtomicUsize,
@@ -191,6 +191,15 @@ pub(crate) trait Serve: Sync {
 
     /// A thread of the pool has ended.
     fn thread_ended(&'static self);
+}
+
+/// The rest of a call that has begun elsewhere, for a thread that was [claimed](super::claim).
+pub(crate) trait Rest: Send {
+    /// The runtime of its caller.
+    fn runtime(&self) -> Option<&Handle>;
+
+    /// Ends the call. Returns when that was done.
+    fn run(self: Box<Self>) -> Instant;
 }
 
 impl Pool {

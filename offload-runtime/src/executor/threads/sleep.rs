@@ -27,6 +27,11 @@
 //!
 //! The idle thread with the lowest number is woken first: so as few as can do the work have
 //! it, and those with high numbers stay idle, and end.
+//!
+//! *A thread is claimed* by who has something for it that is in no queue: its bit is cleared, and nothing else is
+//! done yet. It counts as one at work from then on, so who queues a call meanwhile does not rely on it; and as one at
+//! work does, it looks at the queue afterwards. It is woken when it is given what it was claimed for, or, if that comes to
+//! nothing, as any other.
 
 use std::sync::atomic::{
     AtomicBool as StdAtomicBool, AtomicU64 as StdAtomicU64, AtomicUsize as StdAtomicUsize,
@@ -57,32 +62,34 @@ const ALL: u64 = u64::MAX >> (u64::BITS as usize - WORD);
 /// No pool has more.
 const MOST: usize = 1 << 20;
 
-/// See the [module](self).
-pub(super) struct Sleep {
+/// See the [module](self). `G` is what threads are given that were claimed.
+pub(super) struct Sleep<G> {
     searching: CachePadded<AtomicUsize>,
     /// Made as threads need them.
-    groups: Box<[OnceLock<Box<Group>>]>,
+    groups: Box<[OnceLock<Box<Group<G>>>]>,
     /// So many were made.
     used: AtomicUsize,
 }
 
 /// The threads of one word.
-struct Group {
+struct Group<G> {
     idle: CachePadded<AtomicU64>,
     /// Numbers that threads have.
     taken: AtomicU64,
-    states: [WorkerState; WORD],
+    states: [WorkerState<G>; WORD],
 }
 
 /// One thread, as the others see it.
-#[derive(Default)]
-pub(super) struct WorkerState(CachePadded<Inner>);
+pub(super) struct WorkerState<G>(CachePadded<Inner<G>>);
 
-struct Inner {
+struct Inner<G> {
     /// Written by the thread before it is idle for the first time, and read by who wakes it: so
     /// nobody ever waits for this lock.
     thread: Mutex<Option<Thread>>,
     notified: AtomicBool,
+    /// Written by who has claimed the thread, before it is woken, and taken by the thread after that: so nobody ever
+    /// waits for this lock either.
+    given: Mutex<Option<G>>,
     /// Its number, as the system knows it.
     thread_id: StdAtomicUsize,
     /// Whose body it runs.
@@ -97,11 +104,12 @@ struct Inner {
     ended: StdAtomicU64,
 }
 
-impl Default for Inner {
-    fn default() -> Inner {
+impl<G> Default for Inner<G> {
+    fn default() -> Inner<G> {
         Inner {
             thread: Mutex::new(None),
             notified: AtomicBool::new(false),
+            given: Mutex::new(None),
             thread_id: StdAtomicUsize::new(0),
             running: AtomicCell::new(None),
             began: StdAtomicU64::new(0),
@@ -113,9 +121,9 @@ impl Default for Inner {
     }
 }
 
-impl Sleep {
+impl<G> Sleep<G> {
     /// For a pool of about `threads` threads.
-    pub(super) fn new(threads: usize) -> Sleep {
+    pub(super) fn new(threads: usize) -> Sleep<G> {
         // Bodies that wait have threads in their place.
         let groups = (2 * threads.min(MOST / 2)).div_ceil(WORD) + WORD;
         Sleep {
@@ -125,17 +133,17 @@ impl Sleep {
         }
     }
 
-    fn groups(&self) -> impl Iterator<Item = &Group> {
+    fn groups(&self) -> impl Iterator<Item = &Group<G>> {
         let used = self.used.load(Ordering::Acquire);
         self.groups[..used].iter().filter_map(|group| group.get().map(|group| &**group))
     }
 
     /// Every thread that there is or was.
-    pub(super) fn states(&self) -> impl Iterator<Item = &WorkerState> {
+    pub(super) fn states(&self) -> impl Iterator<Item = &WorkerState<G>> {
         self.groups().flat_map(|group| &group.states)
     }
 
-    pub(super) fn state(&self, number: usize) -> &WorkerState {
+    pub(super) fn state(&self, number: usize) -> &WorkerState<G> {
         let group = self.groups[number / WORD].get().expect("a number is of a group that was made");
         &group.states[number % WORD]
     }
@@ -184,20 +192,37 @@ impl Sleep {
 
     /// Wakes an idle thread, if there is one.
     fn wake_one(&self) -> bool {
+        let state = self.take_idle();
+        state.inspect(|state| self.wake(state)).is_some()
+    }
+
+    /// Clears the bit of an idle thread, if there is one. Who does has to wake it.
+    fn take_idle(&self) -> Option<&WorkerState<G>> {
         for group in self.groups() {
             let mut idle = group.idle.load(Ordering::SeqCst);
             while idle != 0 {
                 let bit = 1 << idle.trailing_zeros();
                 let before = group.idle.fetch_and(!bit, Ordering::SeqCst);
                 if before & bit != 0 {
-                    self.searching.fetch_add(1, Ordering::SeqCst);
-                    group.states[bit.trailing_zeros() as usize].wake();
-                    return true;
+                    return Some(&group.states[bit.trailing_zeros() as usize]);
                 }
                 idle = before;
             }
         }
-        false
+        None
+    }
+
+    /// Wakes a thread whose bit was cleared for that.
+    fn wake(&self, state: &WorkerState<G>) {
+        self.searching.fetch_add(1, Ordering::SeqCst);
+        state.wake();
+    }
+
+    /// Claims an idle thread, if there is one.
+    #[cfg(any(feature = "process", all(test, offload_loom)))]
+    pub(super) fn claim(&self) -> Option<Claimed<'_, G>> {
+        let state = self.take_idle()?;
+        Some(Claimed { sleep: self, state, is_given: false })
     }
 
     /// Begins to search, unless another does.
@@ -215,15 +240,15 @@ impl Sleep {
         self.searching.load(Ordering::Relaxed) > 0
     }
 
-    /// Parks this thread until it is woken (it searches then), or there is work (it does not),
-    /// or it was idle so long that it is to end.
+    /// Parks this thread until it is woken (it searches then), or it was claimed and is given something, or there is
+    /// work (it searches in neither case), or it was idle so long that it is to end.
     pub(super) fn sleep(
         &self,
         number: usize,
         is_searching: bool,
         keep_alive: Option<Duration>,
         has_work: impl Fn() -> bool,
-    ) -> Woken {
+    ) -> Woken<G> {
         let group = self.groups[number / WORD].get().expect("it has this number");
         let bit = 1 << (number % WORD);
         let get_up = || group.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
@@ -242,32 +267,65 @@ impl Sleep {
             }
             state.wait(None);
         }
-        Woken::Called
+        let given = lock(&state.0.given).take();
+        given.map_or(Woken::Called, Woken::Given)
+    }
+}
+
+/// A thread that was idle, and is woken when this is dropped, or was given what it was claimed for.
+#[cfg(any(feature = "process", all(test, offload_loom)))]
+pub(super) struct Claimed<'sleep, G> {
+    sleep: &'sleep Sleep<G>,
+    state: &'sleep WorkerState<G>,
+    is_given: bool,
+}
+
+#[cfg(any(feature = "process", all(test, offload_loom)))]
+impl<'sleep, G> Claimed<'sleep, G> {
+    pub(super) fn state(&self) -> &'sleep WorkerState<G> {
+        self.state
+    }
+
+    /// Gives it this, and wakes it.
+    pub(super) fn give(mut self, given: G) {
+        *lock(&self.state.0.given) = Some(given);
+        self.is_given = true;
+        self.state.wake();
+    }
+}
+
+#[cfg(any(feature = "process", all(test, offload_loom)))]
+impl<G> Drop for Claimed<'_, G> {
+    fn drop(&mut self) {
+        if !self.is_given {
+            self.sleep.wake(self.state);
+        }
     }
 }
 
 /// Why a thread is idle no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Woken {
+pub(super) enum Woken<G> {
     /// It was woken, and counts as searching.
     Called,
+    /// It was claimed for this.
+    Given(G),
     /// There was work before it parked.
     Work,
     /// Nobody needed it for a while.
     Late,
 }
 
-impl Default for Group {
-    fn default() -> Group {
+impl<G> Default for Group<G> {
+    fn default() -> Group<G> {
         Group {
             idle: CachePadded::new(AtomicU64::new(0)),
             taken: AtomicU64::new(0),
-            states: std::array::from_fn(|_| WorkerState::default()),
+            states: std::array::from_fn(|_| WorkerState(CachePadded::default())),
         }
     }
 }
 
-impl WorkerState {
+impl<G> WorkerState<G> {
     fn wake(&self) {
         let thread = lock(&self.0.thread).clone();
         self.0.notified.store(true, Ordering::Release);
@@ -367,7 +425,7 @@ mod models {
 
     struct Pool {
         queue: Queue<()>,
-        sleep: Sleep,
+        sleep: Sleep<()>,
         closed: AtomicBool,
         ran: Mutex<usize>,
         one_more: loom::sync::Condvar,
@@ -417,8 +475,7 @@ mod models {
                             self.sleep.notify();
                         }
                     }
-                    *lock(&self.ran) += 1;
-                    self.one_more.notify_one();
+                    self.run();
                     continue;
                 }
                 if self.closed.load(Ordering::SeqCst) && self.queue.is_empty() {
@@ -433,8 +490,29 @@ mod models {
                     continue;
                 }
                 let has_work = || !self.queue.is_empty() || self.closed.load(Ordering::SeqCst);
-                let woken = self.sleep.sleep(number, is_searching, None, has_work);
-                is_searching = woken == Woken::Called;
+                let was_searching = std::mem::take(&mut is_searching);
+                match self.sleep.sleep(number, was_searching, None, has_work) {
+                    Woken::Called => is_searching = true,
+                    Woken::Given(()) => self.run(),
+                    Woken::Work | Woken::Late => {}
+                }
+            }
+        }
+
+        fn run(&self) {
+            *lock(&self.ran) += 1;
+            self.one_more.notify_one();
+        }
+
+        /// As who has a call begin elsewhere, and gives its end to an idle thread. If there is none, or `is_vain`, it is
+        /// queued.
+        fn claim(&self, is_vain: bool) {
+            match self.sleep.claim() {
+                Some(claimed) if !is_vain => claimed.give(()),
+                claimed => {
+                    drop(claimed);
+                    self.submit();
+                }
             }
         }
     }
@@ -491,12 +569,57 @@ mod models {
         });
     }
 
-    /// A thread that ends since nobody needed it clears its bit as one that wakes it does: one of
+    /// One call is queued, and another has begun elsewhere; with one thread or two, which go idle meanwhile.
+    #[test]
+    fn a_call_that_comes_while_a_thread_is_claimed_is_run_and_so_is_what_it_was_claimed_for() {
+        for (threads, is_vain) in [(1, false), (1, true), (2, false)] {
+            check(if threads == 1 { 3 } else { 2 }, move || {
+                let pool = Pool::new();
+                let workers: Vec<_> = (0..threads)
+                    .map(|_| {
+                        let theirs = Arc::clone(&pool);
+                        thread::spawn(move || theirs.work())
+                    })
+                    .collect();
+                let theirs = Arc::clone(&pool);
+                let caller = (threads == 1).then(|| thread::spawn(move || theirs.submit()));
+                if threads == 2 {
+                    pool.submit();
+                }
+                pool.claim(is_vain);
+                caller.map(|caller| caller.join().unwrap());
+                pool.wait_for(2);
+                pool.close();
+                workers.into_iter().for_each(|worker| worker.join().unwrap());
+                assert_eq!(pool.sleep.searching.load(Ordering::SeqCst), 0);
+            });
+        }
+    }
+
+    /// Both want the only thread for themselves: one has it, and it runs the call of the other, too.
+    #[test]
+    fn a_thread_is_claimed_by_one_of_two() {
+        check(2, || {
+            let pool = Pool::new();
+            let theirs = Arc::clone(&pool);
+            let worker = thread::spawn(move || theirs.work());
+            let theirs = Arc::clone(&pool);
+            let caller = thread::spawn(move || theirs.claim(false));
+            pool.claim(false);
+            caller.join().unwrap();
+            pool.wait_for(2);
+            pool.close();
+            worker.join().unwrap();
+            assert_eq!(pool.sleep.searching.load(Ordering::SeqCst), 0);
+        });
+    }
+
+    /// A thread that ends since nobody needed it clears its bit as one that wakes it does, or claims it: one of
     /// them has it.
     #[test]
     fn a_thread_that_ends_was_not_woken() {
         loom::model(|| {
-            let sleep = Arc::new(Sleep::new(1));
+            let sleep = Arc::new(Sleep::<()>::new(1));
             let number = sleep.register().unwrap();
             let group = sleep.groups[0].get().unwrap();
             group.idle.fetch_or(1 << number, Ordering::SeqCst);

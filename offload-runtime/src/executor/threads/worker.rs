@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Id};
 
-use super::pool::{Item, Pool, Started};
+use super::pool::{Item, Pool, Rest, Started};
 use super::sleep::{Woken, WorkerState};
 use crate::sync::foreign::quietly;
 use crate::sync::outer::Outer;
@@ -25,11 +25,13 @@ struct Worker {
     pool: &'static Pool,
     started: &'static Started,
     number: usize,
-    state: &'static WorkerState,
+    state: &'static WorkerState<Box<dyn Rest>>,
     /// In which runtime the thread is between bodies: what its start has entered for good.
     home: Option<Id>,
     /// It counts as one that searches.
     is_searching: bool,
+    /// What it was claimed for.
+    given: Option<Box<dyn Rest>>,
     /// What is done next takes its time from here.
     now: Instant,
     /// They are set back before the thread is idle, if a body has run since it was.
@@ -68,6 +70,7 @@ impl Pool {
             state,
             home: meta::runtime_here(),
             is_searching,
+            given: None,
             now,
             masks,
             has_run,
@@ -84,13 +87,22 @@ impl Pool {
 impl Worker {
     fn run(&mut self) {
         loop {
-            let mut next = self.next();
-            while let Some(item) = next {
-                let (left, after) = self.run_in_its_runtime(item);
-                if left == Left::Traces {
-                    return self.end_spoilt(after);
+            let mut ran = match self.given.take() {
+                Some(rest) => {
+                    let runtime = rest.runtime().cloned();
+                    self.run_in(runtime, |worker| worker.run_rest(rest))
                 }
-                next = after;
+                None => (Left::Nothing, self.next()),
+            };
+            loop {
+                ran = match ran {
+                    (Left::Traces, after) => return self.end_spoilt(after),
+                    (Left::Nothing, Some(item)) => {
+                        let runtime = item.runtime().cloned();
+                        self.run_in(runtime, |worker| worker.run_one(item))
+                    }
+                    (Left::Nothing, None) => break,
+                };
             }
             if self.is_surplus() {
                 return;
@@ -161,11 +173,20 @@ impl Worker {
             };
             let was_searching = std::mem::take(&mut self.is_searching);
             let woken = started.sleep.sleep(self.number, was_searching, keep_alive, has_work);
-            self.is_searching = woken == Woken::Called;
+            self.is_searching = matches!(woken, Woken::Called);
             woken
         };
         self.now = Instant::now();
-        if woken != Woken::Late && !is_over() {
+        let is_late = match woken {
+            // Whatever the pool does: the call has begun.
+            Woken::Given(rest) => {
+                self.given = Some(rest);
+                return false;
+            }
+            Woken::Called | Woken::Work => false,
+            Woken::Late => true,
+        };
+        if !is_late && !is_over() {
             return false;
         }
         self.started.threads.fetch_sub(1, Ordering::SeqCst);
@@ -192,16 +213,18 @@ impl Worker {
         is_surplus
     }
 
-    /// Runs calls, in the context of the runtime that they come from, until there is none or the
-    /// next one comes from elsewhere: to enter a runtime changes a count that all cores
+    /// Runs calls, in the context of the runtime that the first one comes from, which is what `run` runs, until there is
+    /// none or the next one comes from elsewhere: to enter a runtime changes a count that all cores
     /// share.
-    fn run_in_its_runtime(&mut self, item: Item) -> (Left, Option<Item>) {
-        let runtime = item.runtime().cloned();
+    fn run_in(
+        &mut self,
+        runtime: Option<Handle>,
+        run: impl FnOnce(&mut Worker),
+    ) -> (Left, Option<Item>) {
         let id = runtime.as_ref().map(Handle::id);
         let guard = runtime.as_ref().map(Handle::enter);
-        let mut next = Some(item);
-        while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
-            self.run_one(item);
+        run(self);
+        let next = loop {
             self.state.dismiss_stand_in();
             // Before the next body: it would be in the runtime that this one has left entered.
             if meta::runtime_here() != id.or(self.home) {
@@ -210,14 +233,24 @@ impl Worker {
                 return (Left::Traces, None);
             }
             if self.pool.has_surplus() {
-                break;
+                break None;
             }
-            next = self.next();
-        }
+            match self.next() {
+                Some(item) if item.runtime().map(Handle::id) == id => self.run_one(item),
+                next => break next,
+            }
+        };
         // A body that has entered this runtime once more, and not left it, makes this panic.
         let left = if quietly(|| drop(guard)) { Left::Nothing } else { Left::Traces };
         quietly(|| drop(runtime));
         (left, next)
+    }
+
+    /// Runs the rest of a call that has begun elsewhere.
+    fn run_rest(&mut self, rest: Box<dyn Rest>) {
+        self.has_run = true;
+        let _outer = Outer::here();
+        self.now = rest.run();
     }
 
     fn run_one(&mut self, item: Item) {

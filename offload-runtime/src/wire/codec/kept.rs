@@ -35,13 +35,13 @@ impl Target for Kept {
 
 impl Kept {
     /// Writes them to a message, beside which long bytes may have numbers of their own, or cannot go.
-    pub(super) fn put_to<W: Target>(self, to: &mut W) -> Result<(), Problem> {
+    pub(super) fn put_to<W: Target>(&self, to: &mut W) -> Result<(), Problem> {
         let mut done = 0;
-        for (at, blob) in self.blobs {
-            to.put(&self.bytes[done..at]);
+        for (at, blob) in &self.blobs {
+            to.put(&self.bytes[done..*at]);
             done = at + BESIDE;
             let kind = Run::of_mark(self.bytes[at + 2]).expect("it was put there with its blob");
-            run(to, kind, blob.into())?;
+            run(to, kind, blob.as_slice().into())?;
         }
         to.put(&self.bytes[done..]);
         Ok(())

@@ -1,0 +1,58 @@
+//! A call that begins on the thread of its caller: where the pool is at rest, and the request is a small one that was
+//! written when the call was made, that thread sends it. So the worker wakes while the thread of the pool does that is to
+//! read its answer, and not after it.
+//!
+//! The thread of the caller may be that of an event loop. So nothing waits there: a thread of the pool is claimed, a free
+//! worker is checked out if nobody has the lock, and what has no room in its channel is left to the thread of the pool. As soon
+//! as the call has begun it is as any other that has a thread and a worker.
+
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+
+use super::exchange::{self, Addressed};
+use super::workers::Workers;
+use crate::executor::Written;
+use crate::executor::threads::pool::Rest;
+use crate::task::current::Busy;
+use crate::task::{Awaited, Permits, Queued, completion};
+
+/// See the [module](self).
+struct Begun {
+    task: Awaited,
+    worker: Addressed,
+    busy: Busy,
+    at: Instant,
+    workers: &'static Workers,
+}
+
+/// Has a call begin here, if a thread and a worker are free, and nobody waits for either. Else it comes back, and is
+/// queued.
+pub(super) fn begin(workers: &'static Workers, task: Queued, written: &Written) -> Option<Queued> {
+    let (meta, now) = (task.meta(), Instant::now());
+    // Where it may wait it gets its permits, and ends if it is too late, or too long.
+    let is_late = meta.start_by().is_some_and(|start_by| start_by <= now);
+    let is_long = written.arguments > workers.plan().max_message;
+    if meta.is_gated || is_late || is_long {
+        return Some(task);
+    }
+    let Some(thread) = workers.threads.claim() else { return Some(task) };
+    let Some(worker) = workers.check_out_free(meta) else { return Some(task) };
+    let task = completion::begin_elsewhere(task, now)?;
+    let busy = thread.busy(task.meta().about(), now);
+    let worker = Addressed::sent(worker, written);
+    thread.give(Box::new(Begun { task, worker, busy, at: now, workers }));
+    None
+}
+
+impl Rest for Begun {
+    fn runtime(&self) -> Option<&Handle> {
+        self.task.meta().handle.as_ref()
+    }
+
+    fn run(self: Box<Self>) -> Instant {
+        let Begun { task, worker, busy, at, workers } = *self;
+        workers.start_ahead();
+        exchange::with(worker, || completion::end_elsewhere(task, Permits::NONE, Some(busy), at))
+    }
+}

@@ -1,0 +1,495 @@
+//! Small calls that begin where their caller is: before a thread of the pool has had a look at them, and otherwise as all
+//! others.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::Poll;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use futures::executor::block_on;
+use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, is_cancelled, offload};
+use offload_tests::{PATIENCE, begin, poll, pool, soon};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize, Serializer};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber, subscriber};
+
+use crate::ends::{Told, spin, tell};
+use crate::support::{is_there, numbers, settle, workers};
+
+/// Has the thread of the pool that makes the span of a call wait there: before it reads the answer, and before it would
+/// write the request.
+struct Holds {
+    is_there: Sender<ThreadId>,
+    release: Mutex<Receiver<()>>,
+}
+
+impl Subscriber for Holds {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.target() == "offload"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        self.is_there.send(thread::current().id()).unwrap();
+        // Until it is released, or the test has failed.
+        let _ = self.release.lock().unwrap().recv();
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// The thread of a call that was begun is held.
+struct Held {
+    is_there: Receiver<ThreadId>,
+    release: Sender<()>,
+}
+
+impl Held {
+    /// Waits until it is.
+    fn wait(&self) -> ThreadId {
+        soon(&self.is_there)
+    }
+
+    fn release(&self) {
+        self.release.send(()).unwrap();
+    }
+}
+
+/// Begins a call whose thread is held.
+fn hold<F: Future>(call: F) -> (Pin<Box<F>>, Held) {
+    let (tells, is_there) = channel();
+    let (release, held) = channel();
+    let holds = Holds { is_there: tells, release: Mutex::new(held) };
+    let call = subscriber::with_default(holds, || begin(call));
+    (call, Held { is_there, release })
+}
+
+/// Waits until a thread of this pool is idle, and a worker.
+fn rest(name: &str) {
+    settle("the pool is at rest", || {
+        let pool = pool(name);
+        let workers = pool.workers.expect("it is a pool of processes");
+        pool.idle > 0 && pool.queued == 0 && workers.idle > 0
+    });
+}
+
+/// One worker, which is kept ready.
+const fn one(name: &'static str) -> ProcessPool {
+    ProcessPool::new(name).workers(1)
+}
+
+#[test]
+fn a_small_call_has_a_worker_at_work_before_a_thread_of_the_pool_has_it() {
+    static POOL: ProcessPool = one("begins");
+
+    #[offload(process, pool = POOL, name = "begins")]
+    fn tells(path: String, n: u32, bytes: Vec<u8>, more: Option<u64>) -> Result<u64, Error> {
+        tell(&path);
+        Ok(u64::from(n) + bytes.len() as u64 + more.unwrap_or(0))
+    }
+
+    #[offload(process, pool = POOL, name = "lends")]
+    fn lent(#[to_owned] path: &str) -> Result<usize, Error> {
+        tell(path);
+        Ok(path.len())
+    }
+
+    block_on(tells(Told::new().path(), 0, Vec::new(), None)).unwrap();
+    rest("begins");
+    let told = Told::new();
+    let (call, held) = hold(tells(told.path(), 1, vec![0; 2], Some(3)));
+    // At once: it is in no queue, and has its thread and its worker.
+    let load = pool("begins");
+    assert_eq!((load.running, load.queued, load.idle, workers("begins").idle), (1, 0, 0, 0));
+    held.wait();
+    told.pid();
+    assert_eq!(numbers("begins").finished, 1);
+    held.release();
+    assert_eq!(block_on(call).unwrap(), 6);
+    let counts = numbers("begins");
+    assert_eq!((counts.started, counts.finished, counts.running, counts.waiting), (2, 2, 0, 0));
+    assert_eq!((pool("begins").running, workers("begins").idle), (0, 1));
+
+    // What was written where it was lent.
+    rest("begins");
+    let told = Told::new();
+    let (call, held) = hold(lent(&told.path()));
+    told.pid();
+    held.release();
+    assert_eq!(block_on(call).unwrap(), told.path().len());
+}
+
+/// Says on which thread it was written.
+#[derive(Deserialize)]
+struct Own;
+
+static WRITTEN_ON: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+
+impl Serialize for Own {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        WRITTEN_ON.lock().unwrap().push(thread::current().id());
+        serializer.serialize_unit_struct("Own")
+    }
+}
+
+#[test]
+fn values_of_the_programs_types_are_written_by_a_thread_of_the_pool() {
+    static POOL: ProcessPool = one("own types");
+
+    #[offload(process, pool = POOL)]
+    fn takes(_plain: u32, _own: Own) -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL)]
+    fn takes_some(_own: Option<Own>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    block_on(takes(1, Own)).unwrap();
+    rest("own types");
+    block_on(takes(1, Own)).unwrap();
+    rest("own types");
+    block_on(takes_some(Some(Own))).unwrap();
+    let threads = WRITTEN_ON.lock().unwrap();
+    // Once each, too.
+    assert_eq!(threads.len(), 3);
+    assert!(!threads.contains(&thread::current().id()));
+}
+
+#[test]
+fn a_call_that_needs_a_permit_or_is_late_or_long_is_queued() {
+    static ONE: Limiter = Limiter::new(1);
+    static POOL: ProcessPool =
+        ProcessPool::new("needs more").workers(2).min_workers(2).max_message(1000);
+
+    #[offload(process, pool = POOL, limit = ONE)]
+    fn limited(path: String) -> Result<(), Error> {
+        tell(&path);
+        while !is_cancelled() && std::path::Path::new(&path).exists() {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL, queue_timeout = Duration::ZERO)]
+    fn late() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL)]
+    fn long(text: String) -> Result<usize, Error> {
+        Ok(text.len())
+    }
+
+    #[offload(process, pool = POOL)]
+    fn meets(path: String) -> Result<(), Error> {
+        tell(&path);
+        while std::path::Path::new(&path).exists() {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    block_on(POOL.ready()).unwrap();
+    // Two threads, too.
+    let met = [Told::new(), Told::new()];
+    let both = met.each_ref().map(|told| begin(meets(told.path())));
+    for (told, call) in met.iter().zip(both) {
+        told.pid();
+        std::fs::remove_file(told.path()).unwrap();
+        block_on(call).unwrap();
+    }
+    settle("both are idle", || (pool("needs more").idle, workers("needs more").idle) == (2, 2));
+
+    let (first, second) = (Told::new(), Told::new());
+    let has_permit = begin(limited(first.path()));
+    first.pid();
+    let mut waits = begin(limited(second.path()));
+    settle("it waits for its permit", || ONE.waiting() == 1);
+    std::fs::remove_file(first.path()).unwrap();
+    block_on(has_permit).unwrap();
+    second.pid();
+    assert_eq!((ONE.waiting(), ONE.in_use()), (0, 1));
+    assert!(poll(&mut waits).is_pending());
+    std::fs::remove_file(second.path()).unwrap();
+    block_on(waits).unwrap();
+
+    rest("needs more");
+    let error = block_on(late()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::No), "{error}");
+    rest("needs more");
+    assert_eq!(block_on(long("x".repeat(900))).unwrap(), 900);
+    rest("needs more");
+    let error = block_on(long("x".repeat(1001))).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::No), "{error}");
+}
+
+#[test]
+fn a_call_that_is_dropped_when_it_has_begun_has_its_worker_killed() {
+    static POOL: ProcessPool = one("dropped early");
+
+    #[offload(process, pool = POOL, name = "dropped early")]
+    fn spins(path: String) -> Result<(), Error> {
+        tell(&path);
+        spin()
+    }
+
+    #[offload(process, pool = POOL)]
+    fn nothing() -> Result<(), Error> {
+        Ok(())
+    }
+
+    block_on(nothing()).unwrap();
+    rest("dropped early");
+    let told = Told::new();
+    let (call, held) = hold(spins(told.path()));
+    let pid = told.pid();
+    held.wait();
+    drop(call);
+    held.release();
+    settle("it is reaped", || !is_there(pid));
+    settle("it is counted", || numbers("dropped early").killed == 1);
+    assert_eq!((numbers("dropped early").cancelled, workers("dropped early").kills), (0, 1));
+    block_on(nothing()).unwrap();
+    // Also before the worker has read it.
+    rest("dropped early");
+    for _ in 0..50 {
+        let _ = poll(&mut Box::pin(nothing()));
+        block_on(nothing()).unwrap();
+    }
+}
+
+#[test]
+fn a_body_is_told_in_its_grace_though_nobody_reads_its_answer_yet() {
+    static POOL: ProcessPool = one("told early").grace(PATIENCE);
+
+    #[offload(process, pool = POOL, timeout = "3s")]
+    fn asks(path: String) -> Result<u32, Error> {
+        tell(&path);
+        while !is_cancelled() {
+            thread::yield_now();
+        }
+        std::fs::remove_file(path).unwrap();
+        Ok(std::process::id())
+    }
+
+    #[offload(process, pool = POOL)]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    let worker = block_on(pid()).unwrap();
+    rest("told early");
+    let told = Told::new();
+    let (call, held) = hold(asks(told.path()));
+    assert_eq!(told.pid(), worker);
+    drop(call);
+    settle("the body has ended", || !std::path::Path::new(&told.path()).exists());
+    held.release();
+    assert_eq!(block_on(pid()).unwrap(), worker);
+
+    // The caller's own timer.
+    rest("told early");
+    let told = Told::new();
+    let (call, held) = hold(asks(told.path()));
+    let error = block_on(call).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe), "{error}");
+    held.release();
+    assert_eq!(block_on(pid()).unwrap(), worker);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn a_worker_that_dies_before_it_has_read_the_call_costs_nothing_and_after_that_the_call() {
+    static POOL: ProcessPool = one("dies early");
+
+    #[offload(process, pool = POOL)]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    #[offload(process, pool = POOL, name = "dies early")]
+    fn spins(path: String) -> Result<(), Error> {
+        tell(&path);
+        spin()
+    }
+
+    let worker = block_on(pid()).unwrap();
+    rest("dies early");
+    signal(worker, Signal::STOP);
+    let (call, held) = hold(pid());
+    held.wait();
+    signal(worker, Signal::KILL);
+    settle("it is dead", || !crate::support::runs(worker));
+    held.release();
+    assert_ne!(block_on(call).unwrap(), worker, "another has it");
+    assert_eq!(workers("dies early").restarts, 1);
+
+    rest("dies early");
+    let told = Told::new();
+    let (call, held) = hold(spins(told.path()));
+    held.wait();
+    signal(told.pid(), Signal::KILL);
+    held.release();
+    let error = block_on(call).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::WorkerDied, Ran::Maybe), "{error}");
+    assert_eq!(numbers("dies early").died, 1);
+    block_on(pid()).unwrap();
+    // One that is dead, whether that was seen or not.
+    for _ in 0..10 {
+        let worker = block_on(pid()).unwrap();
+        rest("dies early");
+        signal(worker, Signal::KILL);
+        assert_ne!(block_on(pid()).unwrap(), worker);
+    }
+}
+
+#[test]
+fn a_call_that_has_begun_when_its_pool_is_closed_has_the_grace() {
+    static POOL: ProcessPool = one("closed early");
+
+    #[offload(process, pool = POOL)]
+    fn waits(path: String) -> Result<u32, Error> {
+        tell(&path);
+        while !is_cancelled() && std::path::Path::new(&path).exists() {
+            thread::yield_now();
+        }
+        Ok(7)
+    }
+
+    #[offload(process, pool = POOL)]
+    fn nothing() -> Result<(), Error> {
+        Ok(())
+    }
+
+    for has_time in [true, false] {
+        POOL.open();
+        block_on(nothing()).unwrap();
+        rest("closed early");
+        let told = Told::new();
+        let (mut call, held) = hold(waits(told.path()));
+        told.pid();
+        held.wait();
+        let grace = if has_time { PATIENCE } else { Duration::ZERO };
+        let closes = thread::spawn(move || block_on(POOL.close(grace)));
+        settle("it takes no calls", || poll(&mut Box::pin(nothing())).is_ready());
+        assert!(poll(&mut call).is_pending());
+        if has_time {
+            std::fs::remove_file(told.path()).unwrap();
+        } else {
+            // It has no grace of its own: it is killed.
+            settle("the body has ended", || workers("closed early").idle == 0);
+        }
+        held.release();
+        match block_on(call) {
+            Ok(seven) => assert!(has_time && seven == 7),
+            Err(error) => {
+                assert!(!has_time, "{error}");
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::ShuttingDown, Ran::Maybe));
+            }
+        }
+        assert_eq!(closes.join().unwrap().abandoned == 0, has_time);
+        settle("no thread is left", || pool("closed early").threads == 0);
+        assert_eq!(workers("closed early").alive, 0);
+    }
+}
+
+#[test]
+fn callers_that_come_together_have_one_worker_in_turn() {
+    static POOL: ProcessPool = one("together early");
+
+    #[offload(process, pool = POOL, name = "together early")]
+    fn doubles(n: u64) -> Result<u64, Error> {
+        Ok(2 * n)
+    }
+
+    let together = Arc::new(Barrier::new(4));
+    let callers: Vec<_> = (0..4)
+        .map(|caller| {
+            let together = Arc::clone(&together);
+            thread::spawn(move || {
+                for n in 0..200 {
+                    if n % 20 == 0 {
+                        together.wait();
+                    }
+                    let n = 1000 * caller + n;
+                    assert_eq!(block_on(doubles(n)).unwrap(), 2 * n);
+                }
+            })
+        })
+        .collect();
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    assert_eq!((numbers("together early").started, numbers("together early").finished), (800, 800));
+    assert_eq!(workers("together early").alive, 1);
+}
+
+/// Panics when it makes the span of a call.
+struct Panics;
+
+impl Subscriber for Panics {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.target() == "offload"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        panic!("on purpose")
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run() {
+    static POOL: ProcessPool = one("panics early");
+
+    #[offload(process, pool = POOL, panic = "error", name = "panics early")]
+    fn tells(path: String) -> Result<(), Error> {
+        tell(&path);
+        spin()
+    }
+
+    #[offload(process, pool = POOL)]
+    fn nothing() -> Result<(), Error> {
+        Ok(())
+    }
+
+    block_on(nothing()).unwrap();
+    rest("panics early");
+    let told = Told::new();
+    let mut call = subscriber::with_default(Panics, || Box::pin(tells(told.path())));
+    let first = subscriber::with_default(Panics, || poll(&mut call));
+    let result = match first {
+        Poll::Ready(result) => result,
+        Poll::Pending => block_on(call),
+    };
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
+    assert_eq!(numbers("panics early").panicked, 1);
+    // Nobody takes what the body would come to.
+    settle("its worker is gone", || workers("panics early").kills == 1);
+    block_on(nothing()).unwrap();
+}
