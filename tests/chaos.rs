@@ -269,18 +269,30 @@ fn child_drops_on_several_threads() {
     drops_calls(builder.worker_threads(2).enable_time().build().unwrap());
 }
 
+fn spins_for(micros: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(micros) {
+        std::hint::spin_loop();
+    }
+}
+
 /// Calls wait, start, run, answer and are refused while they are dropped.
 fn drops_calls(runtime: tokio::runtime::Runtime) {
     const CALLS: u64 = 10_000;
+    const CROWDED: u64 = 9_500;
 
     /// The body spins for so many microseconds.
     #[offload(process, pool = POOL, limit = PERMITS)]
     fn spins(micros: u64, bytes: serde_bytes::ByteBuf) -> Result<serde_bytes::ByteBuf, Error> {
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_micros(micros) {
-            std::hint::spin_loop();
-        }
+        spins_for(micros);
         Ok(bytes)
+    }
+
+    /// The same, of a small call without a limit, which may begin where its caller is.
+    #[offload(process, pool = POOL)]
+    fn spins_small(micros: u64) -> Result<u64, Error> {
+        spins_for(micros);
+        Ok(micros)
     }
 
     let before = inventory("before");
@@ -289,10 +301,15 @@ fn drops_calls(runtime: tokio::runtime::Runtime) {
             let mut random = SmallRng::seed_from_u64(number);
             let micros = random.random_range(0..2_000);
             let bytes = vec![7; 1 << random.random_range(0..18)];
-            let patience = Duration::from_micros(random.random_range(0..20_000));
+            let most = if number < CROWDED { 20_000 } else { 8_000 };
+            let patience = Duration::from_micros(random.random_range(0..most));
             let call = tokio::spawn(async move {
-                let answer = spins(micros, bytes.clone().into()).await;
-                assert_eq!(answer.unwrap(), bytes);
+                if number % 3 == 0 || CROWDED <= number {
+                    assert_eq!(spins_small(micros).await.unwrap(), micros);
+                } else {
+                    let answer = spins(micros, bytes.clone().into()).await;
+                    assert_eq!(answer.unwrap(), bytes);
+                }
             });
             // It may end before or after.
             tokio::time::sleep(patience).await;
@@ -305,15 +322,25 @@ fn drops_calls(runtime: tokio::runtime::Runtime) {
                 }
             }
         };
-        let calls = futures::stream::iter((0..CALLS).map(call)).buffer_unordered(32);
-        calls.fold(0, |sum, one| async move { sum + one }).await
+        let mut dropped = 0;
+        // The last ones find workers that are free.
+        for (numbers, at_once) in [(0..CROWDED, 32), (CROWDED..CALLS, 2)] {
+            let calls = futures::stream::iter(numbers.map(call)).buffer_unordered(at_once);
+            dropped += calls.fold(0, |sum, one| async move { sum + one }).await;
+        }
+        dropped
     });
     eprintln!("{dropped} of {CALLS} calls were dropped: {:?}", workers());
     assert!((CALLS / 10..CALLS).contains(&dropped), "{dropped} calls were dropped");
     settle("each body is accounted for", || {
-        let function = stats().functions.into_iter().find(|f| f.name.contains("spins")).unwrap();
-        assert_eq!((function.panicked, function.died, function.refused), (0, 0, 0));
-        function.started == function.finished + function.killed + function.failed
+        let of_both = stats().functions.into_iter().filter(|f| f.name.contains("spins"));
+        let is_done = |function: offload_runtime::FunctionStats| {
+            assert_eq!((function.panicked, function.died, function.refused), (0, 0, 0));
+            function.started == function.finished + function.killed + function.failed
+        };
+        let done: Vec<_> = of_both.map(is_done).collect();
+        assert_eq!(done.len(), 2);
+        done == [true; 2]
     });
     // Nothing more than before, and all of it works.
     assert_eq!(inventory("after"), before);
