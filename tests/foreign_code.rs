@@ -4,9 +4,9 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use futures::executor::block_on;
 use futures::future::BoxFuture;
@@ -22,7 +23,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, SharedString, Unit};
 use offload_runtime::{
     CpuPool, Error, ErrorKind, FunctionStats, Limiter, ProcessPool, Resource, Sink, Stats,
     ThreadPool, offload, propagate, propagate_with, publish_metrics, publish_metrics_every,
-    spawn_thread, stats,
+    shutdown, spawn_thread, stats,
 };
 use offload_tests::{PATIENCE, numbers, own_process, passes, workers};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -87,12 +88,23 @@ enum Place {
     SaidByTimer,
     Recorder,
     RecorderByItself,
+    CaptureForStream,
+    CloneForStream,
+    WriteThere,
+    ReadThere,
+    WriteBack,
+    ReadBack,
+    SaidBySpawner,
+    SaidByThread,
+    DropAtShutdown,
+    WakeAtShutdown,
+    DropAfterShutdown,
     /// The caller has a result, and drops it.
     Elsewhere,
 }
 
 /// Each with the prefix of the name of its thread; the caller's is that of the test.
-const PLACES: [(Place, &str); 47] = [
+const PLACES: [(Place, &str); 53] = [
     (Place::Deadline, CALLER),
     (Place::QueueDeadline, CALLER),
     (Place::CloneOfValue, CALLER),
@@ -140,7 +152,209 @@ const PLACES: [(Place, &str); 47] = [
     (Place::SizeOfLimiter, CALLER),
     (Place::Recorder, CALLER),
     (Place::RecorderByItself, "offload-metrics"),
+    (Place::CaptureForStream, CALLER),
+    (Place::CloneForStream, CALLER),
+    (Place::WriteThere, "offload-cpu-"),
+    (Place::ReadThere, "offload-cpu-"),
+    (Place::WriteBack, "offload-cpu-"),
+    (Place::ReadBack, "offload-cpu-"),
 ];
+
+/// Those which come while the caller waits for an answer.
+const WITH_HANDLE: [Place; 22] = [
+    Place::Body,
+    Place::DropOfArgument,
+    Place::EnterSpan,
+    Place::RecordInSpan,
+    Place::ExitSpan,
+    Place::ShowError,
+    Place::Wake,
+    Place::WakeByItem,
+    Place::Enter,
+    Place::Leave,
+    Place::DropOfValue,
+    Place::NewSpan,
+    Place::Make,
+    Place::Check,
+    Place::SaidByWorker,
+    Place::Write,
+    Place::Read,
+    Place::WriteThere,
+    Place::ReadThere,
+    Place::WriteBack,
+    Place::ReadBack,
+    Place::Next,
+];
+
+/// The rows of the page on foreign code: at which of these places each is tried, and by which other tests. A panic, a
+/// block, a call back, and where it can have the last handle of its own call, that this is dropped.
+const ROWS: [(&str, &[Place], &[Test]); 33] = [
+    (
+        "the expression of `timeout` or `queue_timeout`",
+        &[Place::Deadline, Place::QueueDeadline],
+        &[],
+    ),
+    (
+        "the clone of a propagated value, `capture` of `propagate_with`",
+        &[Place::CloneOfValue, Place::Capture, Place::CloneForStream, Place::CaptureForStream],
+        &[],
+    ),
+    ("`ToOwned` or `Clone` of what `#[to_owned]` lends", &[Place::Copy], &[]),
+    ("the expression of `stall_timeout`", &[Place::StallTimeout], &[]),
+    ("`From<Error>` of the result's error type", &[Place::FromError], &[]),
+    (
+        "the size of a pool or a limiter (`threads_with`, `Limiter::with`)",
+        &[Place::Size, Place::SizeOfLimiter],
+        &[],
+    ),
+    (
+        "the closure of a pool or a limiter in a `LazyLock`",
+        &[Place::LazyPool, Place::LazyLimiter],
+        &[],
+    ),
+    ("`on_thread_start`", &[Place::ThreadStart], &[]),
+    (
+        "`on_start` of a process pool",
+        &[],
+        &[
+            (HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call"),
+            ("process/pools.rs", "a_start_up_function_that_panics_or_ends_the_process"),
+        ],
+    ),
+    (
+        "the subscriber: a new span, to enter, record in and leave it",
+        &[Place::NewSpan, Place::EnterSpan, Place::RecordInSpan, Place::ExitSpan],
+        &[],
+    ),
+    (
+        "the subscriber: what a worker says, and the places in its source where it does",
+        &[Place::SaidByWorker],
+        &[(HERE, "a_subscriber_that_is_told_as_a_worker_starts_costs_that_worker_at_the_most")],
+    ),
+    (
+        "`enter` of `propagate_with`, and the destructor of what it returns",
+        &[Place::Enter, Place::Leave],
+        &[],
+    ),
+    ("the destructor of a propagated value", &[Place::DropOfValue], &[]),
+    (
+        "what makes a resource, and how its error shows itself",
+        &[Place::Make, Place::ShowError],
+        &[(HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call")],
+    ),
+    ("the destructor of that error", &[Place::DropOfError], &[]),
+    (
+        "the `check` of a resource",
+        &[Place::Check],
+        &[(HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call")],
+    ),
+    ("the body, with the destructors of its arguments", &[Place::Body, Place::DropOfArgument], &[]),
+    (
+        "an iterator that a body returned: `next`, and its destructor at the end",
+        &[Place::Next, Place::DropOfIterator],
+        &[],
+    ),
+    (
+        "the destructor of an iterator whose stream was dropped between two parts",
+        &[Place::DropOfSuspended],
+        &[],
+    ),
+    (
+        "`Serialize` of an argument, `Deserialize` of a result, of a `process` or `remote` function",
+        &[Place::Write, Place::Read, Place::WriteThere, Place::ReadBack],
+        &[("nats/foreign_code.rs", ON_THE_WAY)],
+    ),
+    (
+        "`Deserialize` of an argument, the body, the destructors of its arguments, `Serialize` of its result",
+        &[Place::ReadThere, Place::WriteBack],
+        &[
+            (HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call"),
+            ("nats/foreign_code.rs", ON_THE_WAY),
+        ],
+    ),
+    (
+        "the destructor of a resource",
+        &[Place::DropOfInstance, Place::DropOfIdle],
+        &[
+            (HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call"),
+            (HERE, "foreign_code_costs_a_shutdown_nothing"),
+        ],
+    ),
+    ("the size of a resource (`size_with`)", &[Place::SizeOfResource], &[]),
+    (
+        "the destructor of a result, or of a panic's payload, that nobody takes",
+        &[Place::DropOfResult, Place::DropOfPayload],
+        &[],
+    ),
+    (
+        "the destructor of the arguments of a call that was dropped while it waited",
+        &[Place::DropOfQueued],
+        &[(HERE, "foreign_code_costs_a_shutdown_nothing")],
+    ),
+    (
+        "the waker: to clone it",
+        &[Place::CloneOfWaker],
+        &[(
+            HERE,
+            "a_waker_that_panics_as_it_is_cloned_or_replaced_keeps_no_other_from_being_woken",
+        )],
+    ),
+    (
+        "the waker: to drop it",
+        &[Place::DropOfWaker],
+        &[(HERE, "a_waker_that_panics_where_a_stream_has_it_does_not_end_the_process")],
+    ),
+    ("the waker: to wake it", &[Place::Wake, Place::WakeByItem], &[]),
+    ("the waker of who waits for `ready` of a process pool", &[Place::WakeWhenReady], &[]),
+    (
+        "the waker, at a deadline; that of who waits for `close` or `shutdown`",
+        &[Place::WakeByTimer, Place::WakeAtClose],
+        &[(HERE, "foreign_code_costs_a_shutdown_nothing")],
+    ),
+    (
+        "an event of the subscriber: a thread is blocked, a priority was denied",
+        &[],
+        &[
+            (HERE, "a_subscriber_that_is_told_of_blocked_threads_costs_the_timer_nothing"),
+            (HERE, "a_subscriber_that_is_told_of_a_priority_that_was_denied_costs_no_thread"),
+        ],
+    ),
+    ("the recorder of the `metrics` facade", &[Place::Recorder, Place::RecorderByItself], &[]),
+    ("the panic hook", &[Place::Hook], &[(HERE, "a_panic_hook_that_panics_ends_the_process")]),
+];
+
+/// Its file, and its name there.
+type Test = (&'static str, &'static str);
+
+const HERE: &str = "foreign_code.rs";
+
+const ON_THE_WAY: &str =
+    "foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call";
+
+/// Who adds a row there says here what tries it.
+#[test]
+fn the_rows_of_the_page_are_those_that_are_tried() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = folder.join("../offload-runtime/docs/foreign_code.md");
+    let page = fs::read_to_string(page).unwrap();
+    let rows =
+        page.lines().skip_while(|line| *line != "| what | on the thread | a panic |").skip(2);
+    let rows = rows.map_while(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows: Vec<_> = rows.map(|(what, _)| what).collect();
+    assert_eq!(rows, ROWS.map(|(what, ..)| what));
+    for (what, places, tests) in ROWS {
+        assert!(places.len() + tests.len() > 0, "{what}: it is not tried");
+        let tried = |place: &Place| PLACES.iter().any(|(tried, _)| tried == place);
+        assert!(places.iter().all(tried), "{what}: a place of {places:?} is not tried");
+        for (file, test) in tests {
+            let file = fs::read_to_string(folder.join(file)).unwrap();
+            assert!(file.contains(&format!("#[test]\nfn {test}()")), "{what}: no test `{test}`");
+        }
+    }
+    let has_row = |place| ROWS.iter().any(|(_, places, _)| places.contains(place));
+    let without: Vec<_> = PLACES.iter().filter(|(place, _)| !has_row(place)).collect();
+    assert!(without.is_empty(), "they are in no row: {without:?}");
+}
 
 const CALLER: &str = "foreign_code_costs_no_more_than_its_own_call";
 
@@ -156,6 +370,9 @@ enum Deed {
 
 /// The handle of the call that is to come to where it is dropped.
 static HANDLE: Mutex<Option<Box<dyn Any + Send>>> = Mutex::new(None);
+
+/// Whether it was there.
+static HAD_HANDLE: AtomicBool = AtomicBool::new(false);
 
 /// What is to be done next, and where. Once.
 static PLAN: Mutex<Option<(Place, Deed)>> = Mutex::new(None);
@@ -211,11 +428,18 @@ fn at(place: Place) {
             }
         }
         Deed::DropHandle => {
-            let handle = HANDLE.lock().unwrap().take();
+            // It is locked while its call is polled for the first time.
+            let handle = match IS_CALLER.get() {
+                true => HANDLE.try_lock().ok().and_then(|mut handle| handle.take()),
+                false => HANDLE.lock().unwrap().take(),
+            };
+            HAD_HANDLE.store(handle.is_some(), Ordering::SeqCst);
             drop(handle);
             drop(ONE.spawn(|| 7));
             let mut call = Box::pin(ONE.run(|| 7));
-            let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            // It panics where a shutdown has begun.
+            let poll = || call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+            let _ = catch_unwind(AssertUnwindSafe(poll));
         }
     }
 }
@@ -262,17 +486,20 @@ struct Value {
 
 impl Clone for Value {
     fn clone(&self) -> Value {
-        at(Place::CloneOfValue);
+        at(if FOR_STREAM.get() { Place::CloneForStream } else { Place::CloneOfValue });
         Value { _thing: Some(thing(Place::DropOfValue)) }
     }
 }
 
 thread_local! {
     static IS_CALLER: Cell<bool> = const { Cell::new(false) };
+    /// A function is called whose result is a stream.
+    static FOR_STREAM: Cell<bool> = const { Cell::new(false) };
 }
 
 fn capture() -> Option<()> {
-    IS_CALLER.get().then(|| at(Place::Capture))
+    let place = if FOR_STREAM.get() { Place::CaptureForStream } else { Place::Capture };
+    IS_CALLER.get().then(|| at(place))
 }
 
 fn enter((): ()) -> Thing {
@@ -388,6 +615,45 @@ impl<'de> Deserialize<'de> for Sent {
 fn says(sent: Sent) -> Result<Sent, Error> {
     tracing::info!(target: "said", "something");
     Ok(sent)
+}
+
+/// What goes to another machine; where there is no server, it is written and read here.
+struct There;
+
+impl Serialize for There {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        at(Place::WriteThere);
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for There {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<There, D::Error> {
+        at(Place::ReadThere);
+        <()>::deserialize(deserializer).map(|()| There)
+    }
+}
+
+/// What comes back from there.
+struct Back;
+
+impl Serialize for Back {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        at(Place::WriteBack);
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Back {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Back, D::Error> {
+        at(Place::ReadBack);
+        <()>::deserialize(deserializer).map(|()| Back)
+    }
+}
+
+#[offload(remote, timeout = "600s", name = "goes there")]
+fn goes_there(_there: There) -> Result<Back, Error> {
+    Ok(Back)
 }
 
 static CLOSES: ThreadPool = ThreadPool::new("closes").threads(1);
@@ -682,11 +948,17 @@ impl<F: Future> Driven<F> {
     {
         // Nothing of it happens before the handle is there.
         let (go, gate) = mpsc::channel::<()>();
+        // What holds it up carries nothing along.
+        IS_CALLER.set(false);
         let holds = ONE.spawn(move || gate.recv().is_err());
-        if let Poll::Ready(answer) = self.poll(waker)? {
-            return Some(answer);
+        IS_CALLER.set(true);
+        {
+            let mut handle = HANDLE.lock().unwrap();
+            if let Poll::Ready(answer) = self.poll(waker)? {
+                return Some(answer);
+            }
+            *handle = Some(Box::new(self));
         }
-        *HANDLE.lock().unwrap() = Some(Box::new(self));
         drop((go, holds));
         loop {
             let _ = rung.recv_timeout(Duration::from_millis(20));
@@ -811,6 +1083,17 @@ fn calls() {
     if is_for(&[Place::SaidByWorker, Place::Write, Place::Read]) {
         drop(driven(says(Sent)).finish());
     }
+    if is_for(&[Place::WriteThere, Place::ReadThere, Place::WriteBack, Place::ReadBack]) {
+        drop(driven(goes_there(There)).finish());
+    }
+    if is_for(&[Place::CaptureForStream, Place::CloneForStream]) {
+        let (go, gate) = mpsc::channel();
+        FOR_STREAM.set(true);
+        let call = || VALUE.sync_scope(Value { _thing: None }, || pushes(gate));
+        let made = catch_unwind(AssertUnwindSafe(call));
+        FOR_STREAM.set(false);
+        let _ = made.map(|stream| driven(all_items(go, stream)).finish());
+    }
     if is_for(&[Place::WakeAtClose]) {
         CLOSES.open();
         let (go, gate) = mpsc::channel::<()>();
@@ -872,7 +1155,8 @@ fn settle() {
         all = stats();
     }
     // Each call that was made came to one end: those of one function are counted where they are made.
-    let works = all.functions.into_iter().find(|function| function.name == "works").unwrap();
+    let works = all.functions.into_iter().find(|function| function.name == "works");
+    let Some(works) = works else { return };
     let ends = works.finished + works.panicked + works.cancelled + works.refused;
     assert_eq!(ends, MADE.load(Ordering::SeqCst), "{works:?}");
 }
@@ -927,9 +1211,11 @@ impl Subscriber for Said {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        at(match event.metadata().target() {
-            AT_START => Place::SaidAtStart,
-            _ => Place::SaidByTimer,
+        at(match (event.metadata().target(), thread::current().name()) {
+            (AT_START, _) => Place::SaidAtStart,
+            (_, Some("offload-spawner")) => Place::SaidBySpawner,
+            (_, Some("offload-timer")) => Place::SaidByTimer,
+            _ => Place::SaidByThread,
         });
     }
 
@@ -947,17 +1233,163 @@ fn pass_with_all_deeds(child: &str) {
     }
 }
 
-/// Has this process tell a subscriber, which does that at this place.
-fn plan_for_subscriber(place: Place) -> Deed {
+/// Has this process do that at this place.
+fn plan_for_process(place: Place) -> Deed {
     let deed = match std::env::var(DEED).as_deref() {
         Ok("panic") => Deed::Panic,
         Ok("block") => Deed::Block,
         Ok("drop a handle") => Deed::DropHandle,
         _ => Deed::CallBack,
     };
-    tracing::subscriber::set_global_default(Said).unwrap();
     *PLAN.lock().unwrap() = Some((place, deed));
     deed
+}
+
+/// Has this process tell a subscriber, which does that at this place.
+fn plan_for_subscriber(place: Place) -> Deed {
+    tracing::subscriber::set_global_default(Said).unwrap();
+    plan_for_process(place)
+}
+
+/// It was done, on a thread whose name begins so.
+fn was_done_on(expected: &str) {
+    assert!(!is_planned(), "nothing came there");
+    let done = DONE.lock().unwrap().take().unwrap();
+    assert!(done.starts_with(expected), "it is on `{done}`");
+}
+
+static KEPT: Resource<Thing> = Resource::new("kept", || Ok(thing(Place::DropAtShutdown)));
+
+#[offload(thread, pool = ONE, name = "borrows what is kept")]
+fn borrows_kept(_argument: Thing, #[resource(KEPT)] _instance: &mut Thing) -> Result<(), Error> {
+    Ok(())
+}
+
+/// There is one in a process.
+#[test]
+fn foreign_code_costs_a_shutdown_nothing() {
+    pass_with_all_deeds("child_drops_what_is_kept_at_a_shutdown");
+    pass_with_all_deeds("child_is_woken_in_a_shutdown");
+    pass_with_all_deeds("child_drops_a_queued_call_after_a_shutdown");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_what_is_kept_at_a_shutdown() {
+    shuts_down(Place::DropAtShutdown);
+    was_done_on("offload-thread-");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_woken_in_a_shutdown() {
+    shuts_down(Place::WakeAtShutdown);
+    was_done_on("offload-timer");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_a_queued_call_after_a_shutdown() {
+    shuts_down(Place::DropAfterShutdown);
+    was_done_on("child_drops_a_queued_call_after_a_shutdown");
+}
+
+/// While a body runs, and a call is queued whose handle is dropped.
+fn shuts_down(place: Place) {
+    block_on(borrows_kept(thing(Place::Elsewhere))).unwrap();
+    let (go, gate) = mpsc::channel::<()>();
+    let holds = ONE.spawn(move || gate.recv().is_err());
+    let mut queued = driven(borrows_kept(thing(Place::DropAfterShutdown)));
+    assert!(queued.is_pending());
+    let mut shutdown = driven(shutdown(Duration::from_secs(60)));
+    assert!(shutdown.is_pending());
+    plan_for_process(place);
+    queued.give_up();
+    if place == Place::WakeAtShutdown {
+        // Until it has looked once more.
+        let opens = thread::spawn(move || {
+            soon("it is woken", || DONE.lock().unwrap().is_some());
+            drop(go);
+        });
+        if shutdown.finish_woken(Place::WakeAtShutdown).is_none() {
+            // Nobody awaits it any more, but another.
+            block_on(offload_runtime::shutdown(Duration::from_secs(60)));
+        }
+        opens.join().unwrap();
+    } else {
+        drop(go);
+        shutdown.finish();
+    }
+    assert!(holds.wait().unwrap());
+    soon("values are gone", || ALIVE.load(Ordering::SeqCst) == 0);
+    soon("all calls have ended", || {
+        stats().pools.iter().all(|pool| pool.running + pool.queued == 0)
+    });
+    let kept = stats().resources.into_iter().find(|resource| resource.name == "kept").unwrap();
+    assert_eq!((kept.in_use, kept.waiting, kept.made, kept.dropped), (0, 0, 1, 1));
+}
+
+static LOW: CpuPool = CpuPool::new("low").threads(1);
+
+/// It is said once in a process, of the thread that starts others and of one that it starts.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_subscriber_that_is_told_of_a_priority_that_was_denied_costs_no_thread() {
+    pass_with_all_deeds("child_is_told_that_its_thread_is_denied_a_priority");
+    pass_with_all_deeds("child_is_told_that_its_spawner_is_denied_a_priority");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_that_its_thread_is_denied_a_priority() {
+    is_denied_a_priority(Place::SaidByThread);
+    was_done_on("low-");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_that_its_spawner_is_denied_a_priority() {
+    is_denied_a_priority(Place::SaidBySpawner);
+    was_done_on("offload-spawner");
+}
+
+#[cfg(target_os = "linux")]
+fn is_denied_a_priority(place: Place) {
+    deny_priorities();
+    plan_for_subscriber(place);
+    assert_eq!(LOW.spawn(|| 7).wait().unwrap(), 7);
+    assert_eq!(ONE.spawn(|| 7).wait().unwrap(), 7);
+    soon("nothing runs", || stats().pools.iter().all(|pool| pool.running + pool.queued == 0));
+}
+
+/// To this thread, and to those that it starts.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "root may set any: only a filter of the kernel denies it")]
+fn deny_priorities() {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const IS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const ANSWER: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let denied = u32::try_from(libc::SYS_sched_setattr).unwrap();
+    let step = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
+    let mut filter = [
+        // The number of the system call comes first.
+        step(LOAD, 0, 0),
+        step(IS, 1, denied),
+        step(ANSWER, 0, libc::SECCOMP_RET_ALLOW),
+        step(ANSWER, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    let filters = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program and its steps outlive the call, which copies them.
+    let results = unsafe {
+        [
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+            libc::prctl(libc::PR_SET_SECCOMP, filters, &raw const program),
+        ]
+    };
+    assert_eq!(results, [0, 0], "{}", std::io::Error::last_os_error());
 }
 
 /// It is said once in a process.
@@ -1063,13 +1495,15 @@ fn a_waker_that_panics_where_a_stream_has_it_does_not_end_the_process() {
 #[ignore = "run by another test, in a process of its own"]
 fn child_leaves_wakers_that_panic_in_a_stream() {
     #[offload(thread, pool = ONE, stream, name = "unwinds")]
-    fn unwinds(gate: Receiver<()>, out: &mut Sink<u32>) -> Result<(), Error> {
+    fn unwinds(begun: Sender<()>, gate: Receiver<()>, out: &mut Sink<u32>) -> Result<(), Error> {
+        begun.send(()).unwrap();
         let _ = (gate.recv(), out);
         panic_any("on purpose");
     }
 
     let (go, gate) = mpsc::channel::<()>();
-    let mut stream = Box::pin(unwinds(gate));
+    let (begun, begins) = mpsc::channel();
+    let mut stream = Box::pin(unwinds(begun, gate));
     let (ring, _rung) = mpsc::channel();
     let bell = |is_left_to_call| {
         let ring = ring.clone();
@@ -1080,6 +1514,7 @@ fn child_leaves_wakers_that_panic_in_a_stream() {
         catch_unwind(AssertUnwindSafe(poll)).ok()
     };
     assert_eq!(next(bell(true)), Some(true));
+    begins.recv_timeout(PATIENCE).unwrap();
     // The next is to take its place, and it stays, as nobody knows.
     *PLAN.lock().unwrap() = Some((Place::CloneOfWaker, Deed::Panic));
     assert_eq!(next(cloned_badly(bell(false))), None, "it does not panic");
@@ -1215,6 +1650,34 @@ static IN_WORKER: Resource<()> = Resource::new("in a worker", || {
     true
 });
 
+/// Dropped by a worker, as the body that has it panics: the first one panics, too, the second blocks and calls the
+/// runtime.
+static DROPS_IN_WORKER: Resource<DropsInWorker> =
+    Resource::new("drops in a worker", || Ok(DropsInWorker));
+
+struct DropsInWorker;
+
+static DROPPED_THERE: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for DropsInWorker {
+    fn drop(&mut self) {
+        match DROPPED_THERE.fetch_add(1, Ordering::SeqCst) {
+            0 => panic!("on purpose"),
+            1 => on_start(),
+            _ => {}
+        }
+    }
+}
+
+#[offload(process, pool = STARTING, name = "uses up there")]
+fn uses_up_there(
+    panics: bool,
+    #[resource(DROPS_IN_WORKER)] _instance: &mut DropsInWorker,
+) -> Result<usize, Error> {
+    assert!(!panics, "on purpose");
+    Ok(DROPPED_THERE.load(Ordering::SeqCst))
+}
+
 static MADE_THERE: AtomicUsize = AtomicUsize::new(0);
 static CHECKED_THERE: AtomicUsize = AtomicUsize::new(0);
 
@@ -1246,6 +1709,11 @@ fn child_has_workers_with_foreign_code() {
     assert_eq!(block_on(borrows_there()).unwrap_err().kind(), ErrorKind::Unavailable);
     let numbers = [(); 4].map(|()| block_on(borrows_there()).unwrap());
     assert_eq!(numbers, [[2, 0], [2, 1], [3, 2], [3, 3]]);
+    for dropped in 0..3 {
+        assert_eq!(block_on(uses_up_there(false)).unwrap(), dropped);
+        let error = block_on(uses_up_there(true)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+    }
     let workers = workers("starting");
     assert_eq!((workers.alive, workers.restarts, workers.kills), (1, 0, 0));
 }
@@ -1272,6 +1740,9 @@ fn foreign_code_costs_no_more_than_its_own_call() {
             assert_eq!(plan.map(|(place, _)| place), None, "nothing came there");
             let done = DONE.lock().unwrap().take().unwrap();
             assert!(done.starts_with(expected), "{place:?} is on `{done}`");
+            if WITH_HANDLE.contains(&place) && matches!(deed, Deed::DropHandle) {
+                assert!(HAD_HANDLE.load(Ordering::SeqCst), "{place:?} has no handle");
+            }
             serves();
         }
     }

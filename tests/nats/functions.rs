@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind as Io, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use offload_runtime::{Error, Limiter, RemotePool, Resource, is_cancelled, offload};
@@ -194,6 +195,112 @@ pub(crate) fn take_it(_it: Stubborn) -> Result<(), Error> {
 #[offload(remote, timeout = "60s", pool = JOBS, name = "give it")]
 pub(crate) fn give_it() -> Result<Stubborn, Error> {
     Ok(Stubborn)
+}
+
+/// Where code that is not the runtime's is called on the way of a call: at its caller, and in the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Place {
+    WriteArgument,
+    ReadArgument,
+    Body,
+    DropOfArgument,
+    WriteResult,
+    ReadResult,
+    Nowhere,
+}
+
+/// What it does there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Deed {
+    Panic,
+    Block,
+    CallBack,
+    /// At the caller: of the call that is under way.
+    DropHandle,
+}
+
+/// It goes there and back, beside as many bytes as are to be in the result.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    pub(crate) place: Place,
+    pub(crate) deed: Deed,
+    pub(crate) bytes: usize,
+}
+
+/// What the test does besides, where it has come to the place that is planned.
+pub(crate) static IN_TEST: Mutex<Option<fn(Plan)>> = Mutex::new(None);
+
+impl Plan {
+    fn at(self, place: Place) {
+        if self.place != place {
+            return;
+        }
+        let in_test = *IN_TEST.lock().expect("nobody panics while it is locked");
+        if let Some(in_test) = in_test {
+            // The argument is dropped there, too, and by then has panicked.
+            if place == Place::DropOfArgument {
+                return;
+            }
+            in_test(self);
+        }
+        match self.deed {
+            Deed::Panic => panic!("on purpose"),
+            Deed::Block => std::thread::sleep(Duration::from_millis(50)),
+            Deed::CallBack | Deed::DropHandle => {
+                drop(offload_runtime::stats());
+                drop(offload_runtime::spawn_cpu(|| 7));
+                drop(offload_runtime::spawn_thread(|| 7));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Argument(pub(crate) Plan);
+
+impl Serialize for Argument {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.at(Place::WriteArgument);
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Argument {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Argument, D::Error> {
+        let plan = Plan::deserialize(deserializer)?;
+        plan.at(Place::ReadArgument);
+        Ok(Argument(plan))
+    }
+}
+
+impl Drop for Argument {
+    fn drop(&mut self) {
+        self.0.at(Place::DropOfArgument);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer(pub(crate) Plan);
+
+impl Serialize for Answer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.at(Place::WriteResult);
+        (self.0, "x".repeat(self.0.bytes)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Answer, D::Error> {
+        let (plan, _) = <(Plan, String)>::deserialize(deserializer)?;
+        plan.at(Place::ReadResult);
+        Ok(Answer(plan))
+    }
+}
+
+#[offload(remote, timeout = "60s", pool = JOBS, limit = 1, name = "answers")]
+pub(crate) fn answers(argument: Argument) -> Result<Answer, Error> {
+    argument.0.at(Place::Body);
+    Ok(Answer(argument.0))
 }
 
 /// Says something to the subscriber of its worker.

@@ -4,6 +4,7 @@ mod calls;
 mod connecting;
 mod data;
 mod ends;
+mod foreign_code;
 mod functions;
 mod isolated;
 mod network;

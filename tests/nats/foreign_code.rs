@@ -1,0 +1,93 @@
+//! Code that is not the runtime's, at each place where a call to a worker runs it: what it does there costs its
+//! own call at the most.
+
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Waker};
+use std::thread;
+
+use offload_runtime::{Error, ErrorKind};
+use offload_tests::numbers;
+
+use crate::functions::{self as f, Answer, Argument, Deed, Place, Plan};
+use crate::server::{Worker, until, with_server};
+
+type Call = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
+/// That of the call under way.
+static HANDLE: Mutex<Option<Call>> = Mutex::new(None);
+
+/// Whether what was done in this process was on the thread that is said to do it.
+static DONE: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+
+/// Smaller results are read on the thread of the connection.
+const LARGE: usize = 100 << 10;
+
+fn come_to(plan: Plan) {
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let is_of_pool = plan.place == Place::WriteArgument || plan.bytes == LARGE;
+    let expected = if is_of_pool { "offload-thread-" } else { "offload-remote" };
+    DONE.lock().unwrap().push(name.starts_with(expected));
+    if plan.deed == Deed::DropHandle {
+        // While it is locked, the call is polled for the first time.
+        let handle = HANDLE.lock().unwrap().take();
+        drop(handle.expect("it is there"));
+    }
+}
+
+/// Nothing is left of it, and the permit of its function is free.
+async fn is_over() {
+    until("the counts add up", || {
+        let numbers = numbers("answers");
+        let ended = numbers.finished + numbers.panicked + numbers.failed + numbers.cancelled;
+        numbers.running + numbers.waiting == 0 && numbers.started <= ended
+    })
+    .await;
+    let plan = Plan { place: Place::Nowhere, deed: Deed::Block, bytes: 0 };
+    let Answer(back) = f::answers(Argument(plan)).await.unwrap();
+    assert_eq!(back, plan);
+}
+
+#[test]
+fn foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call() {
+    use Place::*;
+
+    let name = "foreign_code::foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call";
+    with_server(name, async |server| {
+        let worker = Worker::start("jobs");
+        *f::IN_TEST.lock().unwrap() = Some(come_to);
+        let at_caller = [(WriteArgument, 0), (ReadResult, 0), (ReadResult, LARGE)];
+        let in_worker = [ReadArgument, Body, DropOfArgument, WriteResult].map(|place| (place, 0));
+        for (place, bytes) in at_caller.into_iter().chain(in_worker) {
+            for deed in [Deed::Panic, Deed::Block, Deed::CallBack] {
+                let plan = Plan { place, deed, bytes };
+                let answer = tokio::spawn(f::answers(Argument(plan))).await;
+                match (deed, answer) {
+                    (Deed::Panic, Ok(answer)) => {
+                        let error = answer.unwrap_err();
+                        assert_eq!(error.kind(), ErrorKind::Panicked, "{plan:?}: {error}");
+                    }
+                    // As a body would here.
+                    (Deed::Panic, Err(unwound)) => {
+                        assert!(place == ReadResult && unwound.is_panic(), "{plan:?}: {unwound}");
+                    }
+                    (_, answer) => assert_eq!(answer.unwrap().unwrap().0, plan),
+                }
+                is_over().await;
+            }
+        }
+        for (place, bytes) in at_caller {
+            let plan = Plan { place, deed: Deed::DropHandle, bytes };
+            {
+                let mut handle = HANDLE.lock().unwrap();
+                let call = handle.insert(Box::pin(f::answers(Argument(plan))));
+                assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            }
+            until("it has dropped the handle", || HANDLE.lock().unwrap().is_none()).await;
+            is_over().await;
+        }
+        server.has_messages("jobs", 0).await;
+        assert_eq!(f::process_id().await.unwrap(), worker.id(), "the worker serves on");
+        assert_eq!(*DONE.lock().unwrap(), [true; 12]);
+    });
+}
