@@ -358,6 +358,76 @@ fn opened_while_it_is_being_closed_it_keeps_its_calls() {
     POOL.spawn(|| ()).wait().unwrap();
 }
 
+/// They are no calls for which one of its own bodies waits.
+#[test]
+fn calls_of_bodies_of_other_pools_have_no_grace() {
+    static POOL: ThreadPool = ThreadPool::new("closed for bodies");
+    static OTHER: ThreadPool = ThreadPool::new("not closed");
+
+    #[offload(thread, pool = POOL)]
+    fn here() -> Result<(), Error> {
+        Ok(())
+    }
+
+    #[offload(thread, pool = OTHER)]
+    fn calls() -> Result<(), Error> {
+        block_on(here())
+    }
+
+    #[offload(thread, pool = OTHER)]
+    fn starts() -> Result<(), Error> {
+        POOL.spawn(|| ()).wait()
+    }
+
+    let (go_on, waiting) = channel::<()>();
+    let running = POOL.spawn(move || waiting.recv().is_err());
+    let closing = begin(POOL.close(PATIENCE));
+    assert_closed(block_on(calls()), "closed for bodies");
+    assert_closed(block_on(starts()), "closed for bodies");
+    drop(go_on);
+    assert!(running.wait().unwrap());
+    assert_eq!(block_on(closing).abandoned, 0);
+}
+
+/// One that is still busy with what a body has left.
+#[test]
+fn opened_while_its_threads_end_it_is_not_waited_for() {
+    static POOL: ThreadPool = ThreadPool::new("ends its threads");
+
+    /// Nobody takes it, and so a thread of the pool drops it.
+    struct Blocks(Sender<()>, Receiver<()>);
+
+    impl Drop for Blocks {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            let _ = self.1.recv();
+        }
+    }
+
+    #[offload(thread, pool = POOL)]
+    fn leaves(started: Sender<()>, go_on: Receiver<()>, left: Blocks) -> Blocks {
+        started.send(()).unwrap();
+        let _ = go_on.recv();
+        left
+    }
+
+    let (started, start) = channel();
+    let (go_on, waiting) = channel();
+    let (begun, begins) = channel();
+    let (end, ended) = channel();
+    let call = begin(leaves(started, waiting, Blocks(begun, ended)));
+    start.recv_timeout(PATIENCE).unwrap();
+    drop(call);
+    go_on.send(()).unwrap();
+    begins.recv_timeout(PATIENCE).unwrap();
+    // No call is under way.
+    let closing = begin(POOL.close(Duration::MAX));
+    POOL.open();
+    let report = block_on(closing);
+    assert_eq!((report.finished, report.abandoned), (0, 0));
+    drop(end);
+}
+
 /// While its consumer has enough, nothing of a stream is on the pool.
 #[test]
 fn a_stream_that_is_read_on_after_the_grace_ends_though_no_thread_is_free_for_it() {

@@ -1,9 +1,10 @@
 //! Bodies that wait for calls: nothing hangs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use futures::executor::block_on;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use offload_runtime::{CpuPool, Error, ErrorKind, Limiter, Ran, ThreadPool, offload};
 
 use crate::support::{Gate, Peak, begin, pool, settle};
@@ -568,4 +569,51 @@ fn a_call_does_not_wait_for_the_busy_pool_of_another_call_with_its_limit() {
     gate.open();
     block_on(busy);
     assert_eq!(block_on(waits), 8);
+}
+
+/// Its permit is another's by then, though a call that it made waits on.
+#[test]
+fn a_body_that_has_ended_is_in_no_circle() {
+    static LEFT: Limiter = Limiter::new(1);
+    static RIGHT: Limiter = Limiter::new(1);
+    static IS_ANSWERED: AtomicBool = AtomicBool::new(false);
+
+    #[offload(thread, limit = LEFT)]
+    fn holds_left(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        Ok(())
+    }
+
+    #[offload(thread, limit = RIGHT)]
+    fn right() -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// It begins a call, and somebody else waits for that.
+    #[offload(thread, limit = LEFT)]
+    fn begins_right() -> BoxFuture<'static, Result<(), Error>> {
+        begin(right())
+    }
+
+    #[offload(thread, limit = RIGHT)]
+    fn waits_for_left(gate: Gate) -> Result<(), Error> {
+        gate.pass();
+        let answer = block_on(holds_left(gate));
+        IS_ANSWERED.store(true, Ordering::SeqCst);
+        answer
+    }
+
+    let (waits, holds) = (Gate::default(), Gate::default());
+    let has_right = begin(waits_for_left(waits.clone()));
+    waits.wait_for(1);
+    let begun = block_on(begins_right());
+    settle("it waits", || RIGHT.waiting() == 1);
+    let has_left = begin(holds_left(holds.clone()));
+    holds.wait_for(1);
+    waits.open();
+    settle("it waits, or is told", || LEFT.waiting() == 1 || IS_ANSWERED.load(Ordering::SeqCst));
+    holds.open();
+    block_on(has_left).unwrap();
+    block_on(has_right).unwrap();
+    block_on(begun).unwrap();
 }

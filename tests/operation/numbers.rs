@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::join_all;
-use offload_runtime::{Error, ThreadPool, offload, stats};
+use offload_runtime::{Error, Limiter, ThreadPool, offload, stats};
 
 use crate::support::{Gate, begin, numbers, pool, settle};
 
@@ -138,6 +138,40 @@ fn calls_that_end_without_a_start_do_not_wait_any_more() {
     // Their shells are met now.
     block_on(fill(gate));
     assert_eq!((numbers("is too late").started, numbers("is too late").waiting), (0, 0));
+}
+
+/// It was in no queue any more.
+#[test]
+fn a_call_that_is_dropped_while_it_waits_for_a_permit_takes_no_other_from_the_numbers() {
+    static POOL: ThreadPool = ThreadPool::new("waits for a permit").threads(1);
+    static LIMIT: Limiter = Limiter::new(1);
+
+    #[offload(thread, limit = LIMIT)]
+    fn holds(gate: Gate) {
+        gate.pass();
+    }
+
+    #[offload(thread, pool = POOL, limit = LIMIT)]
+    fn waits() {}
+
+    #[offload(thread, pool = POOL)]
+    fn fill(gate: Gate) {
+        gate.pass();
+    }
+
+    let (permit, thread) = (Gate::default(), Gate::default());
+    let holds = begin(holds(permit.clone()));
+    permit.wait_for(1);
+    let waits = begin(waits());
+    settle("it waits", || LIMIT.waiting() == 1);
+    drop(waits);
+    let fills = [(); 3].map(|()| begin(fill(thread.clone())));
+    thread.wait_for(1);
+    assert_eq!(pool("waits for a permit").queued, 2);
+    permit.open();
+    thread.open();
+    block_on(join_all(fills));
+    block_on(holds);
 }
 
 #[test]
