@@ -191,3 +191,6 @@ pub(crate) fn admit(gates: &'static [&'static Gate], mut task: Queued) -> Admitt
     }
     Admitted::Start(task, permits)
 }
+
+#[cfg(all(test, offload_loom))]
+mod models;
