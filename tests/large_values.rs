@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::{env, thread};
 
 use offload_runtime::{
-    CpuPool, ErrorKind, ThreadPool, offload, spawn_cpu, spawn_thread, to_thread,
+    CpuPool, Error, ErrorKind, ThreadPool, offload, spawn_cpu, spawn_thread, to_thread,
 };
 use offload_tests::own_process;
 use tokio::runtime::Builder;
@@ -36,6 +36,19 @@ fn gives<const N: usize>() -> [u8; N] {
     large()
 }
 
+/// With all that a call may have to ask for, and to wait for.
+#[offload(thread, limit = 1, queue = 7, timeout = "60s", queue_timeout = "60s")]
+fn takes_bounded<const N: usize>(large: [u8; N]) -> Result<u8, Error> {
+    Ok(black_box(&large)[4711])
+}
+
+#[offload(thread, pool = OWN)]
+fn takes_lent<const N: usize>(#[to_owned] large: &[u8; N]) -> u8 {
+    black_box(large)[4711]
+}
+
+static OWN: ThreadPool = ThreadPool::new("own");
+
 async fn takes_on_the_peer<const N: usize>(large: [u8; N]) -> u8 {
     spawn_blocking(move || take(large)).await.unwrap()
 }
@@ -44,10 +57,14 @@ type Case = fn() -> Pin<Box<dyn Future<Output = u8>>>;
 
 /// With the name of what the peer does instead. Each apart, since the stack of a function has room
 /// for all that it may do.
-const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 9] {
+const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 13] {
     [
         ("peer: function", "", || Box::pin(async { takes_on_the_peer(large::<N>()).await })),
         ("function", "peer: function", || Box::pin(async { takes(large::<N>()).await })),
+        ("bounded", "peer: function", || {
+            Box::pin(async { takes_bounded(large::<N>()).await.unwrap() })
+        }),
+        ("lent", "peer: function", || Box::pin(async { takes_lent(&large::<N>()).await })),
         ("peer: closure", "", || {
             Box::pin(async {
                 let large = large::<N>();
@@ -59,6 +76,18 @@ const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 9] {
             Box::pin(async {
                 let large = large::<N>();
                 to_thread(move || take(large)).await
+            })
+        }),
+        ("closure of a pool", "peer: closure", || {
+            Box::pin(async {
+                let large = large::<N>();
+                OWN.run(move || take(large)).await
+            })
+        }),
+        ("started in a pool", "peer: started", || {
+            Box::pin(async {
+                let large = large::<N>();
+                OWN.spawn(move || take(large)).await.unwrap()
             })
         }),
         ("peer: started", "", || {
