@@ -219,6 +219,34 @@ fn a_runtime_that_a_body_left_entered_is_not_that_of_the_next_body() {
     }
 }
 
+/// The end of the runtime does not wait for it, and nothing of that is left for the next body.
+#[test]
+fn a_body_that_outlives_the_runtime_of_its_caller_costs_nothing() {
+    let _alone = one_at_a_time();
+    let (own, other) = (runtime(), runtime());
+    let (own_id, other_id) = (own.handle().id(), other.handle().id());
+    let (begin, begun) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    own.block_on(async {
+        let mut call = Box::pin(on_the_one(move || {
+            begin.send(()).unwrap();
+            let _ = gate.recv();
+            // Which has ended: what it gets is cancelled, and nothing panics.
+            let is_cancelled = block_on(Handle::current().spawn(async {})).unwrap_err();
+            tell.send((Handle::current().id(), is_cancelled.is_cancelled())).unwrap();
+        }));
+        assert!(call.as_mut().now_or_never().is_none());
+        begun.recv().unwrap();
+    });
+    drop(own);
+    drop(go);
+    assert_eq!(told.recv(), Ok((own_id, true)));
+    let look = || on_the_one(|| Handle::try_current().ok().map(|handle| handle.id()));
+    assert_eq!(block_on(look()), None);
+    assert_eq!(other.block_on(look()), Some(other_id));
+}
+
 /// Enters a runtime for good when it is dropped.
 struct Enters(Handle, mpsc::Sender<()>);
 
