@@ -320,6 +320,169 @@ fn long_bytes_there_and_back_whatever_they_are_in() {
     assert_eq!(swapped, (long(2).into_vec(), long(1).into_vec()));
 }
 
+/// A text that is only looked at where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+struct Looked(String);
+
+impl<'de> Deserialize<'de> for Looked {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Looked, D::Error> {
+        <&str>::deserialize(deserializer).map(|text| Looked(text.to_owned()))
+    }
+}
+
+/// Bytes that are only looked at where they stand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+struct LookedBytes(serde_bytes::ByteBuf);
+
+impl<'de> Deserialize<'de> for LookedBytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<LookedBytes, D::Error> {
+        let bytes = <&serde_bytes::Bytes>::deserialize(deserializer)?;
+        Ok(LookedBytes(bytes.to_vec().into()))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Inner {
+    text: Looked,
+    bytes: LookedBytes,
+    taken: String,
+    #[serde(with = "serde_bytes")]
+    buffer: Vec<u8>,
+    list: Box<[u8]>,
+}
+
+/// An inner one, in whatever serde reads before it knows the type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Flat {
+    number: u8,
+    #[serde(flatten)]
+    inner: Inner,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOf {
+    Number(u8),
+    Text(Looked),
+    Bytes(LookedBytes),
+    Inner(Inner),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Inside {
+    Inner(Inner),
+    Flat(Flat),
+    Text { text: Looked },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "a tag", content = "a content")]
+enum Beside {
+    Inner(Inner),
+    Text(Looked),
+    Bytes { bytes: LookedBytes },
+}
+
+/// Its content comes ahead of its tag, and is kept until that is known.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Beside")]
+struct Ahead(Beside);
+
+impl From<Beside> for Ahead {
+    fn from(beside: Beside) -> Ahead {
+        Ahead(beside)
+    }
+}
+
+impl Serialize for Ahead {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(2))?;
+        match &self.0 {
+            Beside::Inner(inner) => {
+                map.serialize_entry("a content", inner)?;
+                map.serialize_entry("a tag", "Inner")?;
+            }
+            Beside::Text(text) => {
+                map.serialize_entry("a content", text)?;
+                map.serialize_entry("a tag", "Text")?;
+            }
+            Beside::Bytes { bytes } => {
+                map.serialize_entry("a content", &BTreeMap::from([("bytes", bytes)]))?;
+                map.serialize_entry("a tag", "Bytes")?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// What is lent or owned, as it is written and as it is read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Cows<'a> {
+    text: Cow<'a, str>,
+    #[serde(with = "serde_bytes")]
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'de> Deserialize<'de> for Cows<'static> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Read<'a> {
+            #[serde(borrow)]
+            text: Cow<'a, str>,
+            #[serde(borrow, with = "serde_bytes")]
+            bytes: Cow<'a, [u8]>,
+        }
+
+        let Read { text, bytes } = Read::deserialize(deserializer)?;
+        assert!(matches!((&text, &bytes), (Cow::Borrowed(_), Cow::Borrowed(_))), "{text:.9}");
+        Ok(Cows { text: text.into_owned().into(), bytes: bytes.into_owned().into() })
+    }
+}
+
+/// From 128 KiB they go beside their message, of which no type is to notice anything.
+#[test]
+fn what_a_type_reads_does_not_depend_on_its_length() {
+    for length in [127 << 10, 129 << 10] {
+        let text = || "x".repeat(length);
+        let bytes = || serde_bytes::ByteBuf::from(vec![0xff; length]);
+        let inner = || Inner {
+            text: Looked(text()),
+            bytes: LookedBytes(bytes()),
+            taken: text(),
+            buffer: bytes().into_vec(),
+            list: bytes().into_vec().into(),
+        };
+        let flat = || Flat { number: 1, inner: inner() };
+        round_trip!(Looked: Looked(text()));
+        round_trip!(LookedBytes: LookedBytes(bytes()));
+        round_trip!(Flat: flat());
+        round_trip!(OneOf:
+            OneOf::Text(Looked(text())), OneOf::Bytes(LookedBytes(bytes())), OneOf::Inner(inner()));
+        round_trip!(Inside:
+            Inside::Inner(inner()), Inside::Flat(flat()), Inside::Text { text: Looked(text()) });
+        round_trip!(Beside:
+            Beside::Inner(inner()), Beside::Text(Looked(text())),
+            Beside::Bytes { bytes: LookedBytes(bytes()) });
+        round_trip!(Ahead:
+            Ahead(Beside::Inner(inner())), Ahead(Beside::Text(Looked(text()))),
+            Ahead(Beside::Bytes { bytes: LookedBytes(bytes()) }));
+        round_trip!(Cows<'static>: Cows { text: text().into(), bytes: bytes().into_vec().into() });
+        round_trip!(BTreeMap<Looked, LookedBytes>: [(Looked(text()), LookedBytes(bytes()))].into());
+        round_trip!(BTreeMap<LookedBytes, Looked>: [(LookedBytes(bytes()), Looked(text()))].into());
+        round_trip!(Option<Box<Looked>>: Some(Box::new(Looked(text()))));
+        round_trip!(Option<Box<LookedBytes>>: Some(Box::new(LookedBytes(bytes()))));
+        round_trip!(Box<[u8]>: bytes().into_vec().into());
+        // As which `serde` reads those in an `Arc`, too.
+        round_trip!(Box<str>: text().into());
+    }
+    let text = || Looked("x".repeat(16 << 20));
+    round_trip!(OneOf: OneOf::Text(text()));
+}
+
 #[test]
 fn long_bytes_whose_message_does_not_come_are_forgotten() {
     static HALF: ProcessPool = ProcessPool::new("half").workers(1).max_message(500_000);

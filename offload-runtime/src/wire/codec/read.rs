@@ -183,16 +183,31 @@ impl<'de> Reader<'de> {
             Head::Text(text) => visitor.visit_borrowed_str(text),
             Head::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
             Head::Numbers(numbers) => numbers_as_list(numbers.iter().copied(), visitor),
-            Head::TextBeside(text) => {
-                let text = String::from_utf8(mem::take(text)).map_err(|_| no_text())?;
-                visitor.visit_string(text)
-            }
-            Head::BytesBeside(bytes) => visitor.visit_byte_buf(mem::take(bytes)),
+            // As if they were not beside: what reads before it knows the type, as `serde` does for
+            // an untagged enum, may look for a `&str` in it later.
+            Head::TextBeside(text) => visitor.visit_borrowed_str(lent(text)?),
+            Head::BytesBeside(bytes) => visitor.visit_borrowed_bytes(bytes),
             Head::NumbersBeside(numbers) => {
                 numbers_as_list(mem::take(numbers).into_iter(), visitor)
             }
             Head::List(length) => self.list(length, visitor),
             Head::Map(length) => self.map(length, visitor),
+        }
+    }
+
+    /// For who wants to keep a text, or bytes.
+    fn visit_kept<V: Visitor<'de>>(
+        &mut self,
+        head: Head<'de>,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        match head {
+            Head::TextBeside(text) => {
+                let text = String::from_utf8(mem::take(text)).map_err(|_| no_text())?;
+                visitor.visit_string(text)
+            }
+            Head::BytesBeside(bytes) => visitor.visit_byte_buf(mem::take(bytes)),
+            head => self.visit(head, visitor),
         }
     }
 
@@ -256,22 +271,16 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
-    // A `&str` asks for this, which has to be lent, and a `String` for the other.
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        match self.head()? {
-            Head::TextBeside(text) => visitor.visit_borrowed_str(lent(text)?),
-            Head::BytesBeside(bytes) => visitor.visit_borrowed_bytes(bytes),
-            head => self.visit(head, visitor),
-        }
+    // A `String` asks for this, and a `&str`, which has to be lent, for the other.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        let head = self.head()?;
+        self.visit_kept(head, visitor)
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match self.head()? {
             Head::Numbers(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Head::BytesBeside(bytes) | Head::NumbersBeside(bytes) => {
-                visitor.visit_borrowed_bytes(bytes)
-            }
-            Head::TextBeside(text) => visitor.visit_borrowed_str(lent(text)?),
+            Head::NumbersBeside(bytes) => visitor.visit_borrowed_bytes(bytes),
             head => self.visit(head, visitor),
         }
     }
@@ -280,7 +289,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         match self.head()? {
             Head::Numbers(bytes) => visitor.visit_borrowed_bytes(bytes),
             Head::NumbersBeside(bytes) => visitor.visit_byte_buf(mem::take(bytes)),
-            head => self.visit(head, visitor),
+            head => self.visit_kept(head, visitor),
         }
     }
 
@@ -351,7 +360,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char string unit map struct identifier
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str unit map struct identifier
         ignored_any
     }
 }
