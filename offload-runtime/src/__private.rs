@@ -20,7 +20,9 @@ pub use crate::api::bounds::{
 };
 pub use crate::api::lends::{LentMut, LentShared};
 pub use crate::api::pools::{CPU, THREAD};
-pub use crate::api::streams::{Ends, Iterates, Streams};
+pub use crate::api::streams::{
+    Ends, Iterates, OfOpening, Opening, Opens, Pushes, StreamError, Streams,
+};
 pub use crate::call::started::Started;
 pub use crate::call::stream::shape::Shape;
 pub use crate::function::Function;

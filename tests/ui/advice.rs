@@ -175,6 +175,7 @@ pub static DB: Resource<Config> = Resource::new(\"db\", || Ok(Config::default())
 pub static MODEL: SharedResource<Config> = SharedResource::new(\"model\", || Ok(Config::default()));
 pub static PARSER: ThreadResource<Rc<str>> = ThreadResource::new(\"parser\", || Ok(Rc::from(\"\")));
 pub static NAMES: Resource<Vec<String>> = Resource::new(\"names\", || Ok(Vec::new()));
+pub type Opened<T> = Result<T, Error>;
 ";
 
 /// A function that is refused, what the message says it may be instead, and the function that is that.
@@ -185,7 +186,7 @@ struct Followed {
 }
 
 /// Functions that borrow, or make a stream.
-const LENT_AND_STREAMED: [Followed; 23] = [
+const LENT_AND_STREAMED: [Followed; 30] = [
     Followed {
         refused: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut [String]) -> usize { names.len() }",
         says: "lend `Vec<String>`",
@@ -265,6 +266,41 @@ const LENT_AND_STREAMED: [Followed; 23] = [
         refused: "(cpu)] pub fn f(#[resource(DB)] #[cfg(all())] db: &mut Config) -> u32 { db.depth }",
         says: "put `#[cfg]` on the whole function",
         followed: "(cpu)] #[cfg(all())] pub fn f(#[resource(DB)] db: &mut Config) -> u32 { db.depth }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator, Error> { Ok(0..below) }",
+        says: "says what its iterator makes: `impl Iterator<Item = …>`",
+        followed: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Error> { Ok(0..below) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(below: u32) -> Opened<impl Iterator<Item = u32>> { Ok(0..below) }",
+        says: "or a `Result` of that",
+        followed: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Error> { Ok(0..below) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f() -> Result<impl Iterator<Item = io::Result<u32>>, String> { Ok(std::iter::empty()) }",
+        says: "return the same error type in both places",
+        followed: "(thread, stream)] pub fn f() -> Result<impl Iterator<Item = io::Result<u32>>, io::Error> { Ok(std::iter::empty()) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f() -> std::vec::IntoIter<Rc<u32>> { Vec::new().into_iter() }",
+        says: "make items of `Arc` in place of `Rc`",
+        followed: "(thread, stream)] pub fn f() -> std::vec::IntoIter<Arc<u32>> { Vec::new().into_iter() }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Rc<str>> { Ok(0..below) }",
+        says: "of `Arc` in place of `Rc`",
+        followed: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Arc<str>> { Ok(0..below) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(out: &mut Sink<Rc<u32>>) -> Result<(), Error> { Ok(out.send(Rc::new(1))?) }",
+        says: "send an `Arc` in place of an `Rc`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<Arc<u32>>) -> Result<(), Error> { Ok(out.send(Arc::new(1))?) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Box<dyn error::Error>> { Ok(out.send(1)?) }",
+        says: "of `Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Box<dyn error::Error + Send + Sync>> { Ok(out.send(1)?) }",
     },
     Followed {
         refused: "(thread, stream)] pub fn f(#[resource(DB)] db: &mut Config) -> impl Iterator<Item = u32> { 0..db.depth }",
@@ -1172,7 +1208,7 @@ const REMOTE: [(&str, &[(&str, &str)]); 13] = [
         ],
     ),
     ("this is `remote` here", &[("(distributed)] //~", "(remote, timeout = \"1s\")]")]),
-    ("its result: `panic = \"error\"`", &[("panic = \"abort\")] //~", "panic = \"error\")]")]),
+    ("one with `panic = \"error\"`", &[("panic = \"abort\")] //~", "panic = \"error\")]")]),
     ("has letters, digits, `-` and `_`", &[("\"a b\"); //~", "\"a-b_1\");")]),
 ];
 
@@ -1196,12 +1232,16 @@ fn each_fix_of_a_remote_function_compiles() {
 
 /// An editor, and whoever builds with increments, is told each mistake once, too.
 #[test]
-fn a_type_that_is_no_serde_type_is_one_error_with_increments() {
+fn a_type_that_is_not_what_it_should_be_is_one_error_with_increments() {
     let functions = [
         "#[offload(process)] pub fn takes(store: Store) -> Result<(), Error> { drop(store); Ok(()) }",
         "#[offload(process)] pub fn gives() -> Result<Store, Error> { todo!() }",
         "#[offload(process)] pub fn copies(#[to_owned] store: &Store) -> Result<(), Error> { let _ = store.count; Ok(()) }",
         "#[offload(process, stream)] pub fn makes() -> Result<impl Iterator<Item = Store>, Error> { Ok(std::iter::empty()) }",
+        "#[offload(thread, stream)] pub fn no_iterator() -> Store { todo!() }",
+        "#[offload(thread, stream)] pub fn named() -> std::vec::IntoIter<std::rc::Rc<u8>> { Vec::new().into_iter() }",
+        "#[offload(thread, stream)] pub fn sends(out: &mut offload_runtime::Sink<std::rc::Rc<u8>>) -> Result<(), Error> { Ok(out.send(1.into())?) }",
+        "#[offload(thread, stream)] pub fn fails() -> Result<std::ops::Range<u8>, std::rc::Rc<u8>> { Ok(0..1) }",
     ];
     let programs: Vec<_> = functions
         .iter()

@@ -89,7 +89,11 @@ fn panic(options: &Options, errors: &mut Errors) {
     if value.value() != "error" {
         errors.at(
             value,
-            "a panic resumes in the task that awaits, or is an `Error` of its result: `panic = \"error\"`",
+            match options.is_process() {
+                // It does not go on in a caller from there.
+                true => "a panic of the body is an `Error` of the result without it, and of what the caller does one with `panic = \"error\"`",
+                false => "a panic resumes in the task that awaits, or is an `Error` of its result: `panic = \"error\"`",
+            },
         );
     } else if options.stream.is_some() {
         errors.at(

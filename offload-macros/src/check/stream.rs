@@ -9,7 +9,7 @@ use crate::options::{Given, Options};
 use crate::tokens::arguments::{arguments, first_argument, last_name};
 use crate::tokens::items::{is_result, made};
 use crate::tokens::known::{COLLECTIONS, MAPS, VALUES};
-use crate::tokens::{borrows, text};
+use crate::tokens::{borrows, opaque, text};
 
 const MAKES_NOTHING: &str = "with `stream` a function returns `impl Iterator<Item = …>`, or has an argument \
      `out: &mut offload_runtime::Sink<…>` and returns `Result<(), …>`";
@@ -66,8 +66,6 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
                     "an iterator owns what it reads, and a resource is lent to a body until it returns: take \
                      `out: &mut offload_runtime::Sink<…>`, send the items into it, and return `Result<(), …>`",
                 );
-            } else if matches!(ty, Type::ImplTrait(_)) && made(ty).is_none() {
-                errors.at(ty, "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`");
             } else if let Some((ty, item)) = no_iterator(ty) {
                 // Items own what they have.
                 match advice::owned(&item, Position::Result, &function.signature.generics) {
@@ -76,6 +74,11 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
                     }
                     Err(why) => errors.at(ty, format_args!("`{}` is no iterator: {why}", text(ty))),
                 }
+            } else if let Some(ty) = says_no_item(ty) {
+                errors.at(
+                    ty,
+                    "with `stream` a function says what its iterator makes: `impl Iterator<Item = …>`, or a `Result` of that",
+                );
             }
         }
         (Some(_), ReturnType::Type(..)) => {}
@@ -105,6 +108,17 @@ fn makes_no_items(
         format!("return `impl Iterator<Item = {item}>`{or_remove}")
     };
     errors.at(ty, format_args!("`{no_iterator}` is no iterator: {fix}"));
+}
+
+/// An iterator without a name of which nothing says what it makes: `impl Iterator`, `Rev<impl Iterator<Item = u8>>`, or
+/// one in what is no `Result` by its name.
+fn says_no_item(output: &Type) -> Option<&Type> {
+    let ty = if is_result(output) { first_argument(output)? } else { output };
+    let says = match ty {
+        Type::ImplTrait(_) => made(ty).is_some(),
+        _ => !opaque::has_impl_trait(ty),
+    };
+    (!says).then_some(ty)
 }
 
 /// A result that is no iterator, or the one in a `Result`; and what an iterator in its place would make.

@@ -145,13 +145,14 @@ fn asked<'a>(function: &'a Function, form: &Form, item: &TokenStream) -> Asked<A
         _ => ends(&output),
     };
     let method = Ident::new(method, place.1);
+    let of_opening = stream::of_opening(function, form);
     Asked {
         call: projection(item, place, "RemoteItem", "items"),
         place: place.1,
         end: None,
         answer: Box::new(move |run| {
             // What is said of the call is said of the type.
-            let send = arguments_of(quote!(#result, #arguments), place.1);
+            let send = arguments_of(quote!(#result, #of_opening #arguments), place.1);
             quote! {
                 let #result = #run;
                 __offload::Known::of(&#result).#method #send

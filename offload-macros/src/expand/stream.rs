@@ -4,14 +4,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{ReturnType, Signature, Token, Type, parse_quote_spanned};
 
-use super::projection::{arguments_of, in_signature, projection, projection_by, projection_of};
+use super::projection::{
+    arguments_of, called, in_signature, projection, projection_by, projection_of,
+};
 use super::wrapper::{runtime, wrapper, wrapper_signature};
 use super::{describe, outlives};
 use crate::function::Function;
 use crate::function::form::{Form, form};
 use crate::options::{Given, Options};
-use crate::tokens::arguments::first_argument;
-use crate::tokens::items::{made, sent, with_first_argument};
+use crate::tokens::arguments::{arguments, first_argument};
+use crate::tokens::items::{is_result, made, sent, with_first_argument};
 use crate::tokens::{ends, opaque};
 
 /// So many items are made ahead, unless it is said.
@@ -45,7 +47,8 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
         _ => room(options),
     };
     wrapper(options, function, signature, |job| {
-        let given = quote!({ #this }, #fail, #ahead, #job);
+        let (of_opening, job) = (of_opening(function, &form), named(function, &form, job));
+        let given = quote!({ #this }, #fail, #ahead, #of_opening #job);
         // What is said of the call is said of the type.
         let given = arguments_of(given, place);
         quote!(#call #given)
@@ -86,6 +89,10 @@ pub(crate) fn signature(
 ) -> (Signature, Span) {
     let mut signature = wrapper_signature(function, options.sync.is_some());
     let place = match &function.signature.output {
+        // What is no iterator in a result is said of what is in it.
+        ReturnType::Type(_, ty) if function.sink().is_none() && is_result(ty) => {
+            ends(first_argument(ty).unwrap_or(ty)).1
+        }
         ReturnType::Type(_, ty) => ends(ty).1,
         ReturnType::Default => function.signature.ident.span(),
     };
@@ -99,17 +106,6 @@ pub(crate) fn signature(
     (signature, place)
 }
 
-impl Form {
-    fn call(&self) -> &'static str {
-        match self {
-            Form::Items => "items",
-            Form::OpenedItems => "opened_items",
-            Form::Opened => "opened",
-            Form::Pushed => "pushed",
-        }
-    }
-}
-
 /// What the stream's items are.
 pub(crate) fn item(
     options: &Options,
@@ -119,7 +115,9 @@ pub(crate) fn item(
 ) -> TokenStream {
     let output = function.output();
     let made_by = |ty: &Type| match ty {
-        Type::Path(_) => in_signature(ty, runtime, "Iterates", "Made"),
+        Type::Path(_) if !opaque::has_impl_trait(ty) => {
+            in_signature(ty, runtime, "Iterates", "Made")
+        }
         _ => made(ty).map_or_else(|| quote!(()), |made| made.to_token_stream()),
     };
     match form {
@@ -159,36 +157,73 @@ fn fail(options: &Options, function: &Function, form: &Form, item: &TokenStream)
     quote!(#carrier.offload_fail())
 }
 
-/// `<_ as __offload::Streams<_>>::items`, where the iterator has no name: what does not move is said so at the type.
+/// `<_ as __offload::Streams<_>>::items`: what cannot be streamed is said so at the type, of the iterator, of what is sent,
+/// and of the error. Where one of these is not what it should be, the compiler does not know the next, and says nothing of it.
 fn call(function: &Function, form: &Form) -> TokenStream {
     let output = function.output();
-    let iterator = match form {
-        Form::Items => Some(&output),
-        Form::OpenedItems | Form::Opened => first_argument(&output),
-        Form::Pushed => None,
-    };
-    match iterator {
-        Some(ty) if opaque::has_impl_trait(ty) => {
-            let place = ends(ty);
-            projection_by(&Token![_](place.0), place, "Streams", form.call())
+    let inferred = |place: (Span, Span)| Token![_](place.0).into_token_stream();
+    match form {
+        Form::Items => projection_by(&inferred(ends(&output)), ends(&output), "Streams", "items"),
+        Form::OpenedItems => {
+            let place = ends(first_argument(&output).unwrap_or(&output));
+            projection_by(&inferred(place), place, "Streams", "opened_items")
         }
-        _ => asked(function, form, form.call()),
+        Form::Opened => {
+            let place = ends(first_argument(&output).unwrap_or(&output));
+            // What the iterator is, the error does not say.
+            let opening = with_first_argument(output.clone(), &quote!(()));
+            let error = error(opening.as_ref().unwrap_or(&output), &output, "Opening");
+            projection_of(&inferred(place), place, &quote!(Opens<#error, _>), "opened")
+        }
+        Form::Pushed => {
+            let sent = function.sink().and_then(|sink| sent(&sink.ty));
+            let place = sent.map_or_else(|| ends(&output), |sent| ends(&sent));
+            let error = error(&output, &output, "Ends");
+            projection_of(&sent.to_token_stream(), place, &quote!(Pushes<#error, _>), "pushed")
+        }
     }
 }
 
-/// `<I as __offload::Iterates>::items`: what is no iterator is said so, at the type, and nothing else.
-pub(crate) fn asked(function: &Function, form: &Form, what: &str) -> TokenStream {
-    let output = function.output();
-    let (ty, bound) = match form {
-        Form::Items => (output, "Iterates"),
-        Form::OpenedItems | Form::Opened => {
-            (first_argument(&output).cloned().unwrap_or(output), "Iterates")
+/// `<<Result<(), Error> as __offload::Opening>::Error as __offload::StreamError<_>>::Itself`, at the error, if it is
+/// written.
+fn error(ty: &Type, output: &Type, bound: &str) -> TokenStream {
+    let error = projection(ty, ends(output), bound, "Error");
+    projection_by(&error, ends_of_error(output), "StreamError", "Itself")
+}
+
+/// Where the error of a result is, or the result.
+fn ends_of_error(output: &Type) -> (Span, Span) {
+    match output {
+        Type::Path(path) => {
+            arguments(path).nth(1).map_or_else(|| ends(output), |error| ends(&error))
         }
-        Form::Pushed => (output, "Ends"),
-    };
-    let place = ends(&ty);
-    if opaque::has_impl_trait(&ty) {
-        return projection(&Token![_](place.0), place, bound, what);
+        _ => ends(output),
     }
-    projection(&ty, place, bound, what)
+}
+
+/// Of an iterator that has a name, what the body returns is an iterator if it is one, and nothing that the compiler knows
+/// if it is none: that has been said.
+fn named(function: &Function, form: &Form, job: TokenStream) -> TokenStream {
+    let output = function.output();
+    let (ty, method) = match form {
+        Form::Items => (Some(&output), "made_by"),
+        Form::OpenedItems | Form::Opened => (first_argument(&output), "opened_by"),
+        Form::Pushed => (None, ""),
+    };
+    match ty {
+        Some(ty) if !opaque::has_impl_trait(ty) => {
+            let made_by = projection(ty, ends(ty), "Iterates", method);
+            called(&made_by, job, ends(ty).1)
+        }
+        _ => job,
+    }
+}
+
+/// How an item is made of the error of what opens their iterator, where they are results.
+pub(crate) fn of_opening(function: &Function, form: &Form) -> Option<TokenStream> {
+    matches!(form, Form::OpenedItems).then(|| {
+        let place = ends_of_error(&function.output());
+        let item = projection_by(&Token![_](place.0), place, "OfOpening", "item");
+        quote!(#item,)
+    })
 }

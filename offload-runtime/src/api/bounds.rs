@@ -34,7 +34,9 @@ pub use crate::api::moved::{Argument, Copied, Elsewhere, Fail, Lent, Nothing, No
 #[doc(no_inline)]
 pub use crate::api::process_streams::{RemoteEnds, RemoteItem};
 #[doc(no_inline)]
-pub use crate::api::streams::{Ends, Iterates, Streams};
+pub use crate::api::streams::{
+    Ends, Iterates, OfOpening, Opening, Opens, Pushes, StreamError, Streams,
+};
 #[cfg(feature = "process")]
 #[doc(no_inline)]
 pub use crate::api::transfer::{Remote, Transfer, TransferLent};

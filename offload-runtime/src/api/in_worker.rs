@@ -110,8 +110,8 @@ impl<I: Iterates<Made: RemoteItem>> Known<I> {
 }
 
 impl<I: Iterates<Made: RemoteItem>, E> Known<Result<I, E>> {
-    /// Sends the items of an iterator, or the error with which the body failed to return one, as its first item: items are
-    /// `Result`s.
+    /// Sends the items of an iterator, or the error with which the body failed to return one, as its first item, which
+    /// `item` makes.
     ///
     /// # Errors
     ///
@@ -119,12 +119,10 @@ impl<I: Iterates<Made: RemoteItem>, E> Known<Result<I, E>> {
     pub fn offload_send_opened_items(
         &self,
         opened: Result<I, E>,
+        item: fn(E) -> I::Made,
         arguments: &mut Arguments<'_>,
-    ) -> Result<(), Malformed>
-    where
-        <I::Made as RemoteItem>::Error: From<E>,
-    {
-        I::Made::send_opened_items(opened.map(I::iterator), arguments)
+    ) -> Result<(), Malformed> {
+        I::Made::send_opened_items(opened.map(I::iterator), item, arguments)
     }
 }
 
@@ -167,11 +165,20 @@ impl<T> Unknown<T> {
         never()
     }
 
-    pub fn offload_send_opened_items(&self, _: T, _: &mut Arguments<'_>) -> Result<(), Malformed> {
+    pub fn offload_send_opened(&self, _: T, _: &mut Arguments<'_>) -> Result<(), Malformed> {
         never()
     }
+}
 
-    pub fn offload_send_opened(&self, _: T, _: &mut Arguments<'_>) -> Result<(), Malformed> {
+#[allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
+#[doc(hidden)]
+impl<I: Iterates, E> Unknown<Result<I, E>> {
+    pub fn offload_send_opened_items(
+        &self,
+        _: Result<I, E>,
+        _: fn(E) -> I::Made,
+        _: &mut Arguments<'_>,
+    ) -> Result<(), Malformed> {
         never()
     }
 }

@@ -83,19 +83,19 @@ pub trait RemoteItem: Sized {
     where
         I: Iterator<Item = Self>;
 
-    /// Sends the items of an iterator, or the error with which the body failed to return one, as its first item: items are
-    /// `Result`s.
+    /// Sends the items of an iterator, or the error with which the body failed to return one, as its first item, which
+    /// `item` makes.
     ///
     /// # Errors
     ///
     /// As of `send_items`.
     fn send_opened_items<I, E>(
         opened: Result<I, E>,
+        item: fn(E) -> Self,
         arguments: &mut Arguments<'_>,
     ) -> Result<(), Malformed>
     where
-        I: Iterator<Item = Self>,
-        Self::Error: From<E>;
+        I: Iterator<Item = Self>;
 
     /// Sends the items of an iterator, or the error with which the body failed to return one. Items are plain values, and
     /// become `Ok`.
@@ -149,15 +149,15 @@ where
 
     fn send_opened_items<I, U>(
         opened: Result<I, U>,
+        item: fn(U) -> Result<T, E>,
         arguments: &mut Arguments<'_>,
     ) -> Result<(), Malformed>
     where
         I: Iterator<Item = Result<T, E>>,
-        E: From<U>,
     {
         match opened {
             Ok(items) => Self::send_items(items, arguments),
-            Err(error) => Self::send_items([Err(E::from(error))].into_iter(), arguments),
+            Err(error) => Self::send_items([item(error)].into_iter(), arguments),
         }
     }
 

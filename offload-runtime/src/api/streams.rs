@@ -8,7 +8,7 @@ use crate::call::stream::sink::Sink;
 use crate::call::stream::{Items, Pushed};
 use crate::function::Function;
 
-/// A result that is an iterator. Its bounds are asked for where it makes a stream.
+/// A result that is an iterator.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no iterator",
     label = "with `stream` a function returns `impl Iterator<Item = …>`, or a `Result` of one",
@@ -19,110 +19,96 @@ pub trait Iterates: Sized {
     /// What it makes.
     type Made;
 
+    /// The type itself, which the compiler knows only if it is an iterator: of what is none it asks nothing besides.
+    type Itself;
+
     /// The iterator itself.
     fn iterator(self) -> impl Iterator<Item = Self::Made>;
 
-    /// The stream of its items.
-    fn items<F>(
-        function: &'static Function,
-        fail: Option<Fail<Self::Made>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = Self::Made> + Send + 'static
+    /// A body that returns it.
+    fn made_by<F>(body: F) -> impl FnOnce() -> Self::Itself + Send + 'static
     where
-        F: FnOnce() -> Self + Send + 'static,
-        Self: Send + 'static,
-        Self::Made: Send + 'static;
+        F: FnOnce() -> Self + Send + 'static;
 
-    /// The stream of one that may fail to be there, whose items can carry that.
-    fn opened_items<F, E, U, V>(
-        function: &'static Function,
-        fail: Option<Fail<Result<U, V>>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = Result<U, V>> + Send + 'static
+    /// A body that returns it, or an error.
+    fn opened_by<F, E>(body: F) -> impl FnOnce() -> Result<Self::Itself, E> + Send + 'static
     where
-        F: FnOnce() -> Result<Self, E> + Send + 'static,
-        Self: Iterator<Item = Result<U, V>> + Send + 'static,
-        E: 'static,
-        U: Send + 'static,
-        V: From<E> + Send + 'static;
-
-    /// The stream of one that may fail to be there, whose items cannot carry that: those of the stream are results.
-    fn opened<F, E>(
-        function: &'static Function,
-        fail: Option<Fail<Result<Self::Made, E>>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = Result<Self::Made, E>> + Send + 'static
-    where
-        F: FnOnce() -> Result<Self, E> + Send + 'static,
-        Self: Send + 'static,
-        E: Send + 'static,
-        Self::Made: Send + 'static;
+        F: FnOnce() -> Result<Self, E> + Send + 'static;
 }
 
 // That it is no `Iterator` is what the words above say. They are said where the compiler finds a
 // bound that is not about the type itself: of a type it would say, in the library's words, which
 // bound it lacks.
 #[diagnostic::do_not_recommend]
-impl<I, M> Iterates for I
+impl<I, J, M, N> Iterates for I
 where
-    (I,): Makes<Iterator = I, Item = M>,
+    (I,): Makes<Item = M, Known = N>,
+    N: MadeBy<I, Iterator = J>,
 {
     type Made = M;
+    type Itself = J;
 
     fn iterator(self) -> impl Iterator<Item = M> {
-        <(I,)>::iterator(self)
+        (self,).iterate()
     }
 
-    fn items<F>(
-        function: &'static Function,
-        fail: Option<Fail<M>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = M> + Send + 'static
+    fn made_by<F>(body: F) -> impl FnOnce() -> J + Send + 'static
     where
         F: FnOnce() -> I + Send + 'static,
-        I: Send + 'static,
-        M: Send + 'static,
     {
-        <(I,)>::stream(function, fail, room, move || Ok(body()), |item| item)
+        move || N::iterator(body())
     }
 
-    fn opened_items<F, E, U, V>(
-        function: &'static Function,
-        fail: Option<Fail<Result<U, V>>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = Result<U, V>> + Send + 'static
+    fn opened_by<F, E>(body: F) -> impl FnOnce() -> Result<J, E> + Send + 'static
     where
         F: FnOnce() -> Result<I, E> + Send + 'static,
-        I: Iterator<Item = Result<U, V>> + Send + 'static,
-        E: 'static,
-        U: Send + 'static,
-        V: From<E> + Send + 'static,
     {
-        Items::new(function, fail, room, move || body().map_err(|error| Err(V::from(error))))
-    }
-
-    fn opened<F, E>(
-        function: &'static Function,
-        fail: Option<Fail<Result<M, E>>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = Result<M, E>> + Send + 'static
-    where
-        F: FnOnce() -> Result<I, E> + Send + 'static,
-        I: Send + 'static,
-        E: Send + 'static,
-        M: Send + 'static,
-    {
-        <(I,)>::stream(function, fail, room, move || body().map_err(Err), Ok)
+        move || body().map(N::iterator)
     }
 }
 
-/// An iterator without a name, of which another thread makes a stream. `By` is left to be inferred, as that of [`Argument`](super::moved::Argument) is.
+/// What `(I,)` is where `I` is an iterator.
+pub trait Makes {
+    /// What it makes.
+    type Item;
+
+    /// The same, which nothing else tells the compiler.
+    type Known;
+
+    /// That it is one.
+    fn iterate(self) -> impl Iterator<Item = Self::Item>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<I: Iterator> Makes for (I,) {
+    type Item = I::Item;
+    type Known = I::Item;
+
+    fn iterate(self) -> impl Iterator<Item = I::Item> {
+        self.0
+    }
+}
+
+/// What is made by an `I`. Where the compiler does not know what that is, it does not know the iterator either.
+pub trait MadeBy<I> {
+    /// The iterator.
+    type Iterator;
+
+    /// It.
+    fn iterator(iterator: I) -> Self::Iterator;
+}
+
+impl<I, M> MadeBy<I> for M {
+    type Iterator = I;
+
+    fn iterator(iterator: I) -> I {
+        iterator
+    }
+}
+
+/// An iterator of which another thread makes a stream.
+///
+/// `By` is left to be inferred, as that of [`Argument`](super::moved::Argument) is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be streamed from another thread",
     label = "its items are made there, and it is not `Send`, or they are not",
@@ -130,52 +116,110 @@ where
             that has no others in it; where a type parameter is in it, give that the bound `Send`",
     note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
-pub trait Streams<By>: Iterates {
+pub trait Streams<By>: Sized {
+    /// What it makes.
+    type Item;
+
     /// The stream of its items.
     fn items<F>(
         function: &'static Function,
-        fail: Option<Fail<Self::Made>>,
+        fail: Option<Fail<Self::Item>>,
         room: usize,
         body: F,
-    ) -> impl Stream<Item = Self::Made> + Send + 'static
+    ) -> impl Stream<Item = Self::Item> + Send + 'static
     where
         F: FnOnce() -> Self + Send + 'static;
 
-    /// The same of one that may fail to be there, whose items can carry that.
-    fn opened_items<F, E, U, V>(
+    /// The same of one that may fail to be there, whose items can carry that: `item` makes one of the error.
+    fn opened_items<F, E>(
         function: &'static Function,
-        fail: Option<Fail<Result<U, V>>>,
+        fail: Option<Fail<Self::Item>>,
         room: usize,
+        item: fn(E) -> Self::Item,
         body: F,
-    ) -> impl Stream<Item = Result<U, V>> + Send + 'static
+    ) -> impl Stream<Item = Self::Item> + Send + 'static
     where
         F: FnOnce() -> Result<Self, E> + Send + 'static,
-        Self: Iterator<Item = Result<U, V>>,
-        E: 'static,
-        U: Send + 'static,
-        V: From<E> + Send + 'static;
-
-    /// The same, whose items cannot carry that: those of the stream are results.
-    fn opened<F, E>(
-        function: &'static Function,
-        fail: Option<Fail<Result<Self::Made, E>>>,
-        room: usize,
-        body: F,
-    ) -> impl Stream<Item = Result<Self::Made, E>> + Send + 'static
-    where
-        F: FnOnce() -> Result<Self, E> + Send + 'static,
-        E: Send + 'static;
+        E: 'static;
 }
 
-/// The trait twice, for all that may move and for nothing: see [`Nowhere`].
+/// The same of one that may fail to be there with an `E`, which its items cannot carry: those of the stream are results.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be streamed from another thread",
+    label = "its items are made there, and it is not `Send`, or they are not",
+    note = "make items of `Arc` in place of `Rc`, of `Box<dyn Trait + Send>` in place of `Box<dyn Trait>`, and an iterator \
+            that has no others in it; where a type parameter is in it, give that the bound `Send`",
+    note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
+)]
+pub trait Opens<E, By>: Sized {
+    /// What it makes.
+    type Item;
+
+    /// `E`, which the compiler knows only if that may come back: else it asks nothing besides.
+    type Error;
+
+    /// The stream of its items.
+    fn opened<F>(
+        function: &'static Function,
+        fail: Option<Fail<Result<Self::Item, Self::Error>>>,
+        room: usize,
+        body: F,
+    ) -> impl Stream<Item = Result<Self::Item, Self::Error>> + Send + 'static
+    where
+        F: FnOnce() -> Result<Self, Self::Error> + Send + 'static;
+}
+
+/// What is sent into a [`Sink`] by a body that may end with an `E`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be streamed from another thread",
+    label = "what is sent into a `Sink` comes from there, and this is not `Send`",
+    note = "send an `Arc` in place of an `Rc`, a `Box<dyn Trait + Send>` in place of a `Box<dyn Trait>`; where a type parameter \
+            is in it, give that the bound `Send`",
+    note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
+)]
+pub trait Pushes<E, By>: Sized {
+    /// `E`, as of [`Opens`].
+    type Error;
+
+    /// What the body returns.
+    type Ended;
+
+    /// The stream of what is sent.
+    fn pushed<F>(
+        function: &'static Function,
+        fail: Option<Fail<Self::Ended>>,
+        shape: Shape,
+        body: F,
+    ) -> impl Stream<Item = Result<Self, Self::Error>> + Send + 'static
+    where
+        F: FnOnce(&mut Sink<Self>) -> Self::Ended + Send + 'static;
+}
+
+/// An error of a stream, which comes from another thread.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot come back from another thread",
+    label = "the error of a stream comes from there, and this is not `Send`",
+    note = "return `Result<_, offload_runtime::Error>`, or one with another error that is `Send`, of `Arc` in place of `Rc`, \
+            of `Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`; where a type parameter is in it, give that the \
+            bound `Send`",
+    note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
+)]
+pub trait StreamError<By>: Sized {
+    /// The type itself.
+    type Itself;
+}
+
+/// Each trait twice, for all that may move and for nothing: see [`Nowhere`].
 macro_rules! streams {
     ($by:ty, $($bound:ident)?) => {
         #[diagnostic::do_not_recommend]
         impl<I, M> Streams<$by> for I
         where
-            I: Iterates<Made = M> + Send $(+ $bound)? + 'static,
+            I: Iterator<Item = M> + Send $(+ $bound)? + 'static,
             M: Send + 'static,
         {
+            type Item = M;
+
             fn items<F>(
                 function: &'static Function,
                 fail: Option<Fail<M>>,
@@ -185,26 +229,35 @@ macro_rules! streams {
             where
                 F: FnOnce() -> I + Send + 'static,
             {
-                <I as Iterates>::items(function, fail, room, body)
+                Items::new(function, fail, room, move || Ok(body()))
             }
 
-            fn opened_items<F, E, U, V>(
+            fn opened_items<F, E>(
                 function: &'static Function,
-                fail: Option<Fail<Result<U, V>>>,
+                fail: Option<Fail<M>>,
                 room: usize,
+                item: fn(E) -> M,
                 body: F,
-            ) -> impl Stream<Item = Result<U, V>> + Send + 'static
+            ) -> impl Stream<Item = M> + Send + 'static
             where
                 F: FnOnce() -> Result<I, E> + Send + 'static,
-                I: Iterator<Item = Result<U, V>>,
                 E: 'static,
-                U: Send + 'static,
-                V: From<E> + Send + 'static,
             {
-                <I as Iterates>::opened_items(function, fail, room, body)
+                Items::new(function, fail, room, move || body().map_err(item))
             }
+        }
 
-            fn opened<F, E>(
+        #[diagnostic::do_not_recommend]
+        impl<I, M, E> Opens<E, $by> for I
+        where
+            I: Iterator<Item = M> + Send + 'static,
+            M: Send + 'static,
+            E: Send $(+ $bound)? + 'static,
+        {
+            type Item = M;
+            type Error = E;
+
+            fn opened<F>(
                 function: &'static Function,
                 fail: Option<Fail<Result<M, E>>>,
                 room: usize,
@@ -212,10 +265,39 @@ macro_rules! streams {
             ) -> impl Stream<Item = Result<M, E>> + Send + 'static
             where
                 F: FnOnce() -> Result<I, E> + Send + 'static,
-                E: Send + 'static,
             {
-                <I as Iterates>::opened(function, fail, room, body)
+                Items::new(function, fail, room, move || match body() {
+                    Ok(items) => Ok(items.map(Ok)),
+                    Err(error) => Err(Err(error)),
+                })
             }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<T, E> Pushes<E, $by> for T
+        where
+            T: Send + 'static,
+            E: Send $(+ $bound)? + 'static,
+        {
+            type Error = E;
+            type Ended = Result<(), E>;
+
+            fn pushed<F>(
+                function: &'static Function,
+                fail: Option<Fail<Result<(), E>>>,
+                shape: Shape,
+                body: F,
+            ) -> impl Stream<Item = Result<T, E>> + Send + 'static
+            where
+                F: FnOnce(&mut Sink<T>) -> Result<(), E> + Send + 'static,
+            {
+                Pushed::new(function, fail, shape, body)
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<E: Send $(+ $bound)? + 'static> StreamError<$by> for E {
+            type Itself = E;
         }
     };
 }
@@ -223,53 +305,37 @@ macro_rules! streams {
 streams!(Elsewhere,);
 streams!(Nowhere, Nothing);
 
-/// What `(I,)` is where `I` is an iterator.
-pub trait Makes {
-    /// The iterator.
-    type Iterator;
-    /// What it makes.
-    type Item;
-
-    /// That it is one.
-    fn iterator(iterator: Self::Iterator) -> impl Iterator<Item = Self::Item>;
-
-    /// The stream of what is made of its items; the body gives it, or the last item instead.
-    fn stream<F, T>(
-        function: &'static Function,
-        fail: Option<Fail<T>>,
-        room: usize,
-        body: F,
-        item: impl FnMut(Self::Item) -> T + Send + 'static,
-    ) -> impl Stream<Item = T> + Send + 'static
-    where
-        F: FnOnce() -> Result<Self::Iterator, T> + Send + 'static,
-        Self::Iterator: Send + 'static,
-        T: Send + 'static;
+/// An item that can carry the error of what opens its iterator.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry a `{E}`",
+    label = "where there is no iterator its error is the only item, whose error is made of it",
+    note = "return the same error type in both places, or implement `From<{E}>` for that of the items"
+)]
+pub trait OfOpening<E> {
+    /// The item.
+    fn item(error: E) -> Self;
 }
 
+// That an error type is not `From` the other is half of what there is to say.
 #[diagnostic::do_not_recommend]
-impl<I: Iterator> Makes for (I,) {
-    type Iterator = I;
-    type Item = I::Item;
-
-    fn iterator(iterator: I) -> impl Iterator<Item = I::Item> {
-        iterator
+impl<T, V: From<E>, E> OfOpening<E> for Result<T, V> {
+    fn item(error: E) -> Result<T, V> {
+        Err(V::from(error))
     }
+}
 
-    fn stream<F, T>(
-        function: &'static Function,
-        fail: Option<Fail<T>>,
-        room: usize,
-        body: F,
-        item: impl FnMut(I::Item) -> T + Send + 'static,
-    ) -> impl Stream<Item = T> + Send + 'static
-    where
-        F: FnOnce() -> Result<I, T> + Send + 'static,
-        I: Send + 'static,
-        T: Send + 'static,
-    {
-        Items::new(function, fail, room, move || Ok(body()?.map(item)))
-    }
+/// What a body returns that may fail to return an iterator.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no `Result`",
+    label = "with `stream` a function returns `impl Iterator<Item = …>`, or a `Result` of one"
+)]
+pub trait Opening {
+    /// What there is in the place of the iterator.
+    type Error;
+}
+
+impl<T, E> Opening for Result<T, E> {
+    type Error = E;
 }
 
 /// The result of a body that has a [`Sink`].
@@ -277,37 +343,11 @@ impl<I: Iterator> Makes for (I,) {
     message = "`{Self}` does not say whether all was sent",
     label = "with a `Sink` a function returns `Result<(), …>`"
 )]
-pub trait Ends: Sized {
+pub trait Ends {
     /// The error that is the last item.
     type Error;
-
-    /// The stream of what a body sends.
-    fn pushed<F, T>(
-        function: &'static Function,
-        fail: Option<Fail<Self>>,
-        shape: Shape,
-        body: F,
-    ) -> impl Stream<Item = Result<T, Self::Error>> + Send + 'static
-    where
-        F: FnOnce(&mut Sink<T>) -> Self + Send + 'static,
-        T: Send + 'static,
-        Self::Error: Send + 'static;
 }
 
 impl<E> Ends for Result<(), E> {
     type Error = E;
-
-    fn pushed<F, T>(
-        function: &'static Function,
-        fail: Option<Fail<Result<(), E>>>,
-        shape: Shape,
-        body: F,
-    ) -> impl Stream<Item = Result<T, E>> + Send + 'static
-    where
-        F: FnOnce(&mut Sink<T>) -> Result<(), E> + Send + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        Pushed::new(function, fail, shape, body)
-    }
 }

@@ -99,6 +99,16 @@ fn sends_for_ever(out: &mut Sink<&'static [u8]>) -> Result<(), Error> { //~
 }
 
 #[offload(process, stream)]
+fn items_of_no_such_error() -> Result<impl Iterator<Item = Result<u32, Error>>, String> { //~
+    Ok(std::iter::empty())
+}
+
+#[offload(process, stream)]
+fn says_no_item_inside() -> Result<impl Iterator, Error> { //~
+    Ok(0..1)
+}
+
+#[offload(process, stream)]
 fn nothing() -> () {} //~
 
 fn is_stream<T>(_: impl futures_core::Stream<Item = T>) {}

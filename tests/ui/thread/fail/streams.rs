@@ -1,6 +1,7 @@
 //! What is no stream.
 
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 
 use offload_runtime::{Error, Resource, Sink, offload};
@@ -134,6 +135,93 @@ fn opens_what_is_of_one_thread(below: u32) -> Result<impl Iterator<Item = u32>, 
     Ok((0..).take_while(move |n| n < &*below))
 }
 
+#[offload(thread, stream)]
+fn says_no_item_inside(below: u32) -> Result<impl Iterator, Error> { //~
+    Ok(0..below)
+}
+
+type Opened<T> = Result<T, Error>;
+
+#[offload(thread, stream)]
+fn no_result_by_its_name(below: u32) -> Opened<impl Iterator<Item = u32>> { //~
+    Ok(0..below)
+}
+
+struct Steps(Rc<u32>);
+
+impl Iterator for Steps {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        Some(*self.0)
+    }
+}
+
+struct Shares(u32);
+
+impl Iterator for Shares {
+    type Item = Rc<u32>;
+
+    fn next(&mut self) -> Option<Rc<u32>> {
+        Some(Rc::new(self.0))
+    }
+}
+
+#[offload(thread, stream)]
+fn named_of_one_thread(below: u32) -> Steps { //~
+    Steps(Rc::new(below))
+}
+
+#[offload(thread, stream)]
+fn named_with_items_of_one_thread(below: u32) -> Shares { //~
+    Shares(below)
+}
+
+#[offload(thread, stream)]
+fn boxed_of_one_thread(below: u32) -> Box<dyn Iterator<Item = u32>> { //~
+    Box::new(0..below)
+}
+
+#[offload(thread, stream)]
+fn opens_a_named_one(below: u32) -> Result<Steps, Error> { //~
+    Ok(Steps(Rc::new(below)))
+}
+
+#[offload(thread, stream)]
+fn opens_a_shared_value(below: u32) -> Result<Rc<u32>, Error> { //~
+    Ok(Rc::new(below))
+}
+
+#[offload(thread, stream)]
+fn opens_with_an_error_of_one_thread(below: u32) -> Result<impl Iterator<Item = u32>, Rc<str>> { //~
+    Ok(0..below)
+}
+
+#[offload(thread, stream)]
+fn opens_results_of_one_thread() -> Result<impl Iterator<Item = Result<Rc<u32>, Error>>, Error> { //~
+    Ok(std::iter::empty())
+}
+
+#[offload(thread, stream)]
+fn items_of_no_such_error() -> Result<impl Iterator<Item = io::Result<u32>>, String> { //~
+    Ok(std::iter::empty())
+}
+
+#[offload(thread, stream)]
+fn sends_what_is_of_one_thread(out: &mut Sink<Rc<u32>>) -> Result<(), Error> { //~
+    Ok(out.send(Rc::new(1))?)
+}
+
+#[offload(thread, stream)]
+fn ends_with_an_error_of_one_thread(out: &mut Sink<u32>) -> Result<(), Rc<str>> { //~
+    out.send(1).map_err(|_| "closed".into())
+}
+
+#[offload(thread, stream)]
+fn sends_of_a_parameter<T: Default>(out: &mut Sink<T>) -> io::Result<()> { //~
+    Ok(out.send(T::default()).map_err(Error::from)?)
+}
+
 struct Rows;
 
 fn is_stream<T>(stream: impl futures_core::Stream<Item = T> + Send + 'static) {
@@ -156,6 +244,12 @@ fn callers_add_no_error() {
     is_stream::<u32>(goes_on(1));
     is_stream::<Result<u32, Error>>(two_sinks());
     is_stream::<Result<u32, Error>>(stalls(1));
+    drop(says_no_item_inside(1));
+    is_stream::<u32>(no_result_by_its_name(1));
+    is_stream::<u32>(named_of_one_thread(1));
+    is_stream::<u32>(boxed_of_one_thread(1));
+    is_stream::<Result<u32, Error>>(opens_a_named_one(1));
+    is_stream::<Result<Rc<u32>, Error>>(sends_what_is_of_one_thread());
 }
 
 fn main() {
