@@ -125,8 +125,8 @@ pub(super) fn count_rejected(function: &'static Function, failure: &Failure) {
 }
 
 impl Sent {
-    /// At the first poll: the task is submitted, with its request if that was written already. It fails if the system denies the timer its
-    /// thread.
+    /// At the first poll: the task is submitted, with its request if that was written already. It fails if the system denies
+    /// the timer its thread.
     pub(super) fn new(
         function: &'static Function,
         task: Awaited,

@@ -3,8 +3,10 @@
 //! read its answer, and not after it.
 //!
 //! The thread of the caller may be that of an event loop. So nothing waits there: a thread of the pool is claimed, a free
-//! worker is checked out if nobody has the lock, and what has no room in its channel is left to the thread of the pool. As soon
-//! as the call has begun it is as any other that has a thread and a worker.
+//! worker is checked out if nobody has the lock, and what has no room in its channel is left to the thread of the pool. (The
+//! worker of a call that is cancelled in that moment is put back, for which the lock is taken.) As soon as the call has begun
+//! it is as any other that has a thread and a worker. At which level its worker tells what the body says through `tracing` is
+//! asked of the subscriber where the call is made.
 
 use std::time::Instant;
 
