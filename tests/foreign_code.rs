@@ -224,7 +224,10 @@ const ROWS: [(&str, &[Place], &[Test]); 33] = [
     (
         "the subscriber: a new span, to enter, record in and leave it",
         &[Place::NewSpan, Place::EnterSpan, Place::RecordInSpan, Place::ExitSpan],
-        &[],
+        &[(
+            "process/begun.rs",
+            "a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run",
+        )],
     ),
     (
         "the subscriber: what a worker says, and the places in its source where it does",
@@ -949,9 +952,9 @@ impl<F: Future> Driven<F> {
         // Nothing of it happens before the handle is there.
         let (go, gate) = mpsc::channel::<()>();
         // What holds it up carries nothing along.
-        IS_CALLER.set(false);
+        let is_caller = IS_CALLER.replace(false);
         let holds = ONE.spawn(move || gate.recv().is_err());
-        IS_CALLER.set(true);
+        IS_CALLER.set(is_caller);
         {
             let mut handle = HANDLE.lock().unwrap();
             if let Poll::Ready(answer) = self.poll(waker)? {
@@ -960,9 +963,17 @@ impl<F: Future> Driven<F> {
             *handle = Some(Box::new(self));
         }
         drop((go, holds));
+        let start = Instant::now();
         loop {
-            let _ = rung.recv_timeout(Duration::from_millis(20));
-            let handle = HANDLE.lock().unwrap().take()?;
+            assert!(start.elapsed() < PATIENCE, "neither dropped nor woken");
+            let has_rung = rung.recv_timeout(Duration::from_millis(20)).is_ok();
+            let mut there = HANDLE.lock().unwrap();
+            // Who is to drop it may still come: it is not taken away for a look.
+            if there.is_some() && !has_rung {
+                continue;
+            }
+            let handle = there.take()?;
+            drop(there);
             let mut handle = *handle.downcast::<Driven<F>>().expect("it is this call's");
             match handle.poll(waker)? {
                 Poll::Ready(answer) => return Some(answer),
