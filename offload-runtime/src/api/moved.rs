@@ -126,7 +126,7 @@ macro_rules! moved {
             where
                 F: FnOnce() -> T + Send + 'static,
             {
-                Answer::new(Made::new(function, fail, body))
+                Answer::new(Made::new(function, fail, None, body))
             }
 
             fn call_or_start<F>(
@@ -139,7 +139,7 @@ macro_rules! moved {
                 F: FnOnce() -> T + Send + 'static,
             {
                 if !starting::is_wanted(Which { label: function.name(), of }) {
-                    return Answer::new(Made::new(function, fail, body));
+                    return Answer::new(Made::new(function, fail, None, body));
                 }
                 starting::leave(started::start(function, body));
                 Answer::new(Made::started(function))

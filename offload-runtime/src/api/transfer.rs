@@ -255,12 +255,12 @@ where
         let Some(written) = written.map(Arc::new) else {
             let body: Body<Self> =
                 Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
-            return Answer::new(Made::new(function, fail, body));
+            return Answer::new(Made::new(function, fail, None, body));
         };
         let request = Arc::clone(&written);
         let run = move |decode: Decode<'_>| exchange::run_written(function, &request, decode);
         let body: Body<Self> = Box::new(move || received(run).unwrap_or_else(|e| Err(e.into())));
-        Answer::new(Made::written(function, fail, written, body))
+        Answer::new(Made::new(function, fail, Some(written), body))
     }
 
     fn call_or_start<A>(function: &'static Function, arguments: A) -> Answer<Self>
@@ -302,7 +302,7 @@ where
             Box::new(move || opened.open(read).unwrap_or_else(|e| Err(e.into())));
         OfParcel::new(
             parcel,
-            Answer::new(Made::new(function, <Self as Fallible<Error>>::fail(), body)),
+            Answer::new(Made::new(function, <Self as Fallible<Error>>::fail(), None, body)),
         )
     }
 

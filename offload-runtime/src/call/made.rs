@@ -35,33 +35,9 @@ enum State {
 
 impl<T: Send + 'static> Made<T> {
     /// A call of `function`, whose body with its arguments is `body`, which is about to be polled
-    /// for the first time.
+    /// for the first time; with its request, if that was written already. (No function is between this and who makes the
+    /// body: unoptimized, each has a copy of it on its stack.)
     pub(crate) fn new<F>(
-        function: &'static Function,
-        fail: Option<fn(Error) -> T>,
-        body: F,
-    ) -> Made<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        Made::with(function, fail, None, body)
-    }
-
-    /// The same of one whose request was written already.
-    #[cfg(feature = "process")]
-    pub(crate) fn written<F>(
-        function: &'static Function,
-        fail: Option<fn(Error) -> T>,
-        written: Arc<Written>,
-        body: F,
-    ) -> Made<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-    {
-        Made::with(function, fail, Some(written), body)
-    }
-
-    fn with<F>(
         function: &'static Function,
         fail: Option<fn(Error) -> T>,
         written: Option<Arc<Written>>,
