@@ -29,7 +29,7 @@ pub async fn thumb(id: Path<u64>, store: Store, _guard: Guard, _arg3: Permit) ->
                 &__FUNCTION
             },
             <Png as __offload::Asked>::CARRIER.offload_fail(),
-            move || -> Png { __body((id,).0, (store,).0, (_guard,).0, (_arg3,).0) },
+            move || -> Png { __body(id, store, _guard, _arg3) },
         )
         .await
 }

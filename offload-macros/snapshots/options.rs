@@ -40,7 +40,7 @@ async fn render(page: Page) -> Result<Png, Error> {
                 Png,
                 Error,
             > as __offload::Returned<_>>::Held as __offload::Fallible<_>>::fail(),
-            move || -> Result<Png, Error> { __body((page,).0) },
+            move || -> Result<Png, Error> { __body(page) },
         )
         .await
 }

@@ -43,7 +43,7 @@ pub async fn load(id: u64) -> Result<Row, Error> {
             move || -> Result<Row, Error> {
                 let mut db = __offload::Borrowed::<Connection>::take(0usize);
                 let rules = __offload::Borrowed::<Rules>::take(1usize);
-                __body((id,).0, &mut *db, &*rules)
+                __body(id, &mut *db, &*rules)
             },
         )
         .await

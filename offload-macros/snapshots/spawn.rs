@@ -44,7 +44,7 @@ pub fn remove<P: AsRef<Path> + Send + 'static>(
                 "",
                 <io::Result<()> as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> io::Result<()> {
-                    __body::<P>((path,).0, __offload::Borrow::borrow(&name))
+                    __body::<P>(path, __offload::Borrow::borrow(&name))
                 },
             )
             .await
@@ -61,6 +61,6 @@ pub fn remove_soon<P: AsRef<Path> + Send + 'static>(
             ::offload_runtime::__private::module_path!(), "::remove"
         ),
         "",
-        move || remove::<P>((path,).0, name),
+        move || remove::<P>(path, name),
     )
 }

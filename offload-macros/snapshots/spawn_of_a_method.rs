@@ -38,7 +38,7 @@ impl Numbers {
                 ::offload_runtime::__private::module_path!(), "::squares"
             ),
             ::offload_runtime::__private::type_name::<Self>(),
-            move || Self::squares(self, (n,).0),
+            move || Self::squares(self, n),
         )
     }
 }

@@ -66,6 +66,6 @@ fn render_soon(
             ::offload_runtime::__private::module_path!(), "::render"
         ),
         "",
-        move || render((document,).0),
+        move || render(document),
     )
 }

@@ -44,7 +44,7 @@ pub fn fill<T: Clone + Send + 'static, const N: usize>(
                 },
                 <[T; N] as __offload::Asked>::CARRIER.offload_fail(),
                 move || -> [T; N] {
-                    fill_sync::<T, N>((value,).0, __offload::Borrow::borrow(&name))
+                    fill_sync::<T, N>(value, __offload::Borrow::borrow(&name))
                 },
             )
             .await

@@ -28,7 +28,7 @@ pub async fn read_report(path: PathBuf) -> io::Result<String> {
                 &__FUNCTION
             },
             <io::Result<String> as __offload::Asked>::CARRIER.offload_fail(),
-            move || -> io::Result<String> { __body((path,).0) },
+            move || -> io::Result<String> { __body(path) },
         )
         .await
 }

@@ -32,7 +32,7 @@ async fn map(
                 &__FUNCTION
             },
             <Result<_, Empty> as __offload::Asked>::CARRIER.offload_fail(),
-            move || -> Result<_, Empty> { __body((values,).0) },
+            move || -> Result<_, Empty> { __body(values) },
         )
         .await
 }

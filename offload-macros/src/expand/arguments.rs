@@ -1,8 +1,8 @@
 //! How `self` and the arguments move into the job, and how the body sees them there.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Pat, ReceiverKind, Token, Type};
+use syn::{Pat, ReceiverKind, Token};
 
 use super::projection::{called, projection_by};
 use super::resources;
@@ -116,14 +116,4 @@ pub(super) fn lend(argument: &Argument) -> TokenStream {
     } else {
         quote!(__offload::Borrow::borrow(&#held))
     }
-}
-
-/// `(id,).0`, which is underlined as the type of `id` is: of a type that is wrong in itself the compiler says at a call, at the
-/// value, what it says of the signature, at the type. Of one place it is one error.
-pub(super) fn underlined(value: &Ident, ty: &Type) -> TokenStream {
-    let (first, last) = ends(bare(ty));
-    let mut tuple = Group::new(Delimiter::Parenthesis, quote!(#value,));
-    tuple.set_span(first);
-    let index = quote_spanned!(last=> .0);
-    quote!(#tuple #index)
 }

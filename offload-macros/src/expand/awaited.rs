@@ -39,8 +39,7 @@ use crate::options::Options;
 ///         },
 ///         // How an `Error` becomes a `Png`, if it can.
 ///         <Png as __offload::Asked>::CARRIER.offload_fail(),
-///         // Each value is underlined as its type is.
-///         move || -> Png { __body((id,).0, (store,).0) },
+///         move || -> Png { __body(id, store) },
 ///     )
 ///     .await
 /// }

@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, ReturnType, Type, TypeImplTrait};
 
-use super::arguments::{bind_argument, lend, underlined};
+use super::arguments::{bind_argument, lend};
 use super::attributes::is_deprecated;
 use super::resources;
 use super::wrapper::free_name;
@@ -104,7 +104,7 @@ fn promise(function: &Function) -> Option<(Ident, TokenStream)> {
     Some((name, promise))
 }
 
-/// `Self::thumb_sync::<T>(self, (id,).0, (store,).0)`
+/// `Self::thumb_sync::<T>(self, id, store)`
 pub(super) fn call_sync(options: &Options, function: &Function, sync: &Sync) -> TokenStream {
     let ident = &sync.ident;
     let qualifier = qualifier(options, function);
@@ -137,7 +137,7 @@ pub(crate) fn turbofish(function: &Function) -> Option<TokenStream> {
     (!generics.is_empty()).then(|| quote!(::<#(#generics),*>))
 }
 
-/// `__body::<T>((id,).0, (store,).0)`
+/// `__body::<T>(id, store)`
 pub(super) fn call_body(function: &Function, body: &TokenStream) -> TokenStream {
     let generics = turbofish(function);
     let this = function.receiver.iter().map(|receiver| match receiver.to_owned {
@@ -147,13 +147,10 @@ pub(super) fn call_body(function: &Function, body: &TokenStream) -> TokenStream 
             quote!(&#this)
         }
     });
-    let arguments = function.arguments.iter().map(|argument| {
-        let held = &argument.held;
-        match argument.borrowed() {
-            _ if argument.resource.is_some() => resources::lend(argument),
-            Some(_) => lend(argument),
-            None => underlined(held, &argument.ty),
-        }
+    let arguments = function.arguments.iter().map(|argument| match argument.borrowed() {
+        _ if argument.resource.is_some() => resources::lend(argument),
+        Some(_) => lend(argument),
+        None => argument.held.to_token_stream(),
     });
     let values = this.chain(arguments);
     quote!(#body #generics (#(#values),*))

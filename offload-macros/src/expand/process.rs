@@ -5,7 +5,6 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ReturnType, Type};
 
-use super::arguments::underlined;
 use super::attributes::{silence_refinement, wrapper_attributes};
 use super::copied::{copies_at_call, future, return_future};
 use super::projection::{arguments_of, projection};
@@ -35,7 +34,7 @@ use crate::tokens::ends;
 ///     let title = <str as __offload::TransferLent>::hold(title);
 ///     // A body may call other functions of the kind, and is in a worker already.
 ///     if __offload::in_worker() {
-///         return __body((doc,).0, <str as __offload::TransferLent>::lent(&title));
+///         return __body(doc, <str as __offload::TransferLent>::lent(&title));
 ///     }
 ///     <Result<Pdf, Error> as __offload::Remote>::call(
 ///         {
@@ -49,7 +48,7 @@ use crate::tokens::ends;
 ///                     let doc = <Document as __offload::InWorker>::TYPE.offload_take(arguments)?;
 ///                     <str as __offload::InWorker>::TYPE.offload_lend(arguments, |title, arguments| {
 ///                         __offload::Arguments::end(arguments)?;
-///                         let result = __body((doc,).0, title);
+///                         let result = __body(doc, title);
 ///                         __offload::Known::of(&result).offload_answer(result, arguments);
 ///                         __offload::Ok(())
 ///                     })
@@ -182,7 +181,7 @@ fn run_in_place(function: &Function, body: &Ident, this: &TokenStream) -> TokenS
                 let held = &argument.held;
                 quote!(#lent(&#held))
             }
-            (None, None) => underlined(&argument.held, &argument.ty),
+            (None, None) => argument.held.to_token_stream(),
         });
     let run = quote!(#body(#(#values),*));
     if !function.has_resources() {
@@ -228,8 +227,7 @@ pub(crate) fn entry(
         match argument.resource {
             Some(_) => resources::lend(argument),
             None if argument.is_sink() => quote!(&mut #held),
-            None if argument.to_owned.is_some() => held.to_token_stream(),
-            None => underlined(held, &argument.ty),
+            None => held.to_token_stream(),
         }
     });
     let borrowed = resources::take(function);

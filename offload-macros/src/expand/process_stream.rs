@@ -34,7 +34,7 @@ use crate::tokens::items::{made, sent};
 ///                 let document = <Document as __offload::InWorker>::TYPE.offload_take(arguments)?;
 ///                 __offload::Arguments::end(arguments)?;
 ///                 let mut out = <Page as __offload::InWorker>::TYPE.offload_sink(arguments)?;
-///                 let result = __body((document,).0, &mut out);
+///                 let result = __body(document, &mut out);
 ///                 __offload::Known::of(&result).offload_ended(result, out, arguments);
 ///                 __offload::Ok(())
 ///             });

@@ -4,7 +4,6 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, Pat, PatType, Signature, Token, parse_quote};
 
-use super::arguments::underlined;
 use super::attributes::{belongs_to_body, is_deprecated, wrapper_attributes};
 use super::describe;
 use super::job::{qualifier, turbofish};
@@ -25,7 +24,7 @@ use crate::tokens::borrows;
 /// ```text
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
 ///     // The future is polled once, by which the call starts.
-///     __offload::start(concat!(module_path!(), "::remove"), "", move || remove((path,).0))
+///     __offload::start(concat!(module_path!(), "::remove"), "", move || remove(path))
 /// }
 /// ```
 ///
@@ -80,14 +79,13 @@ pub(crate) fn signature(options: &Options, function: &Function, ident: &Ident) -
     signature
 }
 
-/// `Self::remove::<T>(self, (path,).0)`
+/// `Self::remove::<T>(self, path)`
 fn call(options: &Options, function: &Function) -> TokenStream {
     let (qualifier, generics) = (qualifier(options, function), turbofish(function));
     let (ident, signature) = (&function.signature.ident, wrapper_signature(function, true));
     let values = signature.inputs.iter().map(|input| match input {
         FnArg::Receiver(receiver) => receiver.self_token.to_token_stream(),
-        FnArg::Typed(PatType { pat, ty, .. }) => match &**pat {
-            Pat::Ident(pattern) if borrows::find(ty).is_none() => underlined(&pattern.ident, ty),
+        FnArg::Typed(PatType { pat, .. }) => match &**pat {
             Pat::Ident(pattern) => pattern.ident.to_token_stream(),
             pattern => pattern.to_token_stream(),
         },

@@ -46,22 +46,6 @@ fn local(value: Local) -> Result<bool, Error> { //~
     Ok(value.cache.is_some())
 }
 
-/// Where a type is wrong in itself, as without the attribute.
-#[derive(Serialize, Deserialize)]
-struct OfCopies<T: Copy>(T);
-
-#[offload(process, sync = wrong_sync, spawn = wrong_soon)]
-fn wrong(copies: OfCopies<String>) -> Result<usize, Error> { //~
-    let _ = copies;
-    Ok(0)
-}
-
-#[offload(process, stream)]
-fn wrong_for_a_stream(copies: OfCopies<String>) -> Result<std::ops::Range<u8>, Error> { //~
-    let _ = copies;
-    Ok(0..1)
-}
-
 #[offload(process)]
 fn lent(text: &str) -> Result<usize, Error> { //~
     Ok(text.len())

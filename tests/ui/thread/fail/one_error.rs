@@ -56,32 +56,6 @@ fn from_somebody(
     name
 }
 
-/// Where a type is wrong in itself, as without the attribute.
-struct OfCopies<T: Copy>(T);
-
-#[offload(thread)]
-fn wrong(copies: OfCopies<String>) -> usize { //~
-    let _ = copies;
-    0
-}
-
-#[offload(cpu, timeout = "1s", sync = wrong_sync, spawn = wrong_soon)]
-fn wrong_beside(
-    copies: OfCopies<String>, //~
-    n: u8,
-) -> Result<u8, offload_runtime::Error> {
-    let _ = copies;
-    Ok(n)
-}
-
-impl View<'static> {
-    #[offload(thread)]
-    fn wrong(self, copies: OfCopies<String>) -> usize { //~
-        let _ = copies;
-        0
-    }
-}
-
 #[offload(thread)]
 fn of_two(
     first: &str,  //~
