@@ -374,20 +374,22 @@ pub(crate) fn surroundings() -> Result<(Option<String>, u32, u32), Error> {
     Ok((trace, std::process::id(), std::os::unix::process::parent_id()))
 }
 
+/// The test's connection may be closed meanwhile: that is no word.
 fn wait_for_word(test: u16) -> Result<u32, Error> {
+    let look = Duration::from_millis(20);
     let mut connection = TcpStream::connect(("127.0.0.1", test)).expect("the test listens");
     connection.write_all(&std::process::id().to_le_bytes()).expect("the test listens");
-    connection.set_read_timeout(Some(Duration::from_millis(20))).expect("it can be set");
+    connection.set_read_timeout(Some(look)).expect("it can be set");
     loop {
         match connection.read(&mut [0]) {
+            Ok(0) => std::thread::sleep(look),
             Ok(_) => return Ok(std::process::id()),
-            Err(error) if matches!(error.kind(), Io::WouldBlock | Io::TimedOut) => {
-                if is_cancelled() {
-                    let _ = connection.write_all(b"c");
-                    return Ok(0);
-                }
-            }
+            Err(error) if matches!(error.kind(), Io::WouldBlock | Io::TimedOut) => {}
             Err(error) => panic!("{error}"),
+        }
+        if is_cancelled() {
+            let _ = connection.write_all(b"c");
+            return Ok(0);
         }
     }
 }

@@ -390,7 +390,7 @@ impl Drop for Worker {
 /// Where bodies say that they run, and wait.
 pub(crate) struct Line(TcpListener);
 
-/// A body that runs.
+/// A body that runs, until it may end or nobody waits for it, also where this is dropped.
 pub(crate) struct Body {
     connection: TcpStream,
     /// Of its worker.
