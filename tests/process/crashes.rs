@@ -1,11 +1,13 @@
 //! A worker that dies costs the call that it had, and no other.
 
+use std::time::Instant;
+
 use futures::executor::block_on;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, Sink, offload};
 
-use crate::support::{is_there, runs, settle, start_with_all_files, workers};
+use crate::support::{PATIENCE, is_there, runs, settle, start_with_all_files, workers};
 
 /// Ways to die.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
@@ -324,7 +326,9 @@ fn a_crash_is_seen_when_a_fork_lives_on() {
         std::process::abort()
     }
 
+    let start = Instant::now();
     let error = block_on(forks()).unwrap_err();
+    assert!(start.elapsed() < PATIENCE, "it was told by the end of what it had started");
     assert_eq!((error.kind(), error.signal()), (ErrorKind::WorkerDied, Some(6)), "{error}");
     // What was printed before may be there, too, if nobody has read it by then.
     let child = error.stderr().unwrap().lines().last().unwrap().parse().unwrap();
@@ -348,7 +352,9 @@ fn a_kill_is_seen_when_a_fork_lives_on() {
         Ok((std::process::id(), start_with_all_files()))
     }
 
+    let start = Instant::now();
     let mut items = block_on(is_killed().collect::<Vec<_>>());
+    assert!(start.elapsed() < PATIENCE, "it was told by the end of what it had started");
     assert_eq!(items.pop().unwrap().unwrap_err().kind(), ErrorKind::WorkerDied);
     let child = items.pop().unwrap().unwrap();
     settle("what it made has died with it", || !runs(child));

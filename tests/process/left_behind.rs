@@ -5,16 +5,17 @@ use std::os::fd::FromRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload};
+use offload_runtime::{Error, ErrorKind, ProcessPool, Ran, offload, shutdown};
 use offload_tests::{begin, skipped};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::ends::{Told, spin, tell};
 use crate::support::{
-    is_there, number, receives, runs, sends, settle, start_daemon, start_with_all_files, workers,
+    PATIENCE, children, is_there, number, receives, runs, sends, settle, start_daemon,
+    start_with_all_files, workers,
 };
 
 #[test]
@@ -132,6 +133,49 @@ fn a_body_that_starts_others_without_end_is_ended() {
     settle("the worker is reaped", || !is_there(worker));
 }
 
+#[test]
+fn the_own_attributes_and_children_of_the_program_are_left_alone() {
+    crate::ending::passes("left_behind", "child_has_a_child_of_its_own");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_has_a_child_of_its_own() {
+    static REPLACED: ProcessPool = ProcessPool::new("replaced each time").workers(1).max_jobs(1);
+
+    #[offload(process)]
+    fn crashes(daemon: String) -> Result<(), Error> {
+        start_daemon(&daemon);
+        number(&daemon);
+        std::process::abort()
+    }
+
+    #[offload(process, pool = REPLACED)]
+    fn returns(daemon: String) -> Result<(), Error> {
+        start_daemon(&daemon);
+        number(&daemon);
+        Ok(())
+    }
+
+    let was = rustix::process::child_subreaper().unwrap();
+    let mut own = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+    settle("it is a zombie", || !runs(own.id()));
+
+    let [of_dead, of_replaced] = [Told::new(), Told::new()];
+    let error = block_on(crashes(of_dead.path())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WorkerDied);
+    block_on(returns(of_replaced.path())).unwrap();
+    for daemon in [of_dead.path(), of_replaced.path()] {
+        let daemon = number(&daemon);
+        settle("it has died", || !runs(daemon));
+    }
+    block_on(shutdown(PATIENCE));
+    settle("no worker is left", || children() == [own.id()]);
+
+    assert_eq!(own.wait().unwrap().code(), Some(7));
+    assert_eq!(rustix::process::child_subreaper().unwrap(), was);
+}
+
 /// As in a program that has few files left.
 #[test]
 fn more_than_there_are_files_for_are_killed() {
@@ -174,10 +218,11 @@ fn below(worker: u32) -> Vec<u32> {
 
 #[test]
 fn what_a_body_started_ends_with_the_program() {
-    for _ in 0..5 {
+    // Of a worker that is replaced after its call, and of one that is idle.
+    for mode in ["leave", "stay"].repeat(5) {
         let folder = tempfile::tempdir().unwrap();
         let mut parent = Command::new(env!("CARGO_BIN_EXE_parent"));
-        assert!(parent.arg("leave").arg(folder.path()).status().unwrap().success());
+        assert!(parent.arg(mode).arg(folder.path()).status().unwrap().success());
         for name in ["child", "daemon"] {
             let pid = number(folder.path().join(name).to_str().unwrap());
             settle("it has died", || !runs(pid));
@@ -229,7 +274,9 @@ fn the_end_of_a_worker_that_has_closed_its_prints_is_seen() {
     }
 
     let told = Told::new();
+    let start = Instant::now();
     let error = block_on(ends(told.path())).unwrap_err();
+    assert!(start.elapsed() < PATIENCE, "it was told by the end of what it had started");
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::WorkerDied, Some(3)), "{error}");
     let child = number(&told.path());
     settle("what it started has died", || !runs(child));
@@ -387,6 +434,20 @@ fn files_that_are_open_in_the_parent_are_closed_in_a_worker() {
     assert!(!open.iter().any(|file| file == name), "{open:?}");
     // Its channels are there, and nothing else.
     assert!(open.len() <= 8, "{open:?}");
+}
+
+/// It has the working directory of its parent, and none of the arguments.
+#[test]
+fn a_worker_has_no_arguments_and_the_folder_of_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_parent"))
+        .args(["surroundings", "another argument"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let folder = fs::canonicalize(folder.path()).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, format!("1 {}\n", folder.display()), "{output:?}");
 }
 
 #[test]

@@ -72,6 +72,13 @@ fn leaves(folder: String) -> Result<(), Error> {
     Ok(())
 }
 
+/// The same, of a worker that is idle then.
+#[offload(process)]
+fn leaves_and_stays(folder: String) -> Result<(), Error> {
+    start_two(&folder);
+    Ok(())
+}
+
 /// The same, and crashes.
 #[offload(process, pool = ONCE)]
 fn crashes(folder: String) -> Result<(), Error> {
@@ -240,6 +247,12 @@ fn prints_much() -> Result<(), Error> {
     Ok(())
 }
 
+/// How many arguments a worker has, its program's name among them, and its working directory.
+#[offload(process)]
+fn surroundings() -> Result<(usize, PathBuf), Error> {
+    Ok((std::env::args_os().len(), std::env::current_dir().unwrap()))
+}
+
 #[offload(process)]
 fn exits() -> Result<(), Error> {
     std::process::exit(3)
@@ -267,6 +280,11 @@ async fn main() {
             Err(error) => println!("{:?} {:?} {error}", error.kind(), error.signal()),
         },
         "leave" => leaves(rest[0].clone()).await.unwrap(),
+        "stay" => leaves_and_stays(rest[0].clone()).await.unwrap(),
+        "surroundings" => {
+            let (arguments, folder) = surroundings().await.unwrap();
+            println!("{arguments} {}", folder.display());
+        }
         "first" => {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
             for n in 0..5 {
