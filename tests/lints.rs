@@ -219,7 +219,7 @@ fn fill<T: Copy + Send + 'static, const N: usize>(value: T) -> [T; N] {
     [value; N]
 }
 
-#[offload(thread, spawn = started_soon)]
+#[offload(thread, spawn = started_soon, sync = started_sync)]
 #[expect(clippy::needless_pass_by_value, reason = "as a test")]
 #[must_use]
 #[inline]
@@ -331,6 +331,7 @@ fn none_of_it_warns() {
         {
             drop(started_soon("a".to_owned(), "b"));
             assert_eq!(started("a".to_owned(), "b").await, 2);
+            assert_eq!(started_sync("a".to_owned(), "b"), 2);
         }
         assert_eq!(opaque_soon::<2>(3).await.unwrap().sum::<u32>(), 6);
         assert_eq!(opaque_too::<2>(3).await.count(), opaque_sync::<2>(3).count());

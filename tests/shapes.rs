@@ -945,12 +945,16 @@ mod macros {
     of_fragments!(pub(super) fragments((a, b), &str, (u32, u32)) -> Result<u32, Error>, "1m", 4, Duration::from_secs(60), {
         Ok(a + b)
     });
+    of_fragments!(unseen((a, b), &str, (u32, u32)) -> Result<u32, Error>, "1m", 4, Duration::from_secs(60), {
+        Ok(a + b)
+    });
     of_fragments!(only_a_block { 7 });
     of_fragments!(a_unit());
 
     #[test]
     fn functions_made_of_fragments() {
         assert_eq!(block_on(fragments((1, 2), "a")).unwrap(), 3);
+        assert_eq!(block_on(unseen((3, 4), "a")).unwrap(), 7);
         assert_eq!(block_on(only_a_block()), 7);
         block_on(a_unit(""));
     }
