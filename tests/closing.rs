@@ -423,7 +423,9 @@ fn opened_while_its_threads_end_it_is_not_waited_for() {
     // No call is under way.
     let closing = begin(POOL.close(Duration::MAX));
     POOL.open();
-    let report = block_on(closing);
+    let (tell, told) = channel();
+    std::thread::spawn(move || tell.send(block_on(closing)));
+    let report = told.recv_timeout(PATIENCE).unwrap();
     assert_eq!((report.finished, report.abandoned), (0, 0));
     drop(end);
 }

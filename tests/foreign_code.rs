@@ -1109,7 +1109,7 @@ fn calls() {
         CLOSES.open();
         let (go, gate) = mpsc::channel::<()>();
         let holds = CLOSES.spawn(move || gate.recv().is_err());
-        // Until it has looked once more.
+        // The body runs until the close has been polled again.
         let opens = thread::spawn(move || {
             soon("it is woken", || DONE.lock().unwrap().is_some());
             drop(go);
@@ -1317,7 +1317,7 @@ fn shuts_down(place: Place) {
     plan_for_process(place);
     queued.give_up();
     if place == Place::WakeAtShutdown {
-        // Until it has looked once more.
+        // The body runs until the shutdown has been polled again.
         let opens = thread::spawn(move || {
             soon("it is woken", || DONE.lock().unwrap().is_some());
             drop(go);

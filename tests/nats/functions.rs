@@ -237,7 +237,7 @@ impl Plan {
         }
         let in_test = *IN_TEST.lock().expect("nobody panics while it is locked");
         if let Some(in_test) = in_test {
-            // The argument is dropped there, too, and by then has panicked.
+            // In the test's process the argument is dropped, too; only the worker's drop counts.
             if place == Place::DropOfArgument {
                 return;
             }

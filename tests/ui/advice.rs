@@ -1296,6 +1296,19 @@ fn where_a_feature_is_missing_the_line_that_the_error_names_is_one_of_a_manifest
 }
 
 #[test]
+fn a_runtime_that_is_renamed_is_one_error_until_the_attribute_says_its_name() {
+    let program = |options: &str| format!("#[runtime::offload({options})]\npub fn f() {{}}\n");
+    let programs = [("unsaid", "cpu"), ("said", "cpu, crate = runtime")]
+        .map(|(name, options)| (name.to_owned(), program(options)));
+    let said = checked::check_renamed("runtime", "advice-renamed", &programs);
+    assert_eq!(said["said"], []);
+    let errors = errors(&said["unsaid"]);
+    let [error] = &*errors else { panic!("{}", all(&errors)) };
+    assert!(error.text.contains("`offload_runtime`"), "{}", error.rendered);
+    assert_eq!(error.place.map(|place| place.line), Some(1), "{}", error.rendered);
+}
+
+#[test]
 fn where_there_is_no_fix_the_message_says_why() {
     let programs: Vec<_> = NO_FIX
         .iter()

@@ -80,6 +80,22 @@ pub(crate) fn check_with_increments(
     said_by(cargo(&folder).env("CARGO_INCREMENTAL", "1").arg("check"), programs)
 }
 
+/// The same of `cargo check`, where the runtime has another name in the manifest.
+#[allow(dead_code, reason = "not each test that has this module asks for it")]
+pub(crate) fn check_renamed(
+    name: &str,
+    package: &str,
+    programs: &[(String, String)],
+) -> BTreeMap<String, Vec<Message>> {
+    let folder = write(FEATURES, package, programs);
+    let manifest = folder.join("Cargo.toml");
+    let (before, after) = ("offload-runtime = {", "{ package = \"offload-runtime\",");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert_eq!(text.matches(before).count(), 1, "{text}");
+    fs::write(manifest, text.replace(before, &format!("{name} = {after}"))).unwrap();
+    said_by(cargo(&folder).arg("check"), programs)
+}
+
 fn said_by(cargo: &mut Command, programs: &[(String, String)]) -> BTreeMap<String, Vec<Message>> {
     let options = ["--examples", "--keep-going", "--message-format=json", "--quiet"];
     let output = cargo.args(options).output().unwrap();

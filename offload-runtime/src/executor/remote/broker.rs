@@ -231,6 +231,8 @@ fn start() -> Result<Handle, Error> {
 
 impl Link {
     fn new(client: Client, handle: Handle) -> Link {
+        // What the client starts with it lives as long as this thread, and not as the runtime of a caller, who may have none.
+        let _entered = handle.enter();
         let jetstream =
             ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client.clone());
         Link { client, jetstream, handle }
@@ -320,4 +322,28 @@ impl Link {
 /// What comes next. `None`: nothing any more.
 pub(super) async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::*;
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
+
+    #[test]
+    fn what_sees_to_remote_calls_ends_the_process_if_it_panics() {
+        let said = aborts("executor::remote::broker::tests::child_whose_connection_panics");
+        let expected = "what sees to remote calls panicked, which is a bug of it; aborting";
+        assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_connection_panics() {
+        let handle = start().unwrap();
+        // Nobody listens there, and nobody waits for it.
+        let options = ConnectOptions::new().retry_on_initial_connect();
+        let client = handle.block_on(options.connect("127.0.0.1:1")).unwrap();
+        Link::new(client, handle).spawn(async { panic!("on purpose") });
+        wait_for_the_end();
+    }
 }

@@ -373,6 +373,23 @@ fn a_thread_of_a_pool_and_its_growth_end_the_process_if_they_panic() {
     );
 }
 
+/// And not rayon, which says something else then.
+#[cfg(feature = "rayon")]
+#[test]
+fn a_thread_of_rayon_ends_the_process_if_its_turn_panics() {
+    let said = aborts("executor::threads::tests::child_whose_turn_panics");
+    assert!(said.contains("a thread of a pool panicked, which is a bug of it; aborting"), "{said}");
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_whose_turn_panics() {
+    static POOL: CpuPool = CpuPool::new("panics").threads(1).rayon();
+    POOL.pool().start(POOL.pool(), Some(&Panics)).unwrap();
+    let _ = POOL.spawn(|| ()).wait();
+}
+
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_whose_thread_panics() {
