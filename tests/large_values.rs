@@ -138,7 +138,7 @@ fn stack(size: usize, name: &str) -> usize {
 
 const MOST: usize = 64;
 
-/// The 2 MiB of the threads of pools, here and there.
+/// The 2 MiB of the threads of pools, of ours and of tokio's.
 const DEFAULT: usize = 8;
 
 fn run(text: &str) {
