@@ -28,9 +28,9 @@ pub fn render(
     async move {
         if __offload::in_worker() {
             return __body(
-                (document,).0,
+                document,
                 <str as __offload::TransferLent>::lent(&title),
-                (_arg2,).0,
+                _arg2,
             );
         }
         <Result<
@@ -56,7 +56,7 @@ pub fn render(
                                             let _arg2 = <u8 as __offload::InWorker>::TYPE
                                                 .offload_take(__arguments)?;
                                             __offload::Arguments::end(__arguments)?;
-                                            let __result = __body((document,).0, title, (_arg2,).0);
+                                            let __result = __body(document, title, _arg2);
                                             __offload::Known::of(&__result)
                                                 .offload_answer(__result, __arguments);
                                             __offload::Ok(())

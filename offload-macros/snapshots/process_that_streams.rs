@@ -34,7 +34,7 @@ fn pages(
                     __offload::Arguments::end(__arguments)?;
                     let mut out = <Page as __offload::InWorker>::TYPE
                         .offload_sink(__arguments)?;
-                    let __result = __body((document,).0, &mut out);
+                    let __result = __body(document, &mut out);
                     __offload::Known::of(&__result)
                         .offload_ended(__result, out, __arguments);
                     __offload::Ok(())

@@ -9,7 +9,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
     use ::offload_runtime::__private as __offload;
     let document = document;
     if __offload::in_worker() {
-        return render_sync((document,).0);
+        return render_sync(document);
     }
     <Result<
         Pdf,
@@ -28,7 +28,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
                         let document = <Document as __offload::InWorker>::TYPE
                             .offload_take(__arguments)?;
                         __offload::Arguments::end(__arguments)?;
-                        let __result = render_sync((document,).0);
+                        let __result = render_sync(document);
                         __offload::Known::of(&__result)
                             .offload_answer(__result, __arguments);
                         __offload::Ok(())

@@ -14,7 +14,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
     }
     let document = document;
     if __offload::in_worker() {
-        return __body((document,).0);
+        return __body(document);
     }
     <Result<
         Pdf,
@@ -33,7 +33,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
                             let document = <Document as __offload::InWorker>::TYPE
                                 .offload_take(__arguments)?;
                             __offload::Arguments::end(__arguments)?;
-                            let __result = __body((document,).0);
+                            let __result = __body(document);
                             __offload::Known::of(&__result)
                                 .offload_answer(__result, __arguments);
                             __offload::Ok(())

@@ -34,7 +34,7 @@ async fn ask(question: String) -> Result<String, Error> {
                         .offload_take(__arguments)?;
                     __offload::Arguments::end(__arguments)?;
                     let mut model = __offload::Borrowed::<Model>::take(0usize);
-                    let __result = __body(&mut *model, (question,).0);
+                    let __result = __body(&mut *model, question);
                     __offload::Known::of(&__result)
                         .offload_answer(__result, __arguments);
                     __offload::Ok(())
@@ -56,7 +56,7 @@ async fn ask(question: String) -> Result<String, Error> {
             __function,
             || {
                 let mut model = __offload::Borrowed::<Model>::take(0usize);
-                __body(&mut *model, (question,).0)
+                __body(&mut *model, question)
             },
         );
     }

@@ -26,7 +26,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
                 let document = <Document as __offload::InWorker>::TYPE
                     .offload_take(__arguments)?;
                 __offload::Arguments::end(__arguments)?;
-                let __result = __body((document,).0);
+                let __result = __body(document);
                 __offload::Known::of(&__result).offload_answer(__result, __arguments);
                 __offload::Ok(())
             },
@@ -40,7 +40,7 @@ async fn render(document: Document) -> Result<Pdf, Error> {
         return match <Result<
             Pdf,
             Error,
-        > as __offload::Remote>::here_or_started(__function, || __body((document,).0)) {
+        > as __offload::Remote>::here_or_started(__function, || __body(document)) {
             __offload::Result::Ok(result) => result,
             __offload::Result::Err(started) => started.await,
         };
