@@ -209,7 +209,7 @@ const LENT_AND_STREAMED: [Followed; 30] = [
     },
     Followed {
         refused: "(cpu)] pub fn f(#[resource(PARSER)] parser: &String) -> usize { parser.len() }",
-        says: "borrowed from a `ThreadResource<Rc<str>>`",
+        says: "borrowed from a `ThreadResource<",
         followed: "(cpu)] pub fn f(#[resource(PARSER)] parser: &Rc<str>) -> usize { parser.len() }",
     },
     Followed {
