@@ -188,7 +188,7 @@ const WITH_HANDLE: [Place; 22] = [
 
 /// The rows of the page on foreign code: at which of these places each is tried, and by which other tests. A panic, a
 /// block, a call back, and where it can have the last handle of its own call, that this is dropped.
-const ROWS: [(&str, &[Place], &[Test]); 33] = [
+const ROWS: [(&str, &[Place], &[Test]); 34] = [
     (
         "the expression of `timeout` or `queue_timeout`",
         &[Place::Deadline, Place::QueueDeadline],
@@ -220,6 +220,14 @@ const ROWS: [(&str, &[Place], &[Test]); 33] = [
             (HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call"),
             ("process/pools.rs", "a_start_up_function_that_panics_or_ends_the_process"),
         ],
+    ),
+    (
+        "the subscriber: of which type it is (`downcast_raw`)",
+        &[],
+        &[(
+            "process/begun.rs",
+            "a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made",
+        )],
     ),
     (
         "the subscriber: a new span, to enter, record in and leave it",

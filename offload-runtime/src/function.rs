@@ -324,13 +324,16 @@ impl Function {
         }
     }
 
-    /// How many of its calls could run at once, of which so many were accepted: those at least whose bodies have
-    /// begun. What is queued, and who has the permits, may be calls of other functions.
+    /// How many of its calls could run at once, of which so many were accepted. Never less than run now, as queued
+    /// calls and permits may be those of other functions.
     fn room(&self, accepted: usize) -> usize {
         let (gates, begun) = (self.gates(), self.running());
         let outside = accepted.saturating_sub(gates.iter().map(|gate| gate.waiting()).sum());
         let free = self.executor().room_for(outside);
-        let running = outside.saturating_sub(self.executor().load().queued).max(begun);
+        if gates.is_empty() {
+            return free.max(begun);
+        }
+        let running = outside.saturating_sub(self.executor().queued()).max(begun);
         let room = gates.iter().map(|gate| {
             let others = gate.in_use().saturating_sub(running);
             gate.limit().saturating_sub(others)

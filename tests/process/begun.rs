@@ -1,6 +1,7 @@
 //! Small calls that begin where their caller is: before a thread of the pool has had a look at them, and otherwise as all
 //! others.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber, subscriber};
 
+use crate::ending::passes;
 use crate::ends::{Told, spin, tell};
-use crate::support::{is_there, numbers, settle, workers};
+use crate::support::{is_there, numbers, runs, settle, workers};
 
 /// Has the thread of the pool that makes the span of a call wait there: before it reads the answer, and before it would
 /// write the request.
@@ -48,6 +50,12 @@ impl Subscriber for Holds {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+}
+
+/// Runs a test in a process of its own: in this one others ask for the numbers of all pools, and a call that comes while the
+/// lock of its pool is taken for that is queued.
+fn passes_alone(test: &str) {
+    passes("begun", test);
 }
 
 /// The thread of a call that was begun is held.
@@ -92,6 +100,12 @@ const fn one(name: &'static str) -> ProcessPool {
 
 #[test]
 fn a_small_call_has_a_worker_at_work_before_a_thread_of_the_pool_has_it() {
+    passes_alone("child_begins");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_begins() {
     static POOL: ProcessPool = one("begins");
 
     #[offload(process, pool = POOL, name = "begins")]
@@ -235,10 +249,18 @@ fn a_call_that_needs_a_permit_or_is_late_or_long_is_queued() {
     rest("needs more");
     let error = block_on(long("x".repeat(1001))).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Serialization, Ran::No), "{error}");
+    // None had got anything of it.
+    assert_eq!(workers("needs more").kills, 0);
 }
 
 #[test]
 fn a_call_that_is_dropped_when_it_has_begun_has_its_worker_killed() {
+    passes_alone("child_drops_what_has_begun");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_drops_what_has_begun() {
     static POOL: ProcessPool = one("dropped early");
 
     #[offload(process, pool = POOL, name = "dropped early")]
@@ -274,6 +296,12 @@ fn a_call_that_is_dropped_when_it_has_begun_has_its_worker_killed() {
 
 #[test]
 fn a_body_is_told_in_its_grace_though_nobody_reads_its_answer_yet() {
+    passes_alone("child_tells_a_body");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_tells_a_body() {
     static POOL: ProcessPool = one("told early").grace(PATIENCE);
 
     #[offload(process, pool = POOL, timeout = "3s")]
@@ -317,6 +345,12 @@ fn signal(pid: u32, signal: Signal) {
 
 #[test]
 fn a_worker_that_dies_before_it_has_read_the_call_costs_nothing_and_after_that_the_call() {
+    passes_alone("child_has_workers_that_die");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_has_workers_that_die() {
     static POOL: ProcessPool = one("dies early");
 
     #[offload(process, pool = POOL)]
@@ -336,7 +370,7 @@ fn a_worker_that_dies_before_it_has_read_the_call_costs_nothing_and_after_that_t
     let (call, held) = hold(pid());
     held.wait();
     signal(worker, Signal::KILL);
-    settle("it is dead", || !crate::support::runs(worker));
+    settle("it is dead", || !runs(worker));
     held.release();
     assert_ne!(block_on(call).unwrap(), worker, "another has it");
     assert_eq!(workers("dies early").restarts, 1);
@@ -362,6 +396,12 @@ fn a_worker_that_dies_before_it_has_read_the_call_costs_nothing_and_after_that_t
 
 #[test]
 fn a_call_that_has_begun_when_its_pool_is_closed_has_the_grace() {
+    passes_alone("child_closes_its_pool");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_closes_its_pool() {
     static POOL: ProcessPool = one("closed early");
 
     #[offload(process, pool = POOL)]
@@ -384,7 +424,7 @@ fn a_call_that_has_begun_when_its_pool_is_closed_has_the_grace() {
         rest("closed early");
         let told = Told::new();
         let (mut call, held) = hold(waits(told.path()));
-        told.pid();
+        let pid = told.pid();
         held.wait();
         let grace = if has_time { PATIENCE } else { Duration::ZERO };
         let closes = thread::spawn(move || block_on(POOL.close(grace)));
@@ -392,9 +432,6 @@ fn a_call_that_has_begun_when_its_pool_is_closed_has_the_grace() {
         assert!(poll(&mut call).is_pending());
         if has_time {
             std::fs::remove_file(told.path()).unwrap();
-        } else {
-            // It has no grace of its own: it is killed.
-            settle("the body has ended", || workers("closed early").idle == 0);
         }
         held.release();
         match block_on(call) {
@@ -405,6 +442,8 @@ fn a_call_that_has_begun_when_its_pool_is_closed_has_the_grace() {
             }
         }
         assert_eq!(closes.join().unwrap().abandoned == 0, has_time);
+        // Without a grace it is killed, by the thread that was held.
+        settle("its worker has ended", || !runs(pid));
         settle("no thread is left", || pool("closed early").threads == 0);
         assert_eq!(workers("closed early").alive, 0);
     }
@@ -464,6 +503,12 @@ impl Subscriber for Panics {
 
 #[test]
 fn a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run() {
+    passes_alone("child_has_a_subscriber_that_panics");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_has_a_subscriber_that_panics() {
     static POOL: ProcessPool = one("panics early");
 
     #[offload(process, pool = POOL, panic = "error", name = "panics early")]
@@ -491,5 +536,54 @@ fn a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run() {
     assert_eq!(numbers("panics early").panicked, 1);
     // Nobody takes what the body would come to.
     settle("its worker is gone", || workers("panics early").kills == 1);
+    block_on(nothing()).unwrap();
+}
+
+/// Panics when it is asked whether it is the one that does nothing.
+struct PanicsWhenAsked;
+
+impl Subscriber for PanicsWhenAsked {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+
+    #[expect(unsafe_code, reason = "it is what the runtime asks")]
+    unsafe fn downcast_raw(&self, _: TypeId) -> Option<*const ()> {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made() {
+    static POOL: ProcessPool = one("asks early");
+
+    #[offload(process, pool = POOL, panic = "error", name = "asks early")]
+    fn nothing() -> Result<(), Error> {
+        Ok(())
+    }
+
+    block_on(nothing()).unwrap();
+    rest("asks early");
+    let call = || poll(&mut Box::pin(nothing()));
+    let Poll::Ready(result) = subscriber::with_default(PanicsWhenAsked, call) else {
+        panic!("it is made")
+    };
+    let error = result.unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
+    assert_eq!((numbers("asks early").refused, numbers("asks early").panicked), (1, 0));
     block_on(nothing()).unwrap();
 }

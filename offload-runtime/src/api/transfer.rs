@@ -14,7 +14,7 @@ use super::chosen_pool::OfProcess;
 #[cfg(feature = "remote")]
 use super::chosen_pool::OfRemote;
 use super::process_stream::{End, Streamed, read, stream};
-use crate::call::made::Made;
+use crate::call::made::{self, Made};
 use crate::call::started;
 use crate::call::starting::{self, Which};
 use crate::call::stream::shape::Shape;
@@ -249,10 +249,15 @@ where
         A: Fn(&mut Outbound) + Send + 'static,
     {
         let fail = <Self as Fallible<Error>>::fail();
-        // Where it may begin at once.
-        let is_at_rest = function.executor().is_at_rest();
-        let written = is_at_rest.then(|| exchange::written(function, &arguments)).flatten();
-        let Some(written) = written.map(Arc::new) else {
+        let written = match function.executor().may_begin() {
+            true => made::caught(|| exchange::written(function, &arguments)),
+            false => Ok(None),
+        };
+        let written = match written {
+            Ok(written) => written.map(Arc::new),
+            Err(failure) => return Answer::new(Made::rejected(function, fail, failure)),
+        };
+        let Some(written) = written else {
             let body: Body<Self> =
                 Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
             return Answer::new(Made::new(function, fail, None, body));

@@ -129,7 +129,7 @@ pub(super) fn is_in_body_of_pool(function: &'static Function) -> bool {
 }
 
 /// Gives a call to its executor, with its request if that was written already.
-pub(super) fn submit(function: &'static Function, task: &Awaited, written: Option<&Arc<Written>>) {
+pub(super) fn submit(function: &'static Function, task: &Awaited, written: Option<&Written>) {
     let executor = function.executor();
     let queued = Queued::new(Arc::clone(task));
     match &task.meta().callers {

@@ -33,6 +33,12 @@ enum State {
     Done,
 }
 
+/// What runs foreign code before a call is made: a panic of it is the call's.
+#[cfg(feature = "process")]
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    admission::caught(|| Ok(work()))
+}
+
 impl<T: Send + 'static> Made<T> {
     /// A call of `function`, whose body with its arguments is `body`, which is about to be polled
     /// for the first time; with its request, if that was written already. (No function is between this and who makes the
@@ -57,6 +63,16 @@ impl<T: Send + 'static> Made<T> {
         Made { function, fail, state }
     }
 
+    /// One that is not made, since what comes before failed.
+    #[cfg(feature = "process")]
+    pub(crate) fn rejected(
+        function: &'static Function,
+        fail: Option<fn(Error) -> T>,
+        failure: Failure,
+    ) -> Made<T> {
+        Made { function, fail, state: State::Rejected(failure) }
+    }
+
     /// What is left where a call was started that is not awaited here.
     pub(crate) fn started(function: &'static Function) -> Made<T> {
         Made { function, fail: None, state: State::Started }
@@ -67,7 +83,7 @@ impl<T: Send + 'static> Made<T> {
         let sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => Ok(sent),
             State::Made(task, written) => {
-                Sent::new(function, task, written.as_ref(), cx).map_err(Failure::Error)
+                Sent::new(function, task, written.as_deref(), cx).map_err(Failure::Error)
             }
             State::Rejected(failure) => Err(failure),
             State::Started => {

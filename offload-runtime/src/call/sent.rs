@@ -130,7 +130,7 @@ impl Sent {
     pub(super) fn new(
         function: &'static Function,
         task: Awaited,
-        written: Option<&Arc<Written>>,
+        written: Option<&Written>,
         cx: &mut Context<'_>,
     ) -> Result<Sent, Error> {
         let alarm = admission::alarm(&task, cx.waker())?;

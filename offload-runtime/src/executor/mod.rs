@@ -11,7 +11,7 @@ pub(crate) mod threads;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 #[cfg(feature = "remote")]
 use std::time::Duration;
 use std::time::Instant;
@@ -45,21 +45,21 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// Queues a call. It is run, or ended in another way.
     fn submit(&'static self, task: Queued);
 
-    /// Whether a call that came now would begin at once, where who hands it over can have it do that, as it
-    /// seems.
+    /// The same, ahead of what was submitted: it was here before, or a body waits for it.
+    fn submit_ahead(&'static self, task: Queued);
+
+    /// Whether a thread seems to be idle and nothing is queued, so that [`submit_written`](Self::submit_written) may
+    /// begin a call.
     #[cfg(feature = "process")]
-    fn is_at_rest(&'static self) -> bool {
+    fn may_begin(&'static self) -> bool {
         false
     }
 
     /// The same as [`submit`](Self::submit) of a call whose request was written when it was made, and can be sent by
     /// whoever hands it over.
-    fn submit_written(&'static self, task: Queued, _: &Arc<Written>) {
+    fn submit_written(&'static self, task: Queued, _: &Written) {
         self.submit(task);
     }
-
-    /// The same, ahead of what was submitted: it was here before, or a body waits for it.
-    fn submit_ahead(&'static self, task: Queued);
 
     /// A call that a body of this executor waits for was submitted. If it may not get
     /// through as things are, what stands in for that body; dropped when the body ends.
@@ -91,6 +91,9 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     fn is_denied(&'static self) -> bool;
 
     fn load(&'static self) -> Load;
+
+    /// How many calls wait for a thread, as [`load`](Self::load) has it. It is asked where a call is made.
+    fn queued(&'static self) -> usize;
 
     /// What counts its calls, from its first check on.
     fn under_way(&'static self) -> &'static UnderWay;

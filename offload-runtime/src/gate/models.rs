@@ -30,7 +30,7 @@ impl Owner for Function {
     }
 
     fn resume(&'static self, _: Queued) {
-        unreachable!("no call that waits is awaited")
+        unreachable!("nobody else gets a permit, so none is resumed")
     }
 
     fn is_gated_by(&self, gate: usize) -> bool {
@@ -98,7 +98,7 @@ fn gate() -> &'static Gate {
     gate
 }
 
-/// Also while its caller has its handle: what was found to be cancelled may be waited for, as one that is too late.
+/// Its handle is kept meanwhile: the drop of the task must not be what gives the permit back.
 #[test]
 fn a_call_that_is_cancelled_between_two_permits_keeps_none() {
     check(3, || {

@@ -36,10 +36,13 @@ mod with_tracing {
     impl Outer {
         /// As the subscriber of this thread says; none, and no cost, if there is none.
         pub(crate) fn here() -> Option<Outer> {
-            let dispatch = dispatcher::get_default(|dispatch| {
-                (!dispatch.is::<tracing::subscriber::NoSubscriber>()).then(|| dispatch.clone())
-            })?;
-            let mut outer = Outer { dispatch, span: None };
+            let mut dispatch = None;
+            quietly(|| {
+                dispatch = dispatcher::get_default(|dispatch| {
+                    (!dispatch.is::<tracing::subscriber::NoSubscriber>()).then(|| dispatch.clone())
+                });
+            });
+            let mut outer = Outer { dispatch: dispatch?, span: None };
             quietly(|| outer.span = current(&outer.dispatch));
             Some(outer)
         }

@@ -28,7 +28,7 @@ pub(crate) fn poll_result<T: 'static, X, R>(
     give: fn(T) -> R,
     fail: impl FnOnce(X) -> R,
 ) -> Poll<R> {
-    // Functions of their own, as their callers have: each has a copy on its stack for each way through it.
+    // Two functions: in an unoptimized build each way through a function has a copy on its stack.
     if const { is_large::<T>() } {
         poll_large(poll, give, fail)
     } else {

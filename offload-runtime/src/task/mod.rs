@@ -169,8 +169,8 @@ enum Content<F, T> {
     Nothing,
 }
 
-/// What makes a task of a body, in the surroundings of this thread. What that returns is found in a
-/// [`Place`](large::Place).
+/// What makes a task of a body, in the surroundings of this thread. What that returns is
+/// moved to an `Option` by [`poll_result`](large::poll_result).
 ///
 /// A function, and not the task: without optimization each call to which a large body is given has a
 /// copy of it on the stack, whether it is made or not, and so there is one.

@@ -1,28 +1,27 @@
 //! A call that begins on the thread of its caller: where the pool is at rest, and the request is a small one that was
-//! written when the call was made, that thread sends it. So the worker wakes while the thread of the pool does that is to
-//! read its answer, and not after it.
+//! written when the call was made, that thread sends it. So the worker and the thread that reads its answer wake at the same
+//! time, not one after the other.
 //!
 //! The thread of the caller may be that of an event loop. So nothing waits there: a thread of the pool is claimed, a free
-//! worker is checked out if nobody has the lock, and what has no room in its channel is left to the thread of the pool. (The
-//! worker of a call that is cancelled in that moment is put back, for which the lock is taken.) As soon as the call has begun
-//! it is as any other that has a thread and a worker. At which level its worker tells what the body says through `tracing` is
+//! worker is checked out if nobody has the lock, nor that of what the worker prints, and what has no room in its channel is left
+//! to the thread of the pool. As soon as the call has begun it is as any other that has a thread and a worker. At which level its worker tells what the body says through `tracing` is
 //! asked of the subscriber where the call is made.
 
 use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use super::exchange::{self, Addressed};
+use super::exchange::{self, Assigned};
 use super::workers::Workers;
 use crate::executor::Written;
-use crate::executor::threads::pool::Rest;
+use crate::executor::threads::pool::Continuation;
 use crate::task::current::Busy;
 use crate::task::{Awaited, Permits, Queued, completion};
 
 /// See the [module](self).
 struct Begun {
     task: Awaited,
-    worker: Addressed,
+    worker: Assigned,
     busy: Busy,
     at: Instant,
     workers: &'static Workers,
@@ -40,14 +39,15 @@ pub(super) fn begin(workers: &'static Workers, task: Queued, written: &Written) 
     }
     let Some(thread) = workers.threads.claim() else { return Some(task) };
     let Some(worker) = workers.check_out_free(meta) else { return Some(task) };
+    // Nobody else has it yet, so nobody has cancelled it.
     let task = completion::begin_elsewhere(task, now)?;
     let busy = thread.busy(task.meta().about(), now);
-    let worker = Addressed::sent(worker, written);
+    let worker = Assigned::sent(worker, written);
     thread.give(Box::new(Begun { task, worker, busy, at: now, workers }));
     None
 }
 
-impl Rest for Begun {
+impl Continuation for Begun {
     fn runtime(&self) -> Option<&Handle> {
         self.task.meta().handle.as_ref()
     }

@@ -32,33 +32,33 @@ thread_local! {
     /// The worker of the call whose arguments are written on this thread.
     static SENDING: RefCell<Option<Sending>> = const { RefCell::new(None) };
     /// The worker of the call whose body is about to run on this thread.
-    static CHECKED_OUT: RefCell<Option<Addressed>> = const { RefCell::new(None) };
+    static CHECKED_OUT: RefCell<Option<Assigned>> = const { RefCell::new(None) };
 }
 
 /// A worker for a call, which may have got a part of it.
-pub(super) struct Addressed {
+pub(super) struct Assigned {
     worker: CheckedOut,
     /// So many bytes of the request were sent.
     sent: usize,
 }
 
-impl Addressed {
+impl Assigned {
     /// It has got nothing.
-    pub(super) fn new(worker: CheckedOut) -> Addressed {
-        Addressed { worker, sent: 0 }
+    pub(super) fn new(worker: CheckedOut) -> Assigned {
+        Assigned { worker, sent: 0 }
     }
 
     /// It has got what there is room for now, if the call is to begin.
-    pub(super) fn sent(mut worker: CheckedOut, written: &Written) -> Addressed {
-        let is_wanted = worker.begin(written.number);
+    pub(super) fn sent(mut worker: CheckedOut, written: &Written) -> Assigned {
+        let is_wanted = worker.begin_forgotten(written.number);
         let sent = if is_wanted { worker.process().write_now(&written.request) } else { 0 };
-        Addressed { worker, sent }
+        Assigned { worker, sent }
     }
 }
 
 /// Calls `run`, whose body may use this worker by [`run`]. If it does not, since the call was
 /// cancelled, it is returned.
-pub(super) fn with<R>(worker: Addressed, run: impl FnOnce() -> R) -> R {
+pub(super) fn with<R>(worker: Assigned, run: impl FnOnce() -> R) -> R {
     CHECKED_OUT.set(Some(worker));
     let result = run();
     drop(CHECKED_OUT.take());
@@ -72,7 +72,8 @@ const SMALL: usize = 4 << 10;
 /// Most requests are not longer.
 const MOST: usize = 128;
 
-/// The request with these arguments, if it is a small one that runs no code of theirs.
+/// The request with these arguments, if it is a small one that runs no code of theirs. The subscriber is asked for its
+/// level, which is foreign.
 pub(crate) fn written(
     function: &'static dyn Callable,
     arguments: &dyn Fn(&mut Outbound),
@@ -107,7 +108,7 @@ pub(crate) fn run_written(
     written: &Written,
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), Error> {
-    let Addressed { worker, sent } = worker_here();
+    let Assigned { worker, sent } = worker_here();
     let call = Call::new(function, &worker, written.number, None, false);
     let result = match written.arguments <= call.max_message {
         true => call.talk(worker, Cow::Borrowed(&written.request), sent, false, decode),
@@ -129,7 +130,7 @@ fn noted(
 }
 
 /// The worker of the body that begins here.
-fn worker_here() -> Addressed {
+fn worker_here() -> Assigned {
     let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
     current::set_ran(Ran::No);
     worker
@@ -162,7 +163,7 @@ fn exchange(
     arguments: &mut dyn FnMut(&mut Outbound),
     decode: &mut dyn FnMut(Decoder<'_>) -> Result<(), String>,
 ) -> Result<(), (Error, Ending)> {
-    let Addressed { worker, .. } = worker_here();
+    let Assigned { worker, .. } = worker_here();
     let call = Call::new(function, &worker, next_number(), items, is_relayed);
     call.run(worker, arguments, decode)
 }

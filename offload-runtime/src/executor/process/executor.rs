@@ -1,10 +1,10 @@
 //! The executor of a pool of processes: a thread for each call, which checks a worker out and
 //! has it run the body.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::exchange::Addressed;
+use super::exchange::Assigned;
 use super::kill_handle::End;
 use super::plan::Plan;
 use super::ready::{NotThere, Ready};
@@ -94,7 +94,7 @@ impl Serve for Processes {
             }
         };
         let run = || completion::run(task, permits, Some(busy), Instant::now());
-        exchange::with(Addressed::new(worker), run)
+        exchange::with(Assigned::new(worker), run)
     }
 
     fn thread_ended(&'static self) {
@@ -128,18 +128,18 @@ impl Executor for Processes {
         self.workers.threads.submit(task);
     }
 
-    fn is_at_rest(&'static self) -> bool {
-        self.workers.threads.is_at_rest()
+    fn submit_ahead(&'static self, task: Queued) {
+        self.workers.threads.submit_ahead(task);
     }
 
-    fn submit_written(&'static self, task: Queued, written: &Arc<Written>) {
+    fn may_begin(&'static self) -> bool {
+        self.workers.threads.may_begin()
+    }
+
+    fn submit_written(&'static self, task: Queued, written: &Written) {
         if let Some(task) = begun::begin(&self.workers, task, written) {
             self.submit(task);
         }
-    }
-
-    fn submit_ahead(&'static self, task: Queued) {
-        self.workers.threads.submit_ahead(task);
     }
 
     fn stand_in(&'static self) -> Option<StandIn> {
@@ -174,6 +174,10 @@ impl Executor for Processes {
 
     fn load(&'static self) -> Load {
         Load { workers: Some(self.workers.stats()), ..self.workers.threads.load() }
+    }
+
+    fn queued(&'static self) -> usize {
+        self.workers.threads.queued()
     }
 
     fn under_way(&'static self) -> &'static UnderWay {

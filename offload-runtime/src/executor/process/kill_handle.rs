@@ -3,7 +3,7 @@
 //!
 //! # The protocol
 //!
-//! A call has a handle from the moment at which a thread of the pool has a worker for it. Under
+//! A call has a handle from the moment at which a thread of the pool, or of the caller ([begun](super::begun)), has a worker for it. Under
 //! the handle's lock it is in one of three states: no worker has it, a worker is *held* by it,
 //! or the worker was let go. Whoever ends the call does so under that lock, so it
 //! ends the process that runs this very call or none: the thread that has the

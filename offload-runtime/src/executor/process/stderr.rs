@@ -98,6 +98,13 @@ impl Stderr {
         self.lock().bytes.clear();
     }
 
+    /// The same, unless it would wait for who reads just now. Whether it was done.
+    pub(crate) fn try_forget(&self) -> bool {
+        let Ok(mut tail) = self.tail.try_lock() else { return false };
+        tail.bytes.clear();
+        true
+    }
+
     /// Whether the worker has ended, as far as it was seen.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -267,6 +274,21 @@ fn ready<'a>(files: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<bool> {
 mod tests {
     use super::*;
     use crate::system::abort::tests::{aborts, wait_for_the_end};
+
+    #[test]
+    fn who_must_not_wait_forgets_nothing_while_what_a_worker_prints_is_read() {
+        let (prints, printed) = pipe().unwrap();
+        let stderr = Stderr::read_from(prints, Box::new(|| ())).unwrap();
+        let mut tail = stderr.lock();
+        tail.bytes.extend_from_slice(b"said");
+        assert!(!stderr.try_forget());
+        assert_eq!(tail.bytes, b"said");
+        drop(tail);
+        // Nothing is printed, so nobody reads.
+        assert!(stderr.try_forget());
+        assert_eq!(stderr.tail(), "");
+        drop(printed);
+    }
 
     #[test]
     fn the_thread_that_reads_what_workers_print_ends_the_process_if_it_panics() {

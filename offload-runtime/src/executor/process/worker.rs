@@ -241,9 +241,18 @@ impl Worker {
         self.process.id()
     }
 
+    /// What it has printed so far is of no call from now on.
+    pub(super) fn forget_printed(&self) {
+        self.stderr.forget();
+    }
+
+    /// The same where nobody has it at this moment. Whether that was so.
+    pub(super) fn try_forget_printed(&self) -> bool {
+        self.stderr.try_forget()
+    }
+
     /// It is about to get the call with this number. For the kill handle.
     pub(crate) fn begin(&self, number: u64) -> Held {
-        self.stderr.forget();
         let (data, control) = (Arc::clone(&self.data), Arc::clone(&self.control));
         Held { data, control, number }
     }
@@ -286,8 +295,8 @@ impl Worker {
         self.deadline.map(left)
     }
 
-    /// Writes what there is room for now, and says how much that was. What keeps it from more, who writes the rest finds
-    /// out, or who reads the answer.
+    /// Writes what there is room for now, and says how much that was. Errors are not told: whoever writes the rest or
+    /// reads the answer meets them.
     pub(crate) fn write_now(&self, bytes: &[u8]) -> usize {
         send(&*self.data, bytes, QUIETLY.union(SendFlags::DONTWAIT)).unwrap_or(0)
     }

@@ -2,8 +2,8 @@
 //!
 //! # The protocol
 //!
-//! A thread of the pool that has a call checks a worker out for it, and returns it
-//! after. Free workers are a stack, so the one used last is used first,
+//! A thread of the pool that has a call, or of the caller ([begun](super::begun)), checks a worker out for it, and
+//! the thread of the pool returns it after. Free workers are a stack, so the one used last is used first,
 //! and those that are not needed stay at the bottom until they are retired.
 //!
 //! Workers are started by threads of their own, which end when that is done,
@@ -137,13 +137,13 @@ impl Workers {
         Ok(CheckedOut::new(self, handle, worker))
     }
 
-    /// Checks a free worker out for a call that is the first, on the thread of its caller: so without waiting for
-    /// anything, the lock included. The thread that has the rest of the call looks whether others are to be
-    /// [started ahead](Self::start_ahead).
+    /// Checks a free worker out on the caller's thread, for a call that no other waits before. Takes the lock only if it
+    /// is free, and forgets what the worker has printed. The thread that has the rest of the call looks whether others
+    /// are to be [started ahead](Self::start_ahead).
     pub(super) fn check_out_free(&'static self, call: &Meta) -> Option<CheckedOut> {
         let Ok(mut state) = self.state.try_lock() else { return None };
-        let is_there = state.free.last().is_some_and(|worker| !worker.has_ended());
-        if state.is_closed || state.waiting > 0 || !is_there {
+        let is_there = |worker: &Worker| !worker.has_ended() && worker.try_forget_printed();
+        if state.is_closed || state.waiting > 0 || !state.free.last().is_some_and(is_there) {
             return None;
         }
         let worker = state.free.pop()?;

@@ -354,6 +354,10 @@ impl Executor for Remotes {
         Load { running, queued, queue_limit: self.plan.queue, remote, ..Load::default() }
     }
 
+    fn queued(&'static self) -> usize {
+        self.calls().count(Stage::Waiting)
+    }
+
     fn under_way(&'static self) -> &'static UnderWay {
         &self.started().under_way
     }

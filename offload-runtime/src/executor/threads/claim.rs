@@ -7,21 +7,21 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::pool::{Pool, Rest, Started};
+use super::pool::{Continuation, Pool, Started};
 use super::sleep::Claimed;
 use crate::task::about::About;
 use crate::task::current::{Busy, Stops};
 
 /// See the [module](self). Dropped, it lets the thread look for another call.
 pub(crate) struct Claim {
-    thread: Claimed<'static, Box<dyn Rest>>,
+    thread: Claimed<'static, Box<dyn Continuation>>,
     started: &'static Started,
     stops: Stops,
 }
 
 impl Pool {
     /// Whether there would be a thread for a call that came now, as it seems.
-    pub(crate) fn is_at_rest(&'static self) -> bool {
+    pub(crate) fn may_begin(&'static self) -> bool {
         let Some(Ok(started)) = self.started.get() else { return false };
         !started.intake.is_closed() && started.queue.is_empty() && started.sleep.idle() > 0
     }
@@ -47,7 +47,7 @@ impl Claim {
     }
 
     /// Gives the thread the rest of the call.
-    pub(crate) fn give(self, rest: Box<dyn Rest>) {
-        self.thread.give(rest);
+    pub(crate) fn give(self, continuation: Box<dyn Continuation>) {
+        self.thread.give(continuation);
     }
 }

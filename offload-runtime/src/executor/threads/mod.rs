@@ -151,6 +151,10 @@ impl Executor for Pool {
         }
     }
 
+    fn queued(&'static self) -> usize {
+        self.queued()
+    }
+
     fn under_way(&'static self) -> &'static UnderWay {
         &self.started().under_way
     }

@@ -104,7 +104,7 @@ pub(super) struct Started {
     pub(super) others: AtomicUsize,
     /// What is to be dropped.
     pub(super) leftovers: AtomicUsize,
-    pub(super) sleep: Sleep<Box<dyn Rest>>,
+    pub(super) sleep: Sleep<Box<dyn Continuation>>,
     pub(super) growth: Growth,
     /// All threads, those being started included.
     pub(super) threads: AtomicUsize,
@@ -194,7 +194,7 @@ pub(crate) trait Serve: Sync {
 }
 
 /// The rest of a call that has begun elsewhere, for a thread that was [claimed](super::claim).
-pub(crate) trait Rest: Send {
+pub(crate) trait Continuation: Send {
     /// The runtime of its caller.
     fn runtime(&self) -> Option<&Handle>;
 
@@ -353,7 +353,7 @@ impl Pool {
         self.started().rules.max
     }
 
-    pub(super) fn queued(&'static self) -> usize {
+    pub(crate) fn queued(&'static self) -> usize {
         let started = self.started();
         let others = started.others.load(Ordering::Acquire);
         started.queue.len().saturating_sub(others)

@@ -20,8 +20,8 @@
 //! queuing a call and looking at the threads. So either the thread sees the call, or who
 //! queued it sees the thread.
 //!
-//! *No wake-up is lost.* Who clears a thread's bit has woken it, and nobody else has. It
-//! counts the thread as searching, sets its flag, and unparks it; the thread looks at the flag
+//! *No wake-up is lost.* Who clears a thread's bit has to wake it, and nobody else does. Unless it was claimed, it
+//! counts as searching. Its flag is set, and it is unparked; the thread looks at the flag
 //! before each park. A thread that ends after a time clears its own bit; if somebody else did,
 //! it was woken, and waits for the flag.
 //!
@@ -612,15 +612,21 @@ mod models {
     /// them has it.
     #[test]
     fn a_thread_that_ends_was_not_woken() {
-        loom::model(|| {
-            let sleep = Arc::new(Sleep::<()>::new(1));
-            let number = sleep.register().unwrap();
-            let group = sleep.groups[0].get().unwrap();
-            group.idle.fetch_or(1 << number, Ordering::SeqCst);
-            let theirs = Arc::clone(&sleep);
-            let caller = thread::spawn(move || theirs.notify());
-            let ends = group.idle.fetch_and(!(1 << number), Ordering::SeqCst) & 1 << number != 0;
-            assert_ne!(ends, caller.join().unwrap());
-        });
+        for claims in [false, true] {
+            loom::model(move || {
+                let sleep = Arc::new(Sleep::<()>::new(1));
+                let number = sleep.register().unwrap();
+                let bit = 1 << number;
+                let group = sleep.groups[0].get().unwrap();
+                group.idle.fetch_or(bit, Ordering::SeqCst);
+                let theirs = Arc::clone(&sleep);
+                let caller = thread::spawn(move || match claims {
+                    true => theirs.claim().map(|claimed| claimed.give(())).is_some(),
+                    false => theirs.notify(),
+                });
+                let ends = group.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0;
+                assert_ne!(ends, caller.join().unwrap());
+            });
+        }
     }
 }

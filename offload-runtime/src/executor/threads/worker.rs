@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Id};
 
-use super::pool::{Item, Pool, Rest, Started};
+use super::pool::{Continuation, Item, Pool, Started};
 use super::sleep::{Woken, WorkerState};
 use crate::sync::foreign::quietly;
 use crate::sync::outer::Outer;
@@ -25,13 +25,13 @@ struct Worker {
     pool: &'static Pool,
     started: &'static Started,
     number: usize,
-    state: &'static WorkerState<Box<dyn Rest>>,
+    state: &'static WorkerState<Box<dyn Continuation>>,
     /// In which runtime the thread is between bodies: what its start has entered for good.
     home: Option<Id>,
     /// It counts as one that searches.
     is_searching: bool,
     /// What it was claimed for.
-    given: Option<Box<dyn Rest>>,
+    given: Option<Box<dyn Continuation>>,
     /// What is done next takes its time from here.
     now: Instant,
     /// They are set back before the thread is idle, if a body has run since it was.
@@ -88,9 +88,9 @@ impl Worker {
     fn run(&mut self) {
         loop {
             let mut ran = match self.given.take() {
-                Some(rest) => {
-                    let runtime = rest.runtime().cloned();
-                    self.run_in(runtime, |worker| worker.run_rest(rest))
+                Some(continuation) => {
+                    let runtime = continuation.runtime().cloned();
+                    self.run_in(runtime, |worker| worker.run_continuation(continuation))
                 }
                 None => (Left::Nothing, self.next()),
             };
@@ -179,8 +179,8 @@ impl Worker {
         self.now = Instant::now();
         let is_late = match woken {
             // Whatever the pool does: the call has begun.
-            Woken::Given(rest) => {
-                self.given = Some(rest);
+            Woken::Given(continuation) => {
+                self.given = Some(continuation);
                 return false;
             }
             Woken::Called | Woken::Work => false,
@@ -247,10 +247,10 @@ impl Worker {
     }
 
     /// Runs the rest of a call that has begun elsewhere.
-    fn run_rest(&mut self, rest: Box<dyn Rest>) {
+    fn run_continuation(&mut self, continuation: Box<dyn Continuation>) {
         self.has_run = true;
         let _outer = Outer::here();
-        self.now = rest.run();
+        self.now = continuation.run();
     }
 
     fn run_one(&mut self, item: Item) {

@@ -245,8 +245,15 @@ const UNSTARTED: [(Caller, &[&str], &[&str]); 7] = [
 ];
 
 /// A call ends in this way, or is not started. Whether what is noted is what is counted.
-fn end(caller: Caller, ending: Option<Ending>, is_late: bool, counted: &[&str]) -> bool {
-    let name = format!("{caller:?} {ending:?} {is_late}");
+fn end(
+    caller: Caller,
+    ending: Option<Ending>,
+    is_late: bool,
+    counted: &[&str],
+    attempt: u32,
+) -> bool {
+    // What is noted of one is not what is noted of the next.
+    let name = format!("{caller:?} {ending:?} {is_late} {attempt}");
     let function = Function::new(name.clone(), caller.is_detached());
     let answer = is_late.then_some(Duration::ZERO);
     let deadlines = Deadlines::new(answer, None, caller.is_detached());
@@ -313,7 +320,7 @@ fn end(caller: Caller, ending: Option<Ending>, is_late: bool, counted: &[&str]) 
 /// So often, as an error is not noted while others tell of theirs.
 fn assert_ends(caller: Caller, ending: Option<Ending>, is_late: bool, mut counted: Vec<&str>) {
     counted.sort_unstable();
-    let is_noted = (0..100).any(|_| end(caller, ending, is_late, &counted));
+    let is_noted = (0..100).any(|attempt| end(caller, ending, is_late, &counted, attempt));
     assert!(is_noted, "{caller:?}, {ending:?}, {is_late}: other things are noted than {counted:?}");
 }
 
