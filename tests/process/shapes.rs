@@ -1,6 +1,7 @@
 //! Functions that can be written, and that they do what they say.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,17 @@ fn arguments_are_taken_apart() {
     let document = Document { title: "a".into(), pages: vec![1] };
     let changed = block_on(patterns(document, (2, 3), String::new(), None)).unwrap();
     assert_eq!(changed, Document { title: "a".into(), pages: vec![1, 5] });
+}
+
+/// Of a type that only has a `str` in its name nothing is read of the message.
+#[offload(process)]
+fn kind(_: PhantomData<&'static str>) -> Result<String, Error> {
+    Ok("text".to_owned())
+}
+
+#[test]
+fn a_type_may_name_what_is_lent_for_ever_and_have_none() {
+    assert_eq!(block_on(kind(PhantomData)).unwrap(), "text");
 }
 
 /// What the expansion calls its own.

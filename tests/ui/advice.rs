@@ -274,7 +274,7 @@ const LENT_AND_STREAMED: [Followed; 30] = [
     },
     Followed {
         refused: "(thread, stream)] pub fn f(below: u32) -> Opened<impl Iterator<Item = u32>> { Ok(0..below) }",
-        says: "or a `Result` of that",
+        says: "`Opened` is not known as a `Result`: write `Result<impl Iterator<Item = u32>, …>`",
         followed: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Error> { Ok(0..below) }",
     },
     Followed {
@@ -356,7 +356,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 111] = [
+const SIGNATURES: [Followed; 119] = [
     Followed {
         refused: "#[offload(thread)] pub fn f(x: str) -> usize { x.len() }",
         says: "take `String`",
@@ -446,6 +446,46 @@ const SIGNATURES: [Followed; 111] = [
         refused: "#[offload(thread, stream)] pub fn f(x: u8) -> dyn Iterator<Item = u8> { Box::new(0..x) }",
         says: "return `Box<dyn Iterator<Item = u8> + Send>`",
         followed: "#[offload(thread, stream)] pub fn f(x: u8) -> Box<dyn Iterator<Item = u8> + Send> { Box::new(0..x) }",
+    },
+    Followed {
+        refused: "#[offload(process, stream)] pub fn f(x: u8) -> dyn Iterator<Item = u8> { Ok(Box::new(0..x)) }",
+        says: "return `Result<Box<dyn Iterator<Item = u8> + Send>, offload_runtime::Error>`",
+        followed: "#[offload(process, stream)] pub fn f(x: u8) -> Result<Box<dyn Iterator<Item = u8> + Send>, offload_runtime::Error> { Ok(Box::new(0..x)) }",
+    },
+    Followed {
+        refused: "#[offload(process, stream)] pub fn f(x: u8) -> [u8] { Ok(0..x) }",
+        says: "return `Result<impl Iterator<Item = u8>, offload_runtime::Error>`",
+        followed: "#[offload(process, stream)] pub fn f(x: u8) -> Result<impl Iterator<Item = u8>, offload_runtime::Error> { Ok(0..x) }",
+    },
+    Followed {
+        refused: r#"#[offload(thread, stream, timeout = "1s")] pub fn f(x: u8) -> [u8] { Ok(0..x) }"#,
+        says: "return `Result<impl Iterator<Item = u8>, offload_runtime::Error>`",
+        followed: r#"#[offload(thread, stream, timeout = "1s")] pub fn f(x: u8) -> Result<impl Iterator<Item = u8>, offload_runtime::Error> { Ok(0..x) }"#,
+    },
+    Followed {
+        refused: "#[offload(thread, stream)] pub fn f(x: u8) -> Result<[u8], Error> { Ok(0..x) }",
+        says: "write `impl Iterator<Item = u8>`",
+        followed: "#[offload(thread, stream)] pub fn f(x: u8) -> Result<impl Iterator<Item = u8>, Error> { Ok(0..x) }",
+    },
+    Followed {
+        refused: "#[offload(thread, stream)] pub fn f(x: String) -> str { [x].into_iter() }",
+        says: "return `impl Iterator<Item = String>`",
+        followed: "#[offload(thread, stream)] pub fn f(x: String) -> impl Iterator<Item = String> { [x].into_iter() }",
+    },
+    Followed {
+        refused: "pub static CODES: Resource<Box<dyn Codec + Send>> = Resource::new(\"codes\", || todo!()); #[offload(process)] pub fn f(#[resource(CODES)] x: &mut dyn Codec) -> Result<u32, Error> { Ok(x.code()) }",
+        says: "lend `Box<dyn Codec + Send>`",
+        followed: "pub static CODES: Resource<Box<dyn Codec + Send>> = Resource::new(\"codes\", || todo!()); #[offload(process)] pub fn f(#[resource(CODES)] x: &mut Box<dyn Codec + Send>) -> Result<u32, Error> { Ok(x.code()) }",
+    },
+    Followed {
+        refused: "#[offload(cpu)] pub fn f(#[resource(DB)] x: &dyn Codec) -> u32 { x.code() }",
+        says: "lend `Box<dyn Codec + Sync + Send>`",
+        followed: "pub static CODES: SharedResource<Box<dyn Codec + Sync + Send>> = SharedResource::new(\"codes\", || todo!()); #[offload(cpu)] pub fn f(#[resource(CODES)] x: &Box<dyn Codec + Sync + Send>) -> u32 { x.code() }",
+    },
+    Followed {
+        refused: "#[offload(cpu)] pub fn f(#[to_owned] x: dyn Codec) -> u32 { x.code() }",
+        says: "take `Box<dyn Codec + Send>`, without it",
+        followed: "#[offload(cpu)] pub fn f(x: Box<dyn Codec + Send>) -> u32 { x.code() }",
     },
     Followed {
         refused: "#[offload(process, stream)] pub fn f(out: &mut offload_runtime::Sink<str>) -> Result<(), Error> { Ok(out.send(String::new())?) }",
@@ -1208,7 +1248,7 @@ const REMOTE: [(&str, &[(&str, &str)]); 13] = [
         ],
     ),
     ("this is `remote` here", &[("(distributed)] //~", "(remote, timeout = \"1s\")]")]),
-    ("one with `panic = \"error\"`", &[("panic = \"abort\")] //~", "panic = \"error\")]")]),
+    ("`panic = \"error\"` makes one", &[("panic = \"abort\")] //~", "panic = \"error\")]")]),
     ("has letters, digits, `-` and `_`", &[("\"a b\"); //~", "\"a-b_1\");")]),
 ];
 

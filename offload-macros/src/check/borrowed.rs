@@ -1,16 +1,19 @@
 //! The rules about what borrows: a body on another thread may outlive whoever lent it something.
 
 use proc_macro2::Span;
-use syn::{Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, TypeReference};
+use syn::{
+    Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, TypeReference, parse_quote,
+};
 
-use super::advice::{self, Position};
+use super::advice::{self, Advice, Position};
 use super::alternatives;
+use super::sizes::CONCRETE;
 use super::stream::no_iterator;
 use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver};
 use crate::options::Options;
 use crate::tokens::borrows::{self, Borrow};
-use crate::tokens::{receiver, sizes, text};
+use crate::tokens::{known, receiver, sizes, text};
 
 /// Applies them.
 pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -258,8 +261,19 @@ fn to_owned(
             );
         }
         ty => {
-            let fix = if sizes::find(ty).is_some_and(|part| text(&part) == text(ty)) {
-                format!("write `&{}`", text(ty))
+            let bare = known::bare(ty);
+            let fix = if let Type::TraitObject(_) = bare {
+                // A `dyn Trait` has no `ToOwned`.
+                let lent = parse_quote!(&(#bare));
+                match advice::owned(&lent, Position::Argument, generics) {
+                    _ if options.is_process() => CONCRETE.to_owned(),
+                    Ok(Advice { owned, bounds }) => {
+                        format!("take `{}`{bounds}, without it", text(&owned))
+                    }
+                    Err(why) => why.to_owned(),
+                }
+            } else if sizes::find(ty).is_some_and(|part| text(&part) == text(bare)) {
+                format!("write `&{}`", text(bare))
             } else if borrows::find(ty).is_none() {
                 "remove it".to_owned()
             } else {

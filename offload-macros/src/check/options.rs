@@ -91,7 +91,7 @@ fn panic(options: &Options, errors: &mut Errors) {
             value,
             match options.is_process() {
                 // It does not go on in a caller from there.
-                true => "a panic of the body is an `Error` of the result without it, and of what the caller does one with `panic = \"error\"`",
+                true => "here a panic of the body is an `Error` of the result anyway; `panic = \"error\"` makes one of a panic on the caller's side, too",
                 false => "a panic resumes in the task that awaits, or is an `Error` of its result: `panic = \"error\"`",
             },
         );

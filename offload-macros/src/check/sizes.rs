@@ -2,13 +2,17 @@
 
 use syn::{ReturnType, Type, parse_quote};
 
-use super::advice::{self, Position};
+use super::advice::{self, Advice, Position};
 use super::stream::no_iterator;
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::options::Options;
-use crate::tokens::items::{made, sent};
+use crate::tokens::arguments::first_argument;
+use crate::tokens::items::{is_result, made, sent};
 use crate::tokens::{borrows, known, sizes, text};
+
+/// Why nothing with `dyn` goes to another process.
+pub(super) const CONCRETE: &str = "another process has to know the type of what it reads, so write one that is concrete, an `enum` perhaps";
 
 /// Adds an error at each argument and result that is of that kind, or has a part that is.
 pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors) {
@@ -16,29 +20,63 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
     for argument in &function.arguments {
         match &argument.ty {
             Type::Reference(lent) if argument.resource.is_some() => {
-                rule.check(&lent.elem, "lend", Position::Argument, errors);
+                let handed = if lent.mutability.is_some() { Handed::Lent } else { Handed::Shared };
+                rule.check(&lent.elem, handed, errors);
             }
             // That it is not lent is said already.
             _ if argument.resource.is_some() => {}
             Type::Reference(_) if argument.to_owned.is_some() => {
-                rule.check_owned(&argument.ty, "take", Position::Argument, errors);
+                rule.check_owned(&argument.ty, Handed::Taken, errors);
             }
             _ if argument.to_owned.is_some() => {}
             ty if argument.is_sink() => {
                 if let (Some(sent), Some(_)) = (sent(ty), &options.stream) {
-                    rule.check(sent, "send", Position::Result, errors);
+                    rule.check(sent, Handed::Sent, errors);
                 }
             }
-            ty => rule.check(ty, "take", Position::Argument, errors),
+            ty => rule.check(ty, Handed::Taken, errors),
         }
     }
     let ReturnType::Type(_, ty) = &function.signature.output else { return };
     match (&options.stream, made(ty)) {
         (Some(_), _) if function.sink().is_none() && no_iterator(ty).is_some() => {}
         (Some(_), Some(made)) if sizes::find(ty).is_none() => {
-            rule.check(&made, "make items of", Position::Result, errors);
+            rule.check(&made, Handed::Made, errors);
         }
-        _ => rule.check(ty, "return", Position::Result, errors),
+        _ => rule.check(ty, Handed::Returned, errors),
+    }
+}
+
+/// What is done with what has the type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    /// For one body at a time.
+    Lent,
+    /// For many.
+    Shared,
+    Taken,
+    Sent,
+    /// As the items of an iterator.
+    Made,
+    Returned,
+}
+
+impl Handed {
+    fn verb(self) -> &'static str {
+        match self {
+            Handed::Lent | Handed::Shared => "lend",
+            Handed::Taken => "take",
+            Handed::Sent => "send",
+            Handed::Made => "make items of",
+            Handed::Returned => "return",
+        }
+    }
+
+    fn position(self) -> Position {
+        match self {
+            Handed::Lent | Handed::Shared | Handed::Taken => Position::Argument,
+            Handed::Sent | Handed::Made | Handed::Returned => Position::Result,
+        }
     }
 }
 
@@ -48,32 +86,32 @@ struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    fn check(&self, ty: &Type, verb: &str, position: Position, errors: &mut Errors) {
+    fn check(&self, ty: &Type, handed: Handed, errors: &mut Errors) {
         // Of what borrows that is said.
         if borrows::find(ty).is_none() {
-            self.check_owned(ty, verb, position, errors);
+            self.check_owned(ty, handed, errors);
         }
     }
 
-    fn check_owned(&self, ty: &Type, verb: &str, position: Position, errors: &mut Errors) {
+    fn check_owned(&self, ty: &Type, handed: Handed, errors: &mut Errors) {
         if sizes::is_maybe(ty, &self.function.signature.generics) {
             // That another process has to know the type is said.
             if !self.options.is_process() {
-                self.maybe(ty, verb, position, errors);
+                self.maybe(ty, handed, errors);
             }
             return;
         }
         let Some(part) = sizes::find(ty) else { return };
         let is_whole = text(known::bare(ty)) == text(&part);
-        let fix = match self.instead(&part, is_whole && verb == "return", position) {
-            Ok(instead) => format!("{} {instead}", if is_whole { verb } else { "write" }),
+        let fix = match self.instead(ty, &part, handed) {
+            Ok(instead) => format!("{} {instead}", if is_whole { handed.verb() } else { "write" }),
             Err(why) => why,
         };
         errors.at(&part, format_args!("`{}` has no size that is known: {fix}", text(&part)));
     }
 
     /// Of a type that says of itself that it may have none.
-    fn maybe(&self, ty: &Type, verb: &str, position: Position, errors: &mut Errors) {
+    fn maybe(&self, ty: &Type, handed: Handed, errors: &mut Errors) {
         let mut sized = ty.clone();
         if let Type::ImplTrait(opaque) = &mut sized {
             let bounds = std::mem::take(&mut opaque.bounds);
@@ -82,36 +120,59 @@ impl Rule<'_> {
         }
         let is_nothing = matches!(&sized, Type::ImplTrait(opaque) if opaque.bounds.is_empty());
         let advice = (!is_nothing)
-            .then(|| advice::owned(&sized, position, &self.function.signature.generics));
+            .then(|| advice::owned(&sized, handed.position(), &self.function.signature.generics));
         let fix = match (&sized, advice) {
-            (_, None) => format!("{verb} a type with a name"),
-            (Type::ImplTrait(_), Some(Ok(advice))) => format!("{verb} `{}`", text(&advice.owned)),
+            (_, None) => format!("{} a type with a name", handed.verb()),
+            (Type::ImplTrait(_), Some(Ok(advice))) => {
+                format!("{} `{}`", handed.verb(), text(&advice.owned))
+            }
             (_, Some(Ok(advice))) => format!("remove `?Sized`{}", advice.bounds),
             (_, Some(Err(why))) => why.to_owned(),
         };
         errors.at(ty, format_args!("`{}` has no size that is known: {fix}", text(ty)));
     }
 
-    /// What is written in its place; or why nothing can be.
-    fn instead(&self, part: &Type, is_result: bool, position: Position) -> Result<String, String> {
-        if self.options.is_process() && matches!(part, Type::TraitObject(_)) {
-            return Err("another process has to know the type of what it reads, so write one that is concrete, an `enum` \
-                        perhaps"
-                .to_owned());
+    /// What is written in the place of this part of the type; or why nothing can be.
+    fn instead(&self, ty: &Type, part: &Type, handed: Handed) -> Result<String, String> {
+        let is_whole = text(known::bare(ty)) == text(part);
+        let is_iterator = self.is_iterator(ty, part, handed);
+        let stays =
+            matches!(handed, Handed::Lent | Handed::Shared) || is_iterator && made(part).is_some();
+        if self.options.is_process() && !stays && matches!(part, Type::TraitObject(_)) {
+            return Err(CONCRETE.to_owned());
         }
-        if let (true, Some(_), Type::Slice(slice)) = (is_result, &self.options.stream, part) {
-            return Ok(format!("`impl Iterator<Item = {}>`", text(&slice.elem)));
-        }
-        let lent: Type = parse_quote!(&(#part));
-        let advice = advice::owned(&lent, position, &self.function.signature.generics)?;
-        let (owned, bounds) = (text(&advice.owned), advice.bounds);
-        Ok(
-            if is_result && (self.options.is_process() || self.options.fallible().next().is_some())
-            {
-                format!("`Result<{owned}, offload_runtime::Error>`{bounds}")
-            } else {
-                format!("`{owned}`{bounds}")
-            },
-        )
+        let lent: Type = match part {
+            Type::Slice(slice) if is_iterator => (*slice.elem).clone(),
+            Type::TraitObject(object) if handed == Handed::Shared => {
+                let mut object = object.clone();
+                if !object.bounds.iter().any(|bound| text(bound) == "Sync") {
+                    object.bounds.push(parse_quote!(Sync));
+                }
+                parse_quote!(&(#object))
+            }
+            _ => parse_quote!(&(#part)),
+        };
+        let generics = &self.function.signature.generics;
+        let Advice { owned, bounds } = advice::owned(&lent, handed.position(), generics)?;
+        let owned = match made(part) {
+            None if is_iterator => format!("impl Iterator<Item = {}>", text(&owned)),
+            _ => text(&owned),
+        };
+        let can_fail = self.options.is_process() || self.options.fallible().next().is_some();
+        Ok(if is_whole && handed == Handed::Returned && can_fail {
+            format!("`Result<{owned}, offload_runtime::Error>`{bounds}")
+        } else {
+            format!("`{owned}`{bounds}")
+        })
+    }
+
+    /// Whether the part is where the iterator of a stream is written.
+    fn is_iterator(&self, ty: &Type, part: &Type, handed: Handed) -> bool {
+        let ty = known::bare(ty);
+        let opened = if is_result(ty) { first_argument(ty) } else { Some(ty) };
+        handed == Handed::Returned
+            && self.options.stream.is_some()
+            && self.function.sink().is_none()
+            && opened.is_some_and(|opened| text(known::bare(opened)) == text(part))
     }
 }

@@ -1,6 +1,6 @@
 //! The rules of `stream`: what makes items, and what they are.
 
-use syn::{ReturnType, Type, parse_quote};
+use syn::{ReturnType, Type, TypePath, parse_quote};
 
 use super::advice::{self, Position};
 use crate::errors::Errors;
@@ -74,6 +74,15 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
                     }
                     Err(why) => errors.at(ty, format_args!("`{}` is no iterator: {why}", text(ty))),
                 }
+            } else if let Some((path, items)) = no_result(ty) {
+                let name = last_name(path);
+                errors.at(
+                    ty,
+                    format_args!(
+                        "`{name}` is not known as a `Result`: write `Result<{}, …>`, or, if it is an iterator itself, `impl Iterator<Item = …>`",
+                        text(items)
+                    ),
+                );
             } else if let Some(ty) = says_no_item(ty) {
                 errors.at(
                     ty,
@@ -110,8 +119,8 @@ fn makes_no_items(
     errors.at(ty, format_args!("`{no_iterator}` is no iterator: {fix}"));
 }
 
-/// An iterator without a name of which nothing says what it makes: `impl Iterator`, `Rev<impl Iterator<Item = u8>>`, or
-/// one in what is no `Result` by its name.
+/// An iterator without a name of which nothing says what it makes: `impl Iterator`, or
+/// one in what is no iterator without a name: `(impl Iterator<Item = u8>,)`.
 fn says_no_item(output: &Type) -> Option<&Type> {
     let ty = if is_result(output) { first_argument(output)? } else { output };
     let says = match ty {
@@ -119,6 +128,13 @@ fn says_no_item(output: &Type) -> Option<&Type> {
         _ => !opaque::has_impl_trait(ty),
     };
     (!says).then_some(ty)
+}
+
+/// `Opened<impl Iterator<Item = u32>>`: says what is made, and not by its name that it is a result. And the iterator in it.
+fn no_result(output: &Type) -> Option<(&TypePath, &Type)> {
+    let Type::Path(path) = output else { return None };
+    let items = first_argument(output).filter(|_| !is_result(output))?;
+    (matches!(items, Type::ImplTrait(_)) && made(items).is_some()).then_some((path, items))
 }
 
 /// A result that is no iterator, or the one in a `Result`; and what an iterator in its place would make.

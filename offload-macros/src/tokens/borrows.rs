@@ -8,8 +8,8 @@ use syn::{
     TypeParamBound, TypeReference, parse_quote,
 };
 
-use super::arguments::last_name;
-use super::known::bare;
+use super::arguments::{arguments, last_name};
+use super::known::{bare, is_container};
 
 /// The part of a type that borrows from somebody.
 pub(crate) enum Borrow {
@@ -72,36 +72,28 @@ pub(crate) fn is_for_ever(reference: &TypeReference) -> bool {
 }
 
 /// The first `&'static` that is, or has in it, one of what `serde` reads only as a part of what it reads from: of `str`, `[u8]`,
-/// `Path`.
+/// `Path`. What is in a type that not everybody knows, that may read otherwise, as `PhantomData` reads nothing.
 pub(crate) fn read_for_ever(ty: &Type) -> Option<TypeReference> {
-    struct Finder(Option<TypeReference>);
-    impl VisitMut for Finder {
-        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+    fn ends_with(ty: &Type, names: &[&str]) -> bool {
+        matches!(ty, Type::Path(path) if names.contains(&last_name(path).as_str()))
+    }
+    match ty {
+        Type::Reference(reference) => {
             let is_read = match bare(&reference.elem) {
                 Type::Slice(slice) => ends_with(bare(&slice.elem), &["u8"]),
                 lent => ends_with(lent, &["str", "Path"]),
             };
-            if is_for_ever(reference) && (is_read || read_for_ever(&reference.elem).is_some()) {
-                self.0.get_or_insert_with(|| reference.clone());
-            } else {
-                visit_mut::visit_type_reference_mut(self, reference);
-            }
+            let inside = read_for_ever(&reference.elem);
+            let is_whole = is_for_ever(reference) && (is_read || inside.is_some());
+            if is_whole { Some(reference.clone()) } else { inside }
         }
-
-        fn visit_type_fn_ptr_mut(&mut self, _: &mut TypeFnPtr) {}
-
-        fn visit_parenthesized_generic_arguments_mut(
-            &mut self,
-            _: &mut ParenthesizedGenericArguments,
-        ) {
-        }
+        Type::Paren(_) | Type::Group(_) => read_for_ever(bare(ty)),
+        Type::Array(array) => read_for_ever(&array.elem),
+        Type::Slice(slice) => read_for_ever(&slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(read_for_ever),
+        Type::Path(path) if is_container(path) => arguments(path).find_map(read_for_ever),
+        _ => None,
     }
-    fn ends_with(ty: &Type, names: &[&str]) -> bool {
-        matches!(ty, Type::Path(path) if names.contains(&last_name(path).as_str()))
-    }
-    let mut finder = Finder(None);
-    finder.visit_type_mut(&mut ty.clone());
-    finder.0
 }
 
 /// The type with references that lend for a while in the place of those that lend for ever.

@@ -187,6 +187,10 @@ fn words(tokens: TokenStream, all: &mut Vec<String>) {
     }
 }
 
+/// Words after which a value begins, so that a `<` compares nothing.
+const BEFORE_A_VALUE: [&str; 9] =
+    ["as", "break", "else", "if", "in", "match", "mut", "return", "while"];
+
 /// Words that look like parameters, where only types stand: `T::new`, `Vec<T>`, `of::<T>`, `as T`, `<T as A>`, `let x: T`.
 fn find_types(tokens: TokenStream, found: &mut Vec<Ident>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
@@ -210,7 +214,9 @@ fn find_types(tokens: TokenStream, found: &mut Vec<Ident>) {
                     && word(Some(index + 1)) == "as"
                     && match back(2).and_then(|index| tokens.get(index)) {
                         Some(TokenTree::Punct(punct)) => punct.as_char() != '?',
-                        Some(TokenTree::Ident(word)) => word == "return",
+                        Some(TokenTree::Ident(word)) => {
+                            BEFORE_A_VALUE.contains(&&*word.to_string())
+                        }
                         Some(_) => false,
                         None => true,
                     };

@@ -39,6 +39,11 @@ fn zero() -> Result<(), Error> {
     Ok(())
 }
 
+#[offload(process, panic = "abort")] //~
+fn falls() -> Result<(), Error> {
+    Ok(())
+}
+
 #[offload(process)]
 async fn already_async() -> Result<(), Error> { //~
     Ok(())

@@ -96,6 +96,11 @@ fn borrowed(#[resource(NAMES)] names: &mut [String]) -> usize { //~
     names.len()
 }
 
+#[offload(thread)]
+fn shared(#[resource(NAMES)] names: &dyn Display) -> String { //~
+    names.to_string()
+}
+
 #[offload(thread, stream)]
 fn words(text: str) -> impl Iterator<Item = String> { //~
     text.split(' ').map(str::to_owned)
@@ -118,6 +123,21 @@ fn opened_items(n: u32) -> Result<impl Iterator<Item = Option<str>>, Error> { //
 
 #[offload(thread, stream)]
 fn all_items(n: u32) -> [u8] { //~
+    n
+}
+
+#[offload(thread, stream, timeout = "1s")]
+fn all_items_in_time(n: u32) -> [u8] { //~
+    n
+}
+
+#[offload(thread, stream)]
+fn opens_all_items(n: u32) -> Result<[u8], Error> { //~
+    n
+}
+
+#[offload(thread, stream)]
+fn opens_text(n: u32) -> Result<str, Error> { //~
     n
 }
 

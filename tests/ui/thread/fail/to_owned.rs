@@ -1,5 +1,6 @@
 //! `#[to_owned]` on what it cannot copy.
 
+use std::fmt::Debug;
 use std::rc::Rc;
 
 use offload_runtime::offload;
@@ -44,6 +45,16 @@ fn not_send(#[to_owned] value: &Rc<u32>) -> u32 { //~
 #[offload(thread)]
 fn opaque(#[to_owned] text: &impl AsRef<str>) -> usize { //~
     text.as_ref().len()
+}
+
+#[offload(thread)]
+fn object(#[to_owned] x: dyn Debug) { //~
+    println!("{x:?}");
+}
+
+#[offload(thread)]
+fn objects(#[to_owned] x: (dyn Debug + Send)) { //~
+    println!("{x:?}");
 }
 
 impl NotClone {
