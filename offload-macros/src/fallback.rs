@@ -44,7 +44,8 @@ pub(crate) fn panicked(item: TokenStream) -> TokenStream {
 ///
 /// Its body is kept where it can be, as a future that nobody awaits: what only the body uses is
 /// not reported as unused. A body that calls its own function would find an async one in its place,
-/// and is left out; so is one that has what has no size.
+/// and is left out; so is one whose signature has a type without a known size, or an undeclared
+/// lifetime.
 pub(crate) fn stub(error: &Error, options: &Options, mut function: Function) -> TokenStream {
     let errors = error.to_compile_error();
     let has_sizes = !give_sizes(options, &mut function);

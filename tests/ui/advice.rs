@@ -289,7 +289,7 @@ const LENT_AND_STREAMED: [Followed; 30] = [
     },
     Followed {
         refused: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Rc<str>> { Ok(0..below) }",
-        says: "of `Arc` in place of `Rc`",
+        says: "`Send`: `Arc` in place of `Rc`",
         followed: "(thread, stream)] pub fn f(below: u32) -> Result<impl Iterator<Item = u32>, Arc<str>> { Ok(0..below) }",
     },
     Followed {
@@ -299,7 +299,7 @@ const LENT_AND_STREAMED: [Followed; 30] = [
     },
     Followed {
         refused: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Box<dyn error::Error>> { Ok(out.send(1)?) }",
-        says: "of `Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`",
+        says: "`Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`",
         followed: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Box<dyn error::Error + Send + Sync>> { Ok(out.send(1)?) }",
     },
     Followed {

@@ -36,7 +36,7 @@ pub(super) fn return_future(function: &Function, signature: &mut Signature) {
     };
 }
 
-/// The future that it returns. That a copied `self` still borrows is reported where its type stands.
+/// The future that it returns. That a copied `self` still borrows is reported at the function's result.
 pub(super) fn future(function: &Function, answer: TokenStream) -> TokenStream {
     quote_spanned!(place(function)=> async move { #answer })
 }

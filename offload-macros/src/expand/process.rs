@@ -152,7 +152,7 @@ fn how(options: &Options) -> &'static str {
     }
 }
 
-/// `__body(doc, title)`, in a worker already.
+/// `__body((doc,).0, <str as __offload::TransferLent>::lent(&title))`, in a worker already.
 fn in_place(
     options: &Options,
     function: &Function,

@@ -31,7 +31,7 @@ const ROOM: usize = 16;
 /// ```text
 /// fn lines(path: PathBuf) -> impl __offload::Stream<Item = String> + Send + 'static {
 ///     // As of a function that is awaited, and then:
-///     <_ as __offload::Streams<_>>::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body(path) })
+///     <_ as __offload::Streams<_>>::items({ static …; &__FUNCTION }, __offload::None, 64, move || -> _ { __body((path,).0) })
 /// }
 /// ```
 pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
@@ -201,8 +201,7 @@ fn ends_of_error(output: &Type) -> (Span, Span) {
     }
 }
 
-/// Of an iterator that has a name, what the body returns is an iterator if it is one, and nothing that the compiler knows
-/// if it is none: that has been said.
+/// Wraps the body of a named iterator: if the type is none, the wrapped type is unknown, and no second error follows.
 fn named(function: &Function, form: &Form, job: TokenStream) -> TokenStream {
     let output = function.output();
     let (ty, method) = match form {

@@ -19,7 +19,7 @@ pub trait Iterates: Sized {
     /// What it makes.
     type Made;
 
-    /// The type itself, which the compiler knows only if it is an iterator: of what is none it asks nothing besides.
+    /// `Self`. Unknown to the compiler where `Self` is no iterator, so that it reports nothing more of it.
     type Itself;
 
     /// The iterator itself.
@@ -72,7 +72,7 @@ pub trait Makes {
     /// What it makes.
     type Item;
 
-    /// The same, which nothing else tells the compiler.
+    /// `Item` again, in no other bound: unknown where `I` is no iterator, which keeps the compiler from a second error.
     type Known;
 
     /// That it is one.
@@ -94,7 +94,7 @@ pub trait MadeBy<I> {
     /// The iterator.
     type Iterator;
 
-    /// It.
+    /// Returns it unchanged.
     fn iterator(iterator: I) -> Self::Iterator;
 }
 
@@ -112,8 +112,8 @@ impl<I, M> MadeBy<I> for M {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be streamed from another thread",
     label = "its items are made there, and it is not `Send`, or they are not",
-    note = "make items of `Arc` in place of `Rc`, of `Box<dyn Trait + Send>` in place of `Box<dyn Trait>`, and an iterator \
-            that has no others in it; where a type parameter is in it, give that the bound `Send`",
+    note = "make items of `Arc` in place of `Rc`, of `Box<dyn Trait + Send>` in place of `Box<dyn Trait>`, and \
+            keep only `Send` values in the iterator; where a type parameter is in it, give that the bound `Send`",
     note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
 pub trait Streams<By>: Sized {
@@ -147,8 +147,8 @@ pub trait Streams<By>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be streamed from another thread",
     label = "its items are made there, and it is not `Send`, or they are not",
-    note = "make items of `Arc` in place of `Rc`, of `Box<dyn Trait + Send>` in place of `Box<dyn Trait>`, and an iterator \
-            that has no others in it; where a type parameter is in it, give that the bound `Send`",
+    note = "make items of `Arc` in place of `Rc`, of `Box<dyn Trait + Send>` in place of `Box<dyn Trait>`, and \
+            keep only `Send` values in the iterator; where a type parameter is in it, give that the bound `Send`",
     note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
 pub trait Opens<E, By>: Sized {
@@ -199,8 +199,8 @@ pub trait Pushes<E, By>: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot come back from another thread",
     label = "the error of a stream comes from there, and this is not `Send`",
-    note = "return `Result<_, offload_runtime::Error>`, or one with another error that is `Send`, of `Arc` in place of `Rc`, \
-            of `Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`; where a type parameter is in it, give that the \
+    note = "return `Result<_, offload_runtime::Error>`, or an error that is `Send`: `Arc` in place of `Rc`, \
+            `Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`; where a type parameter is in it, give that the \
             bound `Send`",
     note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
@@ -308,8 +308,8 @@ streams!(Nowhere, Nothing);
 /// An item that can carry the error of what opens its iterator.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a `{E}`",
-    label = "where there is no iterator its error is the only item, whose error is made of it",
-    note = "return the same error type in both places, or implement `From<{E}>` for that of the items"
+    label = "if the iterator cannot be opened, this error, converted with `From`, is the stream's only item",
+    note = "return the same error type in both places, or implement `From<{E}>` for that of the items, if that type is yours"
 )]
 pub trait OfOpening<E> {
     /// The item.
