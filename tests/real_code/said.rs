@@ -100,7 +100,8 @@ impl Said {
 }
 
 /// What the attribute says begins with, or contains, one of these.
-const OURS: [&str; 24] = [
+const OURS: [&str; 25] = [
+    "would be a part of the message that another process sends",
     "would be lent to another thread",
     "would be lent to another process",
     "borrows, and the job may outlive its owner",
