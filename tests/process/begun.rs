@@ -2,6 +2,7 @@
 //! others.
 
 use std::any::TypeId;
+use std::fs;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -348,6 +349,13 @@ fn a_worker_that_dies_before_it_has_read_the_call_costs_nothing_and_after_that_t
     passes_alone("child_has_workers_that_die");
 }
 
+/// Whether all threads of a process are. One that was not, when a call came, might take it.
+fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut states = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")));
+    states.all(|stat| stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('T')))
+}
+
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_has_workers_that_die() {
@@ -367,6 +375,7 @@ fn child_has_workers_that_die() {
     let worker = block_on(pid()).unwrap();
     rest("dies early");
     signal(worker, Signal::STOP);
+    settle("it is stopped", || is_stopped(worker));
     let (call, held) = hold(pid());
     held.wait();
     signal(worker, Signal::KILL);
