@@ -23,7 +23,7 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
                 let handed = if lent.mutability.is_some() { Handed::Lent } else { Handed::Shared };
                 rule.check(&lent.elem, handed, errors);
             }
-            // That it is not lent is said already.
+            // A resource that is taken by value: another rule reports that.
             _ if argument.resource.is_some() => {}
             Type::Reference(_) if argument.to_owned.is_some() => {
                 rule.check_owned(&argument.ty, Handed::Taken, errors);

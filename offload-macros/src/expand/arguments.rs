@@ -54,7 +54,7 @@ pub(super) fn hold_argument(argument: &Argument) -> TokenStream {
         let check = projection_by(&infer, place, "Argument", "held");
         quote!(#(#cfg)* let #held = #check(#copied(#name));)
     } else if let Some(borrowed) = argument.borrowed() {
-        // What the compiler underlines has no parentheses.
+        // In its errors the compiler underlines a type without the parentheses around it; so do ours.
         let place = ends(bare(borrowed));
         let held_type = copy_of(borrowed, place);
         let copy = projection_by(borrowed, place, "Lent", "copy");

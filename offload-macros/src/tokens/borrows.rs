@@ -71,8 +71,9 @@ pub(crate) fn is_for_ever(reference: &TypeReference) -> bool {
     reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static")
 }
 
-/// The first `&'static` that is, or has in it, one of what `serde` reads only as a part of what it reads from: of `str`, `[u8]`,
-/// `Path`. What is in a type that not everybody knows, that may read otherwise, as `PhantomData` reads nothing.
+/// The first `&'static str`, `&'static [u8]` or `&'static Path` in a type, or the `&'static` reference around it. `serde` reads each
+/// of these by borrowing from its input, which does not live that long. Only references, tuples, arrays, slices and well-known
+/// containers are searched: another type may read itself in its own way.
 pub(crate) fn read_for_ever(ty: &Type) -> Option<TypeReference> {
     fn ends_with(ty: &Type, names: &[&str]) -> bool {
         matches!(ty, Type::Path(path) if names.contains(&last_name(path).as_str()))

@@ -191,7 +191,8 @@ fn words(tokens: TokenStream, all: &mut Vec<String>) {
 const BEFORE_A_VALUE: [&str; 9] =
     ["as", "break", "else", "if", "in", "match", "mut", "return", "while"];
 
-/// Words that look like parameters, where only types stand: `T::new`, `Vec<T>`, `of::<T>`, `as T`, `<T as A>`, `let x: T`.
+/// Finds each `T`, `U2` and the like at a place where only a type can stand, as in `T::new`, `Vec<T>`, `of::<T>`, `as T`, `<T as A>` and
+/// `let x: T`: elsewhere it may be a constant.
 fn find_types(tokens: TokenStream, found: &mut Vec<Ident>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let punct = |index: Option<usize>| match index.and_then(|index| tokens.get(index)) {

@@ -16,7 +16,7 @@ use crate::function::Function;
     note = "or take `out: &mut offload_runtime::Sink<…>`, and return `Result<(), offload_runtime::Error>`"
 )]
 pub trait Iterates: Sized {
-    /// What it makes.
+    /// What the iterator yields.
     type Made;
 
     /// `Self`. Unknown to the compiler where `Self` is no iterator, so that it reports nothing more of it.
@@ -69,7 +69,7 @@ where
 
 /// What `(I,)` is where `I` is an iterator.
 pub trait Makes {
-    /// What it makes.
+    /// What the iterator yields.
     type Item;
 
     /// `Item` again, in no other bound: unknown where `I` is no iterator, which keeps the compiler from a second error.
@@ -117,7 +117,7 @@ impl<I, M> MadeBy<I> for M {
     note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
 pub trait Streams<By>: Sized {
-    /// What it makes.
+    /// What the iterator yields.
     type Item;
 
     /// The stream of its items.
@@ -152,7 +152,7 @@ pub trait Streams<By>: Sized {
     note = "to be told which part of it is not `Send`, hand it to a `fn sent<T: Send>(_: &T) {{}}` in the body"
 )]
 pub trait Opens<E, By>: Sized {
-    /// What it makes.
+    /// What the iterator yields.
     type Item;
 
     /// `E`, which the compiler knows only if that may come back: else it asks nothing besides.

@@ -3,9 +3,9 @@
 //! time, not one after the other.
 //!
 //! The thread of the caller may be that of an event loop. So nothing waits there: a thread of the pool is claimed, a free
-//! worker is checked out if nobody has the lock, nor that of what the worker prints, and what has no room in its channel is left
-//! to the thread of the pool. As soon as the call has begun it is as any other that has a thread and a worker. At which level its worker tells what the body says through `tracing` is
-//! asked of the subscriber where the call is made.
+//! worker is checked out if nobody holds its lock or that of what it prints, and what has no room in its channel is left to
+//! the thread of the pool. Once it has begun, the call is as any other that has a thread and a worker. The `tracing` level
+//! that its worker is told is that of the subscriber where the call is made.
 
 use std::time::Instant;
 

@@ -129,7 +129,8 @@ fn noted(
     })
 }
 
-/// The worker of the body that begins here.
+/// Takes the worker that was checked out for the call whose body now begins on this thread. Nothing was said to it, so until
+/// something is, the call has not run.
 fn worker_here() -> Assigned {
     let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
     current::set_ran(Ran::No);

@@ -152,7 +152,8 @@ impl Workers {
         Some(CheckedOut::new(self, handle, worker))
     }
 
-    /// A free worker was checked out.
+    /// Starts the workers that are to be kept ready, after a free one was [checked out](Self::check_out_free) by a thread that may
+    /// not wait for the lock.
     pub(super) fn start_ahead(&'static self) {
         let mut state = self.lock();
         state.threads = self.threads.threads();

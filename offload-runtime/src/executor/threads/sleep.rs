@@ -87,8 +87,8 @@ struct Inner<G> {
     /// nobody ever waits for this lock.
     thread: Mutex<Option<Thread>>,
     notified: AtomicBool,
-    /// Written by who has claimed the thread, before it is woken, and taken by the thread after that: so nobody ever
-    /// waits for this lock either.
+    /// What the thread was claimed for. Whoever claims it writes this and then wakes it; the thread takes it when it
+    /// is awake: so nobody ever waits for this lock either.
     given: Mutex<Option<G>>,
     /// Its number, as the system knows it.
     thread_id: StdAtomicUsize,
