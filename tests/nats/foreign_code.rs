@@ -17,17 +17,15 @@ type Call = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 /// That of the call under way.
 static HANDLE: Mutex<Option<Call>> = Mutex::new(None);
 
-/// Whether what was done in this process was on the thread that is said to do it.
-static DONE: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+/// What was done in this process, and on which thread.
+static DONE: Mutex<Vec<(Plan, String)>> = Mutex::new(Vec::new());
 
 /// Smaller results are read on the thread of the connection.
 const LARGE: usize = 100 << 10;
 
 fn come_to(plan: Plan) {
     let name = thread::current().name().unwrap_or_default().to_owned();
-    let is_of_pool = plan.place == Place::WriteArgument || plan.bytes == LARGE;
-    let expected = if is_of_pool { "offload-thread-" } else { "offload-remote" };
-    DONE.lock().unwrap().push(name.starts_with(expected));
+    DONE.lock().unwrap().push((plan, name));
     if plan.deed == Deed::DropHandle {
         // While it is locked, the call is polled for the first time.
         let handle = HANDLE.lock().unwrap().take();
@@ -88,6 +86,12 @@ fn foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call(
         }
         server.has_messages("jobs", 0).await;
         assert_eq!(f::process_id().await.unwrap(), worker.id(), "the worker serves on");
-        assert_eq!(*DONE.lock().unwrap(), [true; 12]);
+        let done = DONE.lock().unwrap();
+        assert_eq!(done.len(), 12, "{done:?}");
+        for (plan, name) in &*done {
+            let is_of_pool = plan.place == WriteArgument || plan.bytes == LARGE;
+            let expected = if is_of_pool { "offload-thread-" } else { "offload-remote" };
+            assert!(name.starts_with(expected), "{plan:?} on {name}");
+        }
     });
 }
