@@ -279,6 +279,8 @@ fn spins_for(micros: u64) {
 /// Calls wait, start, run, answer and are refused while they are dropped.
 fn drops_calls(runtime: tokio::runtime::Runtime) {
     const CALLS: u64 = 10_000;
+    /// So many calls are made 32 at a time, and are mostly queued; the rest 2 at a time, small, so that they begin where
+    /// their caller is, and are dropped earlier.
     const CROWDED: u64 = 9_500;
 
     /// The body spins for so many microseconds.
@@ -323,7 +325,6 @@ fn drops_calls(runtime: tokio::runtime::Runtime) {
             }
         };
         let mut dropped = 0;
-        // The last ones find workers that are free.
         for (numbers, at_once) in [(0..CROWDED, 32), (CROWDED..CALLS, 2)] {
             let calls = futures::stream::iter(numbers.map(call)).buffer_unordered(at_once);
             dropped += calls.fold(0, |sum, one| async move { sum + one }).await;
