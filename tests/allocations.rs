@@ -15,9 +15,8 @@ use offload_runtime::{
     CpuPool, Error, ErrorKind, Limiter, Resource, SharedResource, ThreadPool, ThreadResource,
     offload, propagate_with, spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
+use offload_tests::AtSpan;
 use tokio::runtime::{Builder, Runtime};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 #[global_allocator]
 static ALLOC: Alloc = Alloc;
@@ -110,34 +109,12 @@ fn a_call_costs_one_allocation_in_a_runtime() {
     }
 }
 
-/// A subscriber that allocates nothing.
-struct Quiet;
-
-impl Subscriber for Quiet {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
 /// For the span of its caller.
 #[test]
 fn a_call_with_a_subscriber_costs_one_allocation_more() {
     let _counter = count();
-    let calls = tracing::subscriber::with_default(Quiet, || cost(|| block_on(call_thread())));
+    let calls =
+        tracing::subscriber::with_default(AtSpan(|| {}), || cost(|| block_on(call_thread())));
     assert_once(calls - CALLS);
 }
 

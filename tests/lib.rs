@@ -13,6 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use offload_runtime::{FunctionStats, PoolStats, WorkerStats, stats};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 /// The README's code, as doctests.
 #[cfg(doctest)]
@@ -57,6 +59,30 @@ pub fn begin<F: Future>(call: F) -> Pin<Box<F>> {
 /// Polls without being woken.
 pub fn poll<F: Future>(call: &mut Pin<Box<F>>) -> Poll<F::Output> {
     call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A subscriber that does this when the span of a call is made, and otherwise nothing. It allocates nothing.
+pub struct AtSpan<F>(pub F);
+
+impl<F: Fn() + Send + Sync + 'static> Subscriber for AtSpan<F> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.target() == "offload"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        (self.0)();
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 /// Says that this test is not run here, and why: past the capture of its output, and once more at the

@@ -13,45 +13,17 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, is_cancelled, offload};
-use offload_tests::{PATIENCE, begin, poll, pool, soon};
+use offload_tests::{AtSpan, PATIENCE, begin, poll, pool, soon};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize, Serializer};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber, subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Subscriber, subscriber};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, registry};
 
 use crate::ending::passes;
 use crate::ends::{Told, spin, tell};
 use crate::support::{is_there, numbers, runs, settle, workers};
-
-/// Has the thread of the pool that makes the span of a call wait there: before it reads the answer, and before it would
-/// write the request.
-struct Holds {
-    is_there: Sender<ThreadId>,
-    release: Mutex<Receiver<()>>,
-}
-
-impl Subscriber for Holds {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.target() == "offload"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        self.is_there.send(thread::current().id()).unwrap();
-        // Until it is released, or the test has failed.
-        let _ = self.release.lock().unwrap().recv();
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 /// Runs a test in a process of its own: in this one others ask for the numbers of all pools, and a call that comes while the
 /// lock of its pool is taken for that is queued.
@@ -76,11 +48,17 @@ impl Held {
     }
 }
 
-/// Begins a call whose thread is held.
+/// Begins a call whose thread is held where it makes the call's span: before it reads the answer, and before it would write
+/// the request.
 fn hold<F: Future>(call: F) -> (Pin<Box<F>>, Held) {
     let (tells, is_there) = channel();
     let (release, held) = channel();
-    let holds = Holds { is_there: tells, release: Mutex::new(held) };
+    let held = Mutex::new(held);
+    let holds = AtSpan(move || {
+        tells.send(thread::current().id()).unwrap();
+        // Until it is released, or the test has failed.
+        let _ = held.lock().unwrap().recv();
+    });
     let call = subscriber::with_default(holds, || begin(call));
     (call, Held { is_there, release })
 }
@@ -161,6 +139,12 @@ impl Serialize for Own {
 
 #[test]
 fn values_of_the_programs_types_are_written_by_a_thread_of_the_pool() {
+    passes_alone("child_writes_values_of_its_types");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_writes_values_of_its_types() {
     static POOL: ProcessPool = one("own types");
 
     #[offload(process, pool = POOL)]
@@ -288,8 +272,8 @@ fn child_drops_what_has_begun() {
     assert_eq!((numbers("dropped early").cancelled, workers("dropped early").kills), (0, 1));
     block_on(nothing()).unwrap();
     // Also before the worker has read it.
-    rest("dropped early");
     for _ in 0..50 {
+        rest("dropped early");
         let _ = poll(&mut Box::pin(nothing()));
         block_on(nothing()).unwrap();
     }
@@ -305,7 +289,7 @@ fn a_body_is_told_in_its_grace_though_nobody_reads_its_answer_yet() {
 fn child_tells_a_body() {
     static POOL: ProcessPool = one("told early").grace(PATIENCE);
 
-    #[offload(process, pool = POOL, timeout = "3s")]
+    #[offload(process, pool = POOL)]
     fn asks(path: String) -> Result<u32, Error> {
         tell(&path);
         while !is_cancelled() {
@@ -313,6 +297,14 @@ fn child_tells_a_body() {
         }
         std::fs::remove_file(path).unwrap();
         Ok(std::process::id())
+    }
+
+    #[offload(process, pool = POOL, timeout = "300ms")]
+    fn is_late() -> Result<(), Error> {
+        while !is_cancelled() {
+            thread::yield_now();
+        }
+        Ok(())
     }
 
     #[offload(process, pool = POOL)]
@@ -332,8 +324,7 @@ fn child_tells_a_body() {
 
     // The caller's own timer.
     rest("told early");
-    let told = Told::new();
-    let (call, held) = hold(asks(told.path()));
+    let (call, held) = hold(is_late());
     let error = block_on(call).unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::TimedOut, Ran::Maybe), "{error}");
     held.release();
@@ -487,29 +478,6 @@ fn callers_that_come_together_have_one_worker_in_turn() {
     assert_eq!(workers("together early").alive, 1);
 }
 
-/// Panics when it makes the span of a call.
-struct Panics;
-
-impl Subscriber for Panics {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.target() == "offload"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        panic!("on purpose")
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
 #[test]
 fn a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run() {
     passes_alone("child_has_a_subscriber_that_panics");
@@ -534,8 +502,9 @@ fn child_has_a_subscriber_that_panics() {
     block_on(nothing()).unwrap();
     rest("panics early");
     let told = Told::new();
-    let mut call = subscriber::with_default(Panics, || Box::pin(tells(told.path())));
-    let first = subscriber::with_default(Panics, || poll(&mut call));
+    let mut call = Box::pin(tells(told.path()));
+    let panics = AtSpan(|| panic!("on purpose"));
+    let first = subscriber::with_default(panics, || poll(&mut call));
     let result = match first {
         Poll::Ready(result) => result,
         Poll::Pending => block_on(call),
@@ -551,28 +520,11 @@ fn child_has_a_subscriber_that_panics() {
 /// Panics when it is asked whether it is the one that does nothing.
 struct PanicsWhenAsked;
 
-impl Subscriber for PanicsWhenAsked {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        false
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-
+impl<S: Subscriber> Layer<S> for PanicsWhenAsked {
     #[expect(unsafe_code, reason = "it is what the runtime asks")]
-    unsafe fn downcast_raw(&self, _: TypeId) -> Option<*const ()> {
-        panic!("on purpose")
+    unsafe fn downcast_raw(&self, what: TypeId) -> Option<*const ()> {
+        assert_ne!(what, TypeId::of::<NoSubscriber>(), "on purpose");
+        None
     }
 }
 
@@ -588,9 +540,8 @@ fn a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made() 
     block_on(nothing()).unwrap();
     rest("asks early");
     let call = || poll(&mut Box::pin(nothing()));
-    let Poll::Ready(result) = subscriber::with_default(PanicsWhenAsked, call) else {
-        panic!("it is made")
-    };
+    let panics = registry().with(PanicsWhenAsked);
+    let Poll::Ready(result) = subscriber::with_default(panics, call) else { panic!("it is made") };
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
     assert_eq!((numbers("asks early").refused, numbers("asks early").panicked), (1, 0));
