@@ -1,7 +1,6 @@
 //! A call that takes several permits one after the other, and is cancelled meanwhile: in every order of the steps of
 //! the thread that has it and of who cancels it, by the code itself.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use loom::thread;
@@ -13,7 +12,7 @@ use crate::task::context::Captured;
 use crate::task::loan::Loans;
 use crate::task::meta::{Deadlines, Meta, Slot, StandIn};
 use crate::task::under_way::UnderWay;
-use crate::task::{Awaited, Failure, Owner, Work};
+use crate::task::{Owner, maker};
 
 static ABOUT: About = About::new("of a model", "thread");
 
@@ -64,33 +63,6 @@ impl Owner for Function {
     }
 }
 
-/// It has no body.
-struct Task(Meta);
-
-impl Work for Task {
-    fn meta(&self) -> &Meta {
-        &self.0
-    }
-
-    fn call(&self, _: &mut dyn FnMut(Captured, &mut dyn FnMut())) {}
-
-    fn fail(&self, _: Failure) {}
-
-    fn take(&self, _: &mut dyn Any) -> Option<Failure> {
-        None
-    }
-
-    fn clear(&self) {}
-
-    fn error(&self) -> Option<Error> {
-        None
-    }
-
-    fn has_drop_glue(&self) -> bool {
-        false
-    }
-}
-
 /// Of one permit.
 fn gate() -> &'static Gate {
     let gate = Box::leak(Box::new(Gate::new(Of::Limiter, Size::Known(1))));
@@ -108,7 +80,7 @@ fn a_call_that_is_cancelled_between_two_permits_keeps_none() {
         let anothers = second.semaphore().try_acquire().unwrap();
         let slots = [Slot::default(), Slot::default()];
         let meta = Meta::new(function, true, Deadlines::default(), None, slots);
-        let call: Awaited = Arc::new(Task(meta));
+        let call = maker()(meta, Captured::NOTHING, || ());
         let queued = Queued::new(Arc::clone(&call));
         let thread = thread::spawn(move || match function.admit(queued) {
             Admitted::Waits | Admitted::Cancelled => {}

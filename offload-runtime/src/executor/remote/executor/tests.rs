@@ -1,12 +1,11 @@
-use std::any::Any;
 use std::sync::{Arc, mpsc};
 
 use super::super::served::{self, Counted};
 use super::*;
 use crate::error::Error;
-use crate::task::Failure;
 use crate::task::context::Captured;
 use crate::task::loan::Loans;
+use crate::task::maker;
 use crate::task::meta::{Deadlines, Meta};
 use crate::wire::registry::{Entry as Body, Place};
 
@@ -47,41 +46,12 @@ impl Callable for Function {
     }
 }
 
-/// It has no result.
-struct Task(Meta);
-
-impl Work for Task {
-    fn meta(&self) -> &Meta {
-        &self.0
-    }
-
-    fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {
-        enter(Captured::NOTHING, &mut || {});
-    }
-
-    fn fail(&self, _: Failure) {}
-
-    fn take(&self, _: &mut dyn Any) -> Option<Failure> {
-        None
-    }
-
-    fn clear(&self) {}
-
-    fn error(&self) -> Option<Error> {
-        None
-    }
-
-    fn has_drop_glue(&self) -> bool {
-        false
-    }
-}
-
 fn task() -> Awaited {
     POOL.check().unwrap();
     let owner = served::as_served(POOL.body_site(), &ABOUT, Counted::Elsewhere);
     let deadlines = Deadlines::new(None, None, false);
     let slots = [Slot::default(), Slot::default()];
-    Arc::new(Task(Meta::new(owner, false, deadlines, None, slots)))
+    maker()(Meta::new(owner, false, deadlines, None, slots), Captured::NOTHING, || ())
 }
 
 fn parcel(pack: impl FnOnce() + Send + 'static) -> Arc<parcel::Parcel> {
