@@ -97,7 +97,7 @@ pub(super) fn stream<X, E, A>(
     read_item: Read<X>,
     end: End<E>,
     arguments: A,
-) -> Pushed<impl FnOnce(&mut Sink<X>) -> Result<(), E> + Send + 'static, X, E>
+) -> Pushed<X, E>
 where
     X: Send + 'static,
     E: Send + 'static,
@@ -129,5 +129,5 @@ where
         true => Function::of_closures(function.name(), &THREAD),
         false => function,
     };
-    Pushed::new(runs, Some(end.fail), shape, body)
+    Pushed::new(runs, Some(end.fail), shape, Box::new(body))
 }

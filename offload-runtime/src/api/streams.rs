@@ -7,6 +7,7 @@ use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::call::stream::{Items, Pushed};
 use crate::function::Function;
+use crate::task::large::Boxed;
 
 /// A result that is an iterator.
 #[diagnostic::on_unimplemented(
@@ -229,7 +230,8 @@ macro_rules! streams {
             where
                 F: FnOnce() -> I + Send + 'static,
             {
-                Items::new(function, fail, room, move || Ok(body()))
+                let body: Boxed<I> = Box::new(body);
+                Items::new(function, fail, room, Box::new(move || Ok(Box::new(body()))))
             }
 
             fn opened_items<F, E>(
@@ -243,7 +245,9 @@ macro_rules! streams {
                 F: FnOnce() -> Result<I, E> + Send + 'static,
                 E: 'static,
             {
-                Items::new(function, fail, room, move || body().map_err(item))
+                let body: Boxed<Result<I, E>> = Box::new(body);
+                let open = move || body().map(Box::new).map_err(item);
+                Items::new(function, fail, room, Box::new(open))
             }
         }
 
@@ -266,10 +270,9 @@ macro_rules! streams {
             where
                 F: FnOnce() -> Result<I, E> + Send + 'static,
             {
-                Items::new(function, fail, room, move || match body() {
-                    Ok(items) => Ok(items.map(Ok)),
-                    Err(error) => Err(Err(error)),
-                })
+                let body: Boxed<Result<I, E>> = Box::new(body);
+                let open = move || body().map(|items| Box::new(items.map(Ok))).map_err(Err);
+                Items::new(function, fail, room, Box::new(open))
             }
         }
 
@@ -291,7 +294,7 @@ macro_rules! streams {
             where
                 F: FnOnce(&mut Sink<T>) -> Result<(), E> + Send + 'static,
             {
-                Pushed::new(function, fail, shape, body)
+                Pushed::new(function, fail, shape, Box::new(body))
             }
         }
 

@@ -21,7 +21,7 @@ use crate::system::abort::Unpoisoned;
 use crate::system::fork;
 use crate::task;
 use crate::task::context::Captured;
-use crate::task::large::{ended_without, is_large, poll_result, to_heap};
+use crate::task::large::{Boxed, ended_without, is_large, poll_result};
 use crate::task::meta::Meta;
 
 /// A call that was started, as by [`spawn_thread`](crate::spawn_thread), and goes on whether
@@ -81,7 +81,8 @@ where
 {
     // A branch of a constant: the other one is not compiled.
     if const { is_large::<F>() } {
-        start_small(function, to_heap(body))
+        let body: Boxed<T> = Box::new(body);
+        start_small(function, body)
     } else {
         start_small(function, body)
     }

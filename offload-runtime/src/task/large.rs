@@ -12,14 +12,9 @@ pub(crate) const fn is_large<T>() -> bool {
     size_of::<T>() > LARGE
 }
 
-/// Moves a body to the heap, where it stays when it is called: a `Box<dyn FnOnce>` is called in
-/// place, and not moved to the stack before.
-pub(crate) fn to_heap<F, T>(body: F) -> Box<dyn FnOnce() -> T + Send>
-where
-    F: FnOnce() -> T + Send + 'static,
-{
-    Box::new(body)
-}
+/// A body on the heap, where it stays when it is called: a `Box<dyn FnOnce>` is called in place, and not moved to the
+/// stack before.
+pub(crate) type Boxed<T> = Box<dyn FnOnce() -> T + Send>;
 
 /// Gives `poll` a place for a result, which is an `Option` of what the task has. Of the result `give` makes the
 /// answer; of why there is none, `fail`.

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use self::about::About;
 use self::context::Captured;
-use self::large::{is_large, to_heap};
+use self::large::{Boxed, is_large};
 use self::loan::Loans;
 use self::meta::{Meta, StandIn};
 use self::under_way::UnderWay;
@@ -195,7 +195,8 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    task(meta, captured, to_heap(body))
+    let body: Boxed<T> = Box::new(body);
+    task(meta, captured, body)
 }
 
 fn task_to_large<F, T>(meta: Meta, captured: Captured, body: F) -> Awaited
@@ -203,7 +204,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let body = to_heap(body);
+    let body: Boxed<T> = Box::new(body);
     task(meta, captured, move || Box::new(body()))
 }
 

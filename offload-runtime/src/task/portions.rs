@@ -27,29 +27,36 @@ use crate::error::{Error, Ran};
 use crate::sync::foreign::{drop_quietly, quietly};
 use crate::sync::ring::Ring;
 
+/// Gives what makes the items, or the last item instead. Both are on the heap: a [large](super::large) one would be moved
+/// often.
+pub(crate) type Open<I, T> = Box<dyn FnOnce() -> Result<Box<I>, T> + Send>;
+
 /// See the [module](self).
-pub(crate) struct Portions<F, I, T> {
-    content: Mutex<Content<F, I>>,
+pub(crate) struct Portions<I, T> {
+    content: Mutex<Content<I, T>>,
     kept: Kept<Permits>,
     pub(crate) ring: Ring<T>,
     meta: Meta,
 }
 
-enum Content<F, I> {
-    Body(F, Captured),
-    Rest(I, Captured),
+enum Content<I, T> {
+    Body(Open<I, T>, Captured),
+    Rest(Box<I>, Captured),
     Failure(Box<Failure>),
     Nothing,
 }
 
-impl<F, I, T> Portions<F, I, T>
+impl<I, T> Portions<I, T>
 where
-    F: FnOnce() -> Result<I, T>,
     I: Iterator<Item = T>,
 {
-    /// A call whose body gives what makes the items, or the last item instead; a buffer has room for
-    /// so many.
-    pub(crate) fn new(meta: Meta, captured: Captured, body: F, room: usize) -> Portions<F, I, T> {
+    /// A call with this body, and a buffer that has room for so many items.
+    pub(crate) fn new(
+        meta: Meta,
+        captured: Captured,
+        body: Open<I, T>,
+        room: usize,
+    ) -> Portions<I, T> {
         let kept = Kept::default();
         let content = Mutex::new(Content::Body(body, captured));
         Portions { content, kept, ring: Ring::new(room), meta }
@@ -90,7 +97,7 @@ where
     }
 
     /// Makes items until the buffer is full. `None`: there are no more.
-    fn fill(&self, mut items: I) -> Option<I> {
+    fn fill(&self, mut items: Box<I>) -> Option<Box<I>> {
         loop {
             // Also if there is no room: so a part ends the body that runs when the deadline has passed.
             if current::is_cancelled() {
@@ -112,19 +119,18 @@ where
     }
 }
 
-impl<F, I, T> Portions<F, I, T> {
-    fn content(&self) -> MutexGuard<'_, Content<F, I>> {
+impl<I, T> Portions<I, T> {
+    fn content(&self) -> MutexGuard<'_, Content<I, T>> {
         own(&self.content)
     }
 
-    fn replace(&self, content: Content<F, I>) -> Content<F, I> {
+    fn replace(&self, content: Content<I, T>) -> Content<I, T> {
         mem::replace(&mut *self.content(), content)
     }
 }
 
-impl<F, I, T> Work for Portions<F, I, T>
+impl<I, T> Work for Portions<I, T>
 where
-    F: FnOnce() -> Result<I, T> + Send,
     I: Iterator<Item = T> + Send,
     T: Send,
 {
@@ -205,7 +211,7 @@ where
 
     fn has_drop_glue(&self) -> bool {
         let is_any = match &*self.content() {
-            Content::Body(_, captured) => mem::needs_drop::<F>() || captured.is_any(),
+            Content::Body(..) => true,
             Content::Rest(_, captured) => mem::needs_drop::<I>() || captured.is_any(),
             Content::Failure(failure) => matches!(**failure, Failure::Panic(..)),
             Content::Nothing => false,

@@ -77,14 +77,15 @@ impl<T> Receiver<T> {
     /// Takes an item. If there is none, this waker is woken when there is.
     pub(super) fn take(&self, cx: &Context<'_>) -> Option<T> {
         let channel = &*self.0;
-        let item = channel.ring.pop().or_else(|| {
+        let mut item = channel.ring.pop();
+        if item.is_none() {
             channel.consumer.register(cx.waker());
-            channel.ring.pop()
-        })?;
-        if channel.ring.is_half_free() {
+            item = channel.ring.pop();
+        }
+        if item.is_some() && channel.ring.is_half_free() {
             channel.sender.wake();
         }
-        Some(item)
+        item
     }
 }
 

@@ -15,28 +15,27 @@ use crate::executor::threads;
 use crate::function::Function;
 use crate::sync::timer::Alarm;
 use crate::task::context::Captured;
-use crate::task::portions::Portions;
+use crate::task::portions::{Open, Portions};
 use crate::task::{Failure, Work};
 
 /// See the [module](self).
-pub(crate) struct Items<F, I, T> {
+pub(crate) struct Items<I, T> {
     function: &'static Function,
     /// Makes an item of an error, where it can carry one.
     fail: Option<fn(Error) -> T>,
     /// So many items are made ahead.
     room: usize,
-    state: State<F, I, T>,
+    state: State<I, T>,
     /// Set once it was polled, if there is a deadline.
     expiry: Option<Alarm>,
 }
 
 /// Ends a body that its deadline finds on no thread: what it has is free then, also if the consumer does
 /// not look.
-struct Expiry<F, I, T>(Weak<Portions<F, I, T>>);
+struct Expiry<I, T>(Weak<Portions<I, T>>);
 
-impl<F, I, T> Wake for Expiry<F, I, T>
+impl<I, T> Wake for Expiry<I, T>
 where
-    F: FnOnce() -> Result<I, T> + Send + 'static,
     I: Iterator<Item = T> + Send + 'static,
     T: Send + 'static,
 {
@@ -49,18 +48,17 @@ where
     }
 }
 
-enum State<F, I, T> {
+enum State<I, T> {
     /// Not polled yet.
-    Lazy(F, Captured),
-    Sent(Sent, Arc<Portions<F, I, T>>),
+    Lazy(Open<I, T>, Captured),
+    Sent(Sent, Arc<Portions<I, T>>),
     /// The body has ended, and what it made is not taken.
-    Ended(Sent, Arc<Portions<F, I, T>>, Option<Failure>),
+    Ended(Sent, Arc<Portions<I, T>>, Option<Failure>),
     Done,
 }
 
-impl<F, I, T> Items<F, I, T>
+impl<I, T> Items<I, T>
 where
-    F: FnOnce() -> Result<I, T> + Send + 'static,
     I: Iterator<Item = T> + Send + 'static,
     T: Send + 'static,
 {
@@ -69,18 +67,18 @@ where
         function: &'static Function,
         fail: Option<fn(Error) -> T>,
         room: usize,
-        body: F,
-    ) -> Items<F, I, T> {
+        body: Open<I, T>,
+    ) -> Items<I, T> {
         let state = State::Lazy(body, Captured::here());
         Items { function, fail, room, state, expiry: None }
     }
 
     fn send(
         &mut self,
-        body: F,
+        body: Open<I, T>,
         captured: Captured,
         cx: &mut Context<'_>,
-    ) -> Result<State<F, I, T>, Failure> {
+    ) -> Result<State<I, T>, Failure> {
         let meta = admission::admit_captured(self.function)?;
         let portions = Arc::new(Portions::new(meta, captured, body, self.room));
         let task = Arc::clone(&portions);
@@ -94,20 +92,19 @@ where
     }
 }
 
-fn take<F, I, T>(sent: &Sent, portions: &Portions<F, I, T>) -> Option<T>
+fn take<I, T>(sent: &Sent, portions: &Portions<I, T>) -> Option<T>
 where
-    F: FnOnce() -> Result<I, T>,
     I: Iterator<Item = T>,
 {
-    let item = portions.ring.pop()?;
-    if portions.resume() {
+    let item = portions.ring.pop();
+    if item.is_some() && portions.resume() {
         sent.submit_again();
         portions.is_resumed();
     }
-    Some(item)
+    item
 }
 
-impl<F, I, T> Drop for Items<F, I, T> {
+impl<I, T> Drop for Items<I, T> {
     /// A destructor is foreign code, and this may be the thread of an event loop.
     fn drop(&mut self) {
         if let State::Ended(sent, portions, _) = &self.state {
@@ -119,11 +116,10 @@ impl<F, I, T> Drop for Items<F, I, T> {
 }
 
 // Neither the body nor an item is pinned: they are moved.
-impl<F, I, T> Unpin for Items<F, I, T> {}
+impl<I, T> Unpin for Items<I, T> {}
 
-impl<F, I, T> Stream for Items<F, I, T>
+impl<I, T> Stream for Items<I, T>
 where
-    F: FnOnce() -> Result<I, T> + Send + 'static,
     I: Iterator<Item = T> + Send + 'static,
     T: Send + 'static,
 {
@@ -172,7 +168,7 @@ where
     }
 }
 
-impl<F, I, T> fmt::Debug for Items<F, I, T> {
+impl<I, T> fmt::Debug for Items<I, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Items").field("function", &self.function.name()).finish_non_exhaustive()
     }

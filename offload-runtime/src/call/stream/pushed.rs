@@ -25,20 +25,23 @@ use crate::task::{self, Failure};
 type Ending<E> = Result<(), E>;
 type Fail<E> = Option<fn(Error) -> Ending<E>>;
 
+/// On the heap, since a large one would be moved often.
+type Body<T, E> = Box<dyn FnOnce(&mut Sink<T>) -> Ending<E> + Send>;
+
 /// See the [module](self).
-pub(crate) struct Pushed<F, T, E> {
+pub(crate) struct Pushed<T, E> {
     function: &'static Function,
     fail: Fail<E>,
     shape: Shape,
-    state: State<F, T, E>,
+    state: State<T, E>,
     /// While a body of its own pool reads it: its own body blocks until that one reads on, which may wait for
     /// another call of the pool first.
     stand_in: Option<StandIn>,
 }
 
-enum State<F, T, E> {
+enum State<T, E> {
     /// Not polled yet.
-    Lazy(F, Captured),
+    Lazy(Body<T, E>, Captured),
     // In this order: a body whose sink is closed knows that it is cancelled.
     Sent(Sent, Receiver<T>),
     /// The body has ended, and what it made is not taken.
@@ -46,9 +49,8 @@ enum State<F, T, E> {
     Done,
 }
 
-impl<F, T, E> Pushed<F, T, E>
+impl<T, E> Pushed<T, E>
 where
-    F: FnOnce(&mut Sink<T>) -> Ending<E> + Send + 'static,
     T: Send + 'static,
     E: Send + 'static,
 {
@@ -57,8 +59,8 @@ where
         function: &'static Function,
         fail: Fail<E>,
         shape: Shape,
-        body: F,
-    ) -> Pushed<F, T, E> {
+        body: Body<T, E>,
+    ) -> Pushed<T, E> {
         let state = State::Lazy(body, Captured::here());
         Pushed { function, fail, shape, state, stand_in: None }
     }
@@ -73,10 +75,10 @@ where
 
     fn send(
         &self,
-        body: F,
+        body: Body<T, E>,
         captured: Captured,
         cx: &mut Context<'_>,
-    ) -> Result<State<F, T, E>, Failure> {
+    ) -> Result<State<T, E>, Failure> {
         let meta = admission::admit_captured(self.function)?;
         let stall_timeout =
             admission::caught(|| Ok(self.shape.stall_timeout.map(|timeout| timeout())))?;
@@ -102,11 +104,10 @@ where
 }
 
 // Neither the body nor an item is pinned: they are moved.
-impl<F, T, E> Unpin for Pushed<F, T, E> {}
+impl<T, E> Unpin for Pushed<T, E> {}
 
-impl<F, T, E> Stream for Pushed<F, T, E>
+impl<T, E> Stream for Pushed<T, E>
 where
-    F: FnOnce(&mut Sink<T>) -> Ending<E> + Send + 'static,
     T: Send + 'static,
     E: Send + 'static,
 {
@@ -159,7 +160,7 @@ where
     }
 }
 
-impl<F, T, E> fmt::Debug for Pushed<F, T, E> {
+impl<T, E> fmt::Debug for Pushed<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pushed").field("function", &self.function.name()).finish_non_exhaustive()
     }
