@@ -1,20 +1,22 @@
-//! Arguments and results of a mebibyte, by value: where `spawn_blocking` can have them, calls can.
+//! Arguments, results and items of a mebibyte, by value: where `spawn_blocking` can have them, calls can.
 //!
 //! And how large the stacks are. One that overflows ends the process, so each case runs in one of its
 //! own.
 
 use std::future::Future;
 use std::hint::black_box;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::Stdio;
-use std::{env, thread};
+use std::{env, iter, thread};
 
+use futures::StreamExt;
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, ThreadPool, offload, spawn_cpu, spawn_thread, to_thread,
+    CpuPool, Error, ErrorKind, Sink, ThreadPool, offload, spawn_cpu, spawn_thread, to_thread,
 };
 use offload_tests::own_process;
 use tokio::runtime::Builder;
-use tokio::task::spawn_blocking;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 const CASE: &str = "OFFLOAD_TESTS_LARGE_VALUES";
 
@@ -36,6 +38,11 @@ fn gives<const N: usize>() -> [u8; N] {
     large()
 }
 
+#[offload(cpu, spawn = gives_soon)]
+fn gives_at_some_time<const N: usize>() -> Result<[u8; N], Error> {
+    Ok(large())
+}
+
 /// With all that a call may have to ask for, and to wait for.
 #[offload(thread, limit = 1, queue = 7, timeout = "60s", queue_timeout = "60s")]
 fn takes_bounded<const N: usize>(large: [u8; N]) -> Result<u8, Error> {
@@ -45,6 +52,129 @@ fn takes_bounded<const N: usize>(large: [u8; N]) -> Result<u8, Error> {
 #[offload(thread, pool = OWN)]
 fn takes_lent<const N: usize>(#[to_owned] large: &[u8; N]) -> u8 {
     black_box(large)[4711]
+}
+
+#[offload(thread, spawn = takes_soon)]
+fn takes_at_some_time<const N: usize>(large: [u8; N]) -> u8 {
+    black_box(&large)[4711]
+}
+
+#[derive(Clone)]
+struct Large<const N: usize>([u8; N]);
+
+impl<const N: usize> Large<N> {
+    #[offload(thread)]
+    fn method(self) -> u8 {
+        black_box(&self.0)[4711]
+    }
+
+    #[offload(thread)]
+    fn method_of_a_copy(#[to_owned] &self) -> u8 {
+        black_box(&self.0)[4711]
+    }
+
+    #[offload(thread, spawn = Self::method_soon)]
+    fn method_at_some_time(self) -> u8 {
+        black_box(&self.0)[4711]
+    }
+
+    async fn method_of_a_copy_on_the_peer(&self) -> u8 {
+        let copy = self.clone();
+        spawn_blocking(move || take(copy.0)).await.unwrap()
+    }
+
+    async fn method_on_the_peer(self) -> u8 {
+        spawn_blocking(move || take(self.0)).await.unwrap()
+    }
+
+    fn method_starts_on_the_peer(self) -> JoinHandle<u8> {
+        spawn_blocking(move || take(self.0))
+    }
+}
+
+#[offload(thread, stream)]
+fn iterates<const N: usize>(large: [u8; N]) -> impl Iterator<Item = u8> {
+    large.into_iter().skip(4711)
+}
+
+#[offload(thread, stream)]
+fn opens<const N: usize>(large: [u8; N]) -> Result<impl Iterator<Item = u8>, Error> {
+    Ok(large.into_iter().skip(4711))
+}
+
+#[offload(thread, stream)]
+fn iterates_large<const N: usize>() -> impl Iterator<Item = [u8; N]> {
+    iter::from_fn(|| Some(large::<N>()))
+}
+
+#[offload(thread, stream)]
+fn pushes<const N: usize>(large: [u8; N], out: &mut Sink<u8>) -> Result<(), Error> {
+    out.send(black_box(&large)[4711])?;
+    Ok(())
+}
+
+#[offload(thread, stream)]
+fn pushes_large<const N: usize>(out: &mut Sink<[u8; N]>) -> Result<(), Error> {
+    out.send(large::<N>())?;
+    Ok(())
+}
+
+fn streams_on_the_peer<const N: usize>(large: [u8; N]) -> mpsc::Receiver<u8> {
+    let (out, items) = mpsc::channel(16);
+    spawn_blocking(move || out.blocking_send(take(large)));
+    items
+}
+
+fn iterates_on_the_peer<const N: usize>(large: [u8; N]) -> mpsc::Receiver<u8> {
+    fn iterate<const N: usize>(large: [u8; N]) -> impl Iterator<Item = u8> {
+        large.into_iter().skip(4711)
+    }
+
+    let (out, items) = mpsc::channel(16);
+    spawn_blocking(move || iterate(large).try_for_each(|item| out.blocking_send(item)).is_ok());
+    items
+}
+
+fn opens_on_the_peer<const N: usize>(large: [u8; N]) -> mpsc::Receiver<u8> {
+    fn open<const N: usize>(large: [u8; N]) -> Result<impl Iterator<Item = u8>, Error> {
+        Ok(large.into_iter().skip(4711))
+    }
+
+    let (out, items) = mpsc::channel(16);
+    spawn_blocking(move || {
+        open(large)
+            .is_ok_and(|items| items.map(|item| out.blocking_send(item)).all(|sent| sent.is_ok()))
+    });
+    items
+}
+
+async fn gives_on_the_peer<const N: usize>() -> Result<[u8; N], Error> {
+    spawn_blocking(|| Ok(large::<N>())).await.unwrap()
+}
+
+/// Of a thread that is no runtime's.
+fn waited_on_the_peer<const N: usize>() -> u8 {
+    let result = spawn_blocking(|| Ok::<_, Error>(large::<N>()));
+    futures::executor::block_on(result).unwrap().unwrap()[4711]
+}
+
+fn iterates_large_on_the_peer<const N: usize>() -> mpsc::Receiver<[u8; N]> {
+    let (out, items) = mpsc::channel(16);
+    spawn_blocking(move || {
+        let items = iter::from_fn(|| Some(large::<N>()));
+        items.map(|item| out.blocking_send(item)).all(|sent| sent.is_ok())
+    });
+    items
+}
+
+fn pushes_large_on_the_peer<const N: usize>() -> mpsc::Receiver<Result<[u8; N], Error>> {
+    let (out, items) = mpsc::channel(16);
+    spawn_blocking(move || out.blocking_send(Ok(large::<N>())).is_ok());
+    items
+}
+
+fn starts_on_the_peer<const N: usize>(large: [u8; N]) -> JoinHandle<u8> {
+    spawn_blocking(move || take(large))
 }
 
 static OWN: ThreadPool = ThreadPool::new("own");
@@ -57,7 +187,7 @@ type Case = fn() -> Pin<Box<dyn Future<Output = u8>>>;
 
 /// With the name of what the peer does instead. Each apart, since the stack of a function has room
 /// for all that it may do.
-const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 13] {
+const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 38] {
     [
         ("peer: function", "", || Box::pin(async { takes_on_the_peer(large::<N>()).await })),
         ("function", "peer: function", || Box::pin(async { takes(large::<N>()).await })),
@@ -102,6 +232,75 @@ const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 13] {
                 spawn_thread(move || take(large)).await.unwrap()
             })
         }),
+        ("peer: started function", "", || {
+            Box::pin(async { starts_on_the_peer(large::<N>()).await.unwrap() })
+        }),
+        ("started function", "peer: started function", || {
+            Box::pin(async { takes_soon(large::<N>()).await.unwrap() })
+        }),
+        ("function with spawn", "peer: function", || {
+            Box::pin(async { takes_at_some_time(large::<N>()).await })
+        }),
+        ("peer: method", "", || Box::pin(async { Large(large::<N>()).method_on_the_peer().await })),
+        ("method", "peer: method", || Box::pin(async { Large(large::<N>()).method().await })),
+        ("method with spawn", "peer: method", || {
+            Box::pin(async { Large(large::<N>()).method_at_some_time().await })
+        }),
+        ("peer: method of a copy", "", || {
+            Box::pin(async { Large(large::<N>()).method_of_a_copy_on_the_peer().await })
+        }),
+        ("method of a copy", "peer: method of a copy", || {
+            Box::pin(async { Large(large::<N>()).method_of_a_copy().await })
+        }),
+        ("peer: started method", "", || {
+            Box::pin(async { Large(large::<N>()).method_starts_on_the_peer().await.unwrap() })
+        }),
+        ("started method", "peer: started method", || {
+            Box::pin(async { Large(large::<N>()).method_soon().await.unwrap() })
+        }),
+        ("peer: stream", "", || {
+            Box::pin(async { streams_on_the_peer(large::<N>()).recv().await.unwrap() })
+        }),
+        ("pushes", "peer: stream", || {
+            Box::pin(async { pin!(pushes(large::<N>())).next().await.unwrap().unwrap() })
+        }),
+        ("peer: iterates", "", || {
+            Box::pin(async { iterates_on_the_peer(large::<N>()).recv().await.unwrap() })
+        }),
+        ("iterates", "peer: iterates", || {
+            Box::pin(async { pin!(iterates(large::<N>())).next().await.unwrap() })
+        }),
+        ("peer: opens", "", || {
+            Box::pin(async { opens_on_the_peer(large::<N>()).recv().await.unwrap() })
+        }),
+        ("opens", "peer: opens", || {
+            Box::pin(async { pin!(opens(large::<N>())).next().await.unwrap().unwrap() })
+        }),
+        ("peer: pushes large", "", || {
+            Box::pin(async { pushes_large_on_the_peer::<N>().recv().await.unwrap().unwrap()[4711] })
+        }),
+        ("pushes large", "peer: pushes large", || {
+            Box::pin(async { pin!(pushes_large::<N>()).next().await.unwrap().unwrap()[4711] })
+        }),
+        ("peer: iterates large", "", || {
+            Box::pin(async { iterates_large_on_the_peer::<N>().recv().await.unwrap()[4711] })
+        }),
+        ("iterates large", "peer: iterates large", || {
+            Box::pin(async { pin!(iterates_large::<N>()).next().await.unwrap()[4711] })
+        }),
+        ("peer: result with an error", "", || {
+            Box::pin(async { gives_on_the_peer::<N>().await.unwrap()[4711] })
+        }),
+        ("result with an error", "peer: result with an error", || {
+            Box::pin(async { gives_at_some_time::<N>().await.unwrap()[4711] })
+        }),
+        ("result of a started function", "peer: result with an error", || {
+            Box::pin(async { gives_soon::<N>().await.unwrap().unwrap()[4711] })
+        }),
+        ("peer: waited result", "", || Box::pin(async { waited_on_the_peer::<N>() })),
+        ("waited result", "peer: waited result", || {
+            Box::pin(async { gives_soon::<N>().wait().unwrap().unwrap()[4711] })
+        }),
         ("peer: result", "", || {
             Box::pin(async { spawn_blocking(large::<N>).await.unwrap()[4711] })
         }),
@@ -121,14 +320,19 @@ fn gets_through(size: usize, name: &str, caller: usize, pool: usize) -> bool {
     child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
 }
 
-/// How large the stack has to be, in the same unit; `MOST`, if that is not enough.
-fn stack(size: usize, name: &str) -> usize {
-    // A body without optimization that makes a large result needs as much by itself.
-    let pool = if name.contains("result") { MOST } else { DEFAULT };
+/// How large they have to be at least, in the same unit: the caller's with pools of any size, and the pools'.
+fn stacks(name: &str) -> [usize; 2] {
+    [
+        least(|caller| gets_through(1024, name, caller, MOST)),
+        least(|pool| gets_through(1024, name, MOST, pool)),
+    ]
+}
+
+fn least(is_enough: impl Fn(usize) -> bool) -> usize {
     let (mut least, mut most) = (1, MOST);
     while least < most {
         let middle = least.midpoint(most);
-        match gets_through(size, name, middle, pool) {
+        match is_enough(middle) {
             true => most = middle,
             false => least = middle + 1,
         }
@@ -136,7 +340,7 @@ fn stack(size: usize, name: &str) -> usize {
     most
 }
 
-const MOST: usize = 64;
+const MOST: usize = 192;
 
 /// The 2 MiB of the threads of pools, of ours and of tokio's.
 const DEFAULT: usize = 8;
@@ -160,15 +364,22 @@ fn large_values_need_no_more_stack_than_with_spawn_blocking() {
     if let Ok(text) = env::var(CASE) {
         return run(&text);
     }
-    for size in [256, 1024] {
-        let needed: Vec<_> =
-            cases::<1>().iter().map(|(name, ..)| (*name, stack(size, name))).collect();
-        println!("{size} KiB: {needed:?}");
-        let of = |wanted: &str| needed.iter().find(|(name, _)| *name == wanted).unwrap().1;
-        for (name, peer, _) in cases::<1>().iter().filter(|(_, peer, _)| !peer.is_empty()) {
+    let (peers, ours): (Vec<_>, Vec<_>) =
+        cases::<1>().into_iter().partition(|(_, peer, _)| peer.is_empty());
+    for (peer, ..) in peers {
+        let [caller, pool] = stacks(peer);
+        assert!(caller < MOST && pool < MOST, "{peer} needs {caller} and {pool}");
+        for (name, ..) in ours.iter().filter(|(_, of, _)| *of == peer) {
             // A page more or less is one of these units.
-            assert!(of(name) <= of(peer) + 1, "{name} of {size} KiB: {needed:?}");
-            assert!(of(name) < MOST, "{name} of {size} KiB: {needed:?}");
+            let small = [(caller + 1, MOST), (MOST, pool + 1)];
+            let fits = small.map(|(caller, pool)| gets_through(1024, name, caller, pool));
+            assert_eq!(
+                fits,
+                [true; 2],
+                "{name} needs {:?}, {peer} {:?}",
+                stacks(name),
+                [caller, pool]
+            );
         }
     }
     for name in ["result", "started result"] {

@@ -61,6 +61,8 @@ pub fn remove_soon<P: AsRef<Path> + Send + 'static>(
             ::offload_runtime::__private::module_path!(), "::remove"
         ),
         "",
-        move || remove::<P>(path, name),
+        (path, name),
+        |given| remove::<P>(given.0, given.1),
+        |given| remove::<P>(given.0, given.1),
     )
 }

@@ -38,7 +38,9 @@ impl Numbers {
                 ::offload_runtime::__private::module_path!(), "::squares"
             ),
             ::offload_runtime::__private::type_name::<Self>(),
-            move || Self::squares(self, n),
+            (self, n),
+            |given| Self::squares(given.0, given.1),
+            |given| Self::squares(given.0, given.1),
         )
     }
 }

@@ -66,6 +66,8 @@ fn render_soon(
             ::offload_runtime::__private::module_path!(), "::render"
         ),
         "",
-        move || render(document),
+        (document,),
+        |given| render(given.0),
+        |given| render(given.0),
     )
 }

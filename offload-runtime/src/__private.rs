@@ -14,7 +14,7 @@ pub use std::time::Duration;
 pub use futures_core::Stream;
 pub use std::vec::Vec;
 
-pub use crate::api::answer::{Answer, start};
+pub use crate::api::answer::Answer;
 pub use crate::api::bounds::{
     Argument, Asked, Carrier, CarriesNothing, Copied, Fail, Fallible, Lent, Returned,
 };
@@ -24,6 +24,7 @@ pub use crate::api::streams::{
     Ends, Iterates, OfOpening, Opening, Opens, Pushes, StreamError, Streams,
 };
 pub use crate::call::started::Started;
+pub use crate::call::starting::start;
 pub use crate::call::stream::shape::Shape;
 pub use crate::function::Function;
 pub use crate::limiter::{Limit, Limiter, OwnLimiter};

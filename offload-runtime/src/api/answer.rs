@@ -6,8 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::call::made::Made;
-use crate::call::started::Started;
-use crate::call::starting::{self, Which};
 
 /// The future of a call whose bounds were asked for where it was made: its own
 /// `Future` needs none.
@@ -38,15 +36,4 @@ impl<T> fmt::Debug for Answer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").finish_non_exhaustive()
     }
-}
-
-/// Starts the call of the function with this label that is awaited by the future which `make` makes: one
-/// with `spawn`; `of` is the type whose method it is, or nothing. What is foreign to the start does not unwind into
-/// who starts it.
-pub fn start<F: Future>(
-    label: &'static str,
-    of: &'static str,
-    make: impl FnOnce() -> F,
-) -> Started<F::Output> {
-    starting::start(Which { label, of }, make)
 }

@@ -15,6 +15,7 @@ use std::task::{Context, Waker};
 use super::started::{Started, State};
 use crate::error::Error;
 use crate::sync::foreign::drop_quietly;
+use crate::task::large::is_large;
 
 /// What passes between the one who starts a call, and the call.
 enum HandOver {
@@ -59,8 +60,28 @@ pub(crate) fn leave<T>(started: Started<T>) {
     replace(HandOver::Left(started.into_state()));
 }
 
-/// Starts the call of this function that is awaited by the future which `make` makes.
-pub(crate) fn start<F: Future>(which: Which, make: impl FnOnce() -> F) -> Started<F::Output> {
+/// Starts the call of the function with this label that is awaited by the future which `make` makes of the arguments;
+/// `of` is the type whose method it is, or nothing. What is foreign to the start does not unwind into who starts it.
+///
+/// `make_of_boxed` makes the same future of [large](crate::task::large) arguments: they go to the heap at once, and
+/// each on its way from there to the future.
+pub fn start<A, F: Future>(
+    label: &'static str,
+    of: &'static str,
+    arguments: A,
+    make: impl FnOnce(A) -> F,
+    make_of_boxed: impl FnOnce(Box<A>) -> F,
+) -> Started<F::Output> {
+    let which = Which { label, of };
+    if const { is_large::<A>() } {
+        let arguments = Box::new(arguments);
+        start_small(which, move || Box::pin(make_of_boxed(arguments)))
+    } else {
+        start_small(which, move || make(arguments))
+    }
+}
+
+fn start_small<F: Future>(which: Which, make: impl FnOnce() -> F) -> Started<F::Output> {
     // Another start on this thread, of which this one is a part: a copy that is made may start calls.
     let outer = replace(HandOver::Nothing);
     let polled = catch_unwind(AssertUnwindSafe(|| {
