@@ -356,7 +356,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 119] = [
+const SIGNATURES: [Followed; 126] = [
     Followed {
         refused: "#[offload(thread)] pub fn f(x: str) -> usize { x.len() }",
         says: "take `String`",
@@ -511,6 +511,41 @@ const SIGNATURES: [Followed; 119] = [
         refused: "#[offload(process, stream)] pub fn f(out: &mut Sink<&'static [u8]>) -> Result<(), Error> { Ok(out.send(b\"a\")?) }",
         says: "write `Vec<u8>` in its place",
         followed: "#[offload(process, stream)] pub fn f(out: &mut Sink<Vec<u8>>) -> Result<(), Error> { Ok(out.send(b\"a\".to_vec())?) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(#[to_owned] x: &[&'static str]) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "write `String` in its place",
+        followed: "#[offload(process)] pub fn f(#[to_owned] x: &[String]) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(#[to_owned] x: &'static [&'static str]) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "take `Vec<String>` instead",
+        followed: "#[offload(process)] pub fn f(x: Vec<String>) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(#[to_owned] x: Vec<&'static str>) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "take `Vec<String>`, without it",
+        followed: "#[offload(process)] pub fn f(x: Vec<String>) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: &[&'static str]) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "owner: take `Vec<String>` -->",
+        followed: "#[offload(process)] pub fn f(x: Vec<String>) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f(x: &Vec<&'static Path>) -> Result<usize, Error> { Ok(x.len()) }",
+        says: "owner: take `Vec<PathBuf>` -->",
+        followed: "#[offload(process)] pub fn f(x: Vec<PathBuf>) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(process)] pub fn f() -> Result<&[&'static str], Error> { Ok(&[]) }",
+        says: "return `Result<Vec<String>, Error>`",
+        followed: "#[offload(process)] pub fn f() -> Result<Vec<String>, Error> { Ok(Vec::new()) }",
+    },
+    Followed {
+        refused: "#[offload(process, stream)] pub fn f() -> Result<Vec<&'static str>, Error> { Ok(Vec::new()) }",
+        says: "return `impl Iterator<Item = String>`",
+        followed: "#[offload(process, stream)] pub fn f() -> Result<impl Iterator<Item = String>, Error> { Ok(std::iter::empty()) }",
     },
     Followed {
         refused: "#[offload(cpu, stream)] pub fn f(x: u32) -> impl Iterator<Item = Rc<u32>> { (0..x).map(Rc::new) }",

@@ -8,6 +8,7 @@ use syn::{
     TypePath, parse_quote,
 };
 
+use crate::options::Options;
 use crate::tokens::arguments::{bounds, last_name};
 use crate::tokens::{borrows, known, mentions, text};
 
@@ -58,6 +59,20 @@ pub(crate) fn owned(
     let owned = owner.own(ty, Shared::No)?;
     let bounds = owner.bounds(&owned);
     Ok(Advice { owned, bounds })
+}
+
+/// The same of what goes where a body runs. To another process it goes in a message, in which nothing is for ever.
+pub(crate) fn handed_over(
+    options: &Options,
+    ty: &Type,
+    position: Position,
+    generics: &Generics,
+) -> Result<Advice, &'static str> {
+    if options.is_process() {
+        owned(&borrows::without_static(ty), position, generics)
+    } else {
+        owned(ty, position, generics)
+    }
 }
 
 /// Whether something is behind an `Arc`, and seen by several threads.

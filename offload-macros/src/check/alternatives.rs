@@ -16,8 +16,9 @@ pub(super) fn alternatives(
     generics: &Generics,
 ) -> String {
     let lent = known::bare(lent);
-    // A clone of a type that itself borrows still borrows.
-    let borrows = borrows::find(lent).is_some();
+    // A clone of a type that itself borrows still borrows, and so does what another process reads of it.
+    let borrows = borrows::find(lent).is_some()
+        || options.is_process() && borrows::static_in_message(lent).is_some();
     match lent {
         Type::Path(path) if !borrows && path.qself.is_none() => {
             let name = last_name(path);

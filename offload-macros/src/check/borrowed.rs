@@ -1,9 +1,7 @@
 //! The rules about what borrows: a body on another thread may outlive whoever lent it something.
 
 use proc_macro2::Span;
-use syn::{
-    Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, TypeReference, parse_quote,
-};
+use syn::{Attribute, GenericParam, Generics, Lifetime, Pat, ReturnType, Type, parse_quote};
 
 use super::advice::{self, Advice, Position};
 use super::alternatives;
@@ -158,7 +156,7 @@ fn check_argument(
         }
         Borrow::Lifetime(_) => format!("`{whole}` borrows, and the job may outlive its owner"),
     };
-    let fix = match advice::owned(&argument.ty, Position::Argument, generics) {
+    let fix = match advice::handed_over(options, &argument.ty, Position::Argument, generics) {
         Err(why) => why.to_owned(),
         Ok(advice) => {
             let owned = text(&advice.owned);
@@ -215,72 +213,62 @@ fn to_owned(
     errors: &mut Errors,
 ) {
     to_owned_is_bare(attribute, errors);
-    let owned = || match advice::owned(&argument.ty, Position::Argument, generics) {
-        Ok(advice) => Ok((text(&advice.owned), advice.bounds)),
-        Err(why) => Err(why),
-    };
+    let take =
+        |ty: &Type, how: &str| match advice::handed_over(options, ty, Position::Argument, generics)
+        {
+            Ok(Advice { owned, bounds }) => format!("take `{}`{bounds}{how}", text(&owned)),
+            Err(why) => why.to_owned(),
+        };
     match &argument.ty {
-        Type::Reference(reference) if reference.mutability.is_some() => {
-            let fix = match owned() {
-                Ok((owned, bounds)) => format!("take `{owned}`{bounds} and return it"),
-                Err(why) => why.to_owned(),
-            };
-            errors.at(
-                &argument.ty,
-                format_args!(
-                    "`#[to_owned]` gives the job a copy, and changes to a copy are lost: {fix}"
-                ),
-            );
-        }
-        Type::Reference(reference) if borrows::is_for_ever(reference) => {
-            let lent = TypeReference { lifetime: None, ..reference.clone() };
-            let fix = match advice::owned(&Type::Reference(lent), Position::Argument, generics) {
+        ty @ Type::Reference(reference) if reference.mutability.is_some() => errors.at(
+            ty,
+            format_args!(
+                "`#[to_owned]` gives the job a copy, and changes to a copy are lost: {}",
+                take(ty, " and return it")
+            ),
+        ),
+        ty @ Type::Reference(reference) if borrows::is_for_ever(reference) => {
+            let fix = if options.is_process() {
                 // Nothing is lent to another process, not even for ever.
-                Ok(advice) if options.is_process() => {
-                    format!("take `{}` instead", text(&advice.owned))
-                }
-                _ => "remove it".to_owned(),
+                take(ty, " instead")
+            } else {
+                "remove it".to_owned()
             };
             errors.at(
                 attribute,
                 format_args!(
                     "`#[to_owned]` copies what a caller lends, and `{}` is lent for ever: {fix}",
-                    text(&argument.ty)
+                    text(ty)
                 ),
             );
         }
-        Type::Reference(reference) => {
+        ty @ Type::Reference(reference) => {
             let Some(borrow) = borrows::find(&reference.elem) else { return };
-            let fix = match owned() {
-                Ok((owned, bounds)) => format!("take `{owned}`{bounds}, without `#[to_owned]`"),
-                Err(why) => why.to_owned(),
-            };
             errors.at(
                 borrow,
-                format_args!("a copy of `{}` still borrows this: {fix}", text(&argument.ty)),
+                format_args!(
+                    "a copy of `{}` still borrows this: {}",
+                    text(ty),
+                    take(ty, ", without `#[to_owned]`")
+                ),
             );
         }
         ty => {
             let bare = known::bare(ty);
+            let has_static = options.is_process() && borrows::static_in_message(ty).is_some();
             let fix = if let Type::TraitObject(_) = bare {
                 // A `dyn Trait` has no `ToOwned`.
-                let lent = parse_quote!(&(#bare));
-                match advice::owned(&lent, Position::Argument, generics) {
-                    _ if options.is_process() => CONCRETE.to_owned(),
-                    Ok(Advice { owned, bounds }) => {
-                        format!("take `{}`{bounds}, without it", text(&owned))
-                    }
-                    Err(why) => why.to_owned(),
+                if options.is_process() {
+                    CONCRETE.to_owned()
+                } else {
+                    take(&parse_quote!(&(#bare)), ", without it")
                 }
             } else if sizes::find(ty).is_some_and(|part| text(&part) == text(bare)) {
                 format!("write `&{}`", text(bare))
-            } else if borrows::find(ty).is_none() {
-                "remove it".to_owned()
+            } else if borrows::find(ty).is_some() || has_static {
+                take(ty, ", without it")
             } else {
-                match owned() {
-                    Ok((owned, bounds)) => format!("take `{owned}`{bounds}, without it"),
-                    Err(why) => why.to_owned(),
-                }
+                "remove it".to_owned()
             };
             errors.at(
                 ty,
@@ -307,7 +295,7 @@ fn check_result(options: &Options, function: &Function, errors: &mut Errors) {
         return;
     }
     let generics = &function.signature.generics;
-    let fix = match (&borrow, advice::owned(ty, Position::Result, generics)) {
+    let fix = match (&borrow, advice::handed_over(options, ty, Position::Result, generics)) {
         (_, Err(why)) => why.to_owned(),
         (Borrow::Reference(_), Ok(advice)) => {
             let bounds = advice.bounds + &without_lifetimes(of(ty), function);

@@ -30,8 +30,8 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
             );
         } else {
             lost(&argument.ty, errors);
-            if argument.to_owned.is_none() {
-                read_for_ever(&argument.ty, function, errors);
+            if let Some(ty) = read(argument) {
+                static_in_message(ty, function, errors);
             }
         }
     }
@@ -132,7 +132,7 @@ fn result(function: &Function, errors: &mut Errors) {
         return;
     }
     lost(ty, errors);
-    read_for_ever(ty, function, errors);
+    static_in_message(ty, function, errors);
 }
 
 /// What comes back of a stream are the items: an iterator stays where it is.
@@ -140,18 +140,32 @@ fn items(function: &Function, ty: &Type, errors: &mut Errors) {
     let made = || made(ty);
     if let Some(item) = function.sink().and_then(|sink| sent(&sink.ty)).cloned().or_else(made) {
         lost(&item, errors);
-        read_for_ever(&item, function, errors);
+        static_in_message(&item, function, errors);
+    }
+}
+
+/// What a worker reads of an argument: with `#[to_owned]`, a copy of what is lent. Where that attribute has no meaning it is said
+/// already, with a type that a worker can read.
+fn read(argument: &Argument) -> Option<&Type> {
+    match (&argument.to_owned, &argument.ty) {
+        (None, ty) => Some(ty),
+        (Some(_), Type::Reference(lent))
+            if lent.mutability.is_none() && !borrows::is_for_ever(lent) =>
+        {
+            Some(&lent.elem)
+        }
+        (Some(_), _) => None,
     }
 }
 
 /// `&'static str` and the like: where `serde` reads one, it borrows from the message.
-fn read_for_ever(ty: &Type, function: &Function, errors: &mut Errors) {
+fn static_in_message(ty: &Type, function: &Function, errors: &mut Errors) {
     // Of one that borrows otherwise, too, that is said.
-    let Some(read) = borrows::read_for_ever(ty).filter(|_| borrows::find(ty).is_none()) else {
+    let Some(read) = borrows::static_in_message(ty).filter(|_| borrows::find(ty).is_none()) else {
         return;
     };
     let read = Type::Reference(read);
-    let lent = borrows::lent_for_a_while(&read);
+    let lent = borrows::without_static(&read);
     // What it is of own has no bounds, and is the same wherever it stands.
     let generics = &function.signature.generics;
     let fix = match advice::owned(&lent, Position::Result, generics) {

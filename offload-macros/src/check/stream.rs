@@ -68,7 +68,8 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
                 );
             } else if let Some((ty, item)) = no_iterator(ty) {
                 // Items own what they have.
-                match advice::owned(&item, Position::Result, &function.signature.generics) {
+                let generics = &function.signature.generics;
+                match advice::handed_over(options, &item, Position::Result, generics) {
                     Ok(advice) => {
                         makes_no_items(options, ty, &advice.owned, is_result(output), errors)
                     }

@@ -74,7 +74,7 @@ pub(crate) fn is_for_ever(reference: &TypeReference) -> bool {
 /// The first `&'static str`, `&'static [u8]` or `&'static Path` in a type, or the `&'static` reference around it. `serde` reads each
 /// of these by borrowing from its input, which does not live that long. Only references, tuples, arrays, slices and well-known
 /// containers are searched: another type may read itself in its own way.
-pub(crate) fn read_for_ever(ty: &Type) -> Option<TypeReference> {
+pub(crate) fn static_in_message(ty: &Type) -> Option<TypeReference> {
     fn ends_with(ty: &Type, names: &[&str]) -> bool {
         matches!(ty, Type::Path(path) if names.contains(&last_name(path).as_str()))
     }
@@ -84,23 +84,23 @@ pub(crate) fn read_for_ever(ty: &Type) -> Option<TypeReference> {
                 Type::Slice(slice) => ends_with(bare(&slice.elem), &["u8"]),
                 lent => ends_with(lent, &["str", "Path"]),
             };
-            let inside = read_for_ever(&reference.elem);
+            let inside = static_in_message(&reference.elem);
             let is_whole = is_for_ever(reference) && (is_read || inside.is_some());
             if is_whole { Some(reference.clone()) } else { inside }
         }
-        Type::Paren(_) | Type::Group(_) => read_for_ever(bare(ty)),
-        Type::Array(array) => read_for_ever(&array.elem),
-        Type::Slice(slice) => read_for_ever(&slice.elem),
-        Type::Tuple(tuple) => tuple.elems.iter().find_map(read_for_ever),
-        Type::Path(path) if is_container(path) => arguments(path).find_map(read_for_ever),
+        Type::Paren(_) | Type::Group(_) => static_in_message(bare(ty)),
+        Type::Array(array) => static_in_message(&array.elem),
+        Type::Slice(slice) => static_in_message(&slice.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(static_in_message),
+        Type::Path(path) if is_container(path) => arguments(path).find_map(static_in_message),
         _ => None,
     }
 }
 
-/// The type with references that lend for a while in the place of those that lend for ever.
-pub(crate) fn lent_for_a_while(ty: &Type) -> Type {
-    struct ForAWhile;
-    impl VisitMut for ForAWhile {
+/// The type with `&T` in the place of each `&'static T`.
+pub(crate) fn without_static(ty: &Type) -> Type {
+    struct WithoutStatic;
+    impl VisitMut for WithoutStatic {
         fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
             reference.lifetime = None;
             visit_mut::visit_type_reference_mut(self, reference);
@@ -115,7 +115,7 @@ pub(crate) fn lent_for_a_while(ty: &Type) -> Type {
         }
     }
     let mut ty = ty.clone();
-    ForAWhile.visit_type_mut(&mut ty);
+    WithoutStatic.visit_type_mut(&mut ty);
     ty
 }
 

@@ -83,6 +83,16 @@ fn lent_for_ever_behind(words: &'static [(&'static str, u8)]) -> Result<usize, E
 }
 
 #[offload(process)]
+fn copies_of_what_is_lent_for_ever(#[to_owned] words: &[&'static str]) -> Result<usize, Error> { //~
+    Ok(words.len())
+}
+
+#[offload(process)]
+fn copies_for_ever(#[to_owned] words: &'static [&'static str]) -> Result<usize, Error> { //~
+    Ok(words.len())
+}
+
+#[offload(process)]
 fn lent_config(config: &OneWay) -> Result<(), Error> { //~
     drop(config);
     Ok(())
