@@ -159,9 +159,9 @@ fn give_sizes(options: &Options, function: &mut Function) -> bool {
     let mut found = function.given().any(|argument| sizes::is_maybe(&argument.ty, &generics))
         || sizes::is_maybe(&function.output(), &generics);
     if found {
-        sizes::ask(&mut function.signature);
+        sizes::require_sized(&mut function.signature);
     }
-    let is_pushed = function.arguments.iter().any(|argument| sent(&argument.ty).is_some());
+    let is_pushed = types_of_sinks(function).next().is_some();
     if let ReturnType::Type(_, ty) = &mut function.signature.output {
         let mut made = made(ty).filter(|_| options.stream.is_some() && !is_pushed);
         let found_in_made = made.as_mut().is_some_and(|made| sizes::box_each(made, &runtime));
@@ -186,8 +186,8 @@ fn give_sizes(options: &Options, function: &mut Function) -> bool {
     found
 }
 
-/// A lifetime that nobody has declared goes with what borrows; tells whether there was any. In an `impl` block, that may
-/// have declared it.
+/// Replaces lifetimes that nobody declares, so that the stub adds no E0261; true if there were any. A method may use one of its
+/// `impl` block, so it is left alone.
 fn declare_lifetimes(function: &mut Function) -> bool {
     if function.column != Column::First || function.receiver.is_some() {
         return false;

@@ -10,7 +10,7 @@ use syn::{
 
 use crate::options::Options;
 use crate::tokens::arguments::{bounds, last_name};
-use crate::tokens::{borrows, known, mentions, text};
+use crate::tokens::{borrows, known, mentions, sizes, text};
 
 /// Types that are of no use on another thread, and what to do instead.
 const TIED: [(&[&str], &str); 4] = [
@@ -229,9 +229,9 @@ impl Owner<'_> {
 
     /// Whether it is a parameter of the function with `?Sized`.
     fn is_unsized(&self, path: &TypePath) -> bool {
-        path.path.get_ident().is_some_and(|ident| {
-            bounds(ident, self.generics).any(|bound| text(bound).starts_with('?'))
-        })
+        path.path
+            .get_ident()
+            .is_some_and(|ident| bounds(ident, self.generics).any(sizes::is_maybe_bound))
     }
 
     /// What the function's parameters have to be for it, and do not say.

@@ -263,7 +263,7 @@ fn to_owned(
                 } else {
                     take(&parse_quote!(&(#bare)), ", without it")
                 }
-            } else if sizes::find(ty).is_some_and(|part| text(&part) == text(bare)) {
+            } else if sizes::find(ty).is_some_and(|part| known::is_whole(&part, ty)) {
                 format!("write `&{}`", text(bare))
             } else if borrows::find(ty).is_some() || has_static {
                 take(ty, ", without it")

@@ -41,7 +41,7 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
     match (&options.stream, made(ty)) {
         (Some(_), _) if function.sink().is_none() && no_iterator(ty).is_some() => {}
         (Some(_), Some(made)) if sizes::find(ty).is_none() => {
-            rule.check(&made, Handed::Made, errors);
+            rule.check(&made, Handed::Iterated, errors);
         }
         _ => rule.check(ty, Handed::Returned, errors),
     }
@@ -57,7 +57,7 @@ enum Handed {
     Taken,
     Sent,
     /// As the items of an iterator.
-    Made,
+    Iterated,
     Returned,
 }
 
@@ -67,7 +67,7 @@ impl Handed {
             Handed::Lent | Handed::Shared => "lend",
             Handed::Taken => "take",
             Handed::Sent => "send",
-            Handed::Made => "make items of",
+            Handed::Iterated => "make items of",
             Handed::Returned => "return",
         }
     }
@@ -75,7 +75,7 @@ impl Handed {
     fn position(self) -> Position {
         match self {
             Handed::Lent | Handed::Shared | Handed::Taken => Position::Argument,
-            Handed::Sent | Handed::Made | Handed::Returned => Position::Result,
+            Handed::Sent | Handed::Iterated | Handed::Returned => Position::Result,
         }
     }
 }
@@ -102,7 +102,7 @@ impl Rule<'_> {
             return;
         }
         let Some(part) = sizes::find(ty) else { return };
-        let is_whole = text(known::bare(ty)) == text(&part);
+        let is_whole = known::is_whole(&part, ty);
         let fix = match self.instead(ty, &part, handed) {
             Ok(instead) => format!("{} {instead}", if is_whole { handed.verb() } else { "write" }),
             Err(why) => why,
@@ -134,7 +134,7 @@ impl Rule<'_> {
 
     /// What is written in the place of this part of the type; or why nothing can be.
     fn instead(&self, ty: &Type, part: &Type, handed: Handed) -> Result<String, String> {
-        let is_whole = text(known::bare(ty)) == text(part);
+        let is_whole = known::is_whole(part, ty);
         let is_iterator = self.is_iterator(ty, part, handed);
         let stays =
             matches!(handed, Handed::Lent | Handed::Shared) || is_iterator && made(part).is_some();
@@ -173,6 +173,6 @@ impl Rule<'_> {
         handed == Handed::Returned
             && self.options.stream.is_some()
             && self.function.sink().is_none()
-            && opened.is_some_and(|opened| text(known::bare(opened)) == text(part))
+            && opened.is_some_and(|opened| known::is_whole(part, opened))
     }
 }

@@ -203,16 +203,13 @@ pub(crate) fn hold(argument: &Argument) -> TokenStream {
     }
 }
 
-/// `<Document as Transfer>::send(&doc, outbound);`
+/// `<Document as Transfer>::send(&doc, outbound);`, and of what is lent `<str as TransferLent>::send(&title, outbound);`:
+/// what `title` then is called is an `OwnCopy`.
 pub(crate) fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
     let Argument { ty, held, .. } = argument;
-    if let Some(borrowed) = argument.borrowed() {
-        let send = projection(borrowed, ends(ty), "TransferLent", "send");
-        quote!(#send(&#held, #outbound);)
-    } else {
-        let send = projection(ty, ends(ty), "Transfer", "send");
-        quote!(#send(&#held, #outbound);)
-    }
+    let (sent, bound) = argument.borrowed().map_or((ty, "Transfer"), |lent| (lent, "TransferLent"));
+    let send = projection(sent, ends(ty), bound, "send");
+    quote!(#send(&#held, #outbound);)
 }
 
 /// `|arguments| { … }`: takes the arguments, calls the body, and `answer`s with what is said to run it.

@@ -30,6 +30,22 @@ pub(crate) fn arguments(path: &TypePath) -> impl Iterator<Item = &Type> {
     })
 }
 
+/// The same, to be changed; none of a type that is no path.
+pub(crate) fn arguments_mut(ty: &mut Type) -> impl Iterator<Item = &mut Type> {
+    let last = match ty {
+        Type::Path(path) => path.path.segments.last_mut(),
+        _ => None,
+    };
+    let arguments = last.and_then(|last| match &mut last.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&mut arguments.args),
+        _ => None,
+    });
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
 /// All bounds of a parameter, wherever they are.
 pub(crate) fn bounds<'a>(
     ident: &'a Ident,

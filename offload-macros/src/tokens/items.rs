@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::{AssocType, GenericArgument, PathArguments, Type, TypeParamBound, parse_quote};
 
-use super::arguments::first_argument;
+use super::arguments::{arguments_mut, first_argument};
 
 /// `Sink<T>`, wherever it is from.
 pub(crate) fn is_sink(ty: &Type) -> bool {
@@ -53,15 +53,7 @@ pub(crate) fn is_result(ty: &Type) -> bool {
 
 /// The result with another type in the place of what comes first in it.
 pub(crate) fn with_first_argument(mut ty: Type, first: &TokenStream) -> Option<Type> {
-    let Type::Path(path) = &mut ty else { return None };
-    let PathArguments::AngleBracketed(arguments) = &mut path.path.segments.last_mut()?.arguments
-    else {
-        return None;
-    };
-    let place = arguments.args.iter_mut().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })?;
+    let place = arguments_mut(&mut ty).next()?;
     *place = parse_quote!(#first);
     Some(ty)
 }

@@ -4,6 +4,7 @@ use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 use super::arguments::last_name;
 use super::borrows::is_for_ever;
+use super::text;
 
 /// Those with which a lock is held.
 pub(crate) const LOCK_GUARDS: [&str; 5] =
@@ -90,6 +91,11 @@ pub(crate) fn bare(ty: &Type) -> &Type {
     }
 }
 
+/// Whether a part of a type is all of it.
+pub(crate) fn is_whole(part: &Type, ty: &Type) -> bool {
+    text(part) == text(bare(ty))
+}
+
 /// Whether everybody knows a type to be `Clone`, and all that is in it.
 pub(crate) fn is_known(ty: &Type) -> bool {
     match ty {
@@ -112,24 +118,6 @@ pub(crate) fn is_known(ty: &Type) -> bool {
     }
 }
 
-/// Types that own one of each of their parameters.
-const CONTAINERS: [&str; 14] = [
-    "Arc",
-    "BTreeMap",
-    "BTreeSet",
-    "BinaryHeap",
-    "Box",
-    "HashMap",
-    "HashSet",
-    "LinkedList",
-    "Mutex",
-    "Option",
-    "Result",
-    "RwLock",
-    "Vec",
-    "VecDeque",
-];
-
 /// Types whose parameters have a size, all of them.
 pub(crate) const OF_SIZED: [&str; 10] = [
     "BTreeMap",
@@ -147,8 +135,10 @@ pub(crate) const OF_SIZED: [&str; 10] = [
 /// Types whose parameter needs no size.
 pub(crate) const OF_UNSIZED: [&str; 5] = ["Arc", "Box", "Mutex", "Rc", "RwLock"];
 
+/// Whether it is one of these, and owns one of each of its parameters.
 pub(crate) fn is_container(path: &TypePath) -> bool {
-    path.qself.is_none() && CONTAINERS.contains(&last_name(path).as_str())
+    let name = last_name(path);
+    path.qself.is_none() && OF_SIZED.iter().chain(&OF_UNSIZED).any(|known| *known == name)
 }
 
 /// Types that are one value, and no iterator.

@@ -1,12 +1,12 @@
-//! Types of which no value can be handed on, as far as their tokens show it: nobody knows how large they are.
+//! Unsized types, as far as tokens show.
 
 use proc_macro2::TokenStream;
 use syn::visit_mut::VisitMut;
-use syn::{GenericArgument, Generics, PathArguments, Signature, Type, TypeParamBound, parse_quote};
+use syn::{Generics, Signature, Type, TypeParamBound, parse_quote};
 
-use super::arguments::{bounds, last_name};
+use super::arguments::{arguments_mut, bounds, last_name};
 use super::items::{is_result, is_sink};
-use super::{known, text};
+use super::known;
 
 /// The first part of a type that has to have a size and has none: the `str` of `str`, `Option<str>` and `(str, u8)`.
 pub(crate) fn find(ty: &Type) -> Option<Type> {
@@ -39,20 +39,20 @@ pub(crate) fn is_maybe(ty: &Type, generics: &Generics) -> bool {
 }
 
 pub(crate) fn is_maybe_bound(bound: &TypeParamBound) -> bool {
-    matches!(bound, TypeParamBound::Trait(_)) && text(bound).starts_with('?')
+    matches!(bound, TypeParamBound::Trait(bound) if bound.maybe.is_some())
 }
 
-/// Takes each `?Sized` out of a signature.
-pub(crate) fn ask(signature: &mut Signature) {
-    struct Asks;
-    impl VisitMut for Asks {
+/// Replaces each `?Sized` by `Sized`.
+pub(crate) fn require_sized(signature: &mut Signature) {
+    struct RequireSized;
+    impl VisitMut for RequireSized {
         fn visit_type_param_bound_mut(&mut self, bound: &mut TypeParamBound) {
             if is_maybe_bound(bound) {
                 *bound = parse_quote!(::core::marker::Sized);
             }
         }
     }
-    Asks.visit_signature_mut(signature);
+    RequireSized.visit_signature_mut(signature);
 }
 
 fn each(ty: &mut Type, act: &mut dyn FnMut(&mut Type)) {
@@ -70,10 +70,10 @@ fn each(ty: &mut Type, act: &mut dyn FnMut(&mut Type)) {
         Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(|elem| each(elem, act)),
         Type::Reference(reference) => each_behind(&mut reference.elem, act),
         Type::Path(_) if has_sized_arguments(ty) => {
-            arguments(ty).for_each(|argument| each(argument, act));
+            arguments_mut(ty).for_each(|argument| each(argument, act));
         }
         Type::Path(_) if has_pointee(ty) => {
-            arguments(ty).for_each(|argument| each_behind(argument, act));
+            arguments_mut(ty).for_each(|argument| each_behind(argument, act));
         }
         _ => {}
     }
@@ -101,19 +101,4 @@ fn has_pointee(ty: &Type) -> bool {
 
 fn is_one_of(names: &[&str], ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.qself.is_none() && names.contains(&last_name(path).as_str()))
-}
-
-fn arguments(ty: &mut Type) -> impl Iterator<Item = &mut Type> {
-    let last = match ty {
-        Type::Path(path) => path.path.segments.last_mut(),
-        _ => None,
-    };
-    let arguments = last.and_then(|last| match &mut last.arguments {
-        PathArguments::AngleBracketed(arguments) => Some(&mut arguments.args),
-        _ => None,
-    });
-    arguments.into_iter().flatten().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
 }
