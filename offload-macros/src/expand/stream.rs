@@ -90,9 +90,7 @@ pub(crate) fn signature(
     let mut signature = wrapper_signature(function, options.sync.is_some());
     let place = match &function.signature.output {
         // What is no iterator in a result is said of what is in it.
-        ReturnType::Type(_, ty) if function.sink().is_none() && is_result(ty) => {
-            ends(first_argument(ty).unwrap_or(ty)).1
-        }
+        ReturnType::Type(_, ty) if function.sink().is_none() && is_result(ty) => ends(opened(ty)).1,
         ReturnType::Type(_, ty) => ends(ty).1,
         ReturnType::Default => function.signature.ident.span(),
     };
@@ -122,9 +120,9 @@ pub(crate) fn item(
     };
     match form {
         Form::Items => made_by(&output),
-        Form::OpenedItems => first_argument(&output).map_or_else(TokenStream::new, made_by),
+        Form::OpenedItems => made_by(opened(&output)),
         Form::Opened => {
-            let made = first_argument(&output).map_or_else(|| quote!(()), made_by);
+            let made = made_by(opened(&output));
             with_first_argument(output, &made).into_token_stream()
         }
         Form::Pushed => {
@@ -165,11 +163,11 @@ fn call(function: &Function, form: &Form) -> TokenStream {
     match form {
         Form::Items => projection_by(&inferred(ends(&output)), ends(&output), "Streams", "items"),
         Form::OpenedItems => {
-            let place = ends(first_argument(&output).unwrap_or(&output));
+            let place = ends(opened(&output));
             projection_by(&inferred(place), place, "Streams", "opened_items")
         }
         Form::Opened => {
-            let place = ends(first_argument(&output).unwrap_or(&output));
+            let place = ends(opened(&output));
             // What the iterator is, the error does not say.
             let opening = with_first_argument(output.clone(), &quote!(()));
             let error = error(opening.as_ref().unwrap_or(&output), &output, "Opening");
@@ -205,17 +203,20 @@ fn ends_of_error(output: &Type) -> (Span, Span) {
 fn named(function: &Function, form: &Form, job: TokenStream) -> TokenStream {
     let output = function.output();
     let (ty, method) = match form {
-        Form::Items => (Some(&output), "made_by"),
-        Form::OpenedItems | Form::Opened => (first_argument(&output), "opened_by"),
-        Form::Pushed => (None, ""),
+        Form::Items => (&output, "made_by"),
+        Form::OpenedItems | Form::Opened => (opened(&output), "opened_by"),
+        Form::Pushed => return job,
     };
-    match ty {
-        Some(ty) if !opaque::has_impl_trait(ty) => {
-            let made_by = projection(ty, ends(ty), "Iterates", method);
-            called(&made_by, job, ends(ty).1)
-        }
-        _ => job,
+    if opaque::has_impl_trait(ty) {
+        return job;
     }
+    let made_by = projection(ty, ends(ty), "Iterates", method);
+    called(&made_by, job, ends(ty).1)
+}
+
+/// What is in a result, or what is none.
+fn opened(output: &Type) -> &Type {
+    first_argument(output).unwrap_or(output)
 }
 
 /// How an item is made of the error of what opens their iterator, where they are results.
