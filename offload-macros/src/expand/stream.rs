@@ -41,6 +41,8 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     let this = describe::function(options, function, None);
     let fail = fail(options, function, &form, &item);
     let (signature, place) = signature(options, function, &item, &runtime);
+    // What is said of the call is said of the type: where a body pushes, of what is sent.
+    let place = function.sink().and_then(|sink| sent(&sink.ty)).map_or(place, |sent| ends(sent).1);
     let call = call(function, &form);
     let ahead = match form {
         Form::Pushed => shape(options),
@@ -49,7 +51,6 @@ pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
     wrapper(options, function, signature, |job| {
         let (of_opening, job) = (of_opening(function, &form), named(function, &form, job));
         let given = quote!({ #this }, #fail, #ahead, #of_opening #job);
-        // What is said of the call is said of the type.
         let given = arguments_of(given, place);
         quote!(#call #given)
     })
@@ -88,20 +89,22 @@ pub(crate) fn signature(
     runtime: &TokenStream,
 ) -> (Signature, Span) {
     let mut signature = wrapper_signature(function, options.sync.is_some());
-    let place = match &function.signature.output {
+    let (first, last) = match &function.signature.output {
         // What is no iterator in a result is said of what is in it.
-        ReturnType::Type(_, ty) if function.sink().is_none() && is_result(ty) => ends(opened(ty)).1,
-        ReturnType::Type(_, ty) => ends(ty).1,
-        ReturnType::Default => function.signature.ident.span(),
+        ReturnType::Type(_, ty) if function.sink().is_none() && is_result(ty) => ends(opened(ty)),
+        ReturnType::Type(_, ty) => ends(ty),
+        ReturnType::Default => ends(&function.signature.ident),
     };
     if let Some(made) = made(&function.output()) {
         outlives::ask_of(&made, function, &mut signature);
     }
     signature.asyncness = None;
-    signature.output = parse_quote_spanned! {place=>
-        -> impl #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
+    // The compiler underlines from `impl` to the end: all of the result.
+    let opaque = Token![impl](first);
+    signature.output = parse_quote_spanned! {last=>
+        -> #opaque #runtime::Stream<Item = #item> + ::core::marker::Send + 'static
     };
-    (signature, place)
+    (signature, last)
 }
 
 /// What the stream's items are.
@@ -185,8 +188,9 @@ fn call(function: &Function, form: &Form) -> TokenStream {
 /// `<<Result<(), Error> as __offload::Opening>::Error as __offload::StreamError<_>>::Itself`, at the error, if it is
 /// written.
 fn error(ty: &Type, output: &Type, bound: &str) -> TokenStream {
-    let error = projection(ty, ends(output), bound, "Error");
-    projection_by(&error, ends_of_error(output), "StreamError", "Itself")
+    let place = ends_of_error(output);
+    let error = projection(ty, place, bound, "Error");
+    projection_by(&error, place, "StreamError", "Itself")
 }
 
 /// Where the error of a result is, or the result.
