@@ -93,7 +93,7 @@ const ARGUMENTS: [(&str, &str); 66] = [
     // Type parameters.
     ("fn f<T: Debug>(x: @&T)", "format!(\"{x:?}\");"),
     ("fn f<T: Debug + ?Sized>(x: @&T)", "format!(\"{x:?}\");"),
-    ("fn f<T>(x: @&T) where T: ?Sized + Display", "format!(\"{x}\");"),
+    ("fn f<T>(x: @&T) where T: (?Sized) + Display", "format!(\"{x}\");"),
     ("fn f<T: Debug, U: Debug + Send>(x: @&[(T, &U)])", "format!(\"{x:?}\");"),
     ("fn f<T: Debug>(x: @&mut Vec<T>)", "x.pop();"),
     // Without a name, or with many.

@@ -10,6 +10,7 @@ use crate::errors::Errors;
 use crate::function::column::Column;
 use crate::function::{Argument, Function};
 use crate::options::Options;
+use crate::tokens::arguments::{arguments, last_name};
 use crate::tokens::items::{made, sent};
 use crate::tokens::parameters::{outer_parameter, outer_parameter_of_body};
 use crate::tokens::{borrows, opaque, receiver, text};
@@ -220,12 +221,7 @@ fn lost(ty: &Type, errors: &mut Errors) {
 /// The `T` of an `Option<T>`.
 fn option(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Option")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
+    arguments(path).next().filter(|_| last_name(path) == "Option")
 }
 
 fn is_unit(ty: &Type) -> bool {
