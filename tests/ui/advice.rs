@@ -186,7 +186,7 @@ struct Followed {
 }
 
 /// Functions that borrow, or make a stream.
-const LENT_AND_STREAMED: [Followed; 30] = [
+const LENT_AND_STREAMED: [Followed; 34] = [
     Followed {
         refused: "(cpu)] pub fn f(#[resource(NAMES)] names: &mut [String]) -> usize { names.len() }",
         says: "lend `Vec<String>`",
@@ -298,6 +298,26 @@ const LENT_AND_STREAMED: [Followed; 30] = [
         followed: "(thread, stream)] pub fn f(out: &mut Sink<Arc<u32>>) -> Result<(), Error> { Ok(out.send(Arc::new(1))?) }",
     },
     Followed {
+        refused: "(thread, stream)] pub fn f(out: &mut Sink<&str>) -> Result<(), Error> { Ok(out.send(\"a\")?) }",
+        says: "cannot borrow: send `String`, or `&'static str`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<&'static str>) -> Result<(), Error> { Ok(out.send(\"a\")?) }",
+    },
+    Followed {
+        refused: "(thread, stream)] pub fn f<'a>(out: &mut Sink<Vec<&'a u8>>) -> Result<(), Error> { Ok(out.send(Vec::new())?) }",
+        says: "send `Vec<u8>`, without `'a`, or `Vec<&'static u8>`",
+        followed: "(thread, stream)] pub fn f(out: &mut Sink<Vec<u8>>) -> Result<(), Error> { Ok(out.send(Vec::new())?) }",
+    },
+    Followed {
+        refused: "(cpu, stream)] pub fn f(out: &mut Sink<Cow<'_, str>>) -> Result<(), Error> { Ok(out.send(\"a\".into())?) }",
+        says: "send a type that owns its data, or `Cow<'static, str>`",
+        followed: "(cpu, stream)] pub fn f(out: &mut Sink<Cow<'static, str>>) -> Result<(), Error> { Ok(out.send(\"a\".into())?) }",
+    },
+    Followed {
+        refused: "(process, stream)] pub fn f(out: &mut Sink<&[&'static str]>) -> Result<(), Error> { Ok(out.send(&[])?) }",
+        says: "send `Vec<String>`",
+        followed: "(process, stream)] pub fn f(out: &mut Sink<Vec<String>>) -> Result<(), Error> { Ok(out.send(Vec::new())?) }",
+    },
+    Followed {
         refused: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Box<dyn error::Error>> { Ok(out.send(1)?) }",
         says: "`Box<dyn Error + Send + Sync>` in place of `Box<dyn Error>`",
         followed: "(thread, stream)] pub fn f(out: &mut Sink<u32>) -> Result<(), Box<dyn error::Error + Send + Sync>> { Ok(out.send(1)?) }",
@@ -356,7 +376,7 @@ pub mod tokio { pub mod runtime {
 ";
 
 /// Options and signatures, and types that do not move or cannot be copied.
-const SIGNATURES: [Followed; 126] = [
+const SIGNATURES: [Followed; 127] = [
     Followed {
         refused: "#[offload(thread)] pub fn f(x: str) -> usize { x.len() }",
         says: "take `String`",
@@ -521,6 +541,11 @@ const SIGNATURES: [Followed; 126] = [
         refused: "#[offload(process)] pub fn f(#[to_owned] x: &'static [&'static str]) -> Result<usize, Error> { Ok(x.len()) }",
         says: "take `Vec<String>` instead",
         followed: "#[offload(process)] pub fn f(x: Vec<String>) -> Result<usize, Error> { Ok(x.len()) }",
+    },
+    Followed {
+        refused: "#[offload(thread)] pub fn f(#[to_owned] x: &'static [&str]) -> usize { x.len() }",
+        says: "take `&'static [&'static str]` instead",
+        followed: "#[offload(thread)] pub fn f(x: &'static [&'static str]) -> usize { x.len() }",
     },
     Followed {
         refused: "#[offload(process)] pub fn f(#[to_owned] x: Vec<&'static str>) -> Result<usize, Error> { Ok(x.len()) }",

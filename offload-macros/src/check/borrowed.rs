@@ -11,6 +11,7 @@ use crate::errors::Errors;
 use crate::function::{Argument, Body, Function, Receiver};
 use crate::options::Options;
 use crate::tokens::borrows::{self, Borrow};
+use crate::tokens::items::sent;
 use crate::tokens::{known, receiver, sizes, text};
 
 /// Applies them.
@@ -27,6 +28,7 @@ pub(super) fn check(options: &Options, function: &Function, errors: &mut Errors)
         check_argument(options, argument, function, errors);
     }
     check_result(options, function, errors);
+    check_sent(options, function, errors);
 }
 
 /// What the body runs on that its caller does not.
@@ -228,8 +230,8 @@ fn to_owned(
             ),
         ),
         ty @ Type::Reference(reference) if borrows::is_for_ever(reference) => {
-            let fix = if options.is_process() {
-                // Nothing is lent to another process, not even for ever.
+            // Nothing is lent to another process, not even for ever.
+            let fix = if options.is_process() || borrows::find(ty).is_some() {
                 take(ty, " instead")
             } else {
                 "remove it".to_owned()
@@ -289,32 +291,49 @@ fn to_owned_is_bare(attribute: &Attribute, errors: &mut Errors) {
 
 fn check_result(options: &Options, function: &Function, errors: &mut Errors) {
     let ReturnType::Type(_, ty) = &function.signature.output else { return };
-    let Some(borrow) = borrows::find(ty) else { return };
     // Of a stream whose result is no iterator that is said already.
     if options.stream.is_some() && function.sink().is_none() && no_iterator(ty).is_some() {
         return;
     }
+    comes_back("the result", "return", ty, options, function, errors);
+}
+
+/// What a body sends into its `Sink`.
+fn check_sent(options: &Options, function: &Function, errors: &mut Errors) {
+    // Without `stream` there is none, which is said already.
+    let sink = function.sink().filter(|_| options.stream.is_some());
+    if let Some(sent) = sink.and_then(|sink| sent(&sink.ty)) {
+        comes_back("what is sent", "send", sent, options, function, errors);
+    }
+}
+
+fn comes_back(
+    what: &str,
+    verb: &str,
+    ty: &Type,
+    options: &Options,
+    function: &Function,
+    errors: &mut Errors,
+) {
+    let Some(borrow) = borrows::find(ty) else { return };
     let generics = &function.signature.generics;
     let fix = match (&borrow, advice::handed_over(options, ty, Position::Result, generics)) {
         (_, Err(why)) => why.to_owned(),
         (Borrow::Reference(_), Ok(advice)) => {
             let bounds = advice.bounds + &without_lifetimes(of(ty), function);
             format!(
-                "return `{}`{bounds}{}",
+                "{verb} `{}`{bounds}{}",
                 text(&advice.owned),
                 alternatives::for_ever(options, ty, generics)
             )
         }
         (Borrow::Lifetime(_), Ok(advice)) => {
             let bounds = advice.bounds + &without_lifetimes(of(ty), function);
-            format!("return a type that owns its data, or `{}`{bounds}", text(&advice.owned))
+            format!("{verb} a type that owns its data, or `{}`{bounds}", text(&advice.owned))
         }
     };
     errors.at(
         &borrow,
-        format_args!(
-            "the result comes back from another {} and cannot borrow: {fix}",
-            place(options)
-        ),
+        format_args!("{what} comes back from another {} and cannot borrow: {fix}", place(options)),
     );
 }

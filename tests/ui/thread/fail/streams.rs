@@ -222,6 +222,16 @@ fn sends_of_a_parameter<T: Default>(out: &mut Sink<T>) -> io::Result<()> { //~
     Ok(out.send(T::default()).map_err(Error::from)?)
 }
 
+#[offload(thread, stream)]
+fn sends_what_it_borrows(text: String, out: &mut Sink<&str>) -> Result<(), Error> { //~
+    Ok(out.send(&text)?)
+}
+
+#[offload(thread, stream)]
+fn sends_what_borrows<'a>(text: String, out: &mut Sink<Option<&'a str>>) -> Result<(), Error> { //~
+    Ok(out.send(Some(&text))?)
+}
+
 struct Rows;
 
 fn is_stream<T>(stream: impl futures_core::Stream<Item = T> + Send + 'static) {
@@ -250,6 +260,8 @@ fn callers_add_no_error() {
     is_stream::<u32>(boxed_of_one_thread(1));
     is_stream::<Result<u32, Error>>(opens_a_named_one(1));
     is_stream::<Result<Rc<u32>, Error>>(sends_what_is_of_one_thread());
+    is_stream::<Result<&str, Error>>(sends_what_it_borrows(String::new()));
+    is_stream::<Result<Option<&str>, Error>>(sends_what_borrows(String::new()));
 }
 
 fn main() {
