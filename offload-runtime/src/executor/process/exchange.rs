@@ -56,8 +56,8 @@ impl Assigned {
     }
 }
 
-/// Calls `run`, whose body may use this worker by [`run`]. If it does not, since the call was
-/// cancelled, it is returned.
+/// Calls `run`, whose body may use this worker by [`run`]. If it does not (the call was cancelled, or what enters its context
+/// panicked), the worker goes back to the pool; one that has got a part of the request is killed and replaced.
 pub(super) fn with<R>(worker: Assigned, run: impl FnOnce() -> R) -> R {
     CHECKED_OUT.set(Some(worker));
     let result = run();
@@ -129,12 +129,12 @@ fn noted(
     })
 }
 
-/// Takes the worker that was checked out for the call whose body now begins on this thread. Nothing was said to it, so until
-/// something is, the call has not run.
+/// Takes the worker of the call whose body begins on this thread. If it may have got a part of the request already, the call
+/// may have run.
 fn worker_here() -> Assigned {
-    let worker = CHECKED_OUT.take().expect("the body of a process function has a worker");
-    current::set_ran(Ran::No);
-    worker
+    let assigned = CHECKED_OUT.take().expect("the body of a process function has a worker");
+    current::set_ran(if assigned.worker.has_begun() { Ran::Maybe } else { Ran::No });
+    assigned
 }
 
 /// Has the worker of this thread run `function`, whose arguments were written elsewhere, with what was
