@@ -14,11 +14,11 @@ use super::chosen_pool::OfProcess;
 #[cfg(feature = "remote")]
 use super::chosen_pool::OfRemote;
 use super::process_stream::{End, Streamed, read, stream};
-use crate::call::made::{self, Made};
-use crate::call::started;
+use crate::call::made::Made;
 use crate::call::starting::{self, Which};
 use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
+use crate::call::{admission, started};
 use crate::error::Error;
 use crate::executor::process::exchange;
 use crate::executor::process::serve::in_worker;
@@ -250,8 +250,8 @@ where
     {
         let fail = <Self as Fallible<Error>>::fail();
         let written = match function.executor().may_begin() {
-            true => made::caught(|| exchange::written(function, &arguments)),
-            false => Ok(None),
+            Some(most) => admission::caught(|| Ok(exchange::written(function, &arguments, most))),
+            None => Ok(None),
         };
         let written = match written {
             Ok(written) => written.map(Arc::new),

@@ -29,7 +29,7 @@ pub(super) fn admit_captured(function: &'static Function) -> Result<Meta, Failur
 }
 
 /// What runs foreign code before a call is made: a panic of it is the call's.
-pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Failure> {
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(Failure::Error),
         Err(payload) => Err(Failure::Panic(payload, Ran::No)),

@@ -33,12 +33,6 @@ enum State {
     Done,
 }
 
-/// What runs foreign code before a call is made: a panic of it is the call's.
-#[cfg(feature = "process")]
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    admission::caught(|| Ok(work()))
-}
-
 impl<T: Send + 'static> Made<T> {
     /// A call of `function`, whose body with its arguments is `body`, which is about to be polled
     /// for the first time; with its request, if that was written already. (No function is between this and who makes the

@@ -1,6 +1,6 @@
 //! The future of one call: from the first poll to the answer, or to the drop.
 
-mod admission;
+pub(crate) mod admission;
 pub(crate) mod made;
 mod sent;
 pub(crate) mod started;

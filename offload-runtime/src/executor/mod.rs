@@ -48,11 +48,11 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// The same, ahead of what was submitted: it was here before, or a body waits for it.
     fn submit_ahead(&'static self, task: Queued);
 
-    /// Whether a thread seems to be idle and nothing is queued, so that [`submit_written`](Self::submit_written) may
-    /// begin a call.
+    /// The most bytes that the arguments of a call may have which [`submit_written`](Self::submit_written) may begin, if a
+    /// thread seems to be idle and nothing is queued.
     #[cfg(feature = "process")]
-    fn may_begin(&'static self) -> bool {
-        false
+    fn may_begin(&'static self) -> Option<usize> {
+        None
     }
 
     /// The same as [`submit`](Self::submit) of a call whose request was written when it was made, and can be sent by
@@ -139,8 +139,6 @@ pub(crate) struct Written {
     pub(crate) number: u64,
     /// The whole message.
     pub(crate) request: Vec<u8>,
-    /// So many bytes of it are arguments.
-    pub(crate) arguments: usize,
 }
 
 /// What an executor was doing at one moment.

@@ -76,7 +76,7 @@ impl Outgoing {
     }
 
     /// How much of the payload is there.
-    pub(crate) fn kept(&self) -> usize {
+    fn kept(&self) -> usize {
         self.bytes.len() - HEADER
     }
 

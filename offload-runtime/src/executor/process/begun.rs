@@ -31,10 +31,9 @@ struct Begun {
 /// queued.
 pub(super) fn begin(workers: &'static Workers, task: Queued, written: &Written) -> Option<Queued> {
     let (meta, now) = (task.meta(), Instant::now());
-    // Where it may wait it gets its permits, and ends if it is too late, or too long.
+    // Where it may wait it gets its permits, and ends if it is too late.
     let is_late = meta.start_by().is_some_and(|start_by| start_by <= now);
-    let is_long = written.arguments > workers.plan().max_message;
-    if meta.is_gated || is_late || is_long {
+    if meta.is_gated || is_late {
         return Some(task);
     }
     let Some(thread) = workers.threads.claim() else { return Some(task) };

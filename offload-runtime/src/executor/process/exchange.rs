@@ -24,7 +24,7 @@ use crate::wire::arguments::Encoded;
 use crate::wire::arguments::Outbound;
 use crate::wire::blobs;
 use crate::wire::codec::Decoder;
-use crate::wire::frames::{Outgoing, TooLarge};
+use crate::wire::frames::Outgoing;
 use crate::wire::registry::Callable;
 use crate::wire::{codec, registry};
 
@@ -69,26 +69,28 @@ pub(super) fn with<R>(worker: Assigned, run: impl FnOnce() -> R) -> R {
 /// that, and to write them takes a microsecond or two.
 const SMALL: usize = 4 << 10;
 
-/// Most requests are not longer.
-const MOST: usize = 128;
-
-/// The request with these arguments, if it is a small one that runs no code of theirs. The subscriber is asked for its
-/// level, which is foreign.
+/// The request with these arguments, if it is a small one that runs no code of theirs, and they have no more bytes than
+/// `most`. The subscriber is asked for its level, which is foreign.
 pub(crate) fn written(
     function: &'static dyn Callable,
     arguments: &dyn Fn(&mut Outbound),
+    most: usize,
 ) -> Option<Written> {
+    let most = most.min(SMALL);
     let (number, function) = (next_number(), registry::number(function)?);
     let head = CallHead { number, function, level: events::level(), window: 0, is_relayed: false };
-    let mut message = Outgoing::reuse(Vec::with_capacity(MOST), Kind::Call as u8, MAX_HEAD);
-    codec::encode(&head, &mut message).ok()?;
-    message.end_head(SMALL);
-    let head = message.kept();
-    let mut outbound = Outbound::of_plain(message, SMALL);
+    let mut message = Outgoing::new(Kind::Call as u8, MAX_HEAD);
+    begin_request(&mut message, &head, most).ok()?;
+    let mut outbound = Outbound::of_plain(message, most);
     arguments(&mut outbound);
-    let message = outbound.finish().ok()?;
-    let arguments = message.kept() - head;
-    Some(Written { number, request: message.finish().ok()?, arguments })
+    Some(Written { number, request: outbound.finish().ok()?.finish().ok()? })
+}
+
+/// Writes what stands before the arguments, which may have so many bytes.
+fn begin_request(message: &mut Outgoing, head: &CallHead, limit: usize) -> Result<(), String> {
+    codec::encode(head, message)?;
+    message.end_head(limit);
+    Ok(())
 }
 
 /// Has the worker of this thread run `function`, and `decode` its result. If it is a stream, its
@@ -110,11 +112,7 @@ pub(crate) fn run_written(
 ) -> Result<(), Error> {
     let Assigned { worker, sent } = worker_here();
     let call = Call::new(function, &worker, written.number, None, false);
-    let result = match written.arguments <= call.max_message {
-        true => call.talk(worker, Cow::Borrowed(&written.request), sent, false, decode),
-        false => Err((call.too_large(written.arguments), Ending::Failed)),
-    };
-    noted(function, result)
+    noted(function, call.talk(worker, Cow::Borrowed(&written.request), sent, false, decode))
 }
 
 /// What a call came to, for its caller and for who counts.
@@ -370,12 +368,6 @@ impl Call {
         Error::new(ErrorKind::Serialization, Ran::No, self.function.about().name, what)
     }
 
-    /// Its arguments have so many bytes.
-    fn too_large(&self, arguments: usize) -> Error {
-        let large = TooLarge { bytes: arguments as u64, limit: self.max_message };
-        failures::too_large(self.function.about().name, &large)
-    }
-
     /// The beginning of the request.
     fn head(&self, process: &mut Worker) -> Result<Outgoing, Error> {
         let unsent = |what: String| self.unsent(what);
@@ -385,8 +377,7 @@ impl Call {
         let (level, is_relayed) = (events::level(), self.is_relayed);
         let head = CallHead { number: self.talk.number, function, level, window, is_relayed };
         let mut message = process.message(Kind::Call);
-        codec::encode(&head, &mut message).map_err(unsent)?;
-        message.end_head(self.max_message);
+        begin_request(&mut message, &head, self.max_message).map_err(unsent)?;
         Ok(message.with_blobs(send_blob))
     }
 

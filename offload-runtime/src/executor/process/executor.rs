@@ -132,8 +132,8 @@ impl Executor for Processes {
         self.workers.threads.submit_ahead(task);
     }
 
-    fn may_begin(&'static self) -> bool {
-        self.workers.threads.may_begin()
+    fn may_begin(&'static self) -> Option<usize> {
+        self.workers.threads.may_begin().then(|| self.workers.plan().max_message)
     }
 
     fn submit_written(&'static self, task: Queued, written: &Written) {
