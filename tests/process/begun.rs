@@ -12,7 +12,10 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use futures::executor::block_on;
-use offload_runtime::{Error, ErrorKind, Limiter, ProcessPool, Ran, is_cancelled, offload};
+use offload_runtime::{
+    Error, ErrorKind, Limiter, ProcessPool, Ran, Resource, SharedResource, ThreadResource,
+    is_cancelled, offload,
+};
 use offload_tests::{AtSpan, PATIENCE, begin, poll, pool, soon};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize, Serializer};
@@ -546,4 +549,61 @@ fn a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made() 
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
     assert_eq!((numbers("asks early").refused, numbers("asks early").panicked), (1, 0));
     block_on(nothing()).unwrap();
+}
+
+#[test]
+fn a_call_that_borrows_is_sent_at_its_first_poll_unless_it_has_to_have_a_permit_for_that() {
+    passes_alone("child_borrows");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_borrows() {
+    static POOL: ProcessPool = one("borrows early");
+    static SHARED: SharedResource<u32> = SharedResource::new("shared early", || Ok(1));
+    static LOCAL: ThreadResource<u32> = ThreadResource::new("local early", || Ok(2));
+    static OWN: Resource<u32> = Resource::new("own early", || Ok(3)).size(1);
+
+    #[offload(process, pool = POOL)]
+    fn shared(path: String, #[resource(SHARED)] shared: &u32) -> Result<u32, Error> {
+        tell(&path);
+        Ok(*shared)
+    }
+
+    #[offload(process, pool = POOL)]
+    fn local(path: String, #[resource(LOCAL)] local: &mut u32) -> Result<u32, Error> {
+        tell(&path);
+        Ok(*local)
+    }
+
+    #[offload(process, pool = POOL)]
+    fn own(path: String, #[resource(OWN)] own: &mut u32) -> Result<u32, Error> {
+        tell(&path);
+        Ok(*own)
+    }
+
+    assert_eq!(block_on(own(Told::new().path())).unwrap(), 3);
+    rest("borrows early");
+    let told = Told::new();
+    let (call, held) = hold(shared(told.path()));
+    // Before the thread of the pool has gone on.
+    told.pid();
+    held.release();
+    assert_eq!(block_on(call).unwrap(), 1);
+
+    rest("borrows early");
+    let told = Told::new();
+    let (call, held) = hold(local(told.path()));
+    told.pid();
+    held.release();
+    assert_eq!(block_on(call).unwrap(), 2);
+
+    rest("borrows early");
+    let told = Told::new();
+    let (call, held) = hold(own(told.path()));
+    held.wait();
+    assert_eq!(pool("borrows early").running, 1);
+    assert!(!std::path::Path::new(&told.path()).exists(), "it has begun");
+    held.release();
+    assert_eq!(block_on(call).unwrap(), 3);
 }
