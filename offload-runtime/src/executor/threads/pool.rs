@@ -122,11 +122,13 @@ pub(super) struct Started {
     pub(super) serve: Option<&'static dyn Serve>,
 }
 
-/// The queued calls of a pool.
+/// What a thread of a pool takes: out of the queue, but for the last.
 pub(super) enum Item {
     Call(Queued),
     /// What is left of a call that nobody awaits any more, to be dropped.
     Leftover(Awaited),
+    /// What the thread was claimed for, which is in no queue.
+    Rest(Box<dyn Continuation>),
 }
 
 /// What is known for when a thread is added: see [`growth`](super::growth).
@@ -368,6 +370,7 @@ impl Pool {
             match item {
                 Item::Call(task) => self.reject(task),
                 Item::Leftover(task) => self.drop_leftover(&task),
+                Item::Rest(_) => unreachable!("it is in no queue"),
             }
         }
     }
@@ -404,6 +407,7 @@ impl Item {
         match self {
             Item::Call(task) => task.meta().handle.as_ref(),
             Item::Leftover(task) => task.meta().handle.as_ref(),
+            Item::Rest(rest) => rest.runtime(),
         }
     }
 }

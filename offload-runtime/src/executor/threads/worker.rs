@@ -2,6 +2,7 @@
 //! none for it.
 
 use std::hint::spin_loop;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,6 @@ struct Worker {
     home: Option<Id>,
     /// It counts as one that searches.
     is_searching: bool,
-    /// What it was claimed for.
-    given: Option<Box<dyn Continuation>>,
     /// What is done next takes its time from here.
     now: Instant,
     /// They are set back before the thread is idle, if a body has run since it was.
@@ -70,7 +69,6 @@ impl Pool {
             state,
             home: meta::runtime_here(),
             is_searching,
-            given: None,
             now,
             masks,
             has_run,
@@ -86,29 +84,22 @@ impl Pool {
 
 impl Worker {
     fn run(&mut self) {
+        let mut given = None;
         loop {
-            let mut ran = match self.given.take() {
-                Some(continuation) => {
-                    let runtime = continuation.runtime().cloned();
-                    self.run_in(runtime, |worker| worker.run_continuation(continuation))
+            let mut next = given.take().map(Item::Rest).or_else(|| self.next());
+            while let Some(item) = next {
+                let (left, after) = self.run_in_its_runtime(item);
+                if left == Left::Traces {
+                    return self.end_spoilt(after);
                 }
-                None => (Left::Nothing, self.next()),
-            };
-            loop {
-                ran = match ran {
-                    (Left::Traces, after) => return self.end_spoilt(after),
-                    (Left::Nothing, Some(item)) => {
-                        let runtime = item.runtime().cloned();
-                        self.run_in(runtime, |worker| worker.run_one(item))
-                    }
-                    (Left::Nothing, None) => break,
-                };
+                next = after;
             }
             if self.is_surplus() {
                 return;
             }
-            if self.rest() {
-                return;
+            match self.rest() {
+                ControlFlow::Continue(rest) => given = rest,
+                ControlFlow::Break(()) => return,
             }
         }
     }
@@ -156,8 +147,8 @@ impl Worker {
         }
     }
 
-    /// Nothing is there to do. True: the thread is to end.
-    fn rest(&mut self) -> bool {
+    /// Nothing is there to do. Break: the thread is to end; else there is something again, perhaps what it was claimed for.
+    fn rest(&mut self) -> ControlFlow<(), Option<Box<dyn Continuation>>> {
         let started = self.started;
         if std::mem::take(&mut self.has_run) && started.rules.runs_bodies {
             self.masks.set_back();
@@ -177,21 +168,15 @@ impl Worker {
             woken
         };
         self.now = Instant::now();
-        let is_late = match woken {
+        match woken {
             // Whatever the pool does: the call has begun.
-            Woken::Given(continuation) => {
-                self.given = Some(continuation);
-                return false;
-            }
-            Woken::Called | Woken::Work => false,
-            Woken::Late => true,
-        };
-        if !is_late && !is_over() {
-            return false;
+            Woken::Given(rest) => return ControlFlow::Continue(Some(rest)),
+            Woken::Called | Woken::Work if !is_over() => return ControlFlow::Continue(None),
+            Woken::Called | Woken::Work | Woken::Late => {}
         }
         self.started.threads.fetch_sub(1, Ordering::SeqCst);
         self.leave();
-        true
+        ControlFlow::Break(())
     }
 
     /// The thread takes no more calls, and is not counted any more.
@@ -213,18 +198,16 @@ impl Worker {
         is_surplus
     }
 
-    /// Runs calls, in the context of the runtime that the first one comes from, which is what `run` runs, until there is
-    /// none or the next one comes from elsewhere: to enter a runtime changes a count that all cores
+    /// Runs calls, in the context of the runtime that they come from, until there is none or the
+    /// next one comes from elsewhere: to enter a runtime changes a count that all cores
     /// share.
-    fn run_in(
-        &mut self,
-        runtime: Option<Handle>,
-        run: impl FnOnce(&mut Worker),
-    ) -> (Left, Option<Item>) {
+    fn run_in_its_runtime(&mut self, item: Item) -> (Left, Option<Item>) {
+        let runtime = item.runtime().cloned();
         let id = runtime.as_ref().map(Handle::id);
         let guard = runtime.as_ref().map(Handle::enter);
-        run(self);
-        let next = loop {
+        let mut next = Some(item);
+        while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
+            self.run_one(item);
             self.state.dismiss_stand_in();
             // Before the next body: it would be in the runtime that this one has left entered.
             if meta::runtime_here() != id.or(self.home) {
@@ -233,24 +216,14 @@ impl Worker {
                 return (Left::Traces, None);
             }
             if self.pool.has_surplus() {
-                break None;
+                break;
             }
-            match self.next() {
-                Some(item) if item.runtime().map(Handle::id) == id => self.run_one(item),
-                next => break next,
-            }
-        };
+            next = self.next();
+        }
         // A body that has entered this runtime once more, and not left it, makes this panic.
         let left = if quietly(|| drop(guard)) { Left::Nothing } else { Left::Traces };
         quietly(|| drop(runtime));
         (left, next)
-    }
-
-    /// Runs the rest of a call that has begun elsewhere.
-    fn run_continuation(&mut self, continuation: Box<dyn Continuation>) {
-        self.has_run = true;
-        let _outer = Outer::here();
-        self.now = continuation.run();
     }
 
     fn run_one(&mut self, item: Item) {
@@ -262,6 +235,10 @@ impl Worker {
             Item::Leftover(task) => {
                 self.pool.drop_leftover(&task);
                 self.now = Instant::now();
+                return;
+            }
+            Item::Rest(rest) => {
+                self.now = rest.run();
                 return;
             }
         };
@@ -324,10 +301,7 @@ impl Worker {
     /// taken out of the queue already.
     fn end_spoilt(&mut self, item: Option<Item>) {
         if let Some(item) = item {
-            match item {
-                Item::Call(task) => self.started.queue.push_front(Item::Call(task)),
-                Item::Leftover(task) => self.started.queue.push_front(Item::Leftover(task)),
-            }
+            self.started.queue.push_front(item);
         }
         self.started.threads.fetch_sub(1, Ordering::SeqCst);
         self.leave();
