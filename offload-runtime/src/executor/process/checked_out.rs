@@ -44,12 +44,6 @@ impl CheckedOut {
     /// The worker is about to get the call with this number. False: it must not,
     /// since nobody waits for it any more.
     pub(crate) fn begin(&mut self, number: u64) -> bool {
-        self.process().forget_printed();
-        self.begin_forgotten(number)
-    }
-
-    /// The same where what the worker has printed was forgotten already.
-    pub(super) fn begin_forgotten(&mut self, number: u64) -> bool {
         let held = self.process().begin(number);
         self.has_begun = self.handle.hold(held);
         self.has_begun

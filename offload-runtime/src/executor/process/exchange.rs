@@ -50,7 +50,7 @@ impl Assigned {
 
     /// It has got what there is room for now, if the call is to begin.
     pub(super) fn sent(mut worker: CheckedOut, written: &Written) -> Assigned {
-        let is_wanted = worker.begin_forgotten(written.number);
+        let is_wanted = worker.begin(written.number);
         let sent = if is_wanted { worker.process().write_now(&written.request) } else { 0 };
         Assigned { worker, sent }
     }

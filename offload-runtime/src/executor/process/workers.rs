@@ -130,20 +130,23 @@ impl Workers {
     pub(crate) fn check_out(&'static self, call: &Meta) -> Result<CheckedOut, NoWorker> {
         let handle = Arc::new(KillHandle::new(place(call), self.plan().grace, &self.threads));
         let mut state = self.lock();
-        state.threads = self.threads.threads();
         self.set_limit(&mut state);
         let is_ended = || call.state.is_cancelled();
         let worker = self.await_worker(state, call.start_by(), &is_ended, Some(&handle))?;
         Ok(CheckedOut::new(self, handle, worker))
     }
 
-    /// Checks a free worker out on the caller's thread, for a call that no other waits before. Takes the lock only if it
-    /// is free, and forgets what the worker has printed. The thread that has the rest of the call looks whether others
-    /// are to be [started ahead](Self::start_ahead).
+    /// Checks a free worker out on the caller's thread, for a call that no other waits before, if it has to wait for no
+    /// lock for that. The thread that has the rest of the call looks whether others are to be
+    /// [started ahead](Self::start_ahead).
     pub(super) fn check_out_free(&'static self, call: &Meta) -> Option<CheckedOut> {
         let Ok(mut state) = self.state.try_lock() else { return None };
-        let is_there = |worker: &Worker| !worker.has_ended() && worker.try_forget_printed();
-        if state.is_closed || state.waiting > 0 || !state.free.last().is_some_and(is_there) {
+        if state.is_closed || state.waiting > 0 {
+            return None;
+        }
+        let free = state.free.last().filter(|worker| !worker.has_ended())?;
+        // Not of the call. Who reads it just now has its lock.
+        if !free.try_forget_printed() {
             return None;
         }
         let worker = state.free.pop()?;
@@ -156,13 +159,13 @@ impl Workers {
     /// not wait for the lock.
     pub(super) fn start_ahead(&'static self) {
         let mut state = self.lock();
-        state.threads = self.threads.threads();
         self.set_limit(&mut state);
         self.tend(&mut state);
     }
 
     /// There may be as many as threads, of which some are kept ready.
     pub(super) fn set_limit(&'static self, state: &mut State) {
+        state.threads = self.threads.threads();
         state.limit = self.threads.limit();
         state.kept = self.plan().min_workers.min(state.limit);
     }
@@ -247,6 +250,10 @@ impl Workers {
         self.tend(&mut state);
         drop(state);
         lost.into_iter().for_each(|worker| self.reap(worker));
+        if let Ok(worker) = &result {
+            // Not of the call.
+            worker.forget_printed();
+        }
         result
     }
 
