@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::pool::{Continuation, Pool, Started};
-use super::sleep::Claimed;
+use super::sleep::claimed::Claimed;
 use crate::task::about::About;
 use crate::task::current::{Busy, Stops};
 
@@ -31,7 +31,7 @@ impl Pool {
         let started = self.started();
         // Before the look at whether calls are taken: one that begins is told to stop when they are not any more.
         let stops = Stops::new(&started.stops, started.stops.load(Ordering::SeqCst));
-        if started.intake.is_closed() || !started.queue.is_empty() {
+        if !self.may_begin() {
             return None;
         }
         let thread = started.sleep.claim()?;
@@ -43,7 +43,7 @@ impl Claim {
     /// The thread is busy with a call of this function from `now` on.
     pub(crate) fn busy(&self, about: &'static About, now: Instant) -> Busy {
         let at = now.saturating_duration_since(self.started.at);
-        self.thread.state().run(about, at, self.stops)
+        self.thread.state.run(about, at, self.stops)
     }
 
     /// Gives the thread the rest of the call.

@@ -33,6 +33,9 @@
 //! work does, it looks at the queue afterwards. It is woken when it is given what it was claimed for, or, if that comes to
 //! nothing, as any other.
 
+#[cfg(any(feature = "process", all(test, offload_loom)))]
+pub(super) mod claimed;
+
 use std::sync::atomic::{
     AtomicBool as StdAtomicBool, AtomicU64 as StdAtomicU64, AtomicUsize as StdAtomicUsize,
     Ordering as StdOrdering,
@@ -218,13 +221,6 @@ impl<G> Sleep<G> {
         state.wake();
     }
 
-    /// Claims an idle thread, if there is one.
-    #[cfg(any(feature = "process", all(test, offload_loom)))]
-    pub(super) fn claim(&self) -> Option<Claimed<'_, G>> {
-        let state = self.take_idle()?;
-        Some(Claimed { sleep: self, state, is_given: false })
-    }
-
     /// Begins to search, unless another does.
     pub(super) fn search(&self) -> bool {
         self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
@@ -269,38 +265,6 @@ impl<G> Sleep<G> {
         }
         let given = lock(&state.0.given).take();
         given.map_or(Woken::Called, Woken::Given)
-    }
-}
-
-/// A thread that was idle, and is woken when this is dropped, or was given what it was claimed for.
-#[cfg(any(feature = "process", all(test, offload_loom)))]
-pub(super) struct Claimed<'sleep, G> {
-    sleep: &'sleep Sleep<G>,
-    state: &'sleep WorkerState<G>,
-    is_given: bool,
-}
-
-#[cfg(any(feature = "process", all(test, offload_loom)))]
-impl<'sleep, G> Claimed<'sleep, G> {
-    #[cfg(feature = "process")]
-    pub(super) fn state(&self) -> &'sleep WorkerState<G> {
-        self.state
-    }
-
-    /// Gives it this, and wakes it.
-    pub(super) fn give(mut self, given: G) {
-        *lock(&self.state.0.given) = Some(given);
-        self.is_given = true;
-        self.state.wake();
-    }
-}
-
-#[cfg(any(feature = "process", all(test, offload_loom)))]
-impl<G> Drop for Claimed<'_, G> {
-    fn drop(&mut self) {
-        if !self.is_given {
-            self.sleep.wake(self.state);
-        }
     }
 }
 
