@@ -327,18 +327,13 @@ impl Function {
     /// How many of its calls could run at once, of which so many were accepted. Never less than run now, as queued
     /// calls and permits may be those of other functions.
     fn room(&self, accepted: usize) -> usize {
-        let (gates, begun) = (self.gates(), self.running());
+        let (gates, running) = (self.gates(), self.running());
         let outside = accepted.saturating_sub(gates.iter().map(|gate| gate.waiting()).sum());
-        let free = self.executor().room_for(outside);
-        if gates.is_empty() {
-            return free.max(begun);
-        }
-        let running = outside.saturating_sub(self.executor().queued()).max(begun);
         let room = gates.iter().map(|gate| {
-            let others = gate.in_use().saturating_sub(running);
-            gate.limit().saturating_sub(others)
+            let own = outside.saturating_sub(self.executor().queued()).max(running);
+            gate.limit().saturating_sub(gate.in_use().saturating_sub(own))
         });
-        room.fold(free, usize::min).max(begun)
+        room.fold(self.executor().room_for(outside), usize::min).max(running)
     }
 
     /// Calls that wait, of those that its `queue` bounds.
