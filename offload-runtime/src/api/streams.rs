@@ -76,7 +76,7 @@ pub trait Makes {
     /// `Item` again, in no other bound: unknown where `I` is no iterator, which keeps the compiler from a second error.
     type Known;
 
-    /// That it is one.
+    /// Its items; that this can be called shows that `I` is an iterator.
     fn iterate(self) -> impl Iterator<Item = Self::Item>;
 }
 

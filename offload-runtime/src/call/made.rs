@@ -35,8 +35,8 @@ enum State {
 
 impl<T: Send + 'static> Made<T> {
     /// A call of `function`, whose body with its arguments is `body`, which is about to be polled
-    /// for the first time; with its request, if that was written already. (No function is between this and who makes the
-    /// body: unoptimized, each has a copy of it on its stack.)
+    /// for the first time; with its request, if that was written already. Not wrapped in a helper: unoptimized, each
+    /// function that is given the body has a copy of it on its stack.
     pub(crate) fn new<F>(
         function: &'static Function,
         fail: Option<fn(Error) -> T>,
@@ -48,7 +48,8 @@ impl<T: Send + 'static> Made<T> {
     {
         let state = match admission::admit(function) {
             Ok((meta, captured)) => {
-                // What it carries is entered before it begins, where that may block.
+                // `enter` of a propagated value is user code and may block: a thread of the pool runs it before the worker
+                // has the call.
                 let written = written.filter(|_| !captured.carries_values());
                 State::Made(task::maker()(meta, captured, body), written)
             }

@@ -263,7 +263,9 @@ fn answer<T: Send + 'static, R>(
     give: fn(T) -> Result<R, Error>,
 ) -> Poll<Result<R, Error>> {
     let poll = |place: &mut dyn Any| {
-        let (State::Sent(sent) | State::Apart(sent)) = state else { polled_again() };
+        let (State::Sent(sent) | State::Apart(sent)) = state else {
+            unreachable!("only a call that was submitted")
+        };
         let polled = sent.poll_started(cx, place);
         if polled.is_ready() {
             *state = State::Done;

@@ -16,8 +16,8 @@ pub(crate) const fn is_large<T>() -> bool {
 /// stack before.
 pub(crate) type Boxed<T> = Box<dyn FnOnce() -> T + Send>;
 
-/// Gives `poll` a place for a result, which is an `Option` of what the task has. Of the result `give` makes the
-/// answer; of why there is none, `fail`.
+/// Polls a call with room for its result: an `Option<T>`, or an `Option<Box<T>>` where `T` is large. `poll` fills it and
+/// returns `None`, or says why there is none; `give` and `fail` make the answer of that.
 pub(crate) fn poll_result<T: 'static, X, R>(
     poll: impl FnOnce(&mut dyn Any) -> Poll<Option<X>>,
     give: fn(T) -> R,

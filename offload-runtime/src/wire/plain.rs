@@ -1,5 +1,6 @@
-//! Which values are written by code of this crate and the standard library alone, and in no time: numbers, texts and
-//! bytes that are not long. What else `Serialize` does is the program's.
+//! Which values are written by code of this crate and the standard library alone, and in no time: `()`, `bool`, `char`,
+//! numbers, texts and bytes that are not long, and an `Option` of one of them, but for bytes. What else `Serialize` does
+//! is the program's.
 
 use std::any::Any;
 
@@ -40,7 +41,7 @@ mod tests {
         assert!(
             !is_plain(&Own(1), 4) && !is_plain(&Some(Own(1)), 4) && !is_plain(&vec![Own(1)], 4)
         );
-        // Each of its bytes is asked for by itself.
+        // `serde` gives its elements one by one, so it is not written as bytes.
         assert!(!is_plain(&Some(vec![0_u8]), 4));
     }
 }

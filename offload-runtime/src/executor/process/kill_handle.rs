@@ -3,12 +3,12 @@
 //!
 //! # The protocol
 //!
-//! A call has a handle from the moment at which a thread of the pool, or of the caller ([begun](super::begun)), has a worker for it. Under
-//! the handle's lock it is in one of three states: no worker has it, a worker is *held* by it,
-//! or the worker was let go. Whoever ends the call does so under that lock, so it
-//! ends the process that runs this very call or none: the thread that has the
-//! worker has it let go before it returns it, and before it reaps
-//! it, after which the number of the process may be another's.
+//! A call has a handle from the moment at which a thread of the pool, or of the caller
+//! ([begun](super::begun)), has a worker for it. Under the handle's lock it is in one of three
+//! states: no worker has it, a worker is *held* by it, or the worker was let go. Whoever ends the
+//! call does so under that lock, so it ends the process that runs this very call or none: the
+//! thread that has the worker has it let go before it returns it, and before it reaps it, after
+//! which the number of the process may be another's.
 //!
 //! It may be the event loop's thread that ends a call. So it only closes
 //! the worker's channel: that wakes the thread that has the worker, which kills it, with all that it

@@ -231,7 +231,8 @@ fn start() -> Result<Handle, Error> {
 
 impl Link {
     fn new(client: Client, handle: Handle) -> Link {
-        // What the client starts with it lives as long as this thread, and not as the runtime of a caller, who may have none.
+        // `build` spawns the task that confirms messages (`tokio::spawn`): on this runtime, which lasts, and not on the
+        // caller's, which may end or not be there.
         let _entered = handle.enter();
         let jetstream =
             ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client.clone());
