@@ -224,18 +224,30 @@ const ROWS: [(&str, &[Place], &[Test]); 34] = [
     (
         "the subscriber: of which type it is (`downcast_raw`)",
         &[],
-        &[(
-            "process/begun.rs",
-            "a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made",
-        )],
+        &[
+            (
+                "process/begun.rs",
+                "a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made",
+            ),
+            (
+                "process/begun.rs",
+                "a_subscriber_that_panics_when_a_thread_of_the_pool_asks_it_costs_nothing_but_a_request",
+            ),
+        ],
     ),
     (
         "the subscriber: a new span, to enter, record in and leave it",
         &[Place::NewSpan, Place::EnterSpan, Place::RecordInSpan, Place::ExitSpan],
-        &[(
-            "process/begun.rs",
-            "a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run",
-        )],
+        &[
+            (
+                "process/begun.rs",
+                "a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run",
+            ),
+            (
+                "nats/subscribers.rs",
+                "a_subscriber_that_panics_around_an_answer_costs_the_call_whose_body_may_have_run",
+            ),
+        ],
     ),
     (
         "the subscriber: what a worker says, and the places in its source where it does",

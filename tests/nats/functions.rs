@@ -45,6 +45,11 @@ pub(crate) fn process_id() -> Result<u32, Error> {
     Ok(std::process::id())
 }
 
+#[offload(remote, timeout = "60s", pool = JOBS, panic = "error", name = "process id or panic")]
+pub(crate) fn process_id_or_panic() -> Result<u32, Error> {
+    Ok(std::process::id())
+}
+
 #[offload(remote, timeout = "60s", pool = JOBS, name = "look up")]
 pub(crate) fn look_up(word: String) -> Result<usize, Problem> {
     if word.is_empty() { Err(Problem::Missing("word".to_owned())) } else { Ok(word.len()) }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use offload_runtime::remote;
+use offload_runtime::{ErrorKind, Ran, remote};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::functions as f;
-use crate::server::{Setup, until, with_server};
+use crate::server::{Setup, Worker, until, with_server};
 
 /// Panics as the first spans of calls that it serves are left, and then as others are made.
 struct Panics;
@@ -137,5 +137,26 @@ fn a_certificate_that_nobody_trusts_is_said_to_be_why_there_is_no_connection() {
         };
         until("it is said", is_said).await;
         call.abort();
+    });
+}
+
+/// Panics as it makes the span of a call.
+struct PanicsAtAnswer;
+
+impl<S: Subscriber> Layer<S> for PanicsAtAnswer {
+    fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        assert_ne!(span.metadata().target(), "offload", "the span of a call is made");
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_around_an_answer_costs_the_call_whose_body_may_have_run() {
+    let name = "subscribers::a_subscriber_that_panics_around_an_answer_costs_the_call_whose_body_may_have_run";
+    with_server(name, async |_| {
+        let worker = Worker::start("jobs");
+        assert_eq!(f::process_id_or_panic().await.unwrap(), worker.id());
+        tracing::subscriber::set_global_default(Registry::default().with(PanicsAtAnswer)).unwrap();
+        let error = f::process_id_or_panic().await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
     });
 }

@@ -5,6 +5,7 @@ use std::any::TypeId;
 use std::fs;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::Poll;
@@ -520,13 +521,13 @@ fn child_has_a_subscriber_that_panics() {
     block_on(nothing()).unwrap();
 }
 
-/// Panics when it is asked whether it is the one that does nothing.
-struct PanicsWhenAsked;
+/// Panics when such a thread asks it whether it is the one that does nothing.
+struct PanicsWhenAsked(fn() -> bool);
 
 impl<S: Subscriber> Layer<S> for PanicsWhenAsked {
     #[expect(unsafe_code, reason = "it is what the runtime asks")]
     unsafe fn downcast_raw(&self, what: TypeId) -> Option<*const ()> {
-        assert_ne!(what, TypeId::of::<NoSubscriber>(), "on purpose");
+        assert!(what != TypeId::of::<NoSubscriber>() || !(self.0)(), "on purpose");
         None
     }
 }
@@ -543,7 +544,7 @@ fn a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made() 
     block_on(nothing()).unwrap();
     rest("asks early");
     let call = || poll(&mut Box::pin(nothing()));
-    let panics = registry().with(PanicsWhenAsked);
+    let panics = registry().with(PanicsWhenAsked(|| true));
     let Poll::Ready(result) = subscriber::with_default(panics, call) else { panic!("it is made") };
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
@@ -606,4 +607,38 @@ fn child_borrows() {
     assert!(!std::path::Path::new(&told.path()).exists(), "it has begun");
     held.release();
     assert_eq!(block_on(call).unwrap(), 3);
+}
+
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+#[test]
+fn a_subscriber_that_panics_when_a_thread_of_the_pool_asks_it_costs_nothing_but_a_request() {
+    passes_alone("child_asks_a_subscriber");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_asks_a_subscriber() {
+    static POOL: ProcessPool = one("asked");
+
+    #[offload(process, pool = POOL, panic = "error")]
+    fn pid() -> Result<u32, Error> {
+        Ok(std::process::id())
+    }
+
+    fn is_of_pool() -> bool {
+        let is_of_pool = thread::current().name().is_some_and(|name| name.starts_with("asked-"));
+        ASKED.fetch_add(usize::from(is_of_pool), Ordering::Relaxed);
+        is_of_pool
+    }
+
+    subscriber::set_global_default(registry().with(PanicsWhenAsked(is_of_pool))).unwrap();
+    // Its request is written by that thread.
+    let error = block_on(pid()).unwrap_err();
+    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
+    rest("asked");
+    let before = ASKED.load(Ordering::Relaxed);
+    // And this one elsewhere.
+    block_on(pid()).unwrap();
+    assert!(ASKED.load(Ordering::Relaxed) > before);
 }
