@@ -4,6 +4,8 @@
 use std::any::TypeId;
 use std::fs;
 use std::future::Future;
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -641,4 +643,54 @@ fn child_asks_a_subscriber() {
     // And this one elsewhere.
     block_on(pid()).unwrap();
     assert!(ASKED.load(Ordering::Relaxed) > before);
+}
+
+#[test]
+fn what_a_worker_has_printed_before_a_call_is_not_in_its_error() {
+    passes_alone("child_has_a_worker_that_prints");
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_has_a_worker_that_prints() {
+    static POOL: ProcessPool = one("prints early");
+
+    #[offload(process, pool = POOL)]
+    fn says() -> Result<(), Error> {
+        eprintln!("before");
+        Ok(())
+    }
+
+    #[offload(process, pool = POOL)]
+    fn dies() -> Result<(), Error> {
+        eprintln!("then");
+        std::process::abort()
+    }
+
+    // Its request is written by a thread of the pool.
+    #[offload(process, pool = POOL)]
+    fn dies_with(_own: Own) -> Result<(), Error> {
+        eprintln!("then");
+        std::process::abort()
+    }
+
+    let usual = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
+    for begins_early in [true, false] {
+        let (prints, printed) = std::io::pipe().unwrap();
+        rustix::stdio::dup2_stderr(printed).unwrap();
+        let said = block_on(says());
+        // What is passed on was read.
+        let is_passed_on = || BufReader::new(prints).lines().any(|line| line.unwrap() == "before");
+        let is_passed_on = said.is_ok() && is_passed_on();
+        rustix::stdio::dup2_stderr(&usual).unwrap();
+        assert!(is_passed_on, "{said:?}");
+        rest("prints early");
+        let result = match begins_early {
+            true => block_on(dies()),
+            false => block_on(dies_with(Own)),
+        };
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WorkerDied, "{error}");
+        assert_eq!(error.stderr(), Some("then\n"));
+    }
 }
