@@ -145,7 +145,7 @@ impl Workers {
             return None;
         }
         let free = state.free.last().filter(|worker| !worker.has_ended())?;
-        // Not of the call. Who reads it just now has its lock.
+        // What it has printed before is not the call's. Who reads that just now has its lock.
         if !free.try_forget_printed() {
             return None;
         }
@@ -163,7 +163,7 @@ impl Workers {
         self.tend(&mut state);
     }
 
-    /// There may be as many as threads, of which some are kept ready.
+    /// There may be as many as threads at the most, of which some are kept ready; so many threads there are now.
     pub(super) fn set_limit(&'static self, state: &mut State) {
         state.threads = self.threads.threads();
         state.limit = self.threads.limit();
@@ -251,7 +251,7 @@ impl Workers {
         drop(state);
         lost.into_iter().for_each(|worker| self.reap(worker));
         if let Ok(worker) = &result {
-            // Not of the call.
+            // What it has printed before is not the call's.
             worker.forget_printed();
         }
         result
