@@ -245,7 +245,7 @@ const ROWS: [(&str, &[Place], &[Test]); 34] = [
             ),
             (
                 "nats/subscribers.rs",
-                "a_subscriber_that_panics_around_an_answer_costs_the_call_whose_body_may_have_run",
+                "what_panics_around_an_answer_costs_the_call_whose_body_may_have_run",
             ),
         ],
     ),
@@ -257,7 +257,10 @@ const ROWS: [(&str, &[Place], &[Test]); 34] = [
     (
         "`enter` of `propagate_with`, and the destructor of what it returns",
         &[Place::Enter, Place::Leave],
-        &[],
+        &[(
+            "nats/subscribers.rs",
+            "what_panics_around_an_answer_costs_the_call_whose_body_may_have_run",
+        )],
     ),
     ("the destructor of a propagated value", &[Place::DropOfValue], &[]),
     (

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use offload_runtime::{ErrorKind, Ran, remote};
+use offload_runtime::{ErrorKind, Ran, propagate_with, remote};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
@@ -140,6 +140,9 @@ fn a_certificate_that_nobody_trusts_is_said_to_be_why_there_is_no_connection() {
     });
 }
 
+/// Whether calls carry what cannot be entered.
+static IS_CARRIED: AtomicBool = AtomicBool::new(false);
+
 /// Panics as it makes the span of a call.
 struct PanicsAtAnswer;
 
@@ -150,11 +153,16 @@ impl<S: Subscriber> Layer<S> for PanicsAtAnswer {
 }
 
 #[test]
-fn a_subscriber_that_panics_around_an_answer_costs_the_call_whose_body_may_have_run() {
-    let name = "subscribers::a_subscriber_that_panics_around_an_answer_costs_the_call_whose_body_may_have_run";
+fn what_panics_around_an_answer_costs_the_call_whose_body_may_have_run() {
+    let name = "subscribers::what_panics_around_an_answer_costs_the_call_whose_body_may_have_run";
     with_server(name, async |_| {
         let worker = Worker::start("jobs");
         assert_eq!(f::process_id_or_panic().await.unwrap(), worker.id());
+        propagate_with(|| IS_CARRIED.load(Ordering::Relaxed).then_some(()), |()| panic!("entered"));
+        IS_CARRIED.store(true, Ordering::Relaxed);
+        let error = f::process_id_or_panic().await.unwrap_err();
+        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
+        IS_CARRIED.store(false, Ordering::Relaxed);
         tracing::subscriber::set_global_default(Registry::default().with(PanicsAtAnswer)).unwrap();
         let error = f::process_id_or_panic().await.unwrap_err();
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
