@@ -6,11 +6,14 @@ use std::fmt::Debug;
 #[cfg(target_os = "linux")]
 use std::sync::Arc;
 #[cfg(target_os = "linux")]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
-use offload_runtime::{Doing, ErrorKind, LoopStats, StallStats, WatchLayer, stats, watch};
+use offload_runtime::{
+    Doing, ErrorKind, LoopStats, StallStats, WatchLayer, spawn_thread, stats, watch,
+};
 use offload_tests::{PATIENCE, own_process, passes};
 use tokio::runtime::{Builder, Runtime};
 use tracing::field::{Field, Visit};
@@ -331,4 +334,58 @@ fn child_watches_and_ends() {
         settle("the watcher has ended", &|| !there());
         assert!(stats().loops.is_empty());
     }
+}
+
+/// What a subscriber does as it is told of a loop that is blocked is its own affair: here it panics first, and then
+/// blocks, asks for the numbers and makes a call.
+#[test]
+fn a_subscriber_that_is_told_of_blocked_loops_costs_the_watcher_nothing() {
+    passes(&mut own_process("child_tells_a_subscriber_of_blocked_loops"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_tells_a_subscriber_of_blocked_loops() {
+    /// How often it was told, to the end.
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
+
+    struct Foreign;
+
+    impl<S: Subscriber> Layer<S> for Foreign {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            if event.metadata().target() != "offload" {
+                return;
+            }
+            if TOLD.load(Ordering::SeqCst) == 0 {
+                TOLD.store(1, Ordering::SeqCst);
+                panic!("on purpose");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(stats().loops.len(), 1);
+            assert_eq!(spawn_thread(|| 7).wait().unwrap(), 7);
+            TOLD.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    let all = tracing_subscriber::registry().with(WatchLayer::new()).with(Foreign);
+    tracing::subscriber::set_global_default(all).unwrap();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        watch().unwrap();
+        let start = Instant::now();
+        // Each place is told once.
+        for attempt in 0.. {
+            {
+                let depth = attempt.min(50);
+                let _inside: Vec<_> = (0..depth).map(|_| info_span!("inside").entered()).collect();
+                // Longer than the threshold.
+                std::thread::sleep(Duration::from_millis(150));
+            }
+            if TOLD.load(Ordering::SeqCst) == 3 {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "told {TOLD:?} times");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
 }

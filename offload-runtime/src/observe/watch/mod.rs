@@ -31,6 +31,7 @@ use self::workers::Workers;
 use crate::api::loops;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::settings;
+use crate::sync::foreign::drop_quietly;
 use crate::system::abort::Unpoisoned;
 
 /// Watches the event loop of the tokio runtime that this is called in, until
@@ -285,7 +286,8 @@ fn look_on(threshold: Duration) {
             entry.probe.end();
         }
         eyes.retain(|eye| !ended.iter().any(|entry| Arc::ptr_eq(&entry.probe, &eye.probe)));
-        drop((ended, subscribers));
+        drop(ended);
+        subscribers.into_iter().for_each(drop_quietly);
         if !running {
             return;
         }

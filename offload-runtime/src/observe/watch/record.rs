@@ -12,6 +12,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::probe::Worker;
 use crate::api::loops::{Doing, LoopStats, StallStats};
 use crate::api::stats::Percentiles;
+#[cfg(feature = "tracing")]
+use crate::sync::foreign;
 use crate::sync::histogram::Histogram;
 use crate::system::abort::Unpoisoned;
 use crate::task::incidents::{self, What};
@@ -242,14 +244,15 @@ impl Record {
                 "{words}. {advice}"
             );
         };
-        // A subscriber of the thread that asked for this, or the global one,
-        // which may have been set since.
-        match self.lock().subscriber.clone() {
+        // A subscriber of the thread that asked for this, or the global one, which may have been set since. It is
+        // foreign: told while nothing is locked, and its panic is not the watcher's end.
+        let subscriber = self.lock().subscriber.clone();
+        foreign::quietly(|| match subscriber {
             Some(subscriber) if !subscriber.is::<tracing::subscriber::NoSubscriber>() => {
                 tracing::dispatcher::with_default(&subscriber, warn);
             }
             _ => warn(),
-        }
+        });
     }
 
     #[cfg(not(feature = "tracing"))]
