@@ -2,11 +2,14 @@
 //! own call at the most.
 
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::task::{Context, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
-use offload_runtime::{Error, ErrorKind};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use offload_runtime::{Error, ErrorKind, remote};
 use offload_tests::numbers;
 
 use crate::functions::{self as f, Answer, Argument, Deed, Place, Plan};
@@ -93,5 +96,35 @@ fn foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call(
             let expected = if is_of_pool { "offload-thread-" } else { "offload-remote" };
             assert!(name.starts_with(expected), "{plan:?} on {name}");
         }
+    });
+}
+
+/// Panics as it is woken.
+struct Panics(AtomicBool);
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_where_serve_is_awaited_costs_the_connection_nothing() {
+    let name =
+        "foreign_code::a_waker_that_panics_where_serve_is_awaited_costs_the_connection_nothing";
+    with_server(name, async |_| {
+        let panics = Arc::new(Panics(AtomicBool::new(false)));
+        let mut served = Box::pin(remote::serve([&f::JOBS]));
+        let waker = Waker::from(Arc::clone(&panics));
+        assert!(served.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        f::process_id().await.unwrap();
+        // Who serves is told to stop.
+        kill(Pid::this(), Signal::SIGTERM).unwrap();
+        until("it is woken", || panics.0.load(Ordering::SeqCst)).await;
+        served.await.unwrap();
+        // The thread that woke it sees to the next calls.
+        tokio::spawn(remote::serve([&f::JOBS]));
+        f::process_id().await.unwrap();
     });
 }

@@ -19,6 +19,7 @@ use super::seen::Part;
 use super::worker::{self, Worker};
 use crate::error::Error;
 use crate::executor::{self, Executor, threads};
+use crate::sync::foreign::quietly;
 use crate::wire::registry;
 
 /// Names the pools whose worker this program is to be.
@@ -88,7 +89,8 @@ async fn serve_with(pools: Vec<&'static Remotes>, signals: Signals) -> Result<()
             let part = Part::of_slots(&seen, slots);
             let end = run.await;
             drop(part);
-            let _ = tell.send(end);
+            // The waker of who awaits this is foreign.
+            quietly(|| drop(tell.send(end)));
         });
         ends.push(told);
     }
