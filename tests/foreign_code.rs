@@ -96,6 +96,8 @@ enum Place {
     ReadBack,
     SaidBySpawner,
     SaidByThread,
+    SaidOfStart,
+    SaidOfEnd,
     DropAtShutdown,
     WakeAtShutdown,
     DropAfterShutdown,
@@ -188,7 +190,7 @@ const WITH_HANDLE: [Place; 22] = [
 
 /// The rows of the page on foreign code: at which of these places each is tried, and by which other tests. A panic, a
 /// block, a call back, and where it can have the last handle of its own call, that this is dropped.
-const ROWS: [(&str, &[Place], &[Test]); 34] = [
+const ROWS: [(&str, &[Place], &[Test]); 38] = [
     (
         "the expression of `timeout` or `queue_timeout`",
         &[Place::Deadline, Place::QueueDeadline],
@@ -338,12 +340,35 @@ const ROWS: [(&str, &[Place], &[Test]); 34] = [
         &[(HERE, "foreign_code_costs_a_shutdown_nothing")],
     ),
     (
+        "the waker of who awaits `remote::serve`",
+        &[],
+        &[(
+            "nats/foreign_code.rs",
+            "a_waker_that_panics_where_serve_is_awaited_costs_the_connection_nothing",
+        )],
+    ),
+    (
         "an event of the subscriber: a thread is blocked, a priority was denied",
         &[],
         &[
             (HERE, "a_subscriber_that_is_told_of_blocked_threads_costs_the_timer_nothing"),
             (HERE, "a_subscriber_that_is_told_of_a_priority_that_was_denied_costs_no_thread"),
         ],
+    ),
+    (
+        "an event of the subscriber: a function has the wrong kind",
+        &[],
+        &[(HERE, "a_subscriber_that_is_told_of_a_wrong_kind_costs_the_call_nothing")],
+    ),
+    (
+        "an event of the subscriber: a worker has started, died or ended",
+        &[],
+        &[(HERE, "a_subscriber_that_is_told_what_becomes_of_workers_costs_none")],
+    ),
+    (
+        "an event of the subscriber: an event loop is blocked",
+        &[],
+        &[("watcher.rs", "a_subscriber_that_is_told_of_blocked_loops_costs_the_watcher_nothing")],
     ),
     ("the recorder of the `metrics` facade", &[Place::Recorder, Place::RecorderByItself], &[]),
     ("the panic hook", &[Place::Hook], &[(HERE, "a_panic_hook_that_panics_ends_the_process")]),
@@ -1249,6 +1274,8 @@ impl Subscriber for Said {
             (AT_START, _) => Place::SaidAtStart,
             (_, Some("offload-spawner")) => Place::SaidBySpawner,
             (_, Some("offload-timer")) => Place::SaidByTimer,
+            (_, Some("offload-start")) => Place::SaidOfStart,
+            (_, Some("offload-retire")) => Place::SaidOfEnd,
             _ => Place::SaidByThread,
         });
     }
@@ -1449,6 +1476,76 @@ fn child_is_told_of_blocked_threads() {
     assert_eq!(block_on(late(held)).unwrap_err().kind(), ErrorKind::TimedOut);
     drop(gates);
     assert!(calls.into_iter().all(|call| call.wait().unwrap()));
+}
+
+/// It is said once of a function.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_subscriber_that_is_told_of_a_wrong_kind_costs_the_call_nothing() {
+    pass_with_all_deeds("child_is_told_of_a_wrong_kind");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_of_a_wrong_kind() {
+    #[offload(cpu, pool = FULL, name = "waits")]
+    fn waits() -> u32 {
+        thread::sleep(Duration::from_millis(2));
+        7
+    }
+
+    plan_for_subscriber(Place::SaidByThread);
+    soon("it is said", || {
+        assert_eq!(block_on(waits()), 7);
+        !is_planned()
+    });
+    was_done_on("full-");
+    assert_eq!(block_on(waits()), 7);
+    soon("all have ended", || {
+        let waits = numbers("waits");
+        waits.panicked == 0 && waits.started == waits.finished
+    });
+}
+
+static ENDS: ProcessPool = ProcessPool::new("ends").workers(1);
+
+#[offload(process, pool = ENDS, name = "ends")]
+fn ends(worker: bool) -> Result<(), Error> {
+    match worker {
+        true => std::process::exit(1),
+        false => Ok(()),
+    }
+}
+
+/// It is told as one starts, dies and ends.
+#[test]
+fn a_subscriber_that_is_told_what_becomes_of_workers_costs_none() {
+    passes(&mut own_process("child_is_told_what_becomes_of_workers"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_is_told_what_becomes_of_workers() {
+    tracing::subscriber::set_global_default(Said).unwrap();
+    let plan = |place, deed| *PLAN.lock().unwrap() = Some((place, deed));
+    let is_told = || soon("it is told", || DONE.lock().unwrap().is_some());
+    for deed in [Deed::Panic, Deed::Block, Deed::CallBack, Deed::DropHandle] {
+        plan(Place::SaidOfStart, deed);
+        block_on(ends(false)).unwrap();
+        was_done_on("offload-start");
+        plan(Place::SaidByThread, deed);
+        assert_eq!(block_on(ends(true)).unwrap_err().kind(), ErrorKind::WorkerDied);
+        is_told();
+        was_done_on("ends-");
+        block_on(ends(false)).unwrap();
+        plan(Place::SaidOfEnd, deed);
+        block_on(ENDS.close(PATIENCE));
+        is_told();
+        was_done_on("offload-retire");
+        ENDS.open();
+    }
+    soon("nothing is left", || what_is_left(&stats()).is_none());
 }
 
 const AT_START: &str = "said at start";
