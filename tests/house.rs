@@ -700,6 +700,28 @@ fn no_lock_of_the_runtime_is_entered_through_poison() {
     assert!(locks.count() > 20, "the locks are entered in another way");
 }
 
+/// A thread that ended in silence would leave those who wait for it.
+#[test]
+fn a_panic_of_the_runtime_on_a_thread_of_its_own_ends_the_process() {
+    let mut threads = 0;
+    for (path, text) in sources("offload-runtime/src") {
+        // Without what is said, and what tests start.
+        let code: Vec<_> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
+        let code = code.split("\nmod tests {").next().unwrap_or_default();
+        let (started, guarded) =
+            (code.matches("Builder::new().name(").count(), code.matches("abort_on_panic(").count());
+        assert!(
+            started <= guarded,
+            "{}: it starts a thread without `abort_on_panic`",
+            path.display()
+        );
+        threads += started;
+    }
+    assert!(threads > 10, "only {threads} threads were found");
+}
+
 /// An executor is known by its trait alone; what calls leave behind is dropped by the `thread` pool.
 #[test]
 fn nothing_on_the_way_of_a_call_asks_which_executor_has_it() {

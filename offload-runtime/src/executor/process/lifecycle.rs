@@ -12,7 +12,7 @@ use std::{mem, thread};
 
 use super::worker::{Dead, END, Worker};
 use crate::sync::foreign::quietly;
-use crate::system::abort::Unpoisoned;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 
 /// A worker is ready for calls.
 pub(super) fn started(pool: &str, pid: u32, reason: &str) {
@@ -118,7 +118,11 @@ pub(super) fn apart(mut ending: Ending, end: impl Fn(Worker) + Send + 'static) {
     if ending.workers.is_empty() {
         return;
     }
-    let all = move || mem::take(&mut ending.workers).into_iter().for_each(end);
+    let all = move || {
+        abort_on_panic("the end of workers", || {
+            mem::take(&mut ending.workers).into_iter().for_each(end);
+        });
+    };
     // Without a thread, they are dropped with the closure, and so killed.
     let _ = thread::Builder::new().name("offload-retire".into()).spawn(all);
 }

@@ -24,6 +24,7 @@ use super::messages::{Hello, Kind, MAX_HEAD, Panic};
 use super::to_parent::{self, REJECTED, Then, frame, message, reject, write};
 use super::{descendants, events, inherited, one_call, panics, plan, way};
 use crate::error::Ran;
+use crate::system::abort::abort_on_panic;
 use crate::system::pipe::PipeReader;
 use crate::wire::codec;
 use crate::wire::frames::{Incoming, ReadError};
@@ -157,6 +158,7 @@ fn watch(mut control: PipeReader) -> io::Result<()> {
         let _ = kill_current_process_group(Signal::KILL);
         let _ = kill_process(getpid(), Signal::KILL);
     };
+    let watch = || abort_on_panic("the thread that hears the parent of a worker", watch);
     thread::Builder::new().name("offload-watch".into()).spawn(watch).map(drop)
 }
 

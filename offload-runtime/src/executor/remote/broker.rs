@@ -327,6 +327,8 @@ pub(super) async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
 
 #[cfg(all(test, not(offload_loom)))]
 mod tests {
+    use std::task::Wake;
+
     use super::*;
     use crate::system::abort::tests::{aborts, wait_for_the_end};
 
@@ -335,6 +337,34 @@ mod tests {
         let said = aborts("executor::remote::broker::tests::child_whose_connection_panics");
         let expected = "what sees to remote calls panicked, which is a bug of it; aborting";
         assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
+    fn the_thread_of_remote_calls_ends_the_process_if_it_panics() {
+        let said = aborts("executor::remote::broker::tests::child_whose_thread_panics");
+        let expected = "the thread of remote calls panicked, which is a bug of it; aborting";
+        assert!(said.contains(expected), "{said}");
+    }
+
+    /// As what wakes does so on that thread, beside all tasks.
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_thread_panics() {
+        let handle = start().unwrap();
+        let _inside = handle.enter();
+        let mut due = Box::pin(sleep(Duration::from_millis(1)));
+        let waker = Waker::from(Arc::new(Panics));
+        if due.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            wait_for_the_end();
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::recent::Recents;
 use super::view::{self, Json};
 use crate::api::shutdown;
 use crate::sync::foreign::{drop_quietly, quietly};
-use crate::system::abort::Unpoisoned;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 
 /// How often the numbers are taken.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -130,7 +130,8 @@ impl Feed {
             return None;
         }
         if !state.sampling {
-            thread::Builder::new().name("offload-numbers".into()).spawn(take_numbers).ok()?;
+            let run = || abort_on_panic("the thread of the dashboard's numbers", take_numbers);
+            thread::Builder::new().name("offload-numbers".into()).spawn(run).ok()?;
             state.sampling = true;
         }
         state.number += 1;

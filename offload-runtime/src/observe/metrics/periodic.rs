@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::publish_metrics;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::quietly;
+use crate::system::abort::abort_on_panic;
 
 /// Publishes the metrics now and once in each `period`, as long as the process
 /// lives: the one call that a program needs, when it starts.
@@ -58,6 +59,7 @@ pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
         quietly(publish_metrics);
         thread::sleep(period);
     };
+    let publish = move || abort_on_panic("the thread that publishes metrics", publish);
     let started = thread::Builder::new().name("offload-metrics".into()).spawn(publish);
     started.map(drop).map_err(|denial| {
         RUNS.store(false, Ordering::Release);

@@ -32,7 +32,7 @@ use crate::api::loops;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::executor::settings;
 use crate::sync::foreign::drop_quietly;
-use crate::system::abort::Unpoisoned;
+use crate::system::abort::{Unpoisoned, abort_on_panic};
 
 /// Watches the event loop of the tokio runtime that this is called in, until
 /// the runtime ends.
@@ -172,7 +172,8 @@ impl State {
         let threshold = settings::stall_threshold()?;
         if !self.running {
             let started = os::Builder::new().name("offload-lag".into());
-            started.spawn(move || look_on(threshold)).map_err(|denial| {
+            let run = move || abort_on_panic("the thread that watches", || look_on(threshold));
+            started.spawn(run).map_err(|denial| {
                 let what = format!("the system denied `watch` its thread: {denial}");
                 Error::new(ErrorKind::Unavailable, Ran::No, "", what)
             })?;
