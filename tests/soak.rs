@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -28,7 +28,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher, info_span};
+use tracing_subscriber::layer::{self, Layer, SubscriberExt};
+use tracing_subscriber::registry;
+use tracing_subscriber::registry::LookupSpan;
 
 offload_runtime::test_worker!();
 
@@ -91,10 +95,14 @@ struct Thing;
 
 impl Drop for Thing {
     fn drop(&mut self) {
-        // While another panic unwinds, one more would be the end of the process in any program.
-        if !thread::panicking() {
-            foreign();
-        }
+        foreign_unless_unwinding();
+    }
+}
+
+/// While another panic unwinds, one more would be the end of the process in any program.
+fn foreign_unless_unwinding() {
+    if !thread::panicking() {
+        foreign();
     }
 }
 
@@ -143,7 +151,28 @@ fn enter((): ()) -> Thing {
 struct Spans;
 
 impl Subscriber for Spans {
+    /// It is asked each time.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, _: &Metadata<'_>) -> bool {
+        foreign_unless_unwinding();
+        true
+    }
+
+    fn event_enabled(&self, _: &Event<'_>) -> bool {
+        foreign_unless_unwinding();
+        true
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        foreign_unless_unwinding();
+        id.clone()
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        foreign_unless_unwinding();
         true
     }
 
@@ -170,6 +199,46 @@ impl Subscriber for Spans {
         foreign();
     }
 }
+
+/// The same of a registry's layer, which knows in which span each thread is.
+struct Layered;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Layered {
+    fn enabled(&self, _: &Metadata<'_>, _: layer::Context<'_, S>) -> bool {
+        foreign_unless_unwinding();
+        true
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: layer::Context<'_, S>) {
+        foreign();
+    }
+
+    fn on_record(&self, _: &Id, _: &Record<'_>, _: layer::Context<'_, S>) {
+        foreign();
+    }
+
+    fn on_event(&self, _: &Event<'_>, _: layer::Context<'_, S>) {
+        foreign();
+    }
+
+    fn on_enter(&self, _: &Id, _: layer::Context<'_, S>) {
+        foreign_unless_unwinding();
+    }
+
+    fn on_exit(&self, _: &Id, _: layer::Context<'_, S>) {
+        foreign_unless_unwinding();
+    }
+
+    fn on_close(&self, _: Id, _: layer::Context<'_, S>) {
+        foreign_unless_unwinding();
+    }
+}
+
+static LAYERED: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(registry().with(Layered)));
 
 fn deadline() -> Duration {
     foreign();
@@ -274,7 +343,11 @@ impl<F: Future> Future for Wild<F> {
         let waker = Waker::from(Arc::new(Foreign(cx.waker().clone())));
         let call = self.call.as_mut().expect("it is polled to its end once");
         let poll = || call.as_mut().poll(&mut Context::from_waker(&waker)).map(drop);
-        let poll = || tracing::subscriber::with_default(Spans, poll);
+        let has_registry = chance(2);
+        let poll = || match has_registry {
+            true => dispatcher::with_default(&LAYERED, || info_span!("caller").in_scope(poll)),
+            false => tracing::subscriber::with_default(Spans, poll),
+        };
         let poll = || VALUE.sync_scope(Value { _thing: Thing }, poll);
         let polled = catch_unwind(AssertUnwindSafe(poll));
         self.polls = self.polls.saturating_sub(1);
