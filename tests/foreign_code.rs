@@ -190,7 +190,7 @@ const WITH_HANDLE: [Place; 22] = [
 
 /// The rows of the page on foreign code: at which of these places each is tried, and by which other tests. A panic, a
 /// block, a call back, and where it can have the last handle of its own call, that this is dropped.
-const ROWS: [(&str, &[Place], &[Test]); 38] = [
+const ROWS: [(&str, &[Place], &[Test]); 40] = [
     (
         "the expression of `timeout` or `queue_timeout`",
         &[Place::Deadline, Place::QueueDeadline],
@@ -259,10 +259,16 @@ const ROWS: [(&str, &[Place], &[Test]); 38] = [
     (
         "`enter` of `propagate_with`, and the destructor of what it returns",
         &[Place::Enter, Place::Leave],
-        &[(
-            "nats/subscribers.rs",
-            "what_panics_around_an_answer_costs_the_call_whose_body_may_have_run",
-        )],
+        &[
+            (
+                "nats/subscribers.rs",
+                "what_panics_around_an_answer_costs_the_call_whose_body_may_have_run",
+            ),
+            (
+                "remote/carried.rs",
+                "what_carries_a_text_may_panic_wherever_it_is_called_and_costs_its_own_call",
+            ),
+        ],
     ),
     ("the destructor of a propagated value", &[Place::DropOfValue], &[]),
     (
@@ -293,6 +299,11 @@ const ROWS: [(&str, &[Place], &[Test]); 38] = [
         &[("nats/foreign_code.rs", ON_THE_WAY)],
     ),
     (
+        "`Deserialize` of an item of such a function's stream",
+        &[],
+        &[("process/streams.rs", "items_are_large_and_what_cannot_be_sent_ends_the_stream")],
+    ),
+    (
         "`Deserialize` of an argument, the body, the destructors of its arguments, `Serialize` of its result",
         &[Place::ReadThere, Place::WriteBack],
         &[
@@ -313,6 +324,11 @@ const ROWS: [(&str, &[Place], &[Test]); 38] = [
         "the destructor of a result, or of a panic's payload, that nobody takes",
         &[Place::DropOfResult, Place::DropOfPayload],
         &[],
+    ),
+    (
+        "the destructor of an item of a stream that nobody takes",
+        &[],
+        &[("streams/items.rs", "what_nobody_takes_is_dropped_on_a_pool_also_if_that_panics")],
     ),
     (
         "the destructor of the arguments of a call that was dropped while it waited",

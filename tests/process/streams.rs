@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use offload_runtime::{
     Error, ErrorKind, Limiter, ProcessPool, Ran, Resource, Sink, is_cancelled, offload,
 };
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ends::{Told, spin, tell};
 use crate::support::{numbers, receives, runs, settle, workers};
@@ -301,7 +301,7 @@ static SIZES: ProcessPool = ProcessPool::new("large items").workers(1).max_messa
 struct Page {
     #[serde(with = "serde_bytes")]
     bytes: Vec<u8>,
-    #[serde(serialize_with = "write_mood")]
+    #[serde(serialize_with = "write_mood", deserialize_with = "read_mood")]
     mood: u8,
 }
 
@@ -310,6 +310,13 @@ fn write_mood<S: Serializer>(mood: &u8, serializer: S) -> Result<S::Ok, S::Error
         1 => Err(serde::ser::Error::custom("a bad mood")),
         2 => panic!("a worse mood"),
         mood => serializer.serialize_u8(*mood),
+    }
+}
+
+fn read_mood<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    match u8::deserialize(deserializer)? {
+        6 => panic!("the worst mood"),
+        mood => Ok(mood),
     }
 }
 
@@ -343,8 +350,14 @@ fn items_are_large_and_what_cannot_be_sent_ends_the_stream() {
     assert_eq!((items, error.kind(), error.ran()), (0, ErrorKind::Serialization, Ran::Yes));
     assert!(error.to_string().contains("made an item of 2097"), "{error}");
     assert_eq!(of(&[5]).len(), 1);
-    let workers = workers("large items");
-    assert_eq!((workers.restarts, workers.kills), (0, 0), "the worker is well");
+    let well = workers("large items");
+    assert_eq!((well.restarts, well.kills), (0, 0), "the worker is well");
+    // One whose reading panics ends the stream, too, and the worker, which has more to say.
+    let (items, error) = last(pages(vec![3, 6, 4], large));
+    assert_eq!((items, error.kind()), (1, ErrorKind::Panicked), "{error}");
+    assert_eq!(of(&[5]).len(), 1);
+    let ended = workers("large items");
+    assert_eq!((ended.alive, ended.restarts, ended.kills), (1, 0, 1));
 }
 
 /// Not read as it is written.
