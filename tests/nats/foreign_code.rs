@@ -1,9 +1,11 @@
 //! Code that is not the runtime's, at each place where a call to a worker runs it: what it does there costs its
 //! own call at the most.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
@@ -11,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use offload_runtime::{Error, ErrorKind, remote};
 use offload_tests::numbers;
+use tokio::runtime::Handle;
 
 use crate::functions::{self as f, Answer, Argument, Deed, Place, Plan};
 use crate::server::{Worker, until, with_server};
@@ -126,5 +129,39 @@ fn a_waker_that_panics_where_serve_is_awaited_costs_the_connection_nothing() {
         // The thread that woke it sees to the next calls.
         tokio::spawn(remote::serve([&f::JOBS]));
         f::process_id().await.unwrap();
+    });
+}
+
+thread_local! {
+    static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As that of a call to a thread of this process may be, when nothing of the thread's own is there any more.
+#[test]
+fn a_call_that_is_dropped_as_its_thread_ends_is_cancelled() {
+    let name = "foreign_code::a_call_that_is_dropped_as_its_thread_ends_is_cancelled";
+    with_server(name, async |server| {
+        let handle = Handle::current();
+        let (stored, is_stored) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            // So that it is there before the runtime's own locals, and goes after them.
+            KEPT.with_borrow(|kept| assert!(kept.is_empty()));
+            let _runtime = handle.enter();
+            let poll = |future: Pin<&mut dyn Future<Output = ()>>| {
+                assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            };
+            let mut call = Box::pin(async { drop(f::process_id().await) });
+            poll(call.as_mut());
+            let mut serves = Box::pin(async { drop(remote::serve([&f::PARTED]).await) });
+            poll(serves.as_mut());
+            KEPT.set(vec![Box::new(call), Box::new(serves)]);
+            let _ = is_stored.recv();
+        });
+        server.has_messages("jobs", 1).await;
+        drop(stored);
+        thread.join().unwrap();
+        server.has_messages("jobs", 0).await;
+        let worker = Worker::start("jobs");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
     });
 }

@@ -1,5 +1,8 @@
 //! Bodies that nobody waits for any more are really stopped.
 
+use std::any::Any;
+use std::cell::RefCell;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
@@ -319,4 +322,39 @@ fn a_body_that_leaves_its_group_is_killed() {
     let pid = told.pid();
     drop(call);
     settle("it is reaped", || !is_there(pid));
+}
+
+/// What waits for a worker may be kept by a thread-local, and be dropped when nothing of the thread's own is there any more.
+#[test]
+fn a_call_that_is_dropped_as_its_thread_ends_is_ended() {
+    static POOL: ProcessPool = ProcessPool::new("kept by a thread").workers(1).min_workers(1);
+
+    thread_local! {
+        static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[offload(process, pool = POOL, name = "kept by a thread")]
+    fn spins(path: String) -> Result<(), Error> {
+        tell(&path);
+        spin()
+    }
+
+    let told = Told::new();
+    let path = told.path();
+    let pid = thread::spawn(move || {
+        // So that it is there before the runtime's own locals, and goes after them.
+        KEPT.with_borrow(|kept| assert!(kept.is_empty()));
+        let ready = begin(POOL.ready());
+        let call = begin(spins(path));
+        let pid = told.pid();
+        let queued = begin(spins(String::new()));
+        KEPT.set(vec![Box::new(ready), Box::new(call), Box::new(queued)]);
+        pid
+    });
+    let pid = pid.join().unwrap();
+    settle("it is reaped", || !is_there(pid));
+    settle("both are counted", || {
+        let numbers = numbers("kept by a thread");
+        (numbers.killed, numbers.cancelled, numbers.running + numbers.waiting) == (1, 1, 0)
+    });
 }
