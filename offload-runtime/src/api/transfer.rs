@@ -28,6 +28,7 @@ use crate::function::Function;
 use crate::resource::{self, per_thread};
 use crate::sync::foreign::drop_quietly;
 use crate::task::about::About;
+use crate::task::large::Boxed;
 use crate::task::loan::Loans;
 use crate::task::{Owner, current};
 use crate::wire::arguments::{Arguments, Encoded, Malformed, Outbound};
@@ -235,9 +236,6 @@ pub trait Remote: Sized {
     fn answer(self, arguments: &mut Arguments<'_>);
 }
 
-/// What a call runs in the parent: it has a worker do the work.
-pub(crate) type Body<T> = Box<dyn FnOnce() -> T + Send>;
-
 #[diagnostic::do_not_recommend]
 impl<T, E: From<Error>> Remote for Result<T, E>
 where
@@ -258,13 +256,13 @@ where
             Err(failure) => return Answer::new(Made::rejected(function, fail, failure)),
         };
         let Some(written) = written else {
-            let body: Body<Self> =
+            let body: Boxed<Self> =
                 Box::new(move || exchanged(function, arguments).unwrap_or_else(|e| Err(e.into())));
             return Answer::new(Made::new(function, fail, None, body));
         };
         let request = Arc::clone(&written);
         let run = move |decode: Decode<'_>| exchange::run_written(function, &request, decode);
-        let body: Body<Self> = Box::new(move || received(run).unwrap_or_else(|e| Err(e.into())));
+        let body: Boxed<Self> = Box::new(move || received(run).unwrap_or_else(|e| Err(e.into())));
         Answer::new(Made::new(function, fail, Some(written), body))
     }
 
@@ -275,7 +273,7 @@ where
         if !starting::is_wanted(which(function)) {
             return <Self as Remote>::call(function, arguments);
         }
-        let body: Body<Result<Self, Error>> = Box::new(move || exchanged(function, arguments));
+        let body: Boxed<Result<Self, Error>> = Box::new(move || exchanged(function, arguments));
         starting::leave(started::start_apart(function, body));
         Answer::new(Made::started(function))
     }
@@ -303,7 +301,7 @@ where
     {
         let parcel = Parcel::new(function, Box::new(arguments));
         let opened = Arc::clone(&parcel);
-        let body: Body<Self> =
+        let body: Boxed<Self> =
             Box::new(move || opened.open(read).unwrap_or_else(|e| Err(e.into())));
         OfParcel::new(
             parcel,
@@ -321,7 +319,7 @@ where
         }
         let parcel = Parcel::new(function, Box::new(arguments));
         let opened = Arc::clone(&parcel);
-        let body: Body<Result<Self, Error>> = Box::new(move || opened.open(read));
+        let body: Boxed<Result<Self, Error>> = Box::new(move || opened.open(read));
         starting::leave(parcel.submitted(|| started::start_apart(function, body)));
         OfParcel::submitted_before(Answer::new(Made::started(function)))
     }
