@@ -274,7 +274,7 @@ const ROWS: [(&str, &[Place], &[Test]); 40] = [
     (
         "what makes a resource, and how its error shows itself",
         &[Place::Make, Place::ShowError],
-        &[(HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call")],
+        &[(HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call"), OF_A_THREAD, OF_ALL],
     ),
     ("the destructor of that error", &[Place::DropOfError], &[]),
     (
@@ -317,6 +317,8 @@ const ROWS: [(&str, &[Place], &[Test]); 40] = [
         &[
             (HERE, "foreign_code_in_a_worker_costs_no_more_than_its_own_call"),
             (HERE, "foreign_code_costs_a_shutdown_nothing"),
+            OF_A_THREAD,
+            OF_ALL,
         ],
     ),
     ("the size of a resource (`size_with`)", &[Place::SizeOfResource], &[]),
@@ -394,6 +396,16 @@ const ROWS: [(&str, &[Place], &[Test]); 40] = [
 type Test = (&'static str, &'static str);
 
 const HERE: &str = "foreign_code.rs";
+
+/// Resources that threads have, or all bodies share.
+const OF_A_THREAD: Test = (
+    "resources/foreign_code.rs",
+    "what_makes_and_drops_an_instance_of_a_thread_costs_its_own_call",
+);
+const OF_ALL: Test = (
+    "resources/foreign_code.rs",
+    "what_makes_and_drops_what_is_shared_costs_its_own_call_and_no_shutdown",
+);
 
 const ON_THE_WAY: &str =
     "foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call";

@@ -1,6 +1,7 @@
 //! `#[resource(…)]`: what bodies borrow, one file a subject.
 
 mod exclusive;
+mod foreign_code;
 mod numbers;
 mod per_thread;
 mod process;
