@@ -190,7 +190,7 @@ const WITH_HANDLE: [Place; 22] = [
 
 /// The rows of the page on foreign code: at which of these places each is tried, and by which other tests. A panic, a
 /// block, a call back, and where it can have the last handle of its own call, that this is dropped.
-const ROWS: [(&str, &[Place], &[Test]); 40] = [
+const ROWS: [(&str, &[Place], &[Test]); 41] = [
     (
         "the expression of `timeout` or `queue_timeout`",
         &[Place::Deadline, Place::QueueDeadline],
@@ -382,6 +382,14 @@ const ROWS: [(&str, &[Place], &[Test]); 40] = [
         "an event of the subscriber: a worker has started, died or ended",
         &[],
         &[(HERE, "a_subscriber_that_is_told_what_becomes_of_workers_costs_none")],
+    ),
+    (
+        "an event of the subscriber: what is the matter with the connection for remote calls",
+        &[],
+        &[(
+            "nats/subscribers.rs",
+            "a_subscriber_that_panics_at_what_the_connection_says_costs_that_nothing",
+        )],
     ),
     (
         "an event of the subscriber: an event loop is blocked",

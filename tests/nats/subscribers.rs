@@ -168,3 +168,39 @@ fn what_panics_around_an_answer_costs_the_call_whose_body_may_have_run() {
         assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
     });
 }
+
+/// Panics at each warning, when it has noted what that is.
+#[derive(Clone, Default)]
+struct PanicsAtWarnings(Warnings);
+
+impl<S: Subscriber> Layer<S> for PanicsAtWarnings {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let noted = || self.0.0.lock().unwrap().len();
+        let before = noted();
+        self.0.on_event(event, context);
+        let after = noted();
+        assert_eq!(after, before, "on purpose");
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_at_what_the_connection_says_costs_that_nothing() {
+    let name =
+        "subscribers::a_subscriber_that_panics_at_what_the_connection_says_costs_that_nothing";
+    let denied = "permissions: { publish: { deny: [ \"$JS.API.CONSUMER.>\" ] } }";
+    let users =
+        format!("authorization {{ users = [ {{ user: web, password: secret, {denied} }} ] }}");
+    Setup::new(name).config(&users).user("web:secret@").run(async |server| {
+        let panics = PanicsAtWarnings::default();
+        tracing::subscriber::set_global_default(Registry::default().with(panics.clone())).unwrap();
+        tokio::spawn(remote::serve([&f::JOBS]));
+        for said in ["the connection for remote calls", "no calls can be got"] {
+            let is_it = |Fields(fields): &Fields| fields["message"] == said;
+            until(said, || panics.0.0.lock().unwrap().iter().any(is_it)).await;
+        }
+        let call = tokio::spawn(f::process_id());
+        server.has_messages("jobs", 1).await;
+        call.abort();
+        server.has_messages("jobs", 0).await;
+    });
+}
