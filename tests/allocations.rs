@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::hint::black_box;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -11,8 +11,9 @@ use std::thread;
 
 use dhat::{Alloc, HeapStats, Profiler};
 use futures::executor::block_on;
+use futures::{Stream, StreamExt};
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, Limiter, Resource, SharedResource, ThreadPool, ThreadResource,
+    CpuPool, Error, ErrorKind, Limiter, Resource, SharedResource, Sink, ThreadPool, ThreadResource,
     offload, propagate_with, spawn_cpu, spawn_thread, to_cpu, to_thread,
 };
 use offload_tests::AtSpan;
@@ -283,16 +284,48 @@ fn nothing_but_the_call_is_allocated_when_the_caller_is_another_task_each_time()
     assert_once(tasks(true) - tasks(false));
 }
 
+/// A closure is in its task at once: what it has may be large.
 #[test]
-fn a_call_that_is_never_polled_costs_nothing() {
+fn a_call_that_is_never_polled_costs_nothing_and_that_of_a_closure_its_task() {
     let _counter = count();
-    let drops = || {
-        for _ in 0..CALLS {
-            drop(waits([1; 8], String::new()));
-            drop(to_cpu(|| [1; 8]));
+    assert_eq!(cost(|| (0..CALLS).for_each(|_| drop(waits([1; 8], String::new())))), 0);
+    assert_eq!(cost(|| (0..CALLS).for_each(|_| drop(to_cpu(|| [1; 8])))), CALLS);
+}
+
+/// What makes the items, its opening and their buffer are apart from what the caller has.
+#[test]
+fn a_stream_costs_few_allocations_and_its_items_none() {
+    #[offload(thread, stream = 8)]
+    fn counts(to: u64) -> impl Iterator<Item = u64> {
+        0..to
+    }
+
+    #[offload(thread, stream = 8)]
+    fn pushes(to: u64, out: &mut Sink<u64>) -> Result<(), Error> {
+        (0..to).try_for_each(|number| out.send(number))?;
+        Ok(())
+    }
+
+    async fn all<T>(stream: impl Stream<Item = T>) -> u64 {
+        let mut stream = pin!(stream);
+        let mut number = 0;
+        while let Some(item) = stream.next().await {
+            black_box(item);
+            number += 1;
         }
-    };
-    assert_eq!(cost(drops), 0);
+        number
+    }
+
+    let _counter = count();
+    for stream in
+        [(|to| cost(|| assert_eq!(block_on(all(counts(to))), to))) as fn(u64) -> u64, |to| {
+            cost(|| assert_eq!(block_on(all(pushes(to))), to))
+        }]
+    {
+        stream(1);
+        let (few, many) = (stream(8), stream(8_000));
+        assert!(few <= 5 && many < 100, "{few} for 8 items, {many} for 8 000");
+    }
 }
 
 /// What is left of them in the queue goes when a thread meets it.

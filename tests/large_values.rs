@@ -11,7 +11,8 @@ use std::{env, iter, thread};
 
 use futures::StreamExt;
 use offload_runtime::{
-    CpuPool, Error, ErrorKind, Sink, ThreadPool, offload, spawn_cpu, spawn_thread, to_thread,
+    CpuPool, Error, ErrorKind, Sink, ThreadPool, offload, spawn_cpu, spawn_thread, to_cpu,
+    to_thread,
 };
 use offload_tests::own_process;
 use tokio::runtime::Builder;
@@ -78,6 +79,15 @@ impl<const N: usize> Large<N> {
         black_box(&self.0)[4711]
     }
 
+    #[offload(thread)]
+    fn method_with_two(self, large: [u8; N]) -> u8 {
+        black_box(&self.0)[4711] & black_box(&large)[4711]
+    }
+
+    async fn method_with_two_on_the_peer(self, large: [u8; N]) -> u8 {
+        spawn_blocking(move || take(self.0) & take(large)).await.unwrap()
+    }
+
     async fn method_of_a_copy_on_the_peer(&self) -> u8 {
         let copy = self.clone();
         spawn_blocking(move || take(copy.0)).await.unwrap()
@@ -113,6 +123,12 @@ fn pushes<const N: usize>(large: [u8; N], out: &mut Sink<u8>) -> Result<(), Erro
     Ok(())
 }
 
+/// With a large error, which it does not return.
+#[offload(thread, stream)]
+fn pushes_or_fails<const N: usize>(out: &mut Sink<u8>) -> Result<(), Large<N>> {
+    out.send(7).map_err(|_| Large(large()))
+}
+
 #[offload(thread, stream)]
 fn pushes_large<const N: usize>(out: &mut Sink<[u8; N]>) -> Result<(), Error> {
     out.send(large::<N>())?;
@@ -122,6 +138,12 @@ fn pushes_large<const N: usize>(out: &mut Sink<[u8; N]>) -> Result<(), Error> {
 fn streams_on_the_peer<const N: usize>(large: [u8; N]) -> mpsc::Receiver<u8> {
     let (out, items) = mpsc::channel(16);
     spawn_blocking(move || out.blocking_send(take(large)));
+    items
+}
+
+fn pushes_or_fails_on_the_peer<const N: usize>() -> mpsc::Receiver<Result<u8, Large<N>>> {
+    let (out, items) = mpsc::channel(16);
+    spawn_blocking(move || out.blocking_send(Ok(7)).is_ok());
     items
 }
 
@@ -187,7 +209,7 @@ type Case = fn() -> Pin<Box<dyn Future<Output = u8>>>;
 
 /// With the name of what the peer does instead. Each apart, since the stack of a function has room
 /// for all that it may do.
-const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 38] {
+const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 43] {
     [
         ("peer: function", "", || Box::pin(async { takes_on_the_peer(large::<N>()).await })),
         ("function", "peer: function", || Box::pin(async { takes(large::<N>()).await })),
@@ -198,8 +220,13 @@ const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 38] {
         ("peer: closure", "", || {
             Box::pin(async {
                 let large = large::<N>();
-                let call = async move { spawn_blocking(move || take(large)).await };
-                call.await.unwrap()
+                spawn_blocking(move || take(large)).await.unwrap()
+            })
+        }),
+        ("closure with a label", "peer: closure", || {
+            Box::pin(async {
+                let large = large::<N>();
+                to_cpu(move || take(large)).named("large").await
             })
         }),
         ("closure", "peer: closure", || {
@@ -258,11 +285,33 @@ const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 38] {
         ("started method", "peer: started method", || {
             Box::pin(async { Large(large::<N>()).method_soon().await.unwrap() })
         }),
+        ("peer: method with two", "", || {
+            Box::pin(async { Large(large::<N>()).method_with_two_on_the_peer(large::<N>()).await })
+        }),
+        ("method with two", "peer: method with two", || {
+            Box::pin(async { Large(large::<N>()).method_with_two(large::<N>()).await })
+        }),
         ("peer: stream", "", || {
             Box::pin(async { streams_on_the_peer(large::<N>()).recv().await.unwrap() })
         }),
         ("pushes", "peer: stream", || {
             Box::pin(async { pin!(pushes(large::<N>())).next().await.unwrap().unwrap() })
+        }),
+        ("pushes or fails", "peer: pushes or fails", || {
+            Box::pin(async {
+                pin!(pushes_or_fails::<N>())
+                    .next()
+                    .await
+                    .unwrap()
+                    .map_err(|error| error.0[0])
+                    .unwrap()
+            })
+        }),
+        ("peer: pushes or fails", "", || {
+            Box::pin(async {
+                let mut items = pushes_or_fails_on_the_peer::<N>();
+                items.recv().await.unwrap().map_err(|error| error.0[0]).unwrap()
+            })
         }),
         ("peer: iterates", "", || {
             Box::pin(async { iterates_on_the_peer(large::<N>()).recv().await.unwrap() })

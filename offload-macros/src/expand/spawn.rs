@@ -24,7 +24,7 @@ use crate::tokens::borrows;
 /// ```text
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
 ///     // The future is polled once, by which the call starts.
-///     // Of the arguments as they are, and of those in a `Box`.
+///     // One closure takes the arguments as they are, the other takes them in a `Box`, where they are large.
 ///     __offload::start(
 ///         concat!(module_path!(), "::remove"),
 ///         "",

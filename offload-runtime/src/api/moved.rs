@@ -139,7 +139,7 @@ macro_rules! moved {
             where
                 F: FnOnce() -> T + Send + 'static,
             {
-                // At once, and not in a helper: a copy less, and each counts on top of those of the start.
+                // Boxed here, and not in a helper, which would have one more copy on its stack.
                 if const { is_large::<F>() } {
                     let body: Boxed<T> = Box::new(body);
                     call_or_start(function, of, fail, body)

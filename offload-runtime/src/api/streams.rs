@@ -7,7 +7,8 @@ use crate::call::stream::shape::Shape;
 use crate::call::stream::sink::Sink;
 use crate::call::stream::{Items, Pushed};
 use crate::function::Function;
-use crate::task::large::Boxed;
+use crate::task::large::{Boxed, is_large};
+use crate::task::portions::Open;
 
 /// A result that is an iterator.
 #[diagnostic::on_unimplemented(
@@ -210,6 +211,19 @@ pub trait StreamError<By>: Sized {
     type Itself;
 }
 
+/// What opens a stream, by a body that stays on the heap when it is called, if it is large. A macro, since a function has a
+/// copy more of what the body returns on its stack.
+macro_rules! open {
+    ($body:ident: $result:ty, $open:expr) => {
+        if const { is_large::<F>() } {
+            let $body: Boxed<$result> = Box::new($body);
+            Open::new($open)
+        } else {
+            Open::new($open)
+        }
+    };
+}
+
 /// Each trait twice, for all that may move and for nothing: see [`Nowhere`].
 macro_rules! streams {
     ($by:ty, $($bound:ident)?) => {
@@ -230,8 +244,8 @@ macro_rules! streams {
             where
                 F: FnOnce() -> I + Send + 'static,
             {
-                let body: Boxed<I> = Box::new(body);
-                Items::new(function, fail, room, Box::new(move || Ok(Box::new(body()))))
+                let open = open!(body: I, move || Ok(Box::new(body())));
+                Items::new(function, fail, room, open)
             }
 
             fn opened_items<F, E>(
@@ -245,9 +259,8 @@ macro_rules! streams {
                 F: FnOnce() -> Result<I, E> + Send + 'static,
                 E: 'static,
             {
-                let body: Boxed<Result<I, E>> = Box::new(body);
-                let open = move || body().map(Box::new).map_err(item);
-                Items::new(function, fail, room, Box::new(open))
+                let open = open!(body: Result<I, E>, move || body().map(Box::new).map_err(item));
+                Items::new(function, fail, room, open)
             }
         }
 
@@ -270,9 +283,10 @@ macro_rules! streams {
             where
                 F: FnOnce() -> Result<I, E> + Send + 'static,
             {
-                let body: Boxed<Result<I, E>> = Box::new(body);
-                let open = move || body().map(|items| Box::new(items.map(Ok))).map_err(Err);
-                Items::new(function, fail, room, Box::new(open))
+                let open = open!(body: Result<I, E>, move || {
+                    body().map(|items| Box::new(items.map(Ok))).map_err(Err)
+                });
+                Items::new(function, fail, room, open)
             }
         }
 

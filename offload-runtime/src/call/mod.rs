@@ -11,12 +11,13 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::UnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::{fmt, mem};
 
 use self::sent::{Sent, polled_again};
 use crate::function::Function;
-use crate::task::{self, Failure};
+use crate::task::{self, Failure, Unsent};
 
 /// The future of one call of a closure, as [`to_thread`](crate::to_thread) and
 /// [`run`](crate::ThreadPool::run) return it.
@@ -37,15 +38,13 @@ use crate::task::{self, Failure};
               as `spawn` of a pool does"]
 pub struct Call<F, T> {
     function: &'static Function,
-    result: PhantomData<fn() -> T>,
-    /// Until the call is sent.
-    body: Option<F>,
+    types: PhantomData<(F, fn() -> T)>,
     state: State,
 }
 
 enum State {
     /// Not polled yet.
-    Lazy,
+    Lazy(Arc<dyn Unsent>),
     /// On its way to a thread and back.
     Sent(Sent),
     /// The answer was given.
@@ -54,8 +53,12 @@ enum State {
 
 impl<F, T> Call<F, T> {
     /// A call of `function`, whose body with its arguments is `body`.
-    pub(crate) fn new(function: &'static Function, body: F) -> Call<F, T> {
-        Call { function, result: PhantomData, body: Some(body), state: State::Lazy }
+    pub(crate) fn new(function: &'static Function, body: F) -> Call<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Call { function, types: PhantomData, state: State::Lazy(task::unsent(body)) }
     }
 
     /// Gives the closure a label of its own in [`stats`](crate::stats), spans and the dashboard.
@@ -75,14 +78,14 @@ impl<F, T> Call<F, T> {
     /// # });
     /// ```
     pub fn named(mut self, label: &'static str) -> Call<F, T> {
-        if let State::Lazy = self.state {
+        if let State::Lazy(_) = self.state {
             self.function = Function::of_closures(label, self.function.executor());
         }
         self
     }
 }
 
-// Neither the body nor the result is pinned: both are moved.
+// The body is in the task, and the result is moved.
 impl<F, T> Unpin for Call<F, T> {}
 
 // What a task shares has one owner at a time, and nothing of it is left half done.
@@ -99,19 +102,14 @@ where
         let function = self.function;
         let sent = match mem::replace(&mut self.state, State::Done) {
             State::Sent(sent) => sent,
-            State::Lazy => {
-                let admitted = admission::admit(function);
-                let make = |(meta, captured)| {
-                    let make = task::maker();
-                    make(meta, captured, self.body.take().expect("it is there until it is sent"))
+            State::Lazy(unsent) => {
+                let send = |(meta, captured)| {
+                    let task = unsent.admit(meta, captured);
+                    Sent::new(function, task, None, cx).map_err(Failure::Error)
                 };
-                let send = |task| Sent::new(function, task, None, cx).map_err(Failure::Error);
-                match admitted.map(make).and_then(send) {
+                match admission::admit(function).and_then(send) {
                     Ok(sent) => sent,
-                    Err(failure) => {
-                        self.body = None;
-                        return sent::answer_rejected(function, None, failure);
-                    }
+                    Err(failure) => return sent::answer_rejected(function, None, failure),
                 }
             }
             State::Done => polled_again(),
@@ -123,7 +121,7 @@ where
 impl<F, T> fmt::Debug for Call<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Lazy => "lazy",
+            State::Lazy(_) => "lazy",
             State::Sent(_) => "sent",
             State::Done => "done",
         };

@@ -63,7 +63,7 @@ pub(crate) fn leave<T>(started: Started<T>) {
 /// Starts the call of the function with this label that is awaited by the future which `make` makes of the arguments;
 /// `of` is the type whose method it is, or nothing. What is foreign to the start does not unwind into who starts it.
 ///
-/// `make_of_boxed` makes the same future of [large](crate::task::large) arguments: they go to the heap at once, and
+/// `make_of_boxed` makes the same future of arguments of many bytes: they go to the heap at once, and
 /// each on its way from there to the future.
 pub fn start<A, F: Future>(
     label: &'static str,

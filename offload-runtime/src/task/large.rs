@@ -1,4 +1,4 @@
-//! Large bodies and results are moved to the heap early: in an unoptimized build each function that
+//! Large bodies and results, and iterators of streams, are moved to the heap early: in an unoptimized build each function that
 //! passes a value on has a copy of it on its stack.
 
 use std::any::Any;

@@ -158,7 +158,8 @@ pub(crate) struct Queued(Option<Awaited>);
 #[repr(C)]
 struct Task<F, T> {
     content: Mutex<Content<F, T>>,
-    meta: Meta,
+    /// From when it is admitted.
+    meta: Option<Meta>,
 }
 
 enum Content<F, T> {
@@ -167,6 +168,30 @@ enum Content<F, T> {
     // Apart, since most calls have none.
     Failure(Box<Failure>),
     Nothing,
+}
+
+/// A task that is not admitted yet. Until then it is its caller's alone.
+pub(crate) trait Unsent: Send + Sync {
+    /// The task itself, in the surroundings of the thread that made these.
+    fn admit(self: Arc<Self>, meta: Meta, captured: Captured) -> Awaited;
+}
+
+/// The task of a call that is made now and admitted later, at its first poll: so its body, which may be large, is
+/// no part of what its caller moves.
+pub(crate) fn unsent<F, T>(body: F) -> Arc<dyn Unsent>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if const { is_large::<T>() } {
+        let body: Boxed<T> = Box::new(body);
+        Task::unsent(move || Box::new(body()))
+    } else if const { is_large::<F>() } {
+        let body: Boxed<T> = Box::new(body);
+        Task::unsent(body)
+    } else {
+        Task::unsent(body)
+    }
 }
 
 /// What makes a task of a body, in the surroundings of this thread. What that returns is
@@ -213,7 +238,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Arc::new(Task { content: Mutex::new(Content::Body(body, captured)), meta })
+    Arc::new(Task { content: Mutex::new(Content::Body(body, captured)), meta: Some(meta) })
 }
 
 /// What a task holds. Never contended, so nobody waits here: the state says whose it is.
@@ -232,13 +257,39 @@ impl<F, T> Task<F, T> {
     }
 }
 
+impl<F, T> Task<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn unsent(body: F) -> Arc<dyn Unsent> {
+        let content = Mutex::new(Content::Body(body, Captured::NOTHING));
+        Arc::new(Task { content, meta: None })
+    }
+}
+
+impl<F, T> Unsent for Task<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    fn admit(mut self: Arc<Self>, meta: Meta, captured: Captured) -> Awaited {
+        let task = Arc::get_mut(&mut self).expect("nobody else has it");
+        if let Content::Body(_, surroundings) = &mut *task.content() {
+            *surroundings = captured;
+        }
+        task.meta = Some(meta);
+        self
+    }
+}
+
 impl<F, T> Work for Task<F, T>
 where
     F: FnOnce() -> T + Send,
     T: Send + 'static,
 {
     fn meta(&self) -> &Meta {
-        &self.meta
+        self.meta.as_ref().expect("what is sent was admitted")
     }
 
     fn call(&self, enter: &mut dyn FnMut(Captured, &mut dyn FnMut())) {

@@ -29,7 +29,19 @@ use crate::sync::ring::Ring;
 
 /// Gives what makes the items, or the last item instead. Both are on the heap: a [large](super::large) one would be moved
 /// often.
-pub(crate) type Open<I, T> = Box<dyn FnOnce() -> Result<Box<I>, T> + Send>;
+pub(crate) struct Open<I, T> {
+    open: Box<dyn FnOnce() -> Result<Box<I>, T> + Send>,
+    has_drop_glue: bool,
+}
+
+impl<I, T> Open<I, T> {
+    pub(crate) fn new<F>(open: F) -> Open<I, T>
+    where
+        F: FnOnce() -> Result<Box<I>, T> + Send + 'static,
+    {
+        Open { open: Box::new(open), has_drop_glue: mem::needs_drop::<F>() }
+    }
+}
 
 /// See the [module](self).
 pub(crate) struct Portions<I, T> {
@@ -161,7 +173,7 @@ where
             }
             let items = match (items.take(), body.take()) {
                 (Some(items), _) => items,
-                (None, Some(body)) => match body() {
+                (None, Some(body)) => match (body.open)() {
                     Ok(items) => items,
                     Err(last) => return self.add(last),
                 },
@@ -211,7 +223,7 @@ where
 
     fn has_drop_glue(&self) -> bool {
         let is_any = match &*self.content() {
-            Content::Body(..) => true,
+            Content::Body(body, captured) => body.has_drop_glue || captured.is_any(),
             Content::Rest(_, captured) => mem::needs_drop::<I>() || captured.is_any(),
             Content::Failure(failure) => matches!(**failure, Failure::Panic(..)),
             Content::Nothing => false,

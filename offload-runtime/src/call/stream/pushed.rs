@@ -45,7 +45,7 @@ enum State<T, E> {
     // In this order: a body whose sink is closed knows that it is cancelled.
     Sent(Sent, Receiver<T>),
     /// The body has ended, and what it made is not taken.
-    Ended(Receiver<T>, Result<Ending<E>, Failure>),
+    Ended(Receiver<T>, Option<Box<Result<E, Failure>>>),
     Done,
 }
 
@@ -130,12 +130,15 @@ where
                         let poll = |place: &mut dyn Any| sent.poll(cx, place);
                         if let Poll::Ready(ending) = poll_result(poll, Ok, Err) {
                             self.stand_in = None;
-                            match ending {
+                            let ending = match ending {
                                 Err(failure) if !sent.has_ended() => {
                                     return Poll::Ready(self.last(failure));
                                 }
-                                ending => self.state = State::Ended(receiver, ending),
-                            }
+                                Err(failure) => Some(Box::new(Err(failure))),
+                                Ok(Err(error)) => Some(Box::new(Ok(error))),
+                                Ok(Ok(())) => None,
+                            };
+                            self.state = State::Ended(receiver, ending);
                             continue;
                         }
                         // One may have come before the waker was there.
@@ -149,9 +152,10 @@ where
                         self.state = State::Ended(receiver, ending);
                         return Poll::Ready(Some(Ok(item)));
                     }
-                    return Poll::Ready(match ending {
-                        Ok(ending) => ending.err().map(Err),
-                        Err(failure) => self.last(failure),
+                    return Poll::Ready(match ending.map(|ending| *ending) {
+                        None => None,
+                        Some(Ok(error)) => Some(Err(error)),
+                        Some(Err(failure)) => self.last(failure),
                     });
                 }
                 State::Done => return Poll::Ready(None),
