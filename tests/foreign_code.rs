@@ -190,7 +190,7 @@ const WITH_HANDLE: [Place; 22] = [
 
 /// The rows of the page on foreign code: at which of these places each is tried, and by which other tests. A panic, a
 /// block, a call back, and where it can have the last handle of its own call, that this is dropped.
-const ROWS: [(&str, &[Place], &[Test]); 41] = [
+const ROWS: [(&str, &[Place], &[Test]); 42] = [
     (
         "the expression of `timeout` or `queue_timeout`",
         &[Place::Deadline, Place::QueueDeadline],
@@ -395,6 +395,11 @@ const ROWS: [(&str, &[Place], &[Test]); 41] = [
         "an event of the subscriber: an event loop is blocked",
         &[],
         &[("watcher.rs", "a_subscriber_that_is_told_of_blocked_loops_costs_the_watcher_nothing")],
+    ),
+    (
+        "the destructor of what a runtime that was watched was built with (`on_thread_start` and the like)",
+        &[],
+        &[("watcher.rs", "what_runtimes_leave_behind_that_were_watched_costs_the_watcher_nothing")],
     ),
     ("the recorder of the `metrics` facade", &[Place::Recorder, Place::RecorderByItself], &[]),
     ("the panic hook", &[Place::Hook], &[(HERE, "a_panic_hook_that_panics_ends_the_process")]),

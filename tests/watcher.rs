@@ -4,11 +4,9 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 #[cfg(target_os = "linux")]
-use std::sync::Arc;
-#[cfg(target_os = "linux")]
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Arc, Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use offload_runtime::{
@@ -381,11 +379,87 @@ fn child_tells_a_subscriber_of_blocked_loops() {
                 // Longer than the threshold.
                 std::thread::sleep(Duration::from_millis(150));
             }
-            if TOLD.load(Ordering::SeqCst) == 3 {
+            if TOLD.load(Ordering::SeqCst) >= 3 {
                 break;
             }
             assert!(start.elapsed() < PATIENCE, "told {TOLD:?} times");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
+}
+
+/// What a runtime was built with is dropped by the watcher, which has its last handle. It does there as it likes: here it
+/// blocks, asks for the numbers and makes a call; and then that of two panics, which have ended by the same look.
+#[test]
+fn what_runtimes_leave_behind_that_were_watched_costs_the_watcher_nothing() {
+    passes(&mut own_process("child_ends_runtimes_that_leave_foreign_code_behind"));
+}
+
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_ends_runtimes_that_leave_foreign_code_behind() {
+    struct Foreign<F: Fn()>(F);
+
+    impl<F: Fn()> Drop for Foreign<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    fn watched(foreign: impl Fn() + Send + Sync + 'static) -> Runtime {
+        let foreign = Foreign(foreign);
+        let has_it = move || _ = &foreign;
+        let runtime = Builder::new_current_thread().on_thread_start(has_it).build().unwrap();
+        let inside = runtime.enter();
+        watch().unwrap();
+        drop(inside);
+        runtime
+    }
+
+    fn is_on_the_watcher() -> bool {
+        std::thread::current().name() == Some("offload-lag")
+    }
+
+    let stays = watched(|| ());
+    let (tell, told) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let released = Arc::new(Mutex::new(released));
+    // The watcher may see that it ends before its own handle is dropped, which is then the last.
+    loop {
+        let (tell, released) = (tell.clone(), Arc::clone(&released));
+        let holds = watched(move || {
+            let is_held = is_on_the_watcher();
+            tell.send(is_held).unwrap();
+            if is_held {
+                released.lock().unwrap().recv().unwrap();
+                assert_eq!(spawn_thread(|| 7).wait().unwrap(), 7);
+                assert!(!stats().loops.is_empty());
+            }
+        });
+        holds.shutdown_background();
+        if told.recv_timeout(PATIENCE).unwrap() {
+            break;
+        }
+    }
+    for _ in 0..2 {
+        let tell = tell.clone();
+        let panics = watched(move || {
+            tell.send(is_on_the_watcher()).unwrap();
+            panic!("on purpose");
+        });
+        panics.shutdown_background();
+    }
+    assert!(told.try_recv().is_err(), "the watcher is held");
+    release.send(()).unwrap();
+    for _ in 0..2 {
+        assert!(told.recv_timeout(PATIENCE).unwrap());
+    }
+    // It still looks on.
+    assert!(!stats().loops.is_empty());
+    drop(stays);
+    let start = Instant::now();
+    while !stats().loops.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "the watcher is gone");
+        std::thread::yield_now();
+    }
 }

@@ -287,7 +287,8 @@ fn look_on(threshold: Duration) {
             entry.probe.end();
         }
         eyes.retain(|eye| !ended.iter().any(|entry| Arc::ptr_eq(&entry.probe, &eye.probe)));
-        drop(ended);
+        // They have the last handles by now, and with those what the program gave the runtimes.
+        ended.into_iter().for_each(drop_quietly);
         subscribers.into_iter().for_each(drop_quietly);
         if !running {
             return;
