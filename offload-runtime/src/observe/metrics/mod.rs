@@ -107,6 +107,11 @@ use crate::task::Owner;
 /// else is, the next time. No lock is held while it is called.
 pub fn publish_metrics() {
     described::describe();
+    collect().tell();
+}
+
+/// All numbers, as they are now. This is no foreign code.
+fn collect() -> Publication {
     let mut all = Publication::default();
     let oldest = Oldest::look();
     let mut limits = BTreeSet::new();
@@ -115,12 +120,14 @@ pub fn publish_metrics() {
     crate::observe::watch::all_records().iter().for_each(|record| event_loop(&mut all, record));
     executor::all().into_iter().map(PoolStats::of).for_each(|one| pool(&mut all, &one));
     resource::all().into_iter().map(ResourceStats::of).for_each(|one| borrowed(&mut all, &one));
-    all.tell();
+    all
 }
+
+/// What was given to the recorder of histograms.
+static GIVEN: LazyLock<Mutex<Recorded>> = LazyLock::new(Mutex::default);
 
 /// Takes what is new in a histogram since the last time.
 fn take_new(name: &'static str, key: usize, histogram: &Histogram) -> Times {
-    static GIVEN: LazyLock<Mutex<Recorded>> = LazyLock::new(Mutex::default);
     GIVEN.lock().unpoisoned().take(name, key, histogram)
 }
 

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::publish_metrics;
+use super::collect;
+use super::described::describe;
 use crate::error::{Error, ErrorKind, Ran};
 use crate::sync::foreign::quietly;
 use crate::system::abort::abort_on_panic;
@@ -46,6 +47,8 @@ use crate::system::abort::abort_on_panic;
 ///
 /// [`Config`](ErrorKind::Config), if `period` is zero;
 /// [`Unavailable`](ErrorKind::Unavailable), if the system denies the thread.
+///
+/// [`publish_metrics`]: crate::publish_metrics
 pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
     static RUNS: AtomicBool = AtomicBool::new(false);
     if period.is_zero() {
@@ -56,7 +59,10 @@ pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
     }
     let publish = move || loop {
         // A recorder is foreign: the next time it may be well again.
-        quietly(publish_metrics);
+        if quietly(describe) {
+            let all = collect();
+            quietly(|| all.tell());
+        }
         thread::sleep(period);
     };
     let publish = move || abort_on_panic("the thread that publishes metrics", publish);
@@ -66,4 +72,33 @@ pub fn publish_metrics_every(period: Duration) -> Result<(), Error> {
         let what = format!("the system denied `publish_metrics_every` its thread: {denial}");
         Error::new(ErrorKind::Unavailable, Ran::No, "", what)
     })
+}
+
+#[cfg(all(test, not(offload_loom)))]
+mod tests {
+    use super::super::GIVEN;
+    use super::*;
+    use crate::spawn_thread;
+    use crate::system::abort::tests::{aborts, wait_for_the_end};
+
+    #[test]
+    fn the_thread_that_publishes_ends_the_process_if_it_panics_beside_the_recorder() {
+        let said = aborts("observe::metrics::periodic::tests::child_whose_numbers_panic");
+        let words = "the thread that publishes metrics panicked, which is a bug of it; aborting";
+        assert!(said.contains(words), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by another test, in a process of its own"]
+    fn child_whose_numbers_panic() {
+        // It asks what was given of the histograms of each function that was called.
+        spawn_thread(|| ()).wait().unwrap();
+        let poisons = || {
+            let _given = GIVEN.lock().unwrap();
+            panic!("on purpose");
+        };
+        assert!(thread::spawn(poisons).join().is_err());
+        publish_metrics_every(Duration::from_secs(1)).unwrap();
+        wait_for_the_end();
+    }
 }
