@@ -700,23 +700,36 @@ fn no_lock_of_the_runtime_is_entered_through_poison() {
     assert!(locks.count() > 20, "the locks are entered in another way");
 }
 
+/// How many threads the code of a file starts, and how many it has that end the process if they panic, by what those
+/// are called: without what is said in it, and without its tests.
+fn threads_and_guards(text: &str) -> (usize, usize) {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code: Vec<_> = text.lines().filter(is_code).collect();
+    let code = code.join("\n");
+    let tests = ["\nmod tests {", "\nmod models {"];
+    let end = tests.iter().filter_map(|tests| code.find(tests)).min();
+    let dense: String = code[..end.unwrap_or(code.len())].split_whitespace().collect();
+    let started = ["Builder::new().name(", "thread::spawn("].map(|way| dense.matches(way).count());
+    let names = dense.split("abort_on_panic(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    (started.iter().sum(), names.filter(|name| name.contains("thread")).count())
+}
+
 /// A thread that ended in silence would leave those who wait for it.
 #[test]
-fn a_panic_of_the_runtime_on_a_thread_of_its_own_ends_the_process() {
+fn each_file_that_starts_a_thread_has_a_guard_for_it() {
+    let text = "let b = Builder::new()\n    .name(name);\nthread::spawn(run);\n// thread::spawn(\n\
+                abort_on_panic(\n    \"a thread\", run);\nabort_on_panic(\"a task\", run);\n\
+                mod tests {\n    thread::spawn(run);\n}";
+    assert_eq!(threads_and_guards(text), (2, 1));
+
     let mut threads = 0;
     for (path, text) in sources("offload-runtime/src") {
-        // Without what is said, and what tests start.
-        let code: Vec<_> =
-            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        let code = code.join("\n");
-        let code = code.split("\nmod tests {").next().unwrap_or_default();
-        let (started, guarded) =
-            (code.matches("Builder::new().name(").count(), code.matches("abort_on_panic(").count());
-        assert!(
-            started <= guarded,
-            "{}: it starts a thread without `abort_on_panic`",
-            path.display()
-        );
+        let path = path.to_string_lossy();
+        if path.ends_with("tests.rs") || path.contains("models") {
+            continue;
+        }
+        let (started, guards) = threads_and_guards(&text);
+        assert!(started <= guards, "{path}: it starts a thread without `abort_on_panic`");
         threads += started;
     }
     assert!(threads > 10, "only {threads} threads were found");

@@ -126,7 +126,7 @@ pub(crate) fn start() -> io::Result<()> {
     }
     let _starting = TIMER.starting.lock().unpoisoned();
     if TIMER.thread.get().is_none() {
-        let run = || abort_on_panic("the timer", run);
+        let run = || abort_on_panic("the thread of the timer", run);
         let thread = thread::Builder::new().name("offload-timer".into()).spawn(run)?;
         let _ = TIMER.thread.set(thread.thread().clone());
     }
@@ -184,7 +184,10 @@ mod tests {
             said.contains("it panicked before while it had locked this: a bug of it"),
             "{said}"
         );
-        assert!(said.contains("the timer panicked, which is a bug of it; aborting"), "{said}");
+        assert!(
+            said.contains("the thread of the timer panicked, which is a bug of it; aborting"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub(super) fn apart(mut ending: Ending, end: impl Fn(Worker) + Send + 'static) {
         return;
     }
     let all = move || {
-        abort_on_panic("the end of workers", || {
+        abort_on_panic("the thread that ends workers", || {
             mem::take(&mut ending.workers).into_iter().for_each(end);
         });
     };

@@ -29,8 +29,9 @@ impl Workers {
             let opened = state.starts.opened;
             // From a thread that is as normal as the main one: a worker is what its starter is.
             let start = move || {
-                let run =
-                    move || abort_on_panic("the start of a worker", || self.start(why, opened));
+                let run = move || {
+                    abort_on_panic("the thread that starts a worker", || self.start(why, opened))
+                };
                 let thread = thread::Builder::new().name("offload-start".into()).spawn(run);
                 if let Err(denial) = thread {
                     let mut state = self.lock();
@@ -162,7 +163,7 @@ mod tests {
     fn a_thread_that_starts_a_worker_ends_the_process_if_it_panics() {
         let said =
             aborts("executor::process::starting::tests::child_whose_start_of_a_worker_panics");
-        let words = "the start of a worker panicked, which is a bug of it; aborting";
+        let words = "the thread that starts a worker panicked, which is a bug of it; aborting";
         assert!(said.contains(words), "{said}");
     }
 
