@@ -122,13 +122,11 @@ pub(super) struct Started {
     pub(super) serve: Option<&'static dyn Serve>,
 }
 
-/// What a thread of a pool takes: out of the queue, but for the last.
+/// What is in the queue of a pool.
 pub(super) enum Item {
     Call(Queued),
     /// What is left of a call that nobody awaits any more, to be dropped.
     Leftover(Awaited),
-    /// What the thread was claimed for, which is in no queue.
-    Rest(Box<dyn Continuation>),
 }
 
 /// What is known for when a thread is added: see [`growth`](super::growth).
@@ -370,7 +368,6 @@ impl Pool {
             match item {
                 Item::Call(task) => self.reject(task),
                 Item::Leftover(task) => self.drop_leftover(&task),
-                Item::Rest(_) => unreachable!("it is in no queue"),
             }
         }
     }
@@ -407,7 +404,6 @@ impl Item {
         match self {
             Item::Call(task) => task.meta().handle.as_ref(),
             Item::Leftover(task) => task.meta().handle.as_ref(),
-            Item::Rest(rest) => rest.runtime(),
         }
     }
 }

@@ -40,6 +40,24 @@ struct Worker {
     is_new: bool,
 }
 
+/// What a thread does next.
+enum Work {
+    /// It was in the queue.
+    Item(Item),
+    /// What the thread was claimed for, which is in no queue.
+    Rest(Box<dyn Continuation>),
+}
+
+impl Work {
+    /// The runtime of its caller.
+    fn runtime(&self) -> Option<&Handle> {
+        match self {
+            Work::Item(item) => item.runtime(),
+            Work::Rest(rest) => rest.runtime(),
+        }
+    }
+}
+
 /// Whether the thread may take another call.
 #[derive(PartialEq)]
 enum Left {
@@ -86,13 +104,13 @@ impl Worker {
     fn run(&mut self) {
         let mut given = None;
         loop {
-            let mut next = given.take().map(Item::Rest).or_else(|| self.next());
-            while let Some(item) = next {
-                let (left, after) = self.run_in_its_runtime(item);
+            let mut work = given.take().map(Work::Rest).or_else(|| self.next().map(Work::Item));
+            while let Some(next) = work {
+                let (left, after) = self.run_in_its_runtime(next);
                 if left == Left::Traces {
                     return self.end_spoilt(after);
                 }
-                next = after;
+                work = after.map(Work::Item);
             }
             if self.is_surplus() {
                 return;
@@ -201,13 +219,12 @@ impl Worker {
     /// Runs calls, in the context of the runtime that they come from, until there is none or the
     /// next one comes from elsewhere: to enter a runtime changes a count that all cores
     /// share.
-    fn run_in_its_runtime(&mut self, item: Item) -> (Left, Option<Item>) {
-        let runtime = item.runtime().cloned();
+    fn run_in_its_runtime(&mut self, mut work: Work) -> (Left, Option<Item>) {
+        let runtime = work.runtime().cloned();
         let id = runtime.as_ref().map(Handle::id);
         let guard = runtime.as_ref().map(Handle::enter);
-        let mut next = Some(item);
-        while let Some(item) = next.take_if(|item| item.runtime().map(Handle::id) == id) {
-            self.run_one(item);
+        let next = loop {
+            self.run_one(work);
             self.state.dismiss_stand_in();
             // Before the next body: it would be in the runtime that this one has left entered.
             if meta::runtime_here() != id.or(self.home) {
@@ -216,28 +233,31 @@ impl Worker {
                 return (Left::Traces, None);
             }
             if self.pool.has_surplus() {
-                break;
+                break None;
             }
-            next = self.next();
-        }
+            match self.next() {
+                Some(item) if item.runtime().map(Handle::id) == id => work = Work::Item(item),
+                next => break next,
+            }
+        };
         // A body that has entered this runtime once more, and not left it, makes this panic.
         let left = if quietly(|| drop(guard)) { Left::Nothing } else { Left::Traces };
         quietly(|| drop(runtime));
         (left, next)
     }
 
-    fn run_one(&mut self, item: Item) {
+    fn run_one(&mut self, work: Work) {
         self.has_run = true;
         // What is left of a call, what it borrows, its waker: all of it may enter a span.
         let _outer = Outer::here();
-        let task = match item {
-            Item::Call(task) => task,
-            Item::Leftover(task) => {
+        let task = match work {
+            Work::Item(Item::Call(task)) => task,
+            Work::Item(Item::Leftover(task)) => {
                 self.pool.drop_leftover(&task);
                 self.now = Instant::now();
                 return;
             }
-            Item::Rest(rest) => {
+            Work::Rest(rest) => {
                 self.now = rest.run();
                 return;
             }
