@@ -27,6 +27,9 @@ pub(crate) const URL: &str = "OFFLOAD_NATS_URL";
 /// Longer than anything takes that does not hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The same within a test, which says what it has waited for before its own time is over.
+const WAIT: Duration = Duration::from_secs(200);
+
 /// Runs a test in a process of its own, with a server. Without the program it says so and does nothing;
 /// where `CI` is set it fails.
 pub(crate) fn with_server(test: &str, run: impl AsyncFnOnce(&mut Server)) {
@@ -254,10 +257,14 @@ impl Server {
     /// The stream of a pool, when there is one.
     pub(crate) async fn stream(&self, pool: &str) -> jetstream::stream::Stream {
         let jetstream = jetstream::new(self.client().await);
+        let began = Instant::now();
         loop {
             match jetstream.get_stream(format!("offload-{pool}")).await {
                 Ok(stream) => return stream,
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => {
+                    assert!(began.elapsed() < WAIT, "there is no stream of `{pool}`: {error}");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
             }
         }
     }
@@ -265,7 +272,14 @@ impl Server {
     /// Waits until so many calls are in the stream of a pool.
     pub(crate) async fn has_messages(&self, pool: &str, count: u64) {
         let mut stream = self.stream(pool).await;
-        while stream.info().await.unwrap().state.messages != count {
+        let began = Instant::now();
+        loop {
+            let messages = stream.info().await.unwrap().state.messages;
+            if messages == count {
+                return;
+            }
+            let is_over = began.elapsed() >= WAIT;
+            assert!(!is_over, "`{pool}` has {messages} messages, and never came to {count}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -466,7 +480,7 @@ pub(crate) fn remote_stats_of(pool: &str) -> offload_runtime::RemoteStats {
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "it never came to this: {what}");
+        assert!(began.elapsed() < WAIT, "it never came to this: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
