@@ -348,7 +348,7 @@ fn a_call_that_is_dropped_as_its_thread_ends_is_ended() {
         let call = begin(spins(path));
         let pid = told.pid();
         let queued = begin(spins(String::new()));
-        KEPT.set(vec![Box::new(ready), Box::new(call), Box::new(queued)]);
+        KEPT.set(vec![Box::new(ready), Box::new(queued), Box::new(call)]);
         pid
     });
     let pid = pid.join().unwrap();
