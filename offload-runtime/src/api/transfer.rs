@@ -247,7 +247,7 @@ where
         A: Fn(&mut Outbound) + Send + 'static,
     {
         let fail = <Self as Fallible<Error>>::fail();
-        let written = match function.executor().may_begin() {
+        let written = match function.executor().begin_limit() {
             Some(most) => admission::caught(|| Ok(exchange::written(function, &arguments, most))),
             None => Ok(None),
         };

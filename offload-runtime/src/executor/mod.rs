@@ -48,10 +48,9 @@ pub(crate) trait Executor: Sync + fmt::Debug {
     /// The same, ahead of what was submitted: it was here before, or a body waits for it.
     fn submit_ahead(&'static self, task: Queued);
 
-    /// The most bytes that the arguments of a call may have which [`submit_written`](Self::submit_written) may begin, if a
-    /// thread seems to be idle and nothing is queued.
+    /// If a call may [begin here](Self::submit_written) now: the most bytes its arguments may have.
     #[cfg(feature = "process")]
-    fn may_begin(&'static self) -> Option<usize> {
+    fn begin_limit(&'static self) -> Option<usize> {
         None
     }
 

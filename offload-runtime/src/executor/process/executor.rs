@@ -132,7 +132,7 @@ impl Executor for Processes {
         self.workers.threads.submit_ahead(task);
     }
 
-    fn may_begin(&'static self) -> Option<usize> {
+    fn begin_limit(&'static self) -> Option<usize> {
         self.workers.threads.may_begin().then(|| self.workers.plan().max_message)
     }
 
