@@ -204,7 +204,7 @@ pub(crate) fn hold(argument: &Argument) -> TokenStream {
 }
 
 /// `<Document as Transfer>::send(&doc, outbound);`, and of what is lent `<str as TransferLent>::send(&title, outbound);`:
-/// what `title` then is called is an `OwnCopy`.
+/// `title` is an `OwnCopy` by then.
 pub(crate) fn send(argument: &Argument, outbound: &Ident) -> TokenStream {
     let Argument { ty, held, .. } = argument;
     let (sent, bound) = argument.borrowed().map_or((ty, "Transfer"), |lent| (lent, "TransferLent"));
