@@ -40,7 +40,7 @@ impl Future for Ready {
         if state.is_closed {
             return Poll::Ready(Err(NotThere::Closed));
         }
-        self.workers.set_limit(&mut state);
+        self.workers.note_threads(&mut state);
         let before = state.leave(self.number);
         state.until_ready.push((self.number, waker));
         let result = if state.alive >= state.enough() {

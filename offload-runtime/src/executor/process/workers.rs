@@ -130,7 +130,7 @@ impl Workers {
     pub(crate) fn check_out(&'static self, call: &Meta) -> Result<CheckedOut, NoWorker> {
         let handle = Arc::new(KillHandle::new(place(call), self.plan().grace, &self.threads));
         let mut state = self.lock();
-        self.set_limit(&mut state);
+        self.note_threads(&mut state);
         let is_ended = || call.state.is_cancelled();
         let worker = self.await_worker(state, call.start_by(), &is_ended, Some(&handle))?;
         Ok(CheckedOut::new(self, handle, worker))
@@ -145,7 +145,7 @@ impl Workers {
             return None;
         }
         let free = state.free.last().filter(|worker| !worker.has_ended())?;
-        // What it has printed before is not the call's. Who reads that just now has its lock.
+        // What it has printed before is not the call's. If the stderr reader holds its lock, the call is queued instead.
         if !free.try_forget_printed() {
             return None;
         }
@@ -159,12 +159,12 @@ impl Workers {
     /// not wait for the lock.
     pub(super) fn start_ahead(&'static self) {
         let mut state = self.lock();
-        self.set_limit(&mut state);
+        self.note_threads(&mut state);
         self.tend(&mut state);
     }
 
-    /// There may be as many as threads at the most, of which some are kept ready; so many threads there are now.
-    pub(super) fn set_limit(&'static self, state: &mut State) {
+    /// Takes over from the pool of threads how many there are, and how many there may be.
+    pub(super) fn note_threads(&'static self, state: &mut State) {
         state.threads = self.threads.threads();
         state.limit = self.threads.limit();
         state.kept = self.plan().min_workers.min(state.limit);
