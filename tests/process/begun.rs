@@ -2,10 +2,11 @@
 //! others.
 
 use std::any::TypeId;
-use std::fs;
+use std::fs::{self, File};
 use std::future::Future;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -183,7 +184,7 @@ fn a_call_that_needs_a_permit_or_is_late_or_long_is_queued() {
     #[offload(process, pool = POOL, limit = ONE)]
     fn limited(path: String) -> Result<(), Error> {
         tell(&path);
-        while !is_cancelled() && std::path::Path::new(&path).exists() {
+        while !is_cancelled() && Path::new(&path).exists() {
             thread::yield_now();
         }
         Ok(())
@@ -202,7 +203,7 @@ fn a_call_that_needs_a_permit_or_is_late_or_long_is_queued() {
     #[offload(process, pool = POOL)]
     fn meets(path: String) -> Result<(), Error> {
         tell(&path);
-        while std::path::Path::new(&path).exists() {
+        while Path::new(&path).exists() {
             thread::yield_now();
         }
         Ok(())
@@ -324,7 +325,7 @@ fn child_tells_a_body() {
     let (call, held) = hold(asks(told.path()));
     assert_eq!(told.pid(), worker);
     drop(call);
-    settle("the body has ended", || !std::path::Path::new(&told.path()).exists());
+    settle("the body has ended", || !Path::new(&told.path()).exists());
     held.release();
     assert_eq!(block_on(pid()).unwrap(), worker);
 
@@ -413,7 +414,7 @@ fn child_closes_its_pool() {
     #[offload(process, pool = POOL)]
     fn waits(path: String) -> Result<u32, Error> {
         tell(&path);
-        while !is_cancelled() && std::path::Path::new(&path).exists() {
+        while !is_cancelled() && Path::new(&path).exists() {
             thread::yield_now();
         }
         Ok(7)
@@ -606,7 +607,7 @@ fn child_borrows() {
     let (call, held) = hold(own(told.path()));
     held.wait();
     assert_eq!(pool("borrows early").running, 1);
-    assert!(!std::path::Path::new(&told.path()).exists(), "it has begun");
+    assert!(!Path::new(&told.path()).exists(), "it has begun");
     held.release();
     assert_eq!(block_on(call).unwrap(), 3);
 }
@@ -650,47 +651,106 @@ fn what_a_worker_has_printed_before_a_call_is_not_in_its_error() {
     passes_alone("child_has_a_worker_that_prints");
 }
 
+/// What is to happen while it is written.
+#[derive(Deserialize)]
+struct Meanwhile;
+
+static MEANWHILE: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+impl Serialize for Meanwhile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let meanwhile = MEANWHILE.lock().unwrap().take().unwrap();
+        meanwhile();
+        serializer.serialize_unit_struct("Meanwhile")
+    }
+}
+
+/// The lines that this process prints from now on, its workers' too. They are printed as ever, a little later.
+fn printed_lines() -> Receiver<String> {
+    let mut usual = File::from(std::io::stderr().as_fd().try_clone_to_owned().unwrap());
+    let (prints, printed) = std::io::pipe().unwrap();
+    rustix::stdio::dup2_stderr(printed).unwrap();
+    let (tells, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(prints).lines() {
+            let line = line.unwrap();
+            writeln!(usual, "{line}").unwrap();
+            // The test may be over.
+            let _ = tells.send(line);
+        }
+    });
+    lines
+}
+
+/// Waits until it was printed. What is passed on was read.
+fn wait_for(lines: &Receiver<String>, line: &str) {
+    while soon(lines) != line {}
+}
+
 #[test]
 #[ignore = "run by another test, in a process of its own"]
 fn child_has_a_worker_that_prints() {
     static POOL: ProcessPool = one("prints early");
 
+    /// A thread of the worker prints, too, when the file is there.
     #[offload(process, pool = POOL)]
-    fn says() -> Result<(), Error> {
+    fn says(later: String) -> Result<(), Error> {
         eprintln!("before");
+        thread::spawn(move || {
+            while !Path::new(&later).exists() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            eprintln!("meanwhile");
+        });
         Ok(())
     }
 
     #[offload(process, pool = POOL)]
-    fn dies() -> Result<(), Error> {
+    fn dies(path: String) -> Result<(), Error> {
+        tell(&path);
         eprintln!("then");
         std::process::abort()
     }
 
     // Its request is written by a thread of the pool.
     #[offload(process, pool = POOL)]
-    fn dies_with(_own: Own) -> Result<(), Error> {
+    fn dies_with(_meanwhile: Meanwhile) -> Result<(), Error> {
         eprintln!("then");
         std::process::abort()
     }
 
-    let usual = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
-    for begins_early in [true, false] {
-        let (prints, printed) = std::io::pipe().unwrap();
-        rustix::stdio::dup2_stderr(printed).unwrap();
-        let said = block_on(says());
-        // What is passed on was read.
-        let is_passed_on = || BufReader::new(prints).lines().any(|line| line.unwrap() == "before");
-        let is_passed_on = said.is_ok() && is_passed_on();
-        rustix::stdio::dup2_stderr(&usual).unwrap();
-        assert!(is_passed_on, "{said:?}");
+    // Of this one a part is sent ahead.
+    #[offload(process, pool = POOL)]
+    fn dies_with_blob(_meanwhile: Meanwhile, _blob: Vec<u8>) -> Result<(), Error> {
+        eprintln!("then");
+        std::process::abort()
+    }
+
+    let lines = Arc::new(Mutex::new(printed_lines()));
+    for way in ["begun", "queued", "sent ahead"] {
+        let later = Told::new();
+        block_on(says(later.path())).unwrap();
+        wait_for(&lines.lock().unwrap(), "before");
         rest("prints early");
-        let result = match begins_early {
-            true => block_on(dies()),
-            false => block_on(dies_with(Own)),
+        let (path, heard) = (later.path(), Arc::clone(&lines));
+        *MEANWHILE.lock().unwrap() = Some(Box::new(move || {
+            fs::write(path, "").unwrap();
+            wait_for(&heard.lock().unwrap(), "meanwhile");
+        }));
+        let result = match way {
+            "begun" => {
+                let told = Told::new();
+                let (call, held) = hold(dies(told.path()));
+                // Its request was not sent by the thread that is held.
+                told.pid();
+                held.release();
+                block_on(call)
+            }
+            "queued" => block_on(dies_with(Meanwhile)),
+            _ => block_on(dies_with_blob(Meanwhile, vec![1; 1 << 20])),
         };
         let error = result.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::WorkerDied, "{error}");
-        assert_eq!(error.stderr(), Some("then\n"));
+        assert_eq!(error.kind(), ErrorKind::WorkerDied, "{way}: {error}");
+        assert_eq!(error.stderr(), Some("then\n"), "{way}");
     }
 }

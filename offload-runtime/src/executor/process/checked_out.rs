@@ -49,6 +49,13 @@ impl CheckedOut {
         self.has_begun
     }
 
+    /// The same, on a thread that may wait for who reads what the worker prints: what it has printed before is not the
+    /// call's.
+    pub(crate) fn begin_afresh(&mut self, number: u64) -> bool {
+        self.process().forget_printed();
+        self.begin(number)
+    }
+
     /// Whether the worker has got a part of the call, or is about to.
     pub(super) fn has_begun(&self) -> bool {
         self.has_begun

@@ -211,7 +211,7 @@ impl Sending {
     /// the worker is pinged first. If it has died while it was idle, they go into the message, which is kept.
     fn can_be_ahead(&mut self) -> bool {
         self.worker.process().is_alive()
-            && self.worker.begin(self.number)
+            && self.worker.begin_afresh(self.number)
             && is_there(&mut self.worker, self.answer_by)
     }
 }
@@ -286,7 +286,7 @@ impl Call {
         let (number, answer_by) = (self.talk.number, self.talk.answer_by);
         let mut tries = 1;
         loop {
-            if !worker.has_begun() && !worker.begin(number) {
+            if !worker.has_begun() && !worker.begin_afresh(number) {
                 return Err((worker.ended_before_start(name), Ending::Killed));
             }
             current::set_ran(Ran::Maybe);

@@ -250,10 +250,6 @@ impl Workers {
         self.tend(&mut state);
         drop(state);
         lost.into_iter().for_each(|worker| self.reap(worker));
-        if let Ok(worker) = &result {
-            // What it has printed before is not the call's.
-            worker.forget_printed();
-        }
         result
     }
 
