@@ -1570,6 +1570,12 @@ fn named_as_its_promise(__promise: u32) -> impl Fn(u32) -> u32 {
     move |n| __promise + n
 }
 
+/// As what it calls.
+#[offload(cpu, sync = as_called_sync, spawn = as_called_soon)]
+fn as_called(as_called: u32, as_called_sync: u32, #[to_owned] as_called_soon: &str) -> usize {
+    (as_called + as_called_sync) as usize + as_called_soon.len()
+}
+
 struct Table<T>(Vec<T>);
 
 impl<T: Send> Table<T> {
@@ -1583,6 +1589,9 @@ impl<T: Send> Table<T> {
 fn at_the_top_of_a_crate() {
     assert_eq!(block_on(at_the_top(1)), 1);
     assert_eq!(block_on(named_as_in_the_expansion(1, 2)), 3);
+    assert_eq!(block_on(as_called(1, 2, "three")), 8);
+    assert_eq!(as_called_soon(1, 2, "three").wait().unwrap(), 8);
+    assert_eq!(as_called_sync(1, 2, "three"), 8);
     assert_eq!(block_on(named_as_its_promise(1))(2), 3);
     assert_eq!(block_on(Table(vec![1]).rows(Table(vec![2]))).0, [1, 2]);
 }

@@ -86,7 +86,7 @@ fn expand_attribute(options: TokenStream, item: TokenStream, column: Column) -> 
     let (options, mut errors) = options::parse(options);
     check::check(&options, &function, &mut errors);
     match errors.into_result() {
-        Ok(()) => expand::expand(&options, &function),
+        Ok(()) => expand::expand(&options, function),
         Err(error) => fallback::stub(&error, &options, function),
     }
 }

@@ -362,6 +362,19 @@ mod named_by_a_letter {
     }
 }
 
+/// As what it calls.
+#[offload(process, sync = as_called_sync, spawn = as_called_soon)]
+fn as_called(as_called: u32, as_called_sync: u32) -> Result<u32, Error> {
+    Ok(as_called + as_called_sync)
+}
+
+#[test]
+fn arguments_have_the_names_of_what_the_expansion_calls() {
+    assert_eq!(block_on(as_called(1, 2)).unwrap(), 3);
+    assert_eq!(as_called_soon(1, 2).wait().unwrap().unwrap(), 3);
+    assert_eq!(as_called_sync(1, 2).unwrap(), 3);
+}
+
 /// A panic of the body is one without it.
 #[test]
 fn with_the_option_for_panics_one_before_the_body_is_an_error_too() {

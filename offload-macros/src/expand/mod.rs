@@ -40,7 +40,15 @@ use crate::function::Function;
 use crate::options::Options;
 
 /// What takes the place of the function.
-pub(crate) fn expand(options: &Options, function: &Function) -> TokenStream {
+pub(crate) fn expand(options: &Options, mut function: Function) -> TokenStream {
+    // What the expansion calls by its name, an argument may have for its own, too.
+    if let Some(sync) = &options.sync {
+        function.hide_argument(&sync.value.ident);
+    }
+    if options.spawn.is_some() {
+        function.hide_argument(&function.signature.ident.clone());
+    }
+    let function = &function;
     match (options.is_process(), options.stream.is_some()) {
         (true, true) => process_stream::expand(options, function),
         (true, false) => process::expand(options, function),

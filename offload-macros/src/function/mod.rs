@@ -172,6 +172,15 @@ impl Argument {
 }
 
 impl Function {
+    /// An argument with the name of what the expansion calls does not stand in its way.
+    pub(crate) fn hide_argument(&mut self, called: &Ident) {
+        for argument in &mut self.arguments {
+            if argument.name == *called {
+                argument.name = argument.held.clone();
+            }
+        }
+    }
+
     /// The arguments that callers give.
     pub(crate) fn given(&self) -> impl Iterator<Item = &Argument> {
         self.arguments.iter().filter(|argument| argument.is_given())
