@@ -61,7 +61,11 @@ fn takes_at_some_time<const N: usize>(large: [u8; N]) -> u8 {
 }
 
 #[derive(Clone)]
-struct Large<const N: usize>([u8; N]);
+struct Large<const N: usize>(
+    [u8; N],
+    #[expect(dead_code, reason = "it has a destructor, and so is moved as such values are")]
+    Vec<u8>,
+);
 
 impl<const N: usize> Large<N> {
     #[offload(thread)]
@@ -102,6 +106,25 @@ impl<const N: usize> Large<N> {
     }
 }
 
+trait Method: Sized + Send + 'static {
+    fn get(&self) -> u8;
+
+    #[offload(thread, spawn = Self::default_soon)]
+    fn default_at_some_time(self) -> u8 {
+        self.get()
+    }
+
+    fn default_starts_on_the_peer(self) -> JoinHandle<u8> {
+        spawn_blocking(move || self.get())
+    }
+}
+
+impl<const N: usize> Method for Large<N> {
+    fn get(&self) -> u8 {
+        black_box(&self.0)[4711]
+    }
+}
+
 #[offload(thread, stream)]
 fn iterates<const N: usize>(large: [u8; N]) -> impl Iterator<Item = u8> {
     large.into_iter().skip(4711)
@@ -126,7 +149,7 @@ fn pushes<const N: usize>(large: [u8; N], out: &mut Sink<u8>) -> Result<(), Erro
 /// With a large error, which it does not return.
 #[offload(thread, stream)]
 fn pushes_or_fails<const N: usize>(out: &mut Sink<u8>) -> Result<(), Large<N>> {
-    out.send(7).map_err(|_| Large(large()))
+    out.send(7).map_err(|_| Large(large(), Vec::new()))
 }
 
 #[offload(thread, stream)]
@@ -209,7 +232,7 @@ type Case = fn() -> Pin<Box<dyn Future<Output = u8>>>;
 
 /// With the name of what the peer does instead. Each apart, since the stack of a function has room
 /// for all that it may do.
-const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 43] {
+const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 45] {
     [
         ("peer: function", "", || Box::pin(async { takes_on_the_peer(large::<N>()).await })),
         ("function", "peer: function", || Box::pin(async { takes(large::<N>()).await })),
@@ -268,28 +291,44 @@ const fn cases<const N: usize>() -> [(&'static str, &'static str, Case); 43] {
         ("function with spawn", "peer: function", || {
             Box::pin(async { takes_at_some_time(large::<N>()).await })
         }),
-        ("peer: method", "", || Box::pin(async { Large(large::<N>()).method_on_the_peer().await })),
-        ("method", "peer: method", || Box::pin(async { Large(large::<N>()).method().await })),
+        ("peer: method", "", || {
+            Box::pin(async { Large(large::<N>(), Vec::new()).method_on_the_peer().await })
+        }),
+        ("method", "peer: method", || {
+            Box::pin(async { Large(large::<N>(), Vec::new()).method().await })
+        }),
         ("method with spawn", "peer: method", || {
-            Box::pin(async { Large(large::<N>()).method_at_some_time().await })
+            Box::pin(async { Large(large::<N>(), Vec::new()).method_at_some_time().await })
         }),
         ("peer: method of a copy", "", || {
-            Box::pin(async { Large(large::<N>()).method_of_a_copy_on_the_peer().await })
+            Box::pin(async { Large(large::<N>(), Vec::new()).method_of_a_copy_on_the_peer().await })
         }),
         ("method of a copy", "peer: method of a copy", || {
-            Box::pin(async { Large(large::<N>()).method_of_a_copy().await })
+            Box::pin(async { Large(large::<N>(), Vec::new()).method_of_a_copy().await })
         }),
         ("peer: started method", "", || {
-            Box::pin(async { Large(large::<N>()).method_starts_on_the_peer().await.unwrap() })
+            Box::pin(async {
+                Large(large::<N>(), Vec::new()).method_starts_on_the_peer().await.unwrap()
+            })
         }),
         ("started method", "peer: started method", || {
-            Box::pin(async { Large(large::<N>()).method_soon().await.unwrap() })
+            Box::pin(async { Large(large::<N>(), Vec::new()).method_soon().await.unwrap() })
         }),
         ("peer: method with two", "", || {
-            Box::pin(async { Large(large::<N>()).method_with_two_on_the_peer(large::<N>()).await })
+            Box::pin(async {
+                Large(large::<N>(), Vec::new()).method_with_two_on_the_peer(large::<N>()).await
+            })
         }),
         ("method with two", "peer: method with two", || {
-            Box::pin(async { Large(large::<N>()).method_with_two(large::<N>()).await })
+            Box::pin(async { Large(large::<N>(), Vec::new()).method_with_two(large::<N>()).await })
+        }),
+        ("peer: started default", "", || {
+            Box::pin(async {
+                Large(large::<N>(), Vec::new()).default_starts_on_the_peer().await.unwrap()
+            })
+        }),
+        ("started default", "peer: started default", || {
+            Box::pin(async { Large(large::<N>(), Vec::new()).default_soon().await.unwrap() })
         }),
         ("peer: stream", "", || {
             Box::pin(async { streams_on_the_peer(large::<N>()).recv().await.unwrap() })

@@ -61,8 +61,6 @@ pub fn remove_soon<P: AsRef<Path> + Send + 'static>(
             ::offload_runtime::__private::module_path!(), "::remove"
         ),
         "",
-        (path, name),
-        |given| remove::<P>(given.0, given.1),
-        |given| remove::<P>(given.0, given.1),
+        move |start| start.poll(remove::<P>(path, name)),
     )
 }

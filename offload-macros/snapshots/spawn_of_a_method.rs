@@ -38,9 +38,7 @@ impl Numbers {
                 ::offload_runtime::__private::module_path!(), "::squares"
             ),
             ::offload_runtime::__private::type_name::<Self>(),
-            (self, n),
-            |given| Self::squares(given.0, given.1),
-            |given| Self::squares(given.0, given.1),
+            move |start| start.poll(Self::squares(self, n)),
         )
     }
 }

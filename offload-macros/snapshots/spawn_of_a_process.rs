@@ -66,8 +66,6 @@ fn render_soon(
             ::offload_runtime::__private::module_path!(), "::render"
         ),
         "",
-        (document,),
-        |given| render(given.0),
-        |given| render(given.0),
+        move |start| start.poll(render(document)),
     )
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Attribute, FnArg, Index, Pat, PatType, Signature, Token, parse_quote};
+use syn::{Attribute, FnArg, Pat, PatType, Signature, Token, parse_quote};
 
 use super::attributes::{belongs_to_body, is_deprecated, wrapper_attributes};
 use super::describe;
@@ -24,14 +24,7 @@ use crate::tokens::borrows;
 /// ```text
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
 ///     // The future is polled once, by which the call starts.
-///     // One closure takes the arguments as they are, the other takes them in a `Box`, where they are large.
-///     __offload::start(
-///         concat!(module_path!(), "::remove"),
-///         "",
-///         (path,),
-///         |given| remove(given.0),
-///         |given| remove(given.0),
-///     )
+///     __offload::start(concat!(module_path!(), "::remove"), "", move |start| start.poll(remove(path)))
 /// }
 /// ```
 ///
@@ -43,10 +36,10 @@ pub(crate) fn expand(options: &Options, function: &Function) -> Option<TokenStre
     let silence = is_deprecated(function).then(|| quote!(#[allow(deprecated)]));
     let (visibility, signature) = (&function.visibility, signature(options, function, ident));
     let label = describe::name(options, &function.signature.ident, &runtime);
-    let of = of(options, function, &runtime);
-    let (given, call) = (given(&signature), call(options, function, &signature));
-    let start = quote!(#runtime::start(#label, #of, (#(#given,)*), #call, #call));
-    let mut block = Group::new(Delimiter::Brace, start);
+    let (call, of) = (call(options, function), of(options, function, &runtime));
+    let start = Ident::new("start", Span::mixed_site());
+    let poll = quote!(move |#start| #start.poll(#call));
+    let mut block = Group::new(Delimiter::Brace, quote!(#runtime::start(#label, #of, #poll)));
     // In the `impl` of a trait, which has no such method, that is said of the option.
     block.set_span(ident.span());
     Some(quote! {
@@ -87,26 +80,16 @@ pub(crate) fn signature(options: &Options, function: &Function, ident: &Ident) -
     signature
 }
 
-/// `self`, `path`
-fn given(signature: &Signature) -> impl Iterator<Item = TokenStream> {
-    signature.inputs.iter().map(|input| match input {
+/// `Self::remove::<T>(self, path)`
+fn call(options: &Options, function: &Function) -> TokenStream {
+    let (qualifier, generics) = (qualifier(options, function), turbofish(function));
+    let (ident, signature) = (&function.signature.ident, wrapper_signature(function, true));
+    let values = signature.inputs.iter().map(|input| match input {
         FnArg::Receiver(receiver) => receiver.self_token.to_token_stream(),
         FnArg::Typed(PatType { pat, .. }) => match &**pat {
             Pat::Ident(pattern) => pattern.ident.to_token_stream(),
             pattern => pattern.to_token_stream(),
         },
-    })
-}
-
-/// `|given| Self::remove::<T>(given.0, given.1)`
-///
-/// It captures nothing, and takes the fields as they are: without optimization a closure with the arguments, and each
-/// name that is given to one, is a copy of them on the stack.
-fn call(options: &Options, function: &Function, signature: &Signature) -> TokenStream {
-    let (qualifier, generics) = (qualifier(options, function), turbofish(function));
-    let ident = &function.signature.ident;
-    let given = Ident::new("given", Span::mixed_site());
-    let pattern = if signature.inputs.is_empty() { quote!(_) } else { quote!(#given) };
-    let values = (0..signature.inputs.len()).map(Index::from);
-    quote!(|#pattern| #qualifier #ident #generics (#(#given.#values),*))
+    });
+    quote!(#qualifier #ident #generics (#(#values),*))
 }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 
 use super::started::{Started, State};
@@ -26,7 +26,7 @@ enum HandOver {
 }
 
 /// Which function is meant.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Which {
     pub(crate) label: &'static str,
     /// The type whose method it is, or nothing. The default method of a trait has one label for all types, and that of
@@ -60,34 +60,55 @@ pub(crate) fn leave<T>(started: Started<T>) {
     replace(HandOver::Left(started.into_state()));
 }
 
-/// Starts the call of the function with this label that is awaited by the future which `make` makes of the arguments;
-/// `of` is the type whose method it is, or nothing. What is foreign to the start does not unwind into who starts it.
-///
-/// `make_of_boxed` makes the same future of arguments of many bytes: they go to the heap at once, and
-/// each on its way from there to the future.
-pub fn start<A, F: Future>(
-    label: &'static str,
-    of: &'static str,
-    arguments: A,
-    make: impl FnOnce(A) -> F,
-    make_of_boxed: impl FnOnce(Box<A>) -> F,
-) -> Started<F::Output> {
-    let which = Which { label, of };
-    if const { is_large::<A>() } {
-        let arguments = Box::new(arguments);
-        start_small(which, move || Box::pin(make_of_boxed(arguments)))
-    } else {
-        start_small(which, move || make(arguments))
+/// What polls the future of a call once, by which the call starts.
+#[derive(Debug)]
+pub struct Start(Which);
+
+/// What came of it.
+pub enum Polled<'f, T> {
+    /// Whether it was ready.
+    Now(bool),
+    /// It is large, and is polled when what it was made of is gone from the stack.
+    Later(Pin<Box<dyn Future<Output = T> + 'f>>),
+}
+
+impl Start {
+    /// Polls it, or keeps it to be polled.
+    pub fn poll<'f, F: Future + 'f>(self, future: F) -> Polled<'f, F::Output> {
+        if const { is_large::<F>() } {
+            Polled::Later(Box::pin(future))
+        } else {
+            Polled::Now(self.is_ready(pin!(future)))
+        }
+    }
+
+    fn is_ready<T>(self, future: Pin<&mut dyn Future<Output = T>>) -> bool {
+        replace(HandOver::Wanted(self.0));
+        future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 }
 
-fn start_small<F: Future>(which: Which, make: impl FnOnce() -> F) -> Started<F::Output> {
+/// Starts the call of the function with this label that is awaited by the future which `poll` makes, and has polled; `of`
+/// is the type whose method it is, or nothing. What is foreign to the start does not unwind into who starts it.
+pub fn start<'f, P, T>(label: &'static str, of: &'static str, poll: P) -> Started<T>
+where
+    P: FnOnce(Start) -> Polled<'f, T>,
+{
+    let which = Which { label, of };
+    if const { is_large::<P>() } {
+        let poll: Box<dyn FnOnce(Start) -> Polled<'f, T> + '_> = Box::new(poll);
+        start_small(which, poll)
+    } else {
+        start_small(which, poll)
+    }
+}
+
+fn start_small<'f, T>(which: Which, poll: impl FnOnce(Start) -> Polled<'f, T>) -> Started<T> {
     // Another start on this thread, of which this one is a part: a copy that is made may start calls.
     let outer = replace(HandOver::Nothing);
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        let future = pin!(make());
-        replace(HandOver::Wanted(which));
-        future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    let polled = catch_unwind(AssertUnwindSafe(|| match poll(Start(which)) {
+        Polled::Now(is_ready) => is_ready,
+        Polled::Later(mut future) => Start(which).is_ready(future.as_mut()),
     }));
     match (replace(outer), polled) {
         (HandOver::Left(state), polled) => {
