@@ -135,10 +135,11 @@ pub(crate) const OF_SIZED: [&str; 10] = [
 /// Types whose parameter needs no size.
 pub(crate) const OF_UNSIZED: [&str; 5] = ["Arc", "Box", "Mutex", "Rc", "RwLock"];
 
-/// Whether it is one of these, and owns one of each of its parameters.
+/// Whether it is one of these, and owns one of each of its parameters. An `Rc` cannot be sent, whatever is in it.
 pub(crate) fn is_container(path: &TypePath) -> bool {
     let name = last_name(path);
-    path.qself.is_none() && OF_SIZED.iter().chain(&OF_UNSIZED).any(|known| *known == name)
+    let is_known = OF_SIZED.iter().chain(&OF_UNSIZED).any(|known| *known == name);
+    path.qself.is_none() && is_known && name != "Rc"
 }
 
 /// Types that are one value, and no iterator.

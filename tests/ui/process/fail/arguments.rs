@@ -108,6 +108,12 @@ fn sometimes(n: u8, #[cfg(unix)] m: u8) -> Result<u8, Error> { //~
     Ok(n)
 }
 
+/// That it is lent for ever is not all of it: a `String` in its place would not do.
+#[offload(process)]
+fn lent_for_ever_within_a_thread(name: Rc<&'static str>) -> Result<usize, Error> { //~
+    Ok(name.len())
+}
+
 async fn caller() {
     let _ = plain(Plain).await;
     let _ = inside(Vec::new()).await;
