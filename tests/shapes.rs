@@ -1308,8 +1308,21 @@ mod attributes {
         number + left
     }
 
+    struct Traced;
+
+    impl Traced {
+        /// An argument may have the method's own name there, too.
+        #[offload(cpu, spawn = Self::method_soon)]
+        #[tracing::instrument(skip(self), fields(double = method * 2))]
+        fn method(self, method: u32) -> u32 {
+            method
+        }
+    }
+
     #[test]
     fn attributes_below_see_the_async_function() {
+        assert_eq!(block_on(Traced.method(1)), 1);
+        assert_eq!(block_on(Traced.method_soon(1)).unwrap(), 1);
         assert_eq!(block_on(traced_as_async(1, (2, 3))), 3);
         assert_eq!(block_on(traced_as_sync(1, (2, 3))), 3);
         assert_eq!(block_on(there()), 1);

@@ -61,6 +61,6 @@ pub fn remove_soon<P: AsRef<Path> + Send + 'static>(
             ::offload_runtime::__private::module_path!(), "::remove"
         ),
         "",
-        move |start| start.poll(remove::<P>(path, name)),
+        move |first_poll| first_poll.of(remove::<P>(path, name)),
     )
 }

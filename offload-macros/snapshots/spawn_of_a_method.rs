@@ -38,7 +38,7 @@ impl Numbers {
                 ::offload_runtime::__private::module_path!(), "::squares"
             ),
             ::offload_runtime::__private::type_name::<Self>(),
-            move |start| start.poll(Self::squares(self, n)),
+            move |first_poll| first_poll.of(Self::squares(self, n)),
         )
     }
 }

@@ -66,6 +66,6 @@ fn render_soon(
             ::offload_runtime::__private::module_path!(), "::render"
         ),
         "",
-        move |start| start.poll(render(document)),
+        move |first_poll| first_poll.of(render(document)),
     )
 }

@@ -41,12 +41,14 @@ use crate::options::Options;
 
 /// What takes the place of the function.
 pub(crate) fn expand(options: &Options, mut function: Function) -> TokenStream {
-    // What the expansion calls by its name, an argument may have for its own, too.
-    if let Some(sync) = &options.sync {
-        function.hide_argument(&sync.value.ident);
-    }
-    if options.spawn.is_some() {
-        function.hide_argument(&function.signature.ident.clone());
+    // What the expansion calls by its name alone, an argument may have for its own, too.
+    if job::qualifier(options, &function).is_none() {
+        if let Some(sync) = &options.sync {
+            function.hide_argument(&sync.value.ident);
+        }
+        if options.spawn.is_some() {
+            function.hide_argument(&function.signature.ident.clone());
+        }
     }
     let function = &function;
     match (options.is_process(), options.stream.is_some()) {

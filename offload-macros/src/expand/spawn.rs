@@ -24,7 +24,7 @@ use crate::tokens::borrows;
 /// ```text
 /// pub fn remove_soon(path: PathBuf) -> __offload::Started<io::Result<()>> {
 ///     // The future is polled once, by which the call starts.
-///     __offload::start(concat!(module_path!(), "::remove"), "", move |start| start.poll(remove(path)))
+///     __offload::start(concat!(module_path!(), "::remove"), "", move |first_poll| first_poll.of(remove(path)))
 /// }
 /// ```
 ///
@@ -37,9 +37,9 @@ pub(crate) fn expand(options: &Options, function: &Function) -> Option<TokenStre
     let (visibility, signature) = (&function.visibility, signature(options, function, ident));
     let label = describe::name(options, &function.signature.ident, &runtime);
     let (call, of) = (call(options, function), of(options, function, &runtime));
-    let start = Ident::new("start", Span::mixed_site());
-    let poll = quote!(move |#start| #start.poll(#call));
-    let mut block = Group::new(Delimiter::Brace, quote!(#runtime::start(#label, #of, #poll)));
+    let first_poll = Ident::new("first_poll", Span::mixed_site());
+    let make = quote!(move |#first_poll| #first_poll.of(#call));
+    let mut block = Group::new(Delimiter::Brace, quote!(#runtime::start(#label, #of, #make)));
     // In the `impl` of a trait, which has no such method, that is said of the option.
     block.set_span(ident.span());
     Some(quote! {

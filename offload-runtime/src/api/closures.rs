@@ -11,8 +11,8 @@ static TO_CPU: Function = Function::cpu("to_cpu", &CPU).mixed();
 /// Runs a closure that waits (for files, locks, drivers without async) on the
 /// thread pool, and returns what it returns.
 ///
-/// The same as calling a function with `#[offload(thread)]`. Nothing happens
-/// before the first poll; it works on any executor.
+/// The same as calling a function with `#[offload(thread)]`. The closure
+/// goes to the heap at once; nothing else happens before the first poll. It works on any executor.
 ///
 /// # Panics
 ///
@@ -44,8 +44,8 @@ where
 
 /// Runs a closure that computes on the CPU pool, and returns what it returns.
 ///
-/// The same as calling a function with `#[offload(cpu)]`. Nothing happens
-/// before the first poll; it works on any executor.
+/// The same as calling a function with `#[offload(cpu)]`. The closure
+/// goes to the heap at once; nothing else happens before the first poll. It works on any executor.
 ///
 /// # Panics
 ///

@@ -211,11 +211,11 @@ pub trait StreamError<By>: Sized {
     type Itself;
 }
 
-/// What opens a stream, by a body that stays on the heap when it is called, if it is large. A macro, since a function has a
-/// copy more of what the body returns on its stack.
+/// What opens a stream. A large body, a `$f`, is on the heap, where it is called in place. A macro, since a function would have one
+/// more copy of what the body returns on its stack.
 macro_rules! open {
-    ($body:ident: $result:ty, $open:expr) => {
-        if const { is_large::<F>() } {
+    ($body:ident: $f:ty => $result:ty, $open:expr) => {
+        if const { is_large::<$f>() } {
             let $body: Boxed<$result> = Box::new($body);
             Open::new($open)
         } else {
@@ -244,7 +244,7 @@ macro_rules! streams {
             where
                 F: FnOnce() -> I + Send + 'static,
             {
-                let open = open!(body: I, move || Ok(Box::new(body())));
+                let open = open!(body: F => I, move || Ok(Box::new(body())));
                 Items::new(function, fail, room, open)
             }
 
@@ -259,7 +259,7 @@ macro_rules! streams {
                 F: FnOnce() -> Result<I, E> + Send + 'static,
                 E: 'static,
             {
-                let open = open!(body: Result<I, E>, move || body().map(Box::new).map_err(item));
+                let open = open!(body: F => Result<I, E>, move || body().map(Box::new).map_err(item));
                 Items::new(function, fail, room, open)
             }
         }
@@ -283,7 +283,7 @@ macro_rules! streams {
             where
                 F: FnOnce() -> Result<I, E> + Send + 'static,
             {
-                let open = open!(body: Result<I, E>, move || {
+                let open = open!(body: F => Result<I, E>, move || {
                     body().map(|items| Box::new(items.map(Ok))).map_err(Err)
                 });
                 Items::new(function, fail, room, open)

@@ -1,4 +1,4 @@
-//! Whether a call may be made, asked at its first poll before anything is allocated; and how a
+//! Whether a call may be made, asked at its first poll, before it has a task (a closure is in one already); and how a
 //! call that blocks a body gets through.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -38,6 +38,7 @@ use crate::task::{self, Failure, Unsent};
               as `spawn` of a pool does"]
 pub struct Call<F, T> {
     function: &'static Function,
+    /// As if it had the closure: it is `Send` and `Sync` where that is.
     types: PhantomData<(F, fn() -> T)>,
     state: State,
 }

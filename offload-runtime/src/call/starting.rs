@@ -60,55 +60,57 @@ pub(crate) fn leave<T>(started: Started<T>) {
     replace(HandOver::Left(started.into_state()));
 }
 
-/// What polls the future of a call once, by which the call starts.
+/// The first poll of a call, by which it starts.
 #[derive(Debug)]
-pub struct Start(Which);
+pub struct FirstPoll(Which);
 
 /// What came of it.
 pub enum Polled<'f, T> {
-    /// Whether it was ready.
-    Now(bool),
+    Now,
     /// It is large, and is polled when what it was made of is gone from the stack.
     Later(Pin<Box<dyn Future<Output = T> + 'f>>),
 }
 
-impl Start {
-    /// Polls it, or keeps it to be polled.
-    pub fn poll<'f, F: Future + 'f>(self, future: F) -> Polled<'f, F::Output> {
+impl FirstPoll {
+    /// Polls the future of the call, or keeps it to be polled.
+    pub fn of<'f, F: Future + 'f>(self, future: F) -> Polled<'f, F::Output> {
         if const { is_large::<F>() } {
-            Polled::Later(Box::pin(future))
-        } else {
-            Polled::Now(self.is_ready(pin!(future)))
+            return Polled::Later(Box::pin(future));
         }
+        self.poll_once(pin!(future));
+        Polled::Now
     }
 
-    fn is_ready<T>(self, future: Pin<&mut dyn Future<Output = T>>) -> bool {
+    fn poll_once<T>(self, future: Pin<&mut dyn Future<Output = T>>) {
         replace(HandOver::Wanted(self.0));
-        future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        // It leaves its handle, or does not reach its call.
+        let _ = future.poll(&mut Context::from_waker(Waker::noop()));
     }
 }
 
-/// Starts the call of the function with this label that is awaited by the future which `poll` makes, and has polled; `of`
-/// is the type whose method it is, or nothing. What is foreign to the start does not unwind into who starts it.
-pub fn start<'f, P, T>(label: &'static str, of: &'static str, poll: P) -> Started<T>
+/// Starts the call of the function with this label. `make` makes the future that awaits it and passes it to
+/// `FirstPoll::of`, which polls it, or keeps a large one to be polled once `make` has returned. `of` is the type whose
+/// method the function is, or nothing. What is foreign to the start does not unwind into who starts it.
+pub fn start<'f, M, T>(label: &'static str, of: &'static str, make: M) -> Started<T>
 where
-    P: FnOnce(Start) -> Polled<'f, T>,
+    M: FnOnce(FirstPoll) -> Polled<'f, T>,
 {
     let which = Which { label, of };
-    if const { is_large::<P>() } {
-        let poll: Box<dyn FnOnce(Start) -> Polled<'f, T> + '_> = Box::new(poll);
-        start_small(which, poll)
+    if const { is_large::<M>() } {
+        let make: Box<dyn FnOnce(FirstPoll) -> Polled<'f, T> + '_> = Box::new(make);
+        start_small(which, make)
     } else {
-        start_small(which, poll)
+        start_small(which, make)
     }
 }
 
-fn start_small<'f, T>(which: Which, poll: impl FnOnce(Start) -> Polled<'f, T>) -> Started<T> {
+fn start_small<'f, T>(which: Which, make: impl FnOnce(FirstPoll) -> Polled<'f, T>) -> Started<T> {
     // Another start on this thread, of which this one is a part: a copy that is made may start calls.
     let outer = replace(HandOver::Nothing);
-    let polled = catch_unwind(AssertUnwindSafe(|| match poll(Start(which)) {
-        Polled::Now(is_ready) => is_ready,
-        Polled::Later(mut future) => Start(which).is_ready(future.as_mut()),
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        if let Polled::Later(mut future) = make(FirstPoll(which)) {
+            FirstPoll(which).poll_once(future.as_mut());
+        }
     }));
     match (replace(outer), polled) {
         (HandOver::Left(state), polled) => {
@@ -116,6 +118,6 @@ fn start_small<'f, T>(which: Which, poll: impl FnOnce(Start) -> Polled<'f, T>) -
             Started::of(state)
         }
         (_, Err(payload)) => Started::rejected(Error::panicked_before(which.label, payload)),
-        (_, Ok(_)) => Started::rejected(Error::not_reached(which.label)),
+        (_, Ok(())) => Started::rejected(Error::not_reached(which.label)),
     }
 }

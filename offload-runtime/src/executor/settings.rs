@@ -173,8 +173,8 @@ impl Builder {
 
     /// The size of the stack of each thread of the thread pool, in bytes; 2 MiB unless set, and at most 64 GiB.
     ///
-    /// It is what a body may use. The arguments and the result of a call are on the heap while they
-    /// are on their way, if they are large. A body that needs more ends the process, as any thread's
+    /// It is what a body may use. The arguments and the result of a call, and the items of a stream, are on the heap while
+    /// they are on their way, if they are large. A body that needs more ends the process, as any thread's
     /// stack that overflows. The message of the standard library has the name of the thread, which is
     /// that of its pool. It cannot tell the function: it prints the name that the thread was started with,
     /// which nobody can change later, and a handler of another kind would be `unsafe` code in a signal. So

@@ -158,7 +158,7 @@ pub(crate) struct Queued(Option<Awaited>);
 #[repr(C)]
 struct Task<F, T> {
     content: Mutex<Content<F, T>>,
-    /// From when it is admitted.
+    /// `None` until the call is admitted. Not larger than a `Meta`, which has a reference in it.
     meta: Option<Meta>,
 }
 
@@ -275,8 +275,9 @@ where
 {
     fn admit(mut self: Arc<Self>, meta: Meta, captured: Captured) -> Awaited {
         let task = Arc::get_mut(&mut self).expect("nobody else has it");
-        if let Content::Body(_, surroundings) = &mut *task.content() {
-            *surroundings = captured;
+        match &mut *task.content() {
+            Content::Body(_, surroundings) => *surroundings = captured,
+            _ => unreachable!("it has its body until it is sent"),
         }
         task.meta = Some(meta);
         self

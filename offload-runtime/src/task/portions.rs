@@ -31,6 +31,7 @@ use crate::sync::ring::Ring;
 /// often.
 pub(crate) struct Open<I, T> {
     open: Box<dyn FnOnce() -> Result<Box<I>, T> + Send>,
+    /// Whether to drop what is in it may run foreign code.
     has_drop_glue: bool,
 }
 

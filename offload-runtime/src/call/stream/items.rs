@@ -96,6 +96,7 @@ fn take<I, T>(sent: &Sent, portions: &Portions<I, T>) -> Option<T>
 where
     I: Iterator<Item = T>,
 {
+    // No `?`: unoptimized, it has a copy of the item on its stack.
     let item = portions.ring.pop();
     if item.is_some() && portions.resume() {
         sent.submit_again();

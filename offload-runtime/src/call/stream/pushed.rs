@@ -45,6 +45,8 @@ enum State<T, E> {
     // In this order: a body whose sink is closed knows that it is cancelled.
     Sent(Sent, Receiver<T>),
     /// The body has ended, and what it made is not taken.
+    /// `None`: well. `Ok`: by the error that it returned. `Err`: why there is none. On the heap, since all of this
+    /// moves with each item.
     Ended(Receiver<T>, Option<Box<Result<E, Failure>>>),
     Done,
 }
