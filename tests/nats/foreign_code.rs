@@ -16,7 +16,7 @@ use offload_tests::numbers;
 use tokio::runtime::Handle;
 
 use crate::functions::{self as f, Answer, Argument, Deed, Place, Plan};
-use crate::server::{Worker, until, with_server};
+use crate::server::{Worker, have_ended, until, with_server};
 
 type Call = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
@@ -102,33 +102,36 @@ fn foreign_code_on_the_way_to_a_worker_and_back_costs_no_more_than_its_own_call(
     });
 }
 
-/// Panics as it is woken.
-struct Panics(AtomicBool);
+/// What is done as it is woken.
+struct AsWoken(Deed, AtomicBool);
 
-impl Wake for Panics {
+impl Wake for AsWoken {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-        panic!("on purpose");
+        self.1.store(true, Ordering::SeqCst);
+        self.0.carry_out();
     }
 }
 
 #[test]
-fn a_waker_that_panics_where_serve_is_awaited_costs_the_connection_nothing() {
-    let name =
-        "foreign_code::a_waker_that_panics_where_serve_is_awaited_costs_the_connection_nothing";
+fn a_waker_where_serve_is_awaited_costs_the_connection_nothing() {
+    let name = "foreign_code::a_waker_where_serve_is_awaited_costs_the_connection_nothing";
     with_server(name, async |_| {
-        let panics = Arc::new(Panics(AtomicBool::new(false)));
-        let mut served = Box::pin(remote::serve([&f::JOBS]));
-        let waker = Waker::from(Arc::clone(&panics));
-        assert!(served.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        f::process_id().await.unwrap();
-        // Who serves is told to stop.
-        kill(Pid::this(), Signal::SIGTERM).unwrap();
-        until("it is woken", || panics.0.load(Ordering::SeqCst)).await;
-        served.await.unwrap();
-        // The thread that woke it sees to the next calls.
+        for deed in [Deed::Panic, Deed::Block, Deed::CallBack] {
+            let woken = Arc::new(AsWoken(deed, AtomicBool::new(false)));
+            let mut served = Box::pin(remote::serve([&f::JOBS]));
+            let waker = Waker::from(Arc::clone(&woken));
+            assert!(served.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            f::process_id().await.unwrap();
+            // Who serves is told to stop.
+            kill(Pid::this(), Signal::SIGTERM).unwrap();
+            until("it is woken", || woken.1.load(Ordering::SeqCst)).await;
+            served.await.unwrap();
+        }
+        // The thread that woke it sees to the next calls, and to the one that was started there.
         tokio::spawn(remote::serve([&f::JOBS]));
         f::process_id().await.unwrap();
+        // Five, each counted where it is called and where it is served: both is here.
+        have_ended("process id", 10).await;
     });
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Problem {
     Offload(#[from] Error),
 }
 
-#[offload(remote, timeout = "60s", pool = JOBS, name = "process id")]
+#[offload(remote, timeout = "60s", pool = JOBS, spawn = start_process_id, name = "process id")]
 pub(crate) fn process_id() -> Result<u32, Error> {
     Ok(std::process::id())
 }
@@ -224,6 +224,22 @@ pub(crate) enum Deed {
     DropHandle,
 }
 
+impl Deed {
+    /// Where code is called that is not the runtime's. Calls are started: on the thread of the connection none can be awaited.
+    pub(crate) fn carry_out(self) {
+        match self {
+            Deed::Panic => panic!("on purpose"),
+            Deed::Block => std::thread::sleep(Duration::from_millis(50)),
+            Deed::CallBack | Deed::DropHandle => {
+                drop(offload_runtime::stats());
+                drop(offload_runtime::spawn_cpu(|| 7));
+                drop(offload_runtime::spawn_thread(|| 7));
+                drop(start_process_id());
+            }
+        }
+    }
+}
+
 /// It goes there and back, beside as many bytes as are to be in the result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -248,15 +264,7 @@ impl Plan {
             }
             in_test(self);
         }
-        match self.deed {
-            Deed::Panic => panic!("on purpose"),
-            Deed::Block => std::thread::sleep(Duration::from_millis(50)),
-            Deed::CallBack | Deed::DropHandle => {
-                drop(offload_runtime::stats());
-                drop(offload_runtime::spawn_cpu(|| 7));
-                drop(offload_runtime::spawn_thread(|| 7));
-            }
-        }
+        self.deed.carry_out();
     }
 }
 

@@ -12,7 +12,7 @@ use std::{env, fs, thread};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use offload_runtime::remote::async_nats::{self, jetstream};
-use offload_tests::skipped;
+use offload_tests::{numbers, skipped};
 
 use crate::network::{self, Network};
 use crate::proxy::Proxy;
@@ -474,6 +474,16 @@ pub(crate) fn remote_stats_of(pool: &str) -> offload_runtime::RemoteStats {
     let stats = offload_runtime::stats();
     let pool = stats.pools.iter().find(|found| found.name == pool).expect("it was called");
     pool.remote.expect("there is a server")
+}
+
+/// Waits until so many calls of this function have begun, and each of them has ended.
+pub(crate) async fn have_ended(function: &str, calls: u64) {
+    until("the counts add up", || {
+        let numbers = numbers(function);
+        let ended = numbers.finished + numbers.panicked + numbers.failed + numbers.cancelled;
+        numbers.running + numbers.waiting == 0 && [numbers.started, ended] == [calls; 2]
+    })
+    .await;
 }
 
 /// Waits until this is so.

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
-use offload_runtime::{ErrorKind, Ran, propagate_with, remote};
+use offload_runtime::{ErrorKind, Ran, propagate_with, remote, spawn_thread};
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::functions as f;
-use crate::server::{Setup, Worker, until, with_server};
+use crate::functions::{self as f, Deed};
+use crate::server::{Setup, Worker, have_ended, server_url, until, with_server};
 
 /// Panics as the first spans of calls that it serves are left, and then as others are made.
 struct Panics;
@@ -112,13 +113,19 @@ struct Warnings(Arc<Mutex<Vec<Fields>>>);
 
 impl<S: Subscriber> Layer<S> for Warnings {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let about = event.metadata();
-        if about.target() == "offload" && *about.level() == Level::WARN {
-            let mut fields = Fields::default();
-            event.record(&mut fields);
-            self.0.lock().unwrap().push(fields);
-        }
+        self.0.lock().unwrap().extend(warning(event));
     }
+}
+
+/// If it is one of the runtime's.
+fn warning(event: &Event<'_>) -> Option<Fields> {
+    let about = event.metadata();
+    let is_warning = about.target() == "offload" && *about.level() == Level::WARN;
+    is_warning.then(|| {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        fields
+    })
 }
 
 #[test]
@@ -140,67 +147,162 @@ fn a_certificate_that_nobody_trusts_is_said_to_be_why_there_is_no_connection() {
     });
 }
 
-/// Whether calls carry what cannot be entered.
-static IS_CARRIED: AtomicBool = AtomicBool::new(false);
+/// Where code that is not the runtime's is called around an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Around {
+    Enter,
+    Leave,
+    NewSpan,
+    EnterSpan,
+    RecordInSpan,
+    ExitSpan,
+}
 
-/// Panics as it makes the span of a call.
-struct PanicsAtAnswer;
+/// What is to be done there. Once.
+static PLAN: Mutex<Option<(Around, Deed)>> = Mutex::new(None);
 
-impl<S: Subscriber> Layer<S> for PanicsAtAnswer {
-    fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
-        assert_ne!(span.metadata().target(), "offload", "the span of a call is made");
+impl Around {
+    /// Other threads may run bodies.
+    fn is_here(self) {
+        if thread::current().name() != Some("offload-remote") {
+            return;
+        }
+        let Some((_, deed)) = PLAN.lock().unwrap().take_if(|(place, _)| *place == self) else {
+            return;
+        };
+        deed.carry_out();
+    }
+}
+
+/// Entered around an answer.
+struct Entered;
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        Around::Leave.is_here();
+    }
+}
+
+/// What a subscriber does around an answer.
+struct AroundAnswers;
+
+impl AroundAnswers {
+    fn is_in<S>(place: Around, id: &Id, context: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        if context.metadata(id).is_some_and(|about| about.target() == "offload") {
+            place.is_here();
+        }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AroundAnswers {
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        AroundAnswers::is_in(Around::NewSpan, id, context);
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        AroundAnswers::is_in(Around::EnterSpan, id, context);
+    }
+
+    fn on_record(&self, id: &Id, _: &Record<'_>, context: Context<'_, S>) {
+        AroundAnswers::is_in(Around::RecordInSpan, id, context);
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        AroundAnswers::is_in(Around::ExitSpan, id, context);
     }
 }
 
 #[test]
-fn what_panics_around_an_answer_costs_the_call_whose_body_may_have_run() {
-    let name = "subscribers::what_panics_around_an_answer_costs_the_call_whose_body_may_have_run";
+fn foreign_code_around_an_answer_costs_no_more_than_its_own_call() {
+    use Around::*;
+
+    let name = "subscribers::foreign_code_around_an_answer_costs_no_more_than_its_own_call";
     with_server(name, async |_| {
         let worker = Worker::start("jobs");
-        assert_eq!(f::process_id_or_panic().await.unwrap(), worker.id());
-        propagate_with(|| IS_CARRIED.load(Ordering::Relaxed).then_some(()), |()| panic!("entered"));
-        IS_CARRIED.store(true, Ordering::Relaxed);
-        let error = f::process_id_or_panic().await.unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
-        IS_CARRIED.store(false, Ordering::Relaxed);
-        tracing::subscriber::set_global_default(Registry::default().with(PanicsAtAnswer)).unwrap();
-        let error = f::process_id_or_panic().await.unwrap_err();
-        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
+        let enter = |()| {
+            Enter.is_here();
+            Entered
+        };
+        propagate_with(|| Some(()), enter);
+        let (mut calls, mut others) = (0, 0);
+        for place in [Enter, Leave, NewSpan, EnterSpan, RecordInSpan, ExitSpan] {
+            if place == NewSpan {
+                let subscriber = Registry::default().with(AroundAnswers);
+                tracing::subscriber::set_global_default(subscriber).unwrap();
+            }
+            for deed in [Deed::Panic, Deed::Block, Deed::CallBack] {
+                *PLAN.lock().unwrap() = Some((place, deed));
+                match f::process_id_or_panic().await {
+                    Ok(process) => {
+                        assert_ne!(deed, Deed::Panic, "{place:?}");
+                        assert_eq!(process, worker.id());
+                    }
+                    Err(error) => {
+                        assert_eq!(deed, Deed::Panic, "{place:?}: {error}");
+                        // From when the answer was read it is known.
+                        let is_before = matches!(place, Enter | NewSpan | EnterSpan);
+                        let ran = if is_before { Ran::Maybe } else { Ran::Yes };
+                        assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, ran));
+                    }
+                }
+                assert_eq!(*PLAN.lock().unwrap(), None, "nothing came there");
+                assert_eq!(f::process_id().await.unwrap(), worker.id(), "the worker serves on");
+                calls += 1;
+                others += if deed == Deed::CallBack { 2 } else { 1 };
+                have_ended("process id or panic", calls).await;
+                have_ended("process id", others).await;
+            }
+        }
     });
 }
 
-/// Panics at each warning, when it has noted what that is.
+/// At the first warning with a message it does one thing, at the second another, and so on.
 #[derive(Clone, Default)]
-struct PanicsAtWarnings(Warnings);
+struct AtWarnings(Arc<Mutex<BTreeMap<String, usize>>>);
 
-impl<S: Subscriber> Layer<S> for PanicsAtWarnings {
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let noted = || self.0.0.lock().unwrap().len();
-        let before = noted();
-        self.0.on_event(event, context);
-        let after = noted();
-        assert_eq!(after, before, "on purpose");
+impl AtWarnings {
+    const DEEDS: [Deed; 3] = [Deed::Panic, Deed::Block, Deed::CallBack];
+}
+
+impl<S: Subscriber> Layer<S> for AtWarnings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let Some(Fields(mut fields)) = warning(event) else { return };
+        let message = fields.remove("message").unwrap();
+        let earlier = {
+            let mut said = self.0.lock().unwrap();
+            let times = said.entry(message).or_default();
+            *times += 1;
+            *times - 1
+        };
+        if let Some(deed) = AtWarnings::DEEDS.get(earlier) {
+            deed.carry_out();
+        }
     }
 }
 
 #[test]
-fn a_subscriber_that_panics_at_what_the_connection_says_costs_that_nothing() {
-    let name =
-        "subscribers::a_subscriber_that_panics_at_what_the_connection_says_costs_that_nothing";
+fn a_subscriber_that_is_told_what_the_connection_says_costs_that_nothing() {
+    let name = "subscribers::a_subscriber_that_is_told_what_the_connection_says_costs_that_nothing";
     let denied = "permissions: { publish: { deny: [ \"$JS.API.CONSUMER.>\" ] } }";
-    let users =
-        format!("authorization {{ users = [ {{ user: web, password: secret, {denied} }} ] }}");
-    Setup::new(name).config(&users).user("web:secret@").run(async |server| {
-        let panics = PanicsAtWarnings::default();
-        tracing::subscriber::set_global_default(Registry::default().with(panics.clone())).unwrap();
-        tokio::spawn(remote::serve([&f::JOBS]));
+    let web = format!("{{ user: web, password: secret, {denied} }}");
+    let users = format!("authorization {{ users = [ {web}, {{ user: all, password: secret }} ] }}");
+    Setup::new(name).config(&users).user("web:secret@").run(async |_| {
+        let warnings = AtWarnings::default();
+        tracing::subscriber::set_global_default(Registry::default().with(warnings.clone()))
+            .unwrap();
+        // Each of them is denied its calls at the same time.
+        tokio::spawn(remote::serve([&f::JOBS, &f::FULL, &f::PARTED]));
         for said in ["the connection for remote calls", "no calls can be got"] {
-            let is_it = |Fields(fields): &Fields| fields["message"] == said;
-            until(said, || panics.0.0.lock().unwrap().iter().any(is_it)).await;
+            let times = || warnings.0.lock().unwrap().get(said).copied().unwrap_or_default();
+            until(said, || times() >= AtWarnings::DEEDS.len()).await;
         }
-        let call = tokio::spawn(f::process_id());
-        server.has_messages("jobs", 1).await;
-        call.abort();
-        server.has_messages("jobs", 0).await;
+        // Calls get out, those that were started there as well, and their answers get here.
+        let worker = Worker::start_at(&server_url().replace("web:", "all:"), "jobs");
+        assert_eq!(f::process_id().await.unwrap(), worker.id());
+        have_ended("process id", 3).await;
+        assert_eq!(spawn_thread(|| 7).await.unwrap(), 7);
     });
 }
