@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use offload_runtime::{FunctionStats, PoolStats, WorkerStats, stats};
+use offload_runtime::{FunctionStats, PoolStats, WorkerStats, offload, stats};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
@@ -83,6 +83,49 @@ impl<F: Fn() + Send + Sync + 'static> Subscriber for AtSpan<F> {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+}
+
+/// What code that is not the runtime's does where a call runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Of its own.
+    Panic,
+    /// Holds its thread for 50 ms.
+    Block,
+    /// Asks for the numbers, and makes a call and waits for it.
+    CallBack,
+}
+
+impl Deed {
+    /// One after the other.
+    pub const ALL: [Deed; 3] = [Deed::Panic, Deed::Block, Deed::CallBack];
+
+    /// Here.
+    pub fn happens(self) {
+        match self {
+            Deed::Panic => panic!("on purpose"),
+            Deed::Block => thread::sleep(Duration::from_millis(50)),
+            Deed::CallBack => {
+                drop(stats());
+                assert_eq!(call_back().wait().unwrap(), 7);
+            }
+        }
+    }
+}
+
+#[offload(thread, spawn = call_back)]
+fn called_back() -> u32 {
+    7
+}
+
+/// Waits until nothing is left of the calls of a function, and each has one end.
+pub fn adds_up(name: &str) {
+    settle("the counts add up", || {
+        let numbers = numbers(name);
+        let FunctionStats { finished, panicked, died, killed, failed, .. } = &numbers;
+        let ended = finished + panicked + died + killed + failed;
+        numbers.started == ended && numbers.running + numbers.waiting + numbers.spawned == 0
+    });
 }
 
 /// Says that this test is not run here, and why: past the capture of its output, and once more at the

@@ -2,6 +2,7 @@
 //! others.
 
 use std::any::TypeId;
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
@@ -20,7 +21,7 @@ use offload_runtime::{
     Error, ErrorKind, Limiter, ProcessPool, Ran, Resource, SharedResource, ThreadResource,
     is_cancelled, offload,
 };
-use offload_tests::{AtSpan, PATIENCE, begin, poll, pool, soon};
+use offload_tests::{AtSpan, Deed, PATIENCE, adds_up, begin, poll, pool, soon};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize, Serializer};
 use tracing::subscriber::NoSubscriber;
@@ -486,57 +487,86 @@ fn callers_that_come_together_have_one_worker_in_turn() {
 }
 
 #[test]
-fn a_subscriber_that_panics_costs_the_call_and_its_body_may_have_run() {
-    passes_alone("child_has_a_subscriber_that_panics");
+fn a_subscriber_around_an_answer_costs_the_call_at_the_most_and_its_body_may_have_run() {
+    passes_alone("child_has_a_subscriber_around_an_answer");
 }
 
 #[test]
 #[ignore = "run by another test, in a process of its own"]
-fn child_has_a_subscriber_that_panics() {
-    static POOL: ProcessPool = one("panics early");
+fn child_has_a_subscriber_around_an_answer() {
+    static POOL: ProcessPool = one("foreign early");
 
-    #[offload(process, pool = POOL, panic = "error", name = "panics early")]
-    fn tells(path: String) -> Result<(), Error> {
+    #[offload(process, pool = POOL, panic = "error", name = "foreign early")]
+    fn tells(path: String, spins: bool) -> Result<(), Error> {
         tell(&path);
-        spin()
-    }
-
-    #[offload(process, pool = POOL)]
-    fn nothing() -> Result<(), Error> {
+        if spins {
+            spin();
+        }
         Ok(())
     }
 
-    block_on(nothing()).unwrap();
-    rest("panics early");
-    let told = Told::new();
-    let mut call = Box::pin(tells(told.path()));
-    let panics = AtSpan(|| panic!("on purpose"));
-    let first = subscriber::with_default(panics, || poll(&mut call));
-    let result = match first {
-        Poll::Ready(result) => result,
-        Poll::Pending => block_on(call),
-    };
-    let error = result.unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::Maybe), "{error}");
-    assert_eq!(numbers("panics early").panicked, 1);
-    // Nobody takes what the body would come to.
-    settle("its worker is gone", || workers("panics early").kills == 1);
-    block_on(nothing()).unwrap();
+    block_on(tells(Told::new().path(), false)).unwrap();
+    for deed in Deed::ALL {
+        println!("{deed:?}");
+        rest("foreign early");
+        let told = Told::new();
+        let mut call = Box::pin(tells(told.path(), deed == Deed::Panic));
+        // Once: what is called back may have a span, too.
+        let plan = Arc::new(Mutex::new(Some(deed)));
+        let planned = Arc::clone(&plan);
+        let at_span = AtSpan(move || {
+            let deed = planned.lock().unwrap().take();
+            deed.into_iter().for_each(Deed::happens);
+        });
+        let result = match subscriber::with_default(at_span, || poll(&mut call)) {
+            Poll::Ready(result) => result,
+            Poll::Pending => block_on(call),
+        };
+        assert_eq!(*plan.lock().unwrap(), None, "no span is made");
+        match deed {
+            Deed::Panic => {
+                let error = result.unwrap_err();
+                let (kind, ran) = (error.kind(), error.ran());
+                assert_eq!((kind, ran), (ErrorKind::Panicked, Ran::Maybe), "{error}");
+                // Nobody takes what the body would come to.
+                settle("its worker is gone", || workers("foreign early").kills == 1);
+            }
+            Deed::Block | Deed::CallBack => {
+                result.unwrap();
+                told.pid();
+            }
+        }
+        adds_up("foreign early");
+        block_on(tells(Told::new().path(), false)).unwrap();
+    }
+    assert_eq!((numbers("foreign early").panicked, workers("foreign early").kills), (1, 1));
 }
 
-/// Panics when such a thread asks it whether it is the one that does nothing.
-struct PanicsWhenAsked(fn() -> bool);
+thread_local! {
+    /// What was called back asks the subscriber, too.
+    static IS_ASKED: Cell<bool> = const { Cell::new(false) };
+}
 
-impl<S: Subscriber> Layer<S> for PanicsWhenAsked {
+/// Does that when such a thread asks it whether it is the one that does nothing.
+struct WhenAsked(fn() -> Option<Deed>);
+
+impl<S: Subscriber> Layer<S> for WhenAsked {
     #[expect(unsafe_code, reason = "it is what the runtime asks")]
     unsafe fn downcast_raw(&self, what: TypeId) -> Option<*const ()> {
-        assert!(what != TypeId::of::<NoSubscriber>() || !(self.0)(), "on purpose");
+        if what == TypeId::of::<NoSubscriber>()
+            && !IS_ASKED.get()
+            && let Some(deed) = (self.0)()
+        {
+            IS_ASKED.set(deed != Deed::Panic);
+            deed.happens();
+            IS_ASKED.set(false);
+        }
         None
     }
 }
 
 #[test]
-fn a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made() {
+fn a_subscriber_that_is_asked_at_the_caller_costs_the_call_which_is_not_made_at_the_most() {
     static POOL: ProcessPool = one("asks early");
 
     #[offload(process, pool = POOL, panic = "error", name = "asks early")]
@@ -544,15 +574,31 @@ fn a_subscriber_that_panics_when_it_is_asked_costs_the_call_which_is_not_made() 
         Ok(())
     }
 
+    let deeds: [fn() -> Option<Deed>; 3] =
+        [|| Some(Deed::Panic), || Some(Deed::Block), || Some(Deed::CallBack)];
     block_on(nothing()).unwrap();
-    rest("asks early");
-    let call = || poll(&mut Box::pin(nothing()));
-    let panics = registry().with(PanicsWhenAsked(|| true));
-    let Poll::Ready(result) = subscriber::with_default(panics, call) else { panic!("it is made") };
-    let error = result.unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
-    assert_eq!((numbers("asks early").refused, numbers("asks early").panicked), (1, 0));
-    block_on(nothing()).unwrap();
+    for (foreign, deed) in deeds.into_iter().zip(Deed::ALL) {
+        rest("asks early");
+        let mut call = Box::pin(nothing());
+        let asked = registry().with(WhenAsked(foreign));
+        let result = match subscriber::with_default(asked, || poll(&mut call)) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                assert_ne!(deed, Deed::Panic, "it is made");
+                block_on(call)
+            }
+        };
+        match (deed, result) {
+            (Deed::Panic, result) => {
+                let error = result.unwrap_err();
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
+            }
+            (_, result) => result.unwrap(),
+        }
+        adds_up("asks early");
+        assert_eq!((numbers("asks early").refused, numbers("asks early").panicked), (1, 0));
+        block_on(nothing()).unwrap();
+    }
 }
 
 #[test]
@@ -614,8 +660,11 @@ fn child_borrows() {
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
+/// What it does when it is asked.
+static WHEN_ASKED: Mutex<Option<Deed>> = Mutex::new(None);
+
 #[test]
-fn a_subscriber_that_panics_when_a_thread_of_the_pool_asks_it_costs_nothing_but_a_request() {
+fn a_subscriber_that_is_asked_by_a_thread_of_the_pool_costs_nothing_but_a_request() {
     passes_alone("child_asks_a_subscriber");
 }
 
@@ -624,26 +673,50 @@ fn a_subscriber_that_panics_when_a_thread_of_the_pool_asks_it_costs_nothing_but_
 fn child_asks_a_subscriber() {
     static POOL: ProcessPool = one("asked");
 
-    #[offload(process, pool = POOL, panic = "error")]
+    #[offload(process, pool = POOL, panic = "error", name = "asked")]
     fn pid() -> Result<u32, Error> {
         Ok(std::process::id())
     }
 
-    fn is_of_pool() -> bool {
-        let is_of_pool = thread::current().name().is_some_and(|name| name.starts_with("asked-"));
-        ASKED.fetch_add(usize::from(is_of_pool), Ordering::Relaxed);
-        is_of_pool
+    #[offload(process, pool = POOL, panic = "error", name = "asked as it writes")]
+    fn pid_for(_own: Own) -> Result<u32, Error> {
+        Ok(std::process::id())
     }
 
-    subscriber::set_global_default(registry().with(PanicsWhenAsked(is_of_pool))).unwrap();
-    // Its request is written by that thread.
-    let error = block_on(pid()).unwrap_err();
-    assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
-    rest("asked");
-    let before = ASKED.load(Ordering::Relaxed);
-    // And this one elsewhere.
-    block_on(pid()).unwrap();
-    assert!(ASKED.load(Ordering::Relaxed) > before);
+    fn deed() -> Option<Deed> {
+        let thread = thread::current();
+        thread.name().filter(|name| name.starts_with("asked-"))?;
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        *WHEN_ASKED.lock().unwrap()
+    }
+
+    subscriber::set_global_default(registry().with(WhenAsked(deed))).unwrap();
+    let worker = block_on(pid()).unwrap();
+    for deed in Deed::ALL {
+        println!("{deed:?}");
+        *WHEN_ASKED.lock().unwrap() = Some(deed);
+        // Its request is written by that thread.
+        let result = block_on(pid_for(Own));
+        match deed {
+            Deed::Panic => {
+                let error = result.unwrap_err();
+                assert_eq!((error.kind(), error.ran()), (ErrorKind::Panicked, Ran::No), "{error}");
+            }
+            Deed::Block | Deed::CallBack => assert_eq!(result.unwrap(), worker),
+        }
+        rest("asked");
+        let before = ASKED.load(Ordering::Relaxed);
+        // And this one elsewhere.
+        assert_eq!(block_on(pid()).unwrap(), worker);
+        assert!(ASKED.load(Ordering::Relaxed) > before);
+        *WHEN_ASKED.lock().unwrap() = None;
+        adds_up("asked as it writes");
+        adds_up("asked");
+        rest("asked");
+        assert_eq!(block_on(pid_for(Own)).unwrap(), worker);
+        rest("asked");
+    }
+    assert_eq!((workers("asked").restarts, workers("asked").kills), (0, 0));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::process::{abort, id};
+use std::sync::{Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use futures::executor::block_on;
@@ -11,6 +12,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use offload_runtime::{
     Error, ErrorKind, Limiter, ProcessPool, Ran, Resource, Sink, is_cancelled, offload,
 };
+use offload_tests::{Deed, adds_up};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ends::{Told, spin, tell};
@@ -358,6 +360,113 @@ fn items_are_large_and_what_cannot_be_sent_ends_the_stream() {
     assert_eq!(of(&[5]).len(), 1);
     let ended = workers("large items");
     assert_eq!((ended.alive, ended.restarts, ended.kills), (1, 0, 1));
+}
+
+static FOREIGN: ProcessPool = ProcessPool::new("foreign items").workers(1);
+
+/// Where an item has code that is not the runtime's, in the process that takes it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Read,
+    /// It waits to be taken when the stream is dropped.
+    DropOfWaiting,
+    /// It is being read when the stream is dropped.
+    DropOfLate,
+}
+
+/// What is to be done next, and where. Once.
+static PLAN: Mutex<Option<(Place, Deed)>> = Mutex::new(None);
+
+/// On which thread it was done.
+static DONE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Met twice as the late one is read.
+static LATE_ITEM: Barrier = Barrier::new(2);
+
+fn is_planned(place: Place) -> bool {
+    PLAN.lock().unwrap().is_some_and(|(planned, _)| planned == place)
+}
+
+/// This is one of these places.
+fn at(places: &[Place]) {
+    let plan = PLAN.lock().unwrap().take_if(|(planned, _)| places.contains(planned));
+    if let Some((_, deed)) = plan {
+        *DONE.lock().unwrap() = std::thread::current().name().map(str::to_owned);
+        deed.happens();
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Foreign(u32);
+
+impl<'de> Deserialize<'de> for Foreign {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Foreign, D::Error> {
+        let item = Foreign(u32::deserialize(deserializer)?);
+        if item.0 == 1 {
+            at(&[Place::Read]);
+            if is_planned(Place::DropOfLate) {
+                LATE_ITEM.wait();
+                LATE_ITEM.wait();
+            }
+        }
+        Ok(item)
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        if self.0 == 1 {
+            at(&[Place::DropOfWaiting, Place::DropOfLate]);
+        }
+    }
+}
+
+#[offload(process, stream = 8, pool = FOREIGN, name = "foreign items")]
+fn foreign() -> impl Iterator<Item = Result<Foreign, Error>> {
+    (0..3).map(|n| Ok(Foreign(n)))
+}
+
+#[test]
+fn what_reads_an_item_or_drops_it_costs_its_own_stream() {
+    for place in [Place::Read, Place::DropOfWaiting, Place::DropOfLate] {
+        for deed in Deed::ALL {
+            println!("{place:?}: {deed:?}");
+            *PLAN.lock().unwrap() = Some((place, deed));
+            let mut items = Box::pin(foreign());
+            match place {
+                Place::Read if deed == Deed::Panic => {
+                    let (before, error) = last(items);
+                    assert_eq!((before, error.kind()), (1, ErrorKind::Panicked), "{error}");
+                }
+                Place::Read => assert_eq!(all(items).into_iter().map(Result::unwrap).count(), 3),
+                Place::DropOfWaiting => {
+                    assert_eq!(next(&mut items).unwrap().unwrap().0, 0);
+                    adds_up("foreign items");
+                    drop(items);
+                }
+                Place::DropOfLate => {
+                    assert_eq!(next(&mut items).unwrap().unwrap().0, 0);
+                    LATE_ITEM.wait();
+                    drop(items);
+                    LATE_ITEM.wait();
+                }
+            }
+            settle("it is done", || PLAN.lock().unwrap().is_none());
+            let done = DONE.lock().unwrap().take().unwrap();
+            let expected = match place {
+                Place::DropOfWaiting => "offload-thread-",
+                Place::Read | Place::DropOfLate => "foreign items-",
+            };
+            assert!(done.starts_with(expected), "{place:?} is on `{done}`");
+            adds_up("foreign items");
+            assert_eq!(all(foreign()).into_iter().map(Result::unwrap).count(), 3);
+        }
+    }
+    settle("the counts of the pool add up", || {
+        let pool = offload_tests::pool("foreign items");
+        let workers = workers("foreign items");
+        pool.running + pool.queued == 0 && (workers.alive, workers.idle) == (1, 1)
+    });
 }
 
 /// Not read as it is written.

@@ -1,10 +1,12 @@
 //! Context that goes to bodies on other machines: how much that may be.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use futures::executor::block_on;
 use offload_runtime::{Error, ErrorKind, Ran, RemotePool, offload, propagate_remote};
-use offload_tests::numbers;
+use offload_tests::{Deed, adds_up, numbers};
 
 thread_local! {
     static NOTE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -48,28 +50,43 @@ fn context_counts_as_arguments_do_and_has_a_bound_of_its_own() {
 }
 
 thread_local! {
-    /// Where what is carried panics.
-    static PANICS: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// Where what is carried does what.
+    static PLAN: Cell<Option<(&'static str, Deed)>> = const { Cell::new(None) };
 }
 
+/// The texts with which it came to that.
+static DONE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 #[test]
-fn what_carries_a_text_may_panic_wherever_it_is_called_and_costs_its_own_call() {
+fn what_carries_a_text_costs_its_own_call_wherever_it_is_called() {
     struct Entered(String);
 
     impl Drop for Entered {
         fn drop(&mut self) {
-            assert_ne!(self.0, "left", "on purpose");
+            at("left", &self.0);
+        }
+    }
+
+    /// The text is all that comes to where it is entered.
+    fn at(place: &str, text: &str) {
+        let is_planned = |deed: &Deed| text == format!("{place}: {deed:?}");
+        if let Some(deed) = Deed::ALL.into_iter().find(is_planned) {
+            DONE.lock().unwrap().insert(text.to_owned());
+            deed.happens();
         }
     }
 
     fn capture() -> Option<String> {
-        let panics = PANICS.get()?;
-        assert_ne!(panics, "captured", "on purpose");
-        Some(panics.to_owned())
+        // What it calls back carries nothing.
+        let (place, deed) = PLAN.take()?;
+        let text = format!("{place}: {deed:?}");
+        at("captured", &text);
+        PLAN.set(Some((place, deed)));
+        Some(text)
     }
 
     fn enter(text: String) -> Entered {
-        assert_ne!(text, "entered", "on purpose");
+        at("entered", &text);
         Entered(text)
     }
 
@@ -78,23 +95,32 @@ fn what_carries_a_text_may_panic_wherever_it_is_called_and_costs_its_own_call() 
         Ok(7)
     }
 
-    propagate_remote("panics", capture, enter);
+    propagate_remote("planned", capture, enter);
     for place in ["captured", "entered", "left"] {
-        PANICS.set(Some(place));
-        let answer = std::panic::catch_unwind(|| block_on(carries()));
-        PANICS.set(None);
-        match answer {
-            // As one of a body would.
-            Err(_) => assert_ne!(place, "entered"),
-            Ok(answer) => {
-                let error = answer.unwrap_err();
-                assert_eq!((place, error.kind()), ("entered", ErrorKind::Unavailable), "{error}");
-                assert_eq!(error.ran(), Ran::No, "{error}");
+        for deed in Deed::ALL {
+            PLAN.set(Some((place, deed)));
+            let answer = std::panic::catch_unwind(|| block_on(carries()));
+            PLAN.set(None);
+            match (deed, answer) {
+                // As one of a body would.
+                (Deed::Panic, Err(_)) => assert_ne!(place, "entered"),
+                (Deed::Panic, Ok(answer)) => {
+                    let error = answer.unwrap_err();
+                    assert_eq!(
+                        (place, error.kind()),
+                        ("entered", ErrorKind::Unavailable),
+                        "{error}"
+                    );
+                    assert_eq!(error.ran(), Ran::No, "{error}");
+                }
+                (_, answer) => assert_eq!(answer.unwrap().unwrap(), 7, "{place}: {deed:?}"),
             }
+            adds_up("carries");
+            assert_eq!(block_on(carries()).unwrap(), 7, "{place}: {deed:?}");
         }
-        assert_eq!(block_on(carries()).unwrap(), 7, "{place}");
     }
+    assert_eq!(DONE.lock().unwrap().len(), 9);
     let carries = numbers("carries");
-    assert_eq!((carries.started, carries.refused), (4, 2), "{carries:?}");
-    assert_eq!((carries.finished, carries.panicked), (3, 1), "{carries:?}");
+    assert_eq!((carries.started, carries.refused), (16, 2), "{carries:?}");
+    assert_eq!((carries.finished, carries.panicked), (15, 1), "{carries:?}");
 }
