@@ -110,12 +110,13 @@ fn tell_listeners() {
 
 /// Ends the calls that wait, and tells the bodies that run.
 fn abandon() {
-    current::stop_all();
-    crate::call::stream::wake_blocked();
-    // The executors first: a call that is met from now on does not get into a line.
+    // The executors first: a call that is met from now on does not get into a line, and a body that is told and ends makes no room
+    // for the next one.
     for executor in executor::all() {
         executor.drain();
     }
+    current::stop_all();
+    crate::call::stream::wake_blocked();
     for gate in Function::all_gates() {
         gate.reject(None, Error::shutting_down);
     }
