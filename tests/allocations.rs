@@ -292,7 +292,7 @@ fn a_call_that_is_never_polled_costs_nothing_and_that_of_a_closure_its_task() {
     assert_eq!(cost(|| (0..CALLS).for_each(|_| drop(to_cpu(|| [1; 8])))), CALLS);
 }
 
-/// What makes the items, its opening and their buffer are apart from what the caller has.
+/// On the heap are the iterator or the body, the closure that makes it, the task and the buffer of items: each once a stream.
 #[test]
 fn a_stream_costs_few_allocations_and_its_items_none() {
     #[offload(thread, stream = 8)]

@@ -88,11 +88,11 @@ impl<F: Fn() + Send + Sync + 'static> Subscriber for AtSpan<F> {
 /// What code that is not the runtime's does where a call runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// Of its own.
+    /// It panics.
     Panic,
-    /// Holds its thread for 50 ms.
+    /// It sleeps for 50 ms, and so blocks the thread that it runs on.
     Block,
-    /// Asks for the numbers, and makes a call and waits for it.
+    /// It calls `stats()`, then starts an offloaded function and waits for that.
     CallBack,
 }
 

@@ -11,7 +11,7 @@ use crate::tokens::arguments::first_argument;
 use crate::tokens::items::{is_result, made, sent};
 use crate::tokens::{borrows, known, sizes, text};
 
-/// Why nothing with `dyn` goes to another process.
+/// The advice where a `process` function has a `dyn Trait`: why it cannot be sent to another process, and what can.
 pub(super) const CONCRETE: &str = "another process has to know the type of what it reads, so write one that is concrete, an `enum` perhaps";
 
 /// Adds an error at each argument and result that is of that kind, or has a part that is.

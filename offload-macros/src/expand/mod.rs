@@ -41,7 +41,7 @@ use crate::options::Options;
 
 /// What takes the place of the function.
 pub(crate) fn expand(options: &Options, mut function: Function) -> TokenStream {
-    // What the expansion calls by its name alone, an argument may have for its own, too.
+    // An argument may be named as a function that the expansion calls without `Self::`, which it would shadow.
     if job::qualifier(options, &function).is_none() {
         if let Some(sync) = &options.sync {
             function.hide_argument(&sync.value.ident);

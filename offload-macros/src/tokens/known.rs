@@ -135,7 +135,8 @@ pub(crate) const OF_SIZED: [&str; 10] = [
 /// Types whose parameter needs no size.
 pub(crate) const OF_UNSIZED: [&str; 5] = ["Arc", "Box", "Mutex", "Rc", "RwLock"];
 
-/// Whether it is one of these, and owns one of each of its parameters. An `Rc` cannot be sent, whatever is in it.
+/// Whether the type is one of the lists above, and so contains values of its type parameters. Not `Rc`, which is not `Send`
+/// whatever is in it.
 pub(crate) fn is_container(path: &TypePath) -> bool {
     let name = last_name(path);
     let is_known = OF_SIZED.iter().chain(&OF_UNSIZED).any(|known| *known == name);

@@ -11,8 +11,8 @@ static TO_CPU: Function = Function::cpu("to_cpu", &CPU).mixed();
 /// Runs a closure that waits (for files, locks, drivers without async) on the
 /// thread pool, and returns what it returns.
 ///
-/// The same as calling a function with `#[offload(thread)]`. The closure
-/// goes to the heap at once; nothing else happens before the first poll. It works on any executor.
+/// The same as calling a function with `#[offload(thread)]`. The closure is moved to the heap when this is
+/// called; nothing else happens before the first poll of the future. It works on any executor.
 ///
 /// # Panics
 ///
@@ -44,8 +44,8 @@ where
 
 /// Runs a closure that computes on the CPU pool, and returns what it returns.
 ///
-/// The same as calling a function with `#[offload(cpu)]`. The closure
-/// goes to the heap at once; nothing else happens before the first poll. It works on any executor.
+/// The same as calling a function with `#[offload(cpu)]`. The closure is moved to the heap when this is
+/// called; nothing else happens before the first poll of the future. It works on any executor.
 ///
 /// # Panics
 ///

@@ -64,10 +64,11 @@ pub(crate) fn leave<T>(started: Started<T>) {
 #[derive(Debug)]
 pub struct FirstPoll(Which);
 
-/// What came of it.
+/// Whether a future had its first poll.
 pub enum Polled<'f, T> {
+    /// It had, and is dropped.
     Now,
-    /// It is large, and is polled when what it was made of is gone from the stack.
+    /// It is large, and so has it when the arguments that it was made of are off the stack.
     Later(Pin<Box<dyn Future<Output = T> + 'f>>),
 }
 

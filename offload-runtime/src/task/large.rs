@@ -16,8 +16,10 @@ pub(crate) const fn is_large<T>() -> bool {
 /// stack before.
 pub(crate) type Boxed<T> = Box<dyn FnOnce() -> T + Send>;
 
-/// Polls a call with room for its result: an `Option<T>`, or an `Option<Box<T>>` where `T` is large. `poll` fills it and
-/// returns `None`, or says why there is none; `give` and `fail` make the answer of that.
+/// Polls a call, and makes its answer.
+///
+/// `poll` is given an empty `Option<T>`, or `Option<Box<T>>` where `T` is large. When the call has ended it either puts the result
+/// there and returns `None`, of which `give` makes the answer; or it returns why there is no result, and `fail` does.
 pub(crate) fn poll_result<T: 'static, X, R>(
     poll: impl FnOnce(&mut dyn Any) -> Poll<Option<X>>,
     give: fn(T) -> R,
